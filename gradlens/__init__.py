@@ -1,0 +1,44 @@
+"""gradlens diagnoses training runs from the logs they already write.
+
+>>> import gradlens
+>>> runs = gradlens.read("run.jsonl")
+>>> report = gradlens.analyze(runs, threshold=1.0)
+
+Importing this package loads nothing heavy; numpy comes with the first call.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from gradlens.errors import GradlensError
+
+if TYPE_CHECKING:
+    from gradlens.api import analyze, gate, read, suggest_threshold
+    from gradlens.report import Report
+    from gradlens.run import Run, Series
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "read": "gradlens.api",
+    "analyze": "gradlens.api",
+    "suggest_threshold": "gradlens.api",
+    "gate": "gradlens.api",
+    "Run": "gradlens.run",
+    "Series": "gradlens.run",
+    "Report": "gradlens.report",
+}
+
+__all__ = ["GradlensError", "Report", "Run", "Series", "__version__", "analyze", "gate", "read", "suggest_threshold"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'gradlens' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

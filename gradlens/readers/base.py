@@ -1,0 +1,205 @@
+"""What a reader is, and what it hands over.
+
+A reader turns bytes into named columns; it knows nothing of roles, checks or reports. `assemble` then finds the roles,
+the layers and the runs. A new format is one file with a `Reader` subclass and one line in `readers/__init__.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from gradlens.run import HistogramSeries, Notice, Series
+from gradlens.source import Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadOptions:
+    """What the user said about reading.
+
+    `columns` is "needed" (roles and layers) or "all"; a reader may skip what `wanted` rejects.
+    The overrides are original column names.
+    """
+
+    columns: str = "all"
+    step: str | None = None
+    loss: str | None = None
+    grad_norm: str | None = None
+    lr: str | None = None
+    loss_scale: str | None = None
+
+    def wanted(self, name: str) -> bool:
+        """Whether a column is worth decoding."""
+        from gradlens.vocabulary import is_known
+
+        return self.columns == "all" or name in self.overrides.values() or is_known(name)
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """The roles that the user named a column for."""
+        roles = ("step", "loss", "grad_norm", "lr", "loss_scale")
+        return {role: name for role in roles if (name := getattr(self, role)) is not None}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Column:
+    """A column of a table of rows.
+
+    Attributes
+    ----------
+    name
+        As in the log.
+    value
+        float64[n], NaN and infinities kept.
+    row
+        int64[n], the table's rows that hold a value, rising; None where every row does.
+    """
+
+    name: str
+    value: NDArray[np.float64]
+    row: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RawRun:
+    """One run as a reader found it: either `columns` of a table of `n_rows`, or `series` that have steps already.
+
+    Attributes
+    ----------
+    name
+        What tells this run from others of the same source ("" where it is alone).
+    config
+        The log's own settings, nested as found.
+    step_column
+        The column that holds the step where the format fixes it.
+    roles
+        Columns whose role the format fixes, by role, before the vocabulary is asked.
+    norm_facts
+        What the format says about the norm: `pre_clip`, `post_clip`, `averaged`, `filtered`.
+    """
+
+    name: str = ""
+    columns: tuple[Column, ...] = ()
+    n_rows: int = 0
+    series: tuple[Series, ...] = ()
+    histograms: tuple[HistogramSeries, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    step_column: str | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    norm_facts: frozenset[str] = frozenset()
+    wall_time_s: NDArray[np.float64] | None = None
+
+
+class Reader(ABC):
+    """One log format, or a family of one shape."""
+
+    #: The word for `--input-format` and `Run.format`.
+    name: ClassVar[str]
+
+    @abstractmethod
+    def sniff(self, source: Source) -> float:
+        """How sure this reader is, from the content of `source.head`: 0 (cannot be) to 1 (a magic number).
+
+        About .9: the structure is this format's own; .5: the general shape fits (any JSON lines, any CSV).
+        """
+
+    @abstractmethod
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        """The runs in the sources, which `group` put together.
+
+        Raises
+        ------
+        MalformedLogError
+            Nothing can be read. A damaged record costs only that record and a notice.
+        """
+
+    def group(self, sources: Sequence[Source]) -> Iterable[Sequence[Source]]:
+        """Which files of a folder belong to one run: each for itself unless the format says otherwise."""
+        return ([source] for source in sources)
+
+
+class NoticeBook:
+    """Collects notices while reading: one for each code, with a count and the first place."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, str]] = {}
+        self._count: Counter[str] = Counter()
+
+    def add(self, code: str, message: str, where: str = "", count: int = 1) -> None:
+        """Count one more record under `code`; message and place of the first one stay."""
+        if count > 0:
+            self._first.setdefault(code, (message, where))
+            self._count[code] += count
+
+    def notices(self) -> tuple[Notice, ...]:
+        """The notices in the order in which their codes first came."""
+        return tuple(
+            Notice(code=code, message=message, count=self._count[code], where=where)
+            for code, (message, where) in self._first.items()
+        )
+
+
+def parse_number(text: str) -> float | None:
+    """A number as logs spell it: `1.2`, `1e-3`, `NaN`, `-Infinity`, `1,125`, `1/438`, `np.float64(0.72)`, `tensor(3.)`.
+
+    None where the text is no number. `1,5` is not taken for 1.5: only groups of three digits are thousands.
+    """
+    text = text.strip()
+    try:
+        # int("1_000") and float("1_0") are Python's reading, not a log's.
+        return float(text) if "_" not in text else None
+    except ValueError:
+        pass
+    for prefix in ("np.float64(", "np.float32(", "numpy.float64(", "np.int64(", "tensor("):
+        if text.startswith(prefix):
+            return parse_number(text[len(prefix) :].split(")", 1)[0].split(", device", 1)[0].split(", grad_fn", 1)[0])
+    if "/" in text:
+        head, _, tail = text.partition("/")
+        return parse_number(head) if head.strip().isdigit() and tail.strip().isdigit() else None
+    if "," in text:
+        whole, _, fraction = text.partition(".")
+        groups = whole.lstrip("+-").split(",")
+        if groups[0].isdigit() and len(groups[0]) <= 3 and all(len(g) == 3 and g.isdigit() for g in groups[1:]):
+            return float(text.replace(",", "")) if not fraction or fraction.isdigit() else None
+    return None
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number (a bool is not)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+class TableBuilder:
+    """Collects rows of changing keys into `Column`s, for readers that parse record by record."""
+
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self._values: dict[str, list[float]] = {}
+        self._rows: dict[str, list[int]] = {}
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Append one row."""
+        for name, value in row.items():
+            self._values.setdefault(name, []).append(value)
+            self._rows.setdefault(name, []).append(self.n_rows)
+        self.n_rows += 1
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in the order in which their names first came."""
+        return tuple(
+            Column(
+                name=name,
+                value=np.array(values, dtype=np.float64),
+                row=None if len(values) == self.n_rows else np.array(self._rows[name], dtype=np.int64),
+            )
+            for name, values in self._values.items()
+        )

@@ -1,0 +1,100 @@
+"""Which reader reads which source: by content, with file names only deciding who is asked first."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from gradlens.errors import MalformedLogError, UnknownFormatError, UsageError
+from gradlens.readers import READERS
+from gradlens.readers.base import Reader
+from gradlens.registry import Entry, with_plugins
+from gradlens.source import Source
+
+#: A reader that is this sure makes it pointless to ask the others.
+SURE = 0.9
+
+
+@cache
+def table() -> dict[str, Entry]:
+    """Every reader by name, those of installed plug-ins included."""
+    return with_plugins("gradlens.readers", READERS)
+
+
+@cache
+def load(name: str) -> Reader:
+    """The reader of that name.
+
+    Raises
+    ------
+    UsageError
+        No such format.
+    """
+    if name not in table():
+        raise UsageError(f"no format named {name!r}", hint="one of " + ", ".join(table()))
+    reader: Reader = table()[name].load()()
+    return reader
+
+
+def _by_name_first(file_name: str) -> Iterable[str]:
+    first = [n for n, e in table().items() if any(fnmatch.fnmatch(file_name.lower(), p) for p in e.patterns)]
+    return [*first, *(n for n in table() if n not in first)]
+
+
+def detect(source: Source) -> Reader | None:
+    """The reader that is surest of the content of `source`, or None where none is at all."""
+    best: tuple[float, Reader] | None = None
+    for name in _by_name_first(source.file_name):
+        reader = load(name)
+        sure = reader.sniff(source)
+        if sure > (best[0] if best else 0.0):
+            best = (sure, reader)
+        if sure >= SURE:
+            break
+    return best[1] if best else None
+
+
+def describe(source: Source) -> str:
+    """What a source that no reader wants seems to be, for the error message."""
+    head = source.head
+    if not head:
+        return "the file is empty"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the log itself (run `git lfs pull`)"
+    if head.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+        return "it looks like a pickle, which gradlens never loads"
+    if head.startswith(b"PK\x03\x04"):
+        return "it is a zip archive (a checkpoint?): unpack it"
+    if b"\0" in head[:1024]:
+        return "it is a binary file of an unknown kind"
+    line = source.head_text.strip().splitlines()[0] if source.head_text.strip() else ""
+    return f"it starts with {line[:60]!r}"
+
+
+def require(source: Source) -> Reader:
+    """The reader of a source that the user named.
+
+    Raises
+    ------
+    MalformedLogError, UnknownFormatError
+        Empty, or of no known format.
+    """
+    reader = detect(source)
+    if reader is None:
+        error = MalformedLogError if not source.head else UnknownFormatError
+        raise error(
+            f"{source.name}: no known log format: {describe(source)}",
+            hint="see `gradlens formats`, or name the format with --input-format",
+        )
+    return reader
+
+
+def group(sources: Sequence[Source]) -> list[tuple[Reader, Sequence[Source]]]:
+    """The files of a folder by reader and run; files of no known format are left out by the caller's notice."""
+    by_reader: dict[str, list[Source]] = {}
+    for source in sources:
+        reader = detect(source)
+        if reader is not None:
+            by_reader.setdefault(reader.name, []).append(source)
+    return [(load(name), bundle) for name, files in by_reader.items() for bundle in load(name).group(files)]

@@ -1,0 +1,210 @@
+"""Where logs come from: files, folders, globs, standard input and URLs, compressed or not.
+
+A `Source` is one stream of bytes with a name. Detection looks at `head`; readers take what suits them: `lines()`,
+`read_bytes()` or, for a plain file, its `path` to map into memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob as glob_module
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from gradlens.errors import MalformedLogError, MissingExtraError, SourceError
+
+HEAD_BYTES = 1 << 16
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+#: Folders that never hold logs and may be huge.
+_SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One stream of bytes. `name` is what messages show; `root` is the folder that was searched, if any."""
+
+    name: str
+    path: Path | None = None
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    root: Path | None = None
+
+    @cached_property
+    def compression(self) -> str | None:
+        """`gzip`, `zstd` or None, by the first bytes."""
+        with self._open_raw() as handle:
+            start = handle.read(4)
+        return "gzip" if start.startswith(_GZIP) else "zstd" if start.startswith(_ZSTD) else None
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 64 KiB, decompressed."""
+        try:
+            with self.open() as handle:
+                return handle.read(HEAD_BYTES)
+        except (EOFError, OSError) as error:
+            raise MalformedLogError(f"{self.name}: {error}") from error
+
+    @cached_property
+    def head_text(self) -> str:
+        """`head` as text; bytes that are not UTF-8 (or UTF-16 with a mark) become U+FFFD."""
+        if self.head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            return self.head.decode("utf-16", errors="replace")
+        return self.head.decode("utf-8-sig", errors="replace")
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the name, without a suffix of compression."""
+        name = self.name.rsplit("/", 1)[-1]
+        for suffix in (".gz", ".zst"):
+            name = name.removesuffix(suffix)
+        return name
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a file, where files beside the log may hold its configuration."""
+        return self.path.parent if self.path else None
+
+    @property
+    def is_plain_file(self) -> bool:
+        """Whether the bytes on disk are the log itself, so that it can be mapped into memory."""
+        return self.path is not None and self.compression is None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes on disk or in memory; None for a URL."""
+        if self.path is not None:
+            return self.path.stat().st_size
+        return len(self.data) if self.data is not None else None
+
+    def _open_raw(self) -> BinaryIO:
+        if self.data is not None:
+            return io.BytesIO(self.data)
+        if self.path is not None:
+            try:
+                return self.path.open("rb")
+            except OSError as error:
+                raise SourceError(f"{self.name}: {error.strerror or error}") from error
+        return _open_url(cast("str", self.url))
+
+    def open(self) -> BinaryIO:
+        """The log's bytes, decompressed."""
+        if self.compression == "gzip":
+            import gzip
+
+            return cast("BinaryIO", gzip.GzipFile(fileobj=self._open_raw()))
+        if self.compression == "zstd":
+            try:
+                import zstandard
+            except ImportError as error:
+                raise MissingExtraError(f"{self.name}: a zstd-compressed log", "zstd") from error
+            return cast(
+                "BinaryIO", zstandard.ZstdDecompressor().stream_reader(self._open_raw(), read_across_frames=True)
+            )
+        return self._open_raw()
+
+    def read_bytes(self) -> bytes:
+        """All bytes, decompressed.
+
+        Raises
+        ------
+        MalformedLogError
+            A damaged compressed file; what came before the damage is not used silently.
+        """
+        if self.data is not None and self.compression is None:
+            return self.data
+        try:
+            with self.open() as handle:
+                return handle.read()
+        except MissingExtraError:
+            raise
+        except Exception as error:
+            if self.compression is None and not isinstance(error, OSError):
+                raise
+            raise MalformedLogError(f"{self.name}: {error}", hint="unpack the file and keep what is whole") from error
+
+
+def _open_url(url: str) -> BinaryIO:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingExtraError(f"{url}: a URL", "remote") from error
+    try:
+        return cast("BinaryIO", fsspec.open(url, "rb").open())
+    except ImportError as error:
+        raise SourceError(f"{url}: {error}", hint="install the package that fsspec asks for") from error
+    except Exception as error:
+        raise SourceError(f"{url}: {error}") from error
+
+
+def _is_url(text: str) -> bool:
+    scheme, separator, _ = text.partition("://")
+    return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every regular file below a folder, sorted, hidden and package folders left out; links are not followed twice."""
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if f not in _SKIPPED_FOLDERS and not f.startswith("."))
+        for name in sorted(files):
+            path = Path(root, name)
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """What one SOURCE argument gave: a single stream (`folder` None) or all files below a folder."""
+
+    text: str
+    sources: tuple[Source, ...]
+    folder: Path | None = None
+
+
+def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
+    """The targets of one SOURCE argument: a file, a folder, a glob, `-` or a URL.
+
+    Raises
+    ------
+    SourceError
+        Nothing there, or a pattern that matches nothing.
+    """
+    if text == "-":
+        stream = stdin or sys.stdin.buffer
+        return [Target(text=text, sources=(Source(name="<stdin>", data=stream.read()),))]
+    if _is_url(text):
+        return [Target(text=text, sources=(Source(name=text, url=text),))]
+    path = Path(text).expanduser()
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            sources = tuple(Source(name=str(p), path=p, root=path) for p in walk(path))
+            if not sources:
+                raise SourceError(f"{text}: an empty folder", hint="give a folder that holds logs")
+            return [Target(text=text, sources=sources, folder=path)]
+        if path.is_file():
+            return [Target(text=text, sources=(Source(name=text, path=path),))]
+        if path.exists():
+            return [Target(text=text, sources=(Source(name=text, data=path.read_bytes()),))]
+    if glob_module.has_magic(text):
+        matches = sorted(glob_module.glob(str(path), recursive=True))
+        if not matches:
+            raise SourceError(f"{text}: no file matches", hint="quote the pattern and check the folder")
+        return [target for match in matches for target in resolve(match)]
+    raise SourceError(f"{text}: no such file or folder", hint="check the path")
+
+
+def resolve_all(texts: Iterable[str]) -> list[Target]:
+    """The targets of several SOURCE arguments, in order."""
+    return [target for text in texts for target in resolve(text)]
