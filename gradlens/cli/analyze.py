@@ -1,0 +1,60 @@
+"""`gradlens analyze`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gradlens.cli import options
+
+
+def analyze(
+    sources: options.Sources,
+    threshold: options.Threshold = None,
+    config: options.ConfigFile = None,
+    output_format: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help="text, json, markdown, html, junit, sarif or github."),
+    ] = "text",
+    save: options.SavePaths = None,
+    select: Annotated[str | None, typer.Option(metavar="CODE,...", help="Only these checks (GL1 means a group).")] = None,
+    ignore: Annotated[str | None, typer.Option(metavar="CODE,...", help="Leave these checks out.")] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="Exit 1 at error, warning or note; never by default.")
+    ] = None,
+    value_threshold: Annotated[
+        float | None, typer.Option(metavar="V", help="The limit of clipping by value, judged on logged histograms.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show evidence, weights and every check.")] = False,
+    input_format: options.InputFormat = None,
+    step: options.StepColumn = None,
+    loss: options.LossColumn = None,
+    grad_norm: options.NormColumn = None,
+    lr: options.LrColumn = None,
+    loss_scale: options.ScaleColumn = None,
+) -> None:
+    """Diagnose one or more runs: clipping, tail, spikes, the likely cause and what to do."""
+    from gradlens.analyzer import AnalysisOptions, analyze_runs
+    from gradlens.cli import output
+    from gradlens.report import Severity
+    from gradlens.settings import find_settings
+
+    settings = find_settings()
+    level = output.fail_level(fail_on or settings.get("fail-on") or "never")
+    writer = output.Writer(output_format, save or [], verbose=verbose)
+    chosen = AnalysisOptions(
+        threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),
+        config=options.training_config(settings, config),
+        select=options.codes(select, settings.get("select")),
+        ignore=options.codes(ignore, settings.get("ignore")),
+        value_threshold=value_threshold if value_threshold is not None else settings.get("value-threshold"),
+    )
+    given = options.reading(
+        settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
+        loss_scale=loss_scale,
+    )  # fmt: skip
+    report = analyze_runs(given.runs(), chosen)
+    writer.write(report)
+    if level is not None and report.worst is not None and report.worst.rank >= Severity(level).rank:
+        raise typer.Exit(1)

@@ -1,0 +1,98 @@
+"""The command line: wires the commands and chooses the exit code.
+
+Every command is a module with one function, imported here; they import what they need when they run, so that `--help`
+stays fast. Exit codes: 0 judged, 1 findings at the fail level or a failed gate, 2 could not judge, 70 a bug of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from gradlens import __version__
+from gradlens.cli.analyze import analyze
+from gradlens.cli.convert import convert
+from gradlens.cli.explain import explain
+from gradlens.cli.formats import formats
+from gradlens.errors import GradlensError
+
+app = typer.Typer(
+    name="gradlens",
+    help="Diagnose training runs from the logs they already write.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(analyze)
+app.command()(explain)
+app.command()(formats)
+app.command()(convert)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"gradlens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit with the code of the contract."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run with the given arguments (default: the process's) and return the exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except GradlensError as error:
+        _say(f"gradlens: error: {error}")
+        if error.hint:
+            _say(f"  {error.hint}")
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of the pipe has seen enough; a second failure at exit would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return _not_ours(error)
+
+
+def _not_ours(error: Exception) -> int:
+    """Errors of the option parser, which typer carries in its own copy of click, and bugs."""
+    if hasattr(error, "show") and hasattr(error, "exit_code"):
+        error.show()
+        return 2
+    if type(error).__name__ == "Abort":
+        return 130
+    if os.environ.get("GRADLENS_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    else:
+        _say(f"gradlens: internal error: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        _say("  this is a bug of gradlens; run again with GRADLENS_DEBUG=1 and report the traceback")
+    return 70
+
+
+def _say(line: str) -> None:
+    from gradlens.escape import for_terminal
+
+    print(for_terminal(line), file=sys.stderr)

@@ -1,0 +1,35 @@
+"""`gradlens convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradlens.cli import options
+from gradlens.errors import UsageError
+
+
+def convert(
+    sources: options.Sources,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .parquet, .csv or .jsonl file.")],
+    input_format: options.InputFormat = None,
+    step: options.StepColumn = None,
+) -> None:
+    """Write a run as gradlens read it: .parquet, .csv or .jsonl."""
+    from gradlens.export import SUFFIXES, write_run
+    from gradlens.settings import find_settings
+
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"-o {output}: cannot write {output.suffix or 'a file without suffix'}",
+                         hint="one of " + " ".join(SUFFIXES))  # fmt: skip
+    runs = options.reading(find_settings(), sources, input_format=input_format, step=step, columns="all").runs()
+    if len(runs) == 1:
+        write_run(runs[0], output)
+        print(f"{output}: {len(runs[0].series)} series of {runs[0].id}")
+        return
+    for number, run in enumerate(runs, 1):
+        path = output.with_name(f"{output.stem}-{number}{output.suffix}")
+        write_run(run, path)
+        print(f"{path}: {len(run.series)} series of {run.id}")

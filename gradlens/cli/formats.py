@@ -1,0 +1,15 @@
+"""`gradlens formats`."""
+
+from __future__ import annotations
+
+
+def formats() -> None:
+    """List the log formats that can be read."""
+    from gradlens.readers.detect import table
+
+    entries = table()
+    width = max(len(name) for name in entries)
+    for name, entry in entries.items():
+        extra = f"  (needs gradlens[{entry.extra}])" if entry.extra else ""
+        print(f"{name:<{width}}  {entry.title}{extra}")
+    print("\nAny of them gzip-compressed; zstd with gradlens[zstd]; URLs with gradlens[remote].")

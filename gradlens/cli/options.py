@@ -1,0 +1,137 @@
+"""Options that several commands share, spelled the same everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradlens.errors import UsageError
+
+if TYPE_CHECKING:
+    from gradlens.config import TrainingConfig
+    from gradlens.run import Run
+    from gradlens.settings import Settings
+
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE...", help="A file, a folder, a glob, - (standard input) or a URL.")
+]
+InputFormat = Annotated[
+    str | None, typer.Option("--input-format", metavar="NAME", help="Read as this format instead of detecting it.")
+]
+StepColumn = Annotated[str | None, typer.Option("--step", metavar="NAME", help="The column to take as step.")]
+LossColumn = Annotated[str | None, typer.Option("--loss", metavar="NAME", help="The column to take as loss.")]
+NormColumn = Annotated[
+    str | None, typer.Option("--grad-norm", metavar="NAME", help="The column to take as gradient norm.")
+]
+LrColumn = Annotated[str | None, typer.Option("--lr", metavar="NAME", help="The column to take as learning rate.")]
+ScaleColumn = Annotated[
+    str | None, typer.Option("--loss-scale", metavar="NAME", help="The column to take as loss scale.")
+]
+Threshold = Annotated[
+    str | None,
+    typer.Option("--threshold", metavar="C", help="The clipping threshold the run used; none if it did not clip."),
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="What is known of the training: JSON, YAML or TOML.")
+]
+SavePaths = Annotated[
+    list[Path] | None,
+    typer.Option("--save", metavar="PATH", help="Also write a file; the suffix chooses the format. Repeatable."),
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """The options about reading, with the project's defaults filled in."""
+
+    sources: list[str]
+    input_format: str | None
+    step: str | None
+    loss: str | None
+    grad_norm: str | None
+    lr: str | None
+    loss_scale: str | None
+    columns: str = "needed"
+
+    def runs(self) -> list[Run]:
+        """Read all sources."""
+        from gradlens.reading import read
+
+        return read(
+            self.sources,
+            input_format=self.input_format,
+            columns=self.columns,
+            step=self.step,
+            loss=self.loss,
+            grad_norm=self.grad_norm,
+            lr=self.lr,
+            loss_scale=self.loss_scale,
+        )
+
+
+def reading(
+    settings: Settings,
+    sources: list[str],
+    *,
+    input_format: str | None = None,
+    step: str | None = None,
+    loss: str | None = None,
+    grad_norm: str | None = None,
+    lr: str | None = None,
+    loss_scale: str | None = None,
+    columns: str = "needed",
+) -> Reading:
+    """The reading options, the project's settings standing in for those not given."""
+    return Reading(
+        sources=sources,
+        input_format=input_format,
+        step=step or settings.get("step"),
+        loss=loss or settings.get("loss"),
+        grad_norm=grad_norm or settings.get("grad-norm"),
+        lr=lr or settings.get("lr"),
+        loss_scale=loss_scale or settings.get("loss-scale"),
+        columns=columns,
+    )
+
+
+def threshold_value(text: Any) -> float | None | str:
+    """`--threshold`: a positive number, "none" as None, or "" where it was not given.
+
+    Raises
+    ------
+    UsageError
+        Anything else.
+    """
+    if text is None:
+        return ""
+    if str(text).strip().lower() in {"none", "off", "inf"}:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value == 0.0:
+        return None
+    if not 0.0 < value < float("inf"):
+        raise UsageError(f"--threshold {text}: not a positive number", hint="give the threshold C, or none")
+    return value
+
+
+def training_config(settings: Settings, path: Path | None) -> TrainingConfig:
+    """`--config`, or the project's."""
+    from gradlens.config import TrainingConfig, load_training_config
+
+    if path is None and settings.get("config"):
+        base = settings.path.parent if settings.path else Path()
+        path = base / settings.get("config")
+    return load_training_config(path) if path else TrainingConfig()
+
+
+def codes(text: str | None, default: Any) -> tuple[str, ...]:
+    """`--select` and `--ignore`: codes separated by commas."""
+    if text is None:
+        return tuple(str(c) for c in default or ())
+    return tuple(code.strip() for code in text.split(",") if code.strip())

@@ -1,0 +1,16 @@
+"""Names from logs are untrusted: what could act on a terminal is made visible before it is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def for_terminal(text: str) -> str:
+    """`text` without control characters: escapes, carriage returns and direction marks become `\\x1b`-like text."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else _visible(c) for c in text)
+
+
+def _visible(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

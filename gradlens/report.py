@@ -1,0 +1,389 @@
+"""The output model: plain frozen data from which every output is made.
+
+`Report.to_dict()` is the JSON document of the contract; `gradlens/schemas/report-1.json` describes it and is generated
+from these classes. A reporter needs nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from gradlens.run import Columns, Notice
+
+SCHEMA_VERSION = 1
+
+
+class Severity(StrEnum):
+    """How much a finding matters: `error` harms the run, `warning` likely does, `note` is worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 for note, 1 for warning, 2 for error."""
+        return ("note", "warning", "error").index(self.value)
+
+
+Cause = Literal[
+    "healthy", "lr_too_high", "no_warmup", "bad_data", "fp16_overflow", "loss_scale_collapse", "clip_too_tight",
+    "clip_too_loose", "postclip_logged", "exploding", "vanishing", "l2_contamination", "adam_beta2_lag", "lr_restart",
+    "data_shift", "batch_size_change", "resume_artifact",
+]  # fmt: skip
+ProvenanceVerdict = Literal["pre_clip", "post_clip", "loss_scaled", "unknown"]
+ThresholdSource = Literal["option", "config", "log", "assumed"]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """One measured fact behind a finding. `threshold` is what it was compared with, where there is one."""
+
+    label: str
+    value: float | int | str | None
+    threshold: float | None = None
+    unit: str = ""
+    n: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What a check found. `message` is one line; `cause` the cause it speaks for, if any."""
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    cause: Cause | None = None
+    evidence: tuple[Evidence, ...] = ()
+    steps: tuple[int, ...] = ()
+    advice: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckResult:
+    """What became of a check: `passed`, `failed` (it has findings), `skipped` (see `reason`) or `errored`."""
+
+    code: str
+    name: str
+    status: Literal["passed", "failed", "skipped", "errored"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Whether the norm is the one before clipping and unscaled, and why we think so."""
+
+    verdict: ProvenanceVerdict
+    reason: str
+    averaged: bool = False
+    placeholder: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether clip rates and threshold advice may be drawn from the norm."""
+        return self.verdict in {"pre_clip", "unknown"} and not self.placeholder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """The clip rate of one part of the run."""
+
+    first_step: int
+    last_step: int
+    n: int
+    clip_rate: float | None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
+    """The clip rate of a named part of the run: warm-up, then the rest by thirds."""
+
+    name: str
+    first_step: int
+    last_step: int
+    n: int
+    clip_rate: float | None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clipping:
+    """How often clipping engaged: share of finite norms strictly above the threshold.
+
+    `threshold` None means that the run did not clip. `withheld` says why there is no rate (norms after clipping, ...).
+    """
+
+    threshold: float | None
+    threshold_source: ThresholdSource
+    clip_rate: float | None
+    interval: Interval | None
+    n: int
+    n_effective: float | None
+    shrink_factor: float | None
+    one_in: float | None = None
+    windows: tuple[Window, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    withheld: str | None = None
+    value_clipping: ValueClipping | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueClipping:
+    """Share of gradient elements beyond a value, from logged histograms."""
+
+    threshold: float | None
+    share: float | None
+    share_beyond_fp16: float
+    n_histograms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NonFinite:
+    """Counts of NaN and infinite values."""
+
+    loss: int
+    grad_norm: int
+    longest_streak: int = 0
+    first_step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fit:
+    """One family fitted by maximum likelihood. `ks` is the distance to the data, `adequate` whether it fits at all."""
+
+    family: str
+    parameters: Mapping[str, float]
+    log_likelihood: float
+    aic: float
+    ks: float
+    adequate: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PowerLaw:
+    """Clauset-Shalizi-Newman power law above `xmin`."""
+
+    alpha: float
+    xmin: float
+    n_tail: int
+    ks: float
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GaussianNull:
+    """What norms of Gaussian gradients would look like."""
+
+    effective_dimension: float
+    expected_clip_rate: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tail:
+    """How heavy the upper tail of the norm is; on detrended norms unless `detrended` is false."""
+
+    family: str | None
+    heavy: bool | None
+    xi: float | None
+    xi_interval: Interval | None
+    detrended: bool
+    verdict: str
+    fits: tuple[Fit, ...] = ()
+    power_law: PowerLaw | None = None
+    gaussian_null: GaussianNull | None = None
+    xi_raw: float | None = None
+    heavy_raw: bool | None = None
+    extremal_index: float | None = None
+    details: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spike:
+    """One event: `z` in robust deviations of the log value from its trailing level, `length` in logged rows."""
+
+    step: int
+    value: float | None
+    z: float | None
+    length: int
+    recovery: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpikeScore:
+    """Share of values at least 7 standard deviations from the rolling mean (the OLMo 2 spike score)."""
+
+    loss: float | None
+    grad_norm: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoincidenceTest:
+    """One of three disjoint tests: events counted, expected under shifts within windows, Holm-adjusted p."""
+
+    count: int
+    expected: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coincidence:
+    """Whether loss spikes and norm spikes belong together, and who leads."""
+
+    same_step: CoincidenceTest
+    norm_leads: CoincidenceTest
+    loss_leads: CoincidenceTest
+    median_lag: float | None
+    leader: Literal["norm", "loss", "neither", "unknown"] = "unknown"
+    verdict: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spikes:
+    """Spike tables of loss and norm; at most 50 of each, the largest, in order of step; `counts` has them all."""
+
+    loss: tuple[Spike, ...]
+    grad_norm: tuple[Spike, ...]
+    score: SpikeScore
+    coincidence: Coincidence | None
+    counts: Mapping[str, int]
+    z_threshold: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranked:
+    """One cause with its confidence; the confidences of a ranking sum to at most one."""
+
+    cause: Cause
+    confidence: float
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diagnosis:
+    """The ranked causes; `experiment` is what would tell the first two apart."""
+
+    cause: Cause
+    confidence: float
+    ranking: tuple[Ranked, ...]
+    experiment: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suggestion:
+    """The threshold advice in one line; `abstained` is the reason where the log cannot support a number."""
+
+    threshold: float | None
+    interval: Interval | None
+    mode: Literal["safety_net", "step_limiter"]
+    abstained: str | None
+    expected_clip_rate: float | None = None
+    policy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotableStep:
+    """A step worth looking at: one of the largest norms, with its loss."""
+
+    step: int
+    grad_norm: float | None
+    loss: float | None
+    times_median: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """A series reduced to at most a few hundred bins for drawing: the range and median of each bin; None where empty."""
+
+    first_step: tuple[int, ...]
+    low: tuple[float | None, ...]
+    median: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    nonfinite: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunReport:
+    """Everything about one run."""
+
+    id: str
+    source: str
+    format: str
+    steps: int
+    first_step: int | None
+    last_step: int | None
+    log_interval: float | None
+    columns: Columns
+    layers: int
+    config: Mapping[str, Any]
+    notices: tuple[Notice, ...]
+    provenance: Provenance
+    clipping: Clipping
+    percentiles: Mapping[str, float]
+    nonfinite: NonFinite
+    tail: Tail | None
+    spikes: Spikes
+    findings: tuple[Finding, ...]
+    diagnosis: Diagnosis
+    suggestion: Suggestion
+    checks: tuple[CheckResult, ...] = ()
+    notable_steps: tuple[NotableStep, ...] = ()
+    curves: Mapping[str, Curve] | None = None
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding, None where there is none."""
+        return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The whole report: one `RunReport` a run."""
+
+    gradlens_version: str
+    settings: Mapping[str, Any]
+    runs: tuple[RunReport, ...]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding of all runs."""
+        return max((w for run in self.runs if (w := run.worst)), key=lambda s: s.rank, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: plain dicts, lists and numbers; non-finite numbers are None."""
+        document: dict[str, Any] = plain_data(self)
+        return {"schema_version": document.pop("schema_version"), **document}
+
+    def _repr_html_(self) -> str:
+        from gradlens.reporters.html import render_fragment
+
+        return render_fragment(self)
+
+
+def plain_data(value: Any) -> Any:
+    """Dataclasses, mappings and sequences as dicts and lists; NaN and infinities as None (strict JSON has neither)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if is_dataclass(value):
+        return {f.name: plain_data(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain_data(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list, frozenset)):
+        return [plain_data(v) for v in value]
+    # numpy scalars
+    return plain_data(value.item())

@@ -1,0 +1,42 @@
+"""The output formats: one line each."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from gradlens.errors import UsageError
+from gradlens.registry import Entry, with_plugins
+
+if TYPE_CHECKING:
+    from gradlens.reporters.base import Reporter
+
+REPORTERS: dict[str, Entry] = {
+    "text": Entry(target="gradlens.reporters.terminal:TerminalReporter", title="for people, in a terminal or a pipe"),
+    "json": Entry(target="gradlens.reporters.json_:JsonReporter", title="for scripts", patterns=(".json",)),
+}
+
+
+@cache
+def table() -> dict[str, Entry]:
+    """Every reporter by name, those of installed plug-ins included."""
+    return with_plugins("gradlens.reporters", REPORTERS)
+
+
+def suffixes() -> dict[str, str]:
+    """The format of each suffix that `--save` takes."""
+    return {suffix: name for name, entry in table().items() for suffix in entry.patterns}
+
+
+def load(name: str) -> Reporter:
+    """The reporter of that name.
+
+    Raises
+    ------
+    UsageError
+        No such format.
+    """
+    if name not in table():
+        raise UsageError(f"--format {name}: no such format", hint="one of " + ", ".join(table()))
+    reporter: Reporter = table()[name].load()()
+    return reporter

@@ -1,0 +1,317 @@
+"""The report for people: verdict first, then a picture, the evidence, what to do, and the numbers behind it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gradlens.escape import for_terminal
+from gradlens.report import CoincidenceTest, Finding, Report, RunReport, Severity
+from gradlens.reporters import wording
+from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.plot import draw, sparkline
+from gradlens.reporters.wording import number, percent
+
+_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
+_ASCII_MARK = {Severity.ERROR: "x", Severity.WARNING: "!", Severity.NOTE: "-"}
+
+
+class TerminalReporter(Reporter):
+    """Text at the width of the terminal; 80 columns and plain in a pipe."""
+
+    name = "text"
+
+    def render(self, report: Report, screen: Screen) -> str:
+        stream = io.StringIO()
+        console = Console(
+            file=stream,
+            width=screen.width,
+            force_terminal=screen.color,
+            color_system="standard" if screen.color else None,
+            no_color=not screen.color,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+        for place, run in enumerate(report.runs):
+            if place:
+                console.rule(style="dim", characters="─" if screen.unicode else "-")
+            for part in _parts(run, screen):
+                console.print(part)
+        if len(report.runs) > 1:
+            console.rule(style="dim", characters="─" if screen.unicode else "-")
+            console.print(_overview(report))
+        text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+        return text if screen.unicode else text.encode("ascii", "replace").decode("ascii")
+
+
+def _safe(text: str) -> str:
+    return for_terminal(text)
+
+
+def _parts(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
+    yield _header(run)
+    yield Text()
+    yield _verdict(run)
+    yield Text()
+    picture = _picture(run, screen)
+    if picture is not None:
+        yield picture
+        yield Text()
+    problems = [f for f in run.findings if f.severity is not Severity.NOTE]
+    notes = [f for f in run.findings if f.severity is Severity.NOTE]
+    if problems:
+        yield _section("Evidence", [_finding(f, screen) for f in problems])
+    advice = list(dict.fromkeys(f.advice for f in problems if f.advice))
+    if run.diagnosis.experiment and run.diagnosis.cause != "healthy":
+        advice.append(f"To be sure: {run.diagnosis.experiment}")
+    if advice:
+        yield _section("What to do", [_bullet(line, screen) for line in advice])
+    yield _numbers(run, screen)
+    if notes:
+        yield _section("Notes", [_finding(f, screen, brief=not screen.verbose) for f in notes])
+    if screen.verbose:
+        yield from _verbose(run)
+    if run.notices:
+        yield _section("Reading", [_notice(n.code, n.message, n.count, n.where) for n in run.notices])
+
+
+def _header(run: RunReport) -> RenderableType:
+    text = Text(_safe(run.id), style="bold")
+    text.append(f"  {run.format}, {wording.span(run)}", style="dim")
+    c = run.columns
+    taken = [
+        f"{label} = {_safe(name)}"
+        for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm), ("lr", c.lr), ("loss scale", c.loss_scale))
+        if name
+    ]
+    missing = [label for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm)) if not name]
+    line = "took " + ", ".join(taken) if taken else ""
+    if missing:
+        line += f"{'; ' if line else ''}no {' and no '.join(missing)} found"
+    return Group(text, Text(line, style="dim"))
+
+
+def _verdict(run: RunReport) -> RenderableType:
+    d = run.diagnosis
+    worst = run.worst
+    style = _STYLE[worst] if worst and worst is not Severity.NOTE else "bold green"
+    head = Text(wording.verdict(run), style=f"{style} bold")
+    others = [r for r in d.ranking if r.cause != d.cause and r.confidence >= 0.1][:2]
+    if others:
+        named = ", ".join(f"{wording.TITLES[r.cause]} {percent(r.confidence)}" for r in others)
+        head.append(f"   else {named}", style="dim")
+    lines: list[RenderableType] = [head]
+    if d.summary:
+        lines.append(Text(_safe(d.summary)))
+    p = run.provenance
+    lines.append(Text(f"Norm: {PROVENANCE[p.verdict]} – {_safe(p.reason)}", style="" if p.trusted else "yellow"))
+    return Group(*lines)
+
+
+PROVENANCE = {
+    "pre_clip": "before clipping",
+    "post_clip": "after clipping, so nothing about clipping can be judged",
+    "loss_scaled": "still multiplied by the loss scale, so no threshold applies",
+    "unknown": "taken as before clipping",
+}
+
+
+def _picture(run: RunReport, screen: Screen) -> RenderableType | None:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    width = screen.width - 22
+    for key, label, height in (("grad_norm", "norm", 4), ("loss", "loss", 3)):
+        curve = (run.curves or {}).get(key)
+        line = run.clipping.threshold if key == "grad_norm" and run.provenance.trusted else None
+        plot = draw(curve, width=width, height=height, line=line, unicode=screen.unicode) if curve else None
+        if plot is None:
+            continue
+        for row, dots in enumerate(plot.rows):
+            left = number(plot.top) if row == 0 else number(plot.bottom) if row == height - 1 else ""
+            right = f"C={number(line)}" if row == plot.line_row else f"{label}{' (log)' if plot.log else ''}" * (row == 0)
+            table.add_row(Text(left, style="dim"), Text(dots, style="blue" if key == "loss" else "magenta"),
+                          Text(right, style="dim"))  # fmt: skip
+    rates = [w.clip_rate for w in run.clipping.windows]
+    if any(r for r in rates if r is not None):
+        each = max(1, width // len(rates))
+        bar = "".join(mark * each for mark in sparkline(rates, unicode=screen.unicode))
+        table.add_row(Text("clipped", style="dim"), Text(bar, style="yellow"), Text("0–100 %", style="dim"))
+    return table if table.row_count else None
+
+
+def _section(title: str, lines: Iterable[RenderableType]) -> RenderableType:
+    return Group(Text(title, style="bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines), Text())
+
+
+def _hanging(mark: Text, body: RenderableType) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_row(mark, body)
+    return grid
+
+
+def _bullet(line: str, screen: Screen) -> RenderableType:
+    return _hanging(Text("→" if screen.unicode else "->"), Text(_safe(line)))
+
+
+def _finding(finding: Finding, screen: Screen, *, brief: bool = False) -> RenderableType:
+    marks = _MARK if screen.unicode else _ASCII_MARK
+    body = Text(f"{finding.code} {finding.name}: ", style=_STYLE[finding.severity])
+    body.append(_safe(finding.message), style="default" if screen.color else "")
+    lines: list[RenderableType] = [body]
+    if screen.verbose or not brief:
+        facts = [
+            f"{e.label} {number(e.value) if isinstance(e.value, (int, float)) else _safe(str(e.value))}{e.unit}"
+            + (f" (limit {number(e.threshold)})" if e.threshold is not None else "")
+            for e in finding.evidence
+        ]
+        if facts:
+            lines.append(Text("; ".join(facts), style="dim"))
+        if finding.steps:
+            shown = ", ".join(f"{s:,}" for s in finding.steps[:8])
+            more = f" and {len(finding.steps) - 8} more" if len(finding.steps) > 8 else ""
+            lines.append(Text(f"steps {shown}{more}", style="dim"))
+    return _hanging(Text(marks[finding.severity], style=_STYLE[finding.severity]), Group(*lines))
+
+
+def _numbers(run: RunReport, screen: Screen) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(ratio=1)
+    for label, text in _rows(run):
+        grid.add_row(label, Text(_safe(text)))
+    return Group(Text("Numbers", style="bold"), Padding(grid, (0, 0, 0, 2)), Text())
+
+
+def _rows(run: RunReport) -> Iterator[tuple[str, str]]:
+    c = run.clipping
+    if c.clip_rate is not None and c.threshold is not None:
+        text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({wording.SOURCES[c.threshold_source]})"
+        if c.interval:
+            text += f", 95 % interval {wording.interval(c.interval, as_percent=True)}"
+        if c.n_effective is not None:
+            text += f" from {number(c.n_effective)} effective of {c.n:,} steps"
+        if c.one_in is not None and c.clip_rate < 0.1:
+            text += f"; one step in {number(c.one_in)}"
+        if c.shrink_factor is not None:
+            text += f"; mean shrink factor {number(c.shrink_factor)}"
+        yield "clipping", text
+        phases = [p for p in c.phases if p.clip_rate is not None]
+        if len(phases) > 1:
+            yield "by phase", ", ".join(f"{p.name} {percent(p.clip_rate)}" for p in phases)
+    elif c.withheld:
+        yield "clipping", f"withheld: {c.withheld}"
+    if c.value_clipping:
+        v = c.value_clipping
+        text = f"{percent(v.share_beyond_fp16)} of logged gradient elements beyond fp16's 65,504"
+        if v.share is not None:
+            text = f"{percent(v.share)} of logged gradient elements beyond {number(v.threshold)}; {text}"
+        yield "by value", text
+    if run.percentiles:
+        yield "norm", ", ".join(f"p{q} {number(v)}" for q, v in run.percentiles.items())
+    n = run.nonfinite
+    if n.loss or n.grad_norm:
+        yield "non-finite", f"{n.grad_norm:,} norms and {n.loss:,} losses, longest streak {n.longest_streak:,} rows"
+    if run.tail:
+        yield "tail", run.tail.verdict
+    yield from _spike_rows(run)
+    s = run.suggestion
+    if s.threshold is not None:
+        text = f"{number(s.threshold)} ({wording.interval(s.interval)}) as {s.mode.replace('_', ' ')}"
+        if s.expected_clip_rate is not None:
+            text += f", would clip {percent(s.expected_clip_rate)}"
+        yield "threshold", text
+    elif s.abstained:
+        yield "threshold", f"no advice: {s.abstained}" + (f"; {s.policy}" if s.policy else "")
+
+
+def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
+    s = run.spikes
+    parts = []
+    for label, key, spikes in (("loss", "loss", s.loss), ("norm", "grad_norm", s.grad_norm)):
+        if spikes:
+            largest = max(spikes, key=lambda spike: spike.z or 0.0)
+            parts.append(f"{s.counts.get(key, len(spikes))} of {label} (largest at step {largest.step:,})")
+    scored = [f"{label} {percent(v)}" for label, v in (("loss", s.score.loss), ("norm", s.score.grad_norm)) if v]
+    text = ", ".join(parts) or "none"
+    if scored:
+        text += f"; OLMo 2 spike score {', '.join(scored)}"
+    yield "spikes", text
+    if s.coincidence and s.coincidence.verdict:
+        yield "together?", s.coincidence.verdict
+
+
+def _notice(code: str, message: str, count: int, where: str) -> RenderableType:
+    text = Text(f"{code}", style="dim bold")
+    text.append(f"{f' ×{count:,}' if count > 1 else ''}: {_safe(message)}{f' ({_safe(where)})' if where else ''}",
+                style="dim")  # fmt: skip
+    return text
+
+
+def _verbose(run: RunReport) -> Iterator[RenderableType]:
+    if run.diagnosis.ranking:
+        lines: list[RenderableType] = [
+            Text(f"{percent(r.confidence):>7}  {wording.TITLES[r.cause]}" + (f": {'; '.join(r.because)}" if r.because else ""))
+            for r in run.diagnosis.ranking
+        ]
+        yield _section("Ranking", lines)
+    c = run.spikes.coincidence
+    if c:
+        rows = (("same step", c.same_step), ("norm leads", c.norm_leads), ("loss leads", c.loss_leads))
+        yield _section("Loss and norm spikes", [Text(f"{label:<11} {_test(test)}") for label, test in rows])
+    if run.tail and run.tail.fits:
+        yield _section(
+            "Tail fits",
+            [
+                Text(f"{f.family:<18} AIC {number(f.aic):>10}  KS {f.ks:.3f}  {'fits' if f.adequate else 'does not fit'}")
+                for f in run.tail.fits
+            ],
+        )
+    if run.notable_steps:
+        rows_ = [
+            Text(f"step {s.step:>9,}  norm {number(s.grad_norm):>9}  {number(s.times_median):>6}× median"
+                 f"  loss {number(s.loss)}")  # fmt: skip
+            for s in run.notable_steps
+        ]
+        yield _section("Steps to look at", rows_)
+    if run.checks:
+        yield _section(
+            "Checks",
+            [Text(f"{r.code} {r.name:<28} {r.status}{f': {r.reason}' if r.reason else ''}") for r in run.checks],
+        )
+
+
+def _test(test: CoincidenceTest) -> str:
+    text = f"{test.count} events"
+    if test.expected is not None:
+        text += f", {number(test.expected)} expected by chance"
+    if test.p_adjusted is not None:
+        text += f", p = {number(test.p_adjusted)} (Holm)"
+    return text
+
+
+def _overview(report: Report) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("run", "verdict", "clipped", "spikes", "threshold"):
+        table.add_column(title, overflow="fold")
+    for run in report.runs:
+        counts = run.spikes.counts
+        table.add_row(
+            _safe(run.id),
+            wording.verdict(run),
+            percent(run.clipping.clip_rate),
+            f"{counts.get('loss', 0)} / {counts.get('grad_norm', 0)}",
+            number(run.suggestion.threshold),
+        )
+    return table

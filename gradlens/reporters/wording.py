@@ -1,0 +1,85 @@
+"""Numbers and names in the words that all outputs for people share."""
+
+from __future__ import annotations
+
+import math
+
+from gradlens.report import Cause, Interval, RunReport
+
+TITLES: dict[Cause, str] = {
+    "healthy": "healthy",
+    "lr_too_high": "learning rate too high",
+    "no_warmup": "warm-up missing or too short",
+    "bad_data": "bad batches",
+    "fp16_overflow": "fp16 overflow",
+    "loss_scale_collapse": "loss scale collapsing",
+    "clip_too_tight": "clipping threshold too tight",
+    "clip_too_loose": "clipping threshold never reached",
+    "postclip_logged": "norms logged after clipping",
+    "exploding": "exploding gradients",
+    "vanishing": "vanishing gradients",
+    "l2_contamination": "norm dominated by weight decay",
+    "adam_beta2_lag": "Adam's second moment lags",
+    "lr_restart": "learning-rate restart",
+    "data_shift": "data shift",
+    "batch_size_change": "batch size changed",
+    "resume_artifact": "resume artefact",
+}
+SOURCES = {
+    "option": "from --threshold",
+    "config": "from the run's configuration",
+    "log": "proven by the log",
+    "assumed": "assumed: no threshold was found",
+}
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, thousands grouped, no exponent between 0.001 and 1e6."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    size = abs(value)
+    if value == 0:
+        return "0"
+    if size >= 1e6 or size < 1e-3:
+        return f"{value:.2e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def percent(value: float | None) -> str:
+    """A share as percent with two significant digits, exact at 0 and 100."""
+    if value is None:
+        return "–"
+    hundred = value * 100
+    if hundred in {0.0, 100.0}:
+        return f"{hundred:.0f} %"
+    return f"{hundred:.1f} %" if 1 <= hundred < 99.95 else f"{hundred:.2g} %" if hundred < 1 else f"{hundred:.2f} %"
+
+
+def interval(pair: Interval | None, *, as_percent: bool = False) -> str:
+    """`low to high`, or nothing."""
+    if pair is None:
+        return ""
+    word = percent if as_percent else number
+    low, high = word(pair[0]), word(pair[1])
+    return f"{low.removesuffix(' %') if as_percent else low} to {high}"
+
+
+def span(run: RunReport) -> str:
+    """Which steps were read and how densely."""
+    if run.steps == 0 or run.first_step is None:
+        return "no rows"
+    every = run.log_interval
+    density = "every step" if every == 1 else f"every {number(every)} steps" if every else "one row"
+    return f"{run.steps:,} rows, steps {run.first_step:,} to {run.last_step:,}, {density}"
+
+
+def verdict(run: RunReport) -> str:
+    """The headline: cause and confidence."""
+    d = run.diagnosis
+    if d.cause == "healthy":
+        return f"Healthy ({percent(d.confidence)} sure)"
+    return f"{TITLES[d.cause].capitalize()} ({percent(d.confidence)} sure)"

@@ -1,0 +1,405 @@
+"""Clip rate: how often clipping engaged, and how far that figure can be trusted.
+
+**Clip rate** is the share of finite norms strictly greater than the threshold, as PyTorch, Megatron-LM and the others clip.
+NaN and infinite norms are a class of their own and are counted apart.
+
+**Interval.** Steps are not independent, so the Wilson interval is taken at an *effective* number of steps n_eff. Estimating
+n_eff from the 0/1 clip indicator alone fails where clipping is rare or persistent: at 1,000 steps of an AR(1) process with
+phi .9 a nominal 95 % interval covers 86 to 90 %. gradlens therefore takes the smaller of two estimates.
+
+1. *Indicator*: n gamma_0 / (gamma_0 + 2 sum lambda_k gamma_k) with flat-top weights, `gradlens.stats.dependence`.
+2. *Latent*: the norms are turned into normal scores by rank, an autoregression (order by BIC, at most 10) is fitted to the
+   scores, and its autocorrelations rho_k are carried over to the indicator of the event "above the threshold" by the bivariate
+   normal orthant, Cov(I_0, I_k) = Phi_2(z, z; rho_k) - p^2. Ranks hold far more information on the dependence than a handful
+   of 0/1 events, so this estimate is much less variable; monotone transforms of the norm leave it unchanged.
+
+This combination is our own. Measured by ``benchmarks/statistics.py`` it covers 93 to 97 % at clip rates from .02 to .5, phi 0,
+.5 and .9, and 1,000 or 5,000 steps. Below n_eff 50 the result carries a warning.
+
+**Shrink factor** is mean(min(1, C / norm)): by how much clipping shortened the average gradient. Under plain SGD that is the
+average cut of the learning rate. Under Adam a constant rescale cancels, so it is not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.stats.dependence import autocovariance, effective_size
+from gradlens.stats.normal import normal_quantile, quantile
+from gradlens.stats.robust import as_series
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_ORDER = 10
+FEW_EFFECTIVE = 50.0  # below this an interval of a rate says little; METHODS of the field ask for a warning
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipWindow:
+    """Clip rate of one stretch of the run.
+
+    Attributes
+    ----------
+    first, last : int
+        First and last step of the stretch (positions if no steps were given), both included.
+    clip_rate : float or None
+        None where the stretch holds no finite norm.
+    interval : tuple of float
+        95 % interval of the rate.
+    n : int
+        Finite norms in the stretch.
+    """
+
+    first: int
+    last: int
+    clip_rate: float | None
+    interval: tuple[float, float]
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipStatistics:
+    """How often and how strongly a threshold clips.
+
+    Attributes
+    ----------
+    threshold : float
+        The threshold judged.
+    clip_rate : float or None
+        Share of finite norms strictly above it; None without any.
+    interval : tuple of float
+        95 % Wilson interval at ``n_effective``; (0, 1) without any norm.
+    clipped, n : int
+        Clipped steps, and steps with a finite norm.
+    nonfinite : int
+        Steps whose norm is NaN or infinite; they are in none of the other figures.
+    n_effective : float
+        Independent steps that carry the same information on the rate.
+    shrink_factor : float or None
+        Mean of min(1, C / norm) over finite norms.
+    one_in : float or None
+        One step in so many is clipped; None if none is.
+    mean_run_length : float or None
+        Average number of clipped steps in a row; None if none is.
+    windows : tuple of ClipWindow
+        The run cut into equal stretches.
+    warnings : tuple of str
+        What limits the figures, in plain words.
+    """
+
+    threshold: float
+    clip_rate: float | None
+    interval: tuple[float, float]
+    clipped: int
+    n: int
+    nonfinite: int
+    n_effective: float
+    shrink_factor: float | None
+    one_in: float | None
+    mean_run_length: float | None
+    windows: tuple[ClipWindow, ...]
+    warnings: tuple[str, ...]
+
+
+def clip_statistics(
+    norm: NDArray[np.float64],
+    threshold: float,
+    *,
+    step: NDArray[np.int64] | None = None,
+    n_windows: int = 10,
+) -> ClipStatistics:
+    """Describe how a threshold clips a series of gradient norms.
+
+    Parameters
+    ----------
+    norm : float64[n]
+        Norms before clipping, in order; NaN and infinities are counted apart.
+    threshold : float
+        The clipping threshold C, positive.
+    step : int64[n], optional
+        Step numbers, used to label the windows.
+    n_windows : int
+        Stretches to cut the run into; fewer if a stretch would hold under 20 steps.
+
+    Returns
+    -------
+    ClipStatistics
+        With a warning, not an exception, for an empty or short series or a threshold that is not positive.
+    """
+    norm = as_series(norm)
+    finite = np.isfinite(norm)
+    kept = norm[finite]
+    warnings = []
+    if not threshold > 0.0:
+        warnings.append("the threshold is not positive, so every step counts as clipped")
+    if kept.size == 0:
+        return ClipStatistics(
+            threshold=threshold, clip_rate=None, interval=(0.0, 1.0), clipped=0, n=0, nonfinite=int(norm.size),
+            n_effective=0.0, shrink_factor=None, one_in=None, mean_run_length=None, windows=(),
+            warnings=(*warnings, "no finite norm"),
+        )  # fmt: skip
+    above = kept > threshold
+    clipped = int(above.sum())
+    rate = clipped / kept.size
+    n_effective = effective_steps(kept, threshold)
+    if n_effective < FEW_EFFECTIVE:
+        warnings.append(
+            f"{kept.size} steps are worth only {n_effective:.0f} independent ones, so the interval of the clip rate is rough"
+        )
+    starts = int(above[0]) + int(np.count_nonzero(above[1:] & ~above[:-1]))
+    return ClipStatistics(
+        threshold=threshold,
+        clip_rate=rate,
+        interval=wilson_interval(rate, n_effective),
+        clipped=clipped,
+        n=int(kept.size),
+        nonfinite=int(norm.size - kept.size),
+        n_effective=n_effective,
+        shrink_factor=shrink_factor(kept, threshold),
+        one_in=kept.size / clipped if clipped else None,
+        mean_run_length=clipped / starts if clipped else None,
+        windows=_windows(norm, threshold, step, n_windows),
+        warnings=tuple(warnings),
+    )
+
+
+def shrink_factor(norm: NDArray[np.float64], threshold: float) -> float | None:
+    """Return mean(min(1, C / norm)) over finite norms, None without any.
+
+    PyTorch divides by norm + 1e-6; that term is left out, since the logs of other frameworks do not have it.
+    """
+    size = np.abs(norm[np.isfinite(norm)])
+    if size.size == 0:
+        return None
+    return float(np.mean(max(threshold, 0.0) / np.maximum(size, max(threshold, 1e-300))))
+
+
+def wilson_interval(rate: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion.
+
+    Parameters
+    ----------
+    rate : float
+        Observed proportion.
+    n : float
+        Number of observations, may be an effective, fractional one.
+    confidence : float
+        Two-sided confidence level.
+
+    Returns
+    -------
+    tuple of float
+        Within [0, 1]; (0, 1) for n of 0.
+
+    Notes
+    -----
+    Wilson (1927), Journal of the American Statistical Association 22:209.
+    """
+    if not n > 0.0:
+        return (0.0, 1.0)
+    z = quantile(0.5 + 0.5 * confidence)
+    shrink = 1.0 + z * z / n
+    centre = (rate + z * z / (2.0 * n)) / shrink
+    half = z / shrink * math.sqrt(rate * (1.0 - rate) / n + z * z / (4.0 * n * n))
+    return (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def effective_steps(norm: NDArray[np.float64], threshold: float) -> float:
+    """Return the effective number of steps behind a clip rate, the smaller of the two estimates of the module text.
+
+    Parameters
+    ----------
+    norm : float64[n]
+        Finite norms in order.
+    threshold : float
+        Clipping threshold.
+
+    Returns
+    -------
+    float
+        Between 1 and n; n for fewer than 10 steps or a constant series.
+    """
+    n = norm.size
+    if n < 10:
+        return float(n)
+    above = norm > threshold
+    indicator = effective_size(above.astype(np.float64))
+    order = np.argsort(norm, kind="stable")
+    if not norm[order[0]] < norm[order[-1]]:
+        return indicator
+    scores = np.empty(n)
+    scores[order] = normal_quantile((np.arange(n) + 0.5) / n)
+    correlation = autoregressive_correlation(autocovariance(scores, min(MAX_ORDER, n // 4)), n, min(n - 1, 5000))
+    rate = min(max(float(above.mean()), 0.5 / n), 1.0 - 0.5 / n)
+    lags = np.arange(1, correlation.size + 1)
+    indicator_correlation = orthant_covariance(correlation, quantile(1.0 - rate)) / (rate * (1.0 - rate))
+    inflation = 1.0 + 2.0 * float(np.dot(1.0 - lags / n, indicator_correlation))
+    return float(np.clip(min(indicator, n / max(inflation, 1e-12)), 1.0, n))
+
+
+def autoregressive_correlation(gamma: NDArray[np.float64], n: int, max_lag: int) -> NDArray[np.float64]:
+    """Return the autocorrelations of the autoregression that fits a few sample autocovariances best.
+
+    Yule-Walker by the Levinson-Durbin recursion, order by BIC, continued to higher lags by the recursion of the model. For
+    order 1 the coefficient gets the first-order bias correction (1 + 3 phi) / n of Marriott and Pope (1954), Biometrika
+    41:390.
+
+    Parameters
+    ----------
+    gamma : float64[m + 1]
+        Sample autocovariances from lag 0; m is the largest order tried.
+    n : int
+        Length of the series.
+    max_lag : int
+        Last lag wanted; the series ends earlier once it is negligible.
+
+    Returns
+    -------
+    float64[L], L <= max_lag
+        Correlations at lags 1..L, empty for a white series.
+    """
+    coefficients: list[float] = []
+    best: list[float] = []
+    variance = float(gamma[0])
+    if not variance > 0.0:
+        return np.zeros(0)
+    best_bic = n * math.log(variance)
+    for order in range(1, gamma.size):
+        predicted = sum(c * float(gamma[order - 1 - j]) for j, c in enumerate(coefficients))
+        partial = (float(gamma[order]) - predicted) / variance
+        coefficients = [c - partial * r for c, r in zip(coefficients, reversed(coefficients), strict=True)] + [partial]
+        variance *= 1.0 - partial * partial
+        if not variance > 1e-12 * float(gamma[0]):
+            best = coefficients
+            break
+        bic = n * math.log(variance) + order * math.log(n)
+        if bic < best_bic:
+            best_bic, best = bic, coefficients
+    if not best:
+        return np.zeros(0)
+    if len(best) == 1:
+        phi = min(best[0] + (1.0 + 3.0 * best[0]) / n, 1.0 - 1.0 / n)
+        needed = max_lag if abs(phi) > 0.999 else min(max_lag, int(math.log(1e-5) / math.log(max(abs(phi), 1e-3))) + 1)
+        return phi ** np.arange(1, needed + 1, dtype=np.float64)
+    return _continue_correlation([float(g / gamma[0]) for g in gamma[1 : len(best) + 1]], best, max_lag)
+
+
+def _continue_correlation(known: list[float], coefficients: list[float], max_lag: int) -> NDArray[np.float64]:
+    """Extend autocorrelations by the model's own recursion until they are negligible."""
+    correlation = list(known)
+    order = len(coefficients)
+    while len(correlation) < max_lag:
+        correlation.append(sum(c * correlation[-1 - j] for j, c in enumerate(coefficients)))
+        if max(map(abs, correlation[-order:])) < 1e-5:
+            break
+    return np.clip(np.array(correlation[:max_lag]), -1.0, 1.0)
+
+
+def orthant_covariance(correlation: NDArray[np.float64], z: float) -> NDArray[np.float64]:
+    """Return Cov(1{X > z}, 1{Y > z}) of standard bivariate normal pairs.
+
+    The derivative of Phi_2(z, z; rho) by rho is the bivariate density, so with rho = sin(theta) the covariance is
+    1/(2 pi) times the integral of exp(-z^2 / (1 + sin t)) from 0 to theta (Plackett 1954, Biometrika 41:351), here by 24-point
+    Gauss-Legendre quadrature.
+
+    Parameters
+    ----------
+    correlation : float64[m]
+        Correlations in [-1, 1].
+    z : float
+        Common threshold in standard deviations.
+    """
+    theta = np.arcsin(np.clip(correlation, -1.0, 1.0))
+    angle = 0.5 * theta[:, None] * (1.0 + _NODES)
+    slope = np.maximum(1.0 + np.sin(angle), 1e-12)
+    return np.asarray(0.5 * theta * (np.exp(-z * z / slope) @ _WEIGHTS) / (2.0 * math.pi))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReturnPeriod:
+    """How often a rare event comes back.
+
+    Attributes
+    ----------
+    events : int
+        Independent events (onsets) seen.
+    steps_between : float or None
+        Steps per event; None if none was seen.
+    interval : tuple
+        95 % interval of the steps between events, exact for a Poisson count; the upper end is None where not even a
+        single event is certain.
+    """
+
+    events: int
+    steps_between: float | None
+    interval: tuple[float, float | None]
+
+
+def return_period(events: int, steps: int) -> ReturnPeriod:
+    """Return how many steps lie between rare events, with the exact Poisson interval.
+
+    Parameters
+    ----------
+    events : int
+        Declustered events: count onsets, not steps.
+    steps : int
+        Steps watched.
+
+    Returns
+    -------
+    ReturnPeriod
+        With no event only the lower end is known: at least steps / 3.69 between two (97.5 % one-sided).
+
+    Notes
+    -----
+    Garwood (1936), Biometrika 28:437: the limits mu solve P(N >= events; mu) = .025 and P(N <= events; mu) = .025.
+    """
+    upper = _poisson_mean(events, 0.025)
+    lower = _poisson_mean(events - 1, 0.975) if events > 0 else 0.0
+    return ReturnPeriod(
+        events=events,
+        steps_between=steps / events if events else None,
+        interval=(steps / upper, steps / lower if lower > 0.0 else None),
+    )
+
+
+def _poisson_mean(events: int, probability: float) -> float:
+    """Return the mean of the Poisson distribution with P(N <= events) equal to the probability."""
+    low, high = 0.0, 10.0 + 3.0 * events
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        log_terms = [k * math.log(middle) - middle - math.lgamma(k + 1) for k in range(max(0, events - 400), events + 1)]
+        if sum(map(math.exp, log_terms)) > probability:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
+
+
+def _windows(
+    norm: NDArray[np.float64], threshold: float, step: NDArray[np.int64] | None, n_windows: int
+) -> tuple[ClipWindow, ...]:
+    """Cut the run into equal stretches and give the clip rate of each."""
+    count = max(1, min(n_windows, norm.size // 20))
+    edges = np.linspace(0, norm.size, count + 1).astype(np.int64)
+    found = []
+    for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        part = norm[begin:end]
+        part = part[np.isfinite(part)]
+        rate = float(np.mean(part > threshold)) if part.size else None
+        found.append(
+            ClipWindow(
+                first=begin if step is None else int(step[begin]),
+                last=end - 1 if step is None else int(step[end - 1]),
+                clip_rate=rate,
+                interval=(0.0, 1.0) if rate is None else wilson_interval(rate, effective_steps(part, threshold)),
+                n=int(part.size),
+            )
+        )
+    return tuple(found)

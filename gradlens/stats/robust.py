@@ -1,0 +1,288 @@
+"""Rolling medians and quantiles, and what is left of a curve when its level is taken out.
+
+Training curves drift by orders of magnitude, and a drifting level looks like a heavy tail to every fit and like a spike to
+every fixed rule. gradlens therefore works on *log residuals*: the logarithm of the value minus the rolling median of that
+logarithm. The window is **trailing** where events are looked for, because an event must be judged by what was known before
+it, and **centred** where distributions are fitted, because that follows a decay without lag.
+
+The rolling quantiles are exact for any window. They come from a wavelet matrix (Claude, Navarro and Ordonez 2015,
+Information Systems 47:15): one pass over the bits of the ranks answers the query of every window at once, so the cost is
+n log n whatever the window is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MAD_TO_SIGMA = 1.4826022185056018  # 1 / quantile(.75) of the normal distribution
+Q85_TO_SIGMA = 0.9648606226280898  # 1 / quantile(.85)
+
+
+def as_series(value: object) -> NDArray[np.float64]:
+    """Return a flat float64 copy-free view of anything array-like."""
+    return np.asarray(value, dtype=np.float64).ravel()
+
+
+def window_quantiles(
+    value: NDArray[np.float64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    probabilities: Sequence[float],
+    *,
+    interpolate: bool = False,
+) -> NDArray[np.float64]:
+    """Return exact quantiles of many windows ``value[start:stop]`` of one series.
+
+    Parameters
+    ----------
+    value : float64[n]
+        The series. NaN and infinities are left out of every window.
+    start, stop : int64[m]
+        Half-open windows, ``0 <= start <= stop <= n``.
+    probabilities : sequence of k floats in [0, 1]
+        Quantiles wanted of each window.
+    interpolate : bool
+        False takes the order statistic of rank ``floor(p * (count - 1))`` (of an even count the lower median); True
+        interpolates linearly between order statistics as ``numpy.percentile`` does, at twice the cost.
+
+    Returns
+    -------
+    float64[k, m]
+        NaN where a window holds no finite value.
+    """
+    finite = np.isfinite(value)
+    kept = value if finite.all() else value[finite]
+    if kept.size < value.size:
+        seen = np.concatenate(([0], np.cumsum(finite)))
+        start, stop = seen[start], seen[stop]
+    count = stop - start
+    out = np.full((len(probabilities), start.size), np.nan)
+    filled = count > 0
+    if not filled.any():
+        return out
+    start, stop, count = start[filled], stop[filled], count[filled]
+    position = [p * (count - 1) for p in probabilities]
+    ranks = [np.floor(q).astype(np.int64) for q in position]
+    if interpolate:
+        ranks += [np.minimum(rank + 1, count - 1) for rank in ranks]
+    selected = _select(kept, start, stop, ranks)
+    for row, q in enumerate(position):
+        low = selected[row]
+        if interpolate:
+            low = low + (selected[row + len(position)] - low) * (q - np.floor(q))
+        out[row, filled] = low
+    return out
+
+
+def _select(
+    value: NDArray[np.float64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    ranks: Sequence[NDArray[np.int64]],
+) -> NDArray[np.float64]:
+    """Return, for each array of ranks, the order statistic of that rank in every window."""
+    n = value.size
+    order = np.argsort(value, kind="stable")
+    level = np.empty(n, dtype=np.int32)
+    level[order] = np.arange(n, dtype=np.int32)
+    queries = len(ranks)
+    lo = np.tile(start.astype(np.int32), queries)
+    hi = np.tile(stop.astype(np.int32), queries)
+    rank = np.concatenate(ranks).astype(np.int32)
+    found = np.zeros(rank.size, dtype=np.int32)
+    zeros_before = np.zeros(n + 1, dtype=np.int32)
+    for bit in range(max(n - 1, 1).bit_length() - 1, -1, -1):
+        zero = (level >> bit) & 1 == 0
+        np.cumsum(zero, out=zeros_before[1:], dtype=np.int32)
+        lo_zero, hi_zero = zeros_before[lo], zeros_before[hi]
+        zeros_inside = hi_zero - lo_zero
+        upper = rank >= zeros_inside
+        found |= upper.astype(np.int32) << bit
+        rank -= np.where(upper, zeros_inside, 0).astype(np.int32)
+        lo = np.where(upper, zeros_before[n] + lo - lo_zero, lo_zero)
+        hi = np.where(upper, zeros_before[n] + hi - hi_zero, hi_zero)
+        if bit:
+            level = np.concatenate((level[zero], level[~zero]))
+    return value[order[found]].reshape(queries, -1)
+
+
+def rolling_median(value: NDArray[np.float64], window: int, *, centred: bool, min_count: int = 1) -> NDArray[np.float64]:
+    """Return the rolling median of a series.
+
+    Parameters
+    ----------
+    value : float64[n]
+        NaN and infinities are left out of every window.
+    window : int
+        Width in steps, at least 1. A centred window is clamped at both ends of the series, so it is shorter there. A
+        trailing window holds the ``window`` steps *before* the current one.
+    centred : bool
+        Which of the two windows.
+    min_count : int
+        Steps a window must reach over to give a value.
+
+    Returns
+    -------
+    float64[n]
+        NaN where the window is too short or holds no finite value. Even counts give the lower median.
+    """
+    value = as_series(value)
+    start, stop = windows(value.size, window, centred=centred)
+    median = window_quantiles(value, start, stop, (0.5,))[0]
+    median[stop - start < min_count] = np.nan
+    return median
+
+
+def rolling_mad(value: NDArray[np.float64], window: int, *, centred: bool) -> NDArray[np.float64]:
+    """Return 1.4826 times the rolling median of absolute residuals, each residual from its own rolling median.
+
+    For normal noise it estimates the standard deviation. Taking every residual from its own median keeps a drift of the
+    level out of the spread. NaN where the windows hold nothing.
+    """
+    value = as_series(value)
+    deviation = np.abs(value - rolling_median(value, window, centred=centred))
+    return MAD_TO_SIGMA * rolling_median(deviation, window, centred=centred)
+
+
+def windows(n: int, window: int, *, centred: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the half-open rolling windows of a series of n steps as two int64[n] arrays."""
+    index = np.arange(n, dtype=np.int64)
+    if centred:
+        half = max(window, 1) // 2
+        return np.maximum(index - half, 0), np.minimum(index + half + 1, n)
+    return np.maximum(index - max(window, 1), 0), index
+
+
+def safe_log(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ln(value), NaN where the value is not finite or not positive."""
+    usable = np.isfinite(value) & (value > 0.0)
+    out = np.full(value.shape, np.nan)
+    np.log(value, out=out, where=usable)
+    return out
+
+
+def log_residuals(value: NDArray[np.float64], window: int, *, centred: bool) -> NDArray[np.float64]:
+    """Return ln(value) minus its rolling median: the curve with its level taken out.
+
+    Parameters
+    ----------
+    value : float64[n]
+        A positive curve.
+    window : int
+        Width of the median in steps, see `rolling_median`.
+    centred : bool
+        Centred for fits, trailing for events.
+
+    Returns
+    -------
+    float64[n]
+        ``exp`` of it is the ratio of each value to the level around (or before) it. NaN where the value is not finite
+        or not positive, and at the first step of a trailing window.
+    """
+    log_value = safe_log(as_series(value))
+    return log_value - rolling_median(log_value, window, centred=centred)
+
+
+def detrending_window(n: int) -> int:
+    """Return the width of the centred median used before fits: 5 % of the run, odd, between 25 and 501 steps.
+
+    Our own choice. Narrow enough to follow a decay and a level shift, wide enough that the median itself adds little
+    noise: its variance is about 1.6 / window that of the data.
+    """
+    return int(min(max(n // 20, 25), 501)) | 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RollingMoments:
+    """Mean and standard deviation of the values before (or up to) each step.
+
+    Attributes
+    ----------
+    mean, deviation : float64[n]
+        NaN where fewer than ``min_count`` values are in the window, or a value in it is NaN.
+    count : int64[n]
+        Values in the window.
+    """
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    count: NDArray[np.int64]
+
+
+def rolling_moments(
+    value: NDArray[np.float64], window: int, *, include_current: bool, ddof: int, min_count: int, weight: NDArray[np.float64] | None = None
+) -> RollingMoments:
+    """Return the rolling mean and standard deviation, free of the cancellation of running sums.
+
+    Each window is the end of one block of ``window`` values and the start of the next, so its sums are one suffix sum plus
+    one prefix sum (the scheme of van Herk 1992 for rolling maxima). A huge value is therefore forgotten exactly when it
+    leaves the window, and a NaN poisons exactly the windows that hold it.
+
+    Parameters
+    ----------
+    value : float64[n]
+        The series; not-finite values poison their windows unless their weight is 0.
+    window : int
+        Width in steps, at least 1.
+    include_current : bool
+        Whether the window ends at the current step or just before it.
+    ddof : int
+        0 for the population deviation, 1 for the unbiased one.
+    min_count : int
+        Values a window must hold.
+    weight : float64[n], optional
+        1 for values that count, 0 for values that are left out.
+    """
+    n = value.size
+    weight = np.ones(n) if weight is None else weight
+    counted = weight > 0.0
+    finite = value[counted & np.isfinite(value)]
+    centre = float(np.median(finite)) if finite.size else 0.0
+    scale = float(np.max(np.abs(finite - centre))) if finite.size else 1.0
+    scale = scale if np.isfinite(scale) and scale > 0.0 else 1.0
+    shifted = np.where(counted, np.where(np.isfinite(value), (value - centre) / scale, np.nan), 0.0)
+    total = [_trailing_sum(part, window, include_current=include_current) for part in (weight, shifted, shifted * shifted)]
+    count = np.rint(total[0]).astype(np.int64)
+    usable = count >= max(min_count, ddof + 1)
+    divisor = np.maximum(count, 1)
+    mean = total[1] / divisor
+    variance = np.maximum(total[2] - total[1] * mean, 0.0) / np.maximum(count - ddof, 1)
+    # What is left of a constant series is rounding, not spread.
+    variance[variance < 1e-14 * (mean * mean + 1e-4)] = 0.0
+    return RollingMoments(
+        mean=np.where(usable, centre + scale * mean, np.nan),
+        deviation=np.where(usable, scale * np.sqrt(variance), np.nan),
+        count=count,
+    )
+
+
+def _trailing_sum(value: NDArray[np.float64], window: int, *, include_current: bool) -> NDArray[np.float64]:
+    """Return the sum over the last ``window`` values by block prefix and suffix sums."""
+    n = value.size
+    window = max(min(window, n), 1)
+    blocks = -(-n // window) + 1
+    padded = np.zeros(blocks * window)
+    padded[:n] = value
+    table = padded.reshape(blocks, window)
+    prefix = np.cumsum(table, axis=1).ravel()
+    suffix = np.cumsum(table[:, ::-1], axis=1)[:, ::-1].ravel()
+    last = np.arange(n) - (0 if include_current else 1)
+    first = last - window + 1
+    out = np.zeros(n)
+    inside = last >= 0
+    end = last[inside]
+    out[inside] = prefix[end]
+    # A window that starts inside the block before needs that block's tail; one that fills its block is complete.
+    spans = (first[inside] > 0) & ((end + 1) % window != 0)
+    total = out[inside]
+    total[spans] += suffix[first[inside][spans]]
+    out[inside] = total
+    return out
