@@ -1,0 +1,130 @@
+"""Run -> report, on one page: every figure of a report is asked for here and computed elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradlens import __version__, measure
+from gradlens.checks.case import build_case, notable_steps
+from gradlens.checks.engine import run_checks
+from gradlens.config import TrainingConfig
+from gradlens.curves import reduce_curve
+from gradlens.diagnosis import diagnose
+from gradlens.errors import NoTrainingSeriesError
+from gradlens.provenance import judge_provenance
+from gradlens.report import Report, RunReport
+from gradlens.run import Notice, Run
+from gradlens.signals import Signals, signals_of
+from gradlens.threshold import choose_threshold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnalysisOptions:
+    """What the user said about judging.
+
+    `threshold` is "" where it was not given, None where the run did not clip.
+    """
+
+    threshold: float | str | None = ""
+    config: TrainingConfig = TrainingConfig()
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    value_threshold: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as the report repeats them."""
+        return {
+            "threshold": self.threshold if self.threshold != "" else "auto",
+            "config": self.config.to_dict(),
+            "select": list(self.select),
+            "ignore": list(self.ignore),
+            "value_threshold": self.value_threshold,
+        }
+
+
+def analyze_runs(runs: Iterable[Run], options: AnalysisOptions) -> Report:
+    """The report of several runs.
+
+    Raises
+    ------
+    NoTrainingSeriesError
+        None of them has a loss or a gradient norm.
+    """
+    judged = [run for run in runs if run.loss is not None or run.grad_norm is not None]
+    if not judged:
+        raise NoTrainingSeriesError(
+            "no run has a loss or a gradient norm", hint="name the columns with --loss and --grad-norm"
+        )
+    return Report(
+        gradlens_version=__version__,
+        settings=options.to_dict(),
+        runs=tuple(analyze_run(run, options) for run in judged),
+    )
+
+
+def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
+    """The report of one run."""
+    signals = signals_of(run)
+    config = run.config.merged(options.config)
+    threshold = choose_threshold(run, config, options.threshold)
+    case = build_case(run, signals, config=config, threshold=threshold.value, threshold_source=threshold.source)
+    provenance = judge_provenance(case)
+    findings, results = run_checks(case, select=options.select, ignore=options.ignore)
+    diagnosis = diagnose(case, findings, results)
+    warmup = measure.warmup_end(signals)
+    finite = signals.norm[np.isfinite(signals.norm)]
+    return RunReport(
+        id=run.id,
+        source=run.source,
+        format=run.format,
+        steps=len(signals),
+        first_step=int(signals.step[0]) if len(signals) else None,
+        last_step=int(signals.step[-1]) if len(signals) else None,
+        log_interval=signals.log_interval,
+        columns=run.columns,
+        layers=len(run.layers),
+        config=config.to_dict(),
+        notices=(*run.notices, *_resolved(signals)),
+        provenance=provenance,
+        clipping=measure.clipping(run, signals, threshold, provenance, warmup, options.value_threshold),
+        percentiles=measure.percentiles(finite),
+        nonfinite=measure.nonfinite(signals),
+        tail=measure.tail(signals, threshold.value, warmup),
+        spikes=measure.spikes(signals, warmup),
+        findings=findings,
+        diagnosis=diagnosis,
+        suggestion=measure.suggestion(signals, provenance, warmup),
+        checks=results,
+        notable_steps=notable_steps(case),
+        curves={
+            name: curve
+            for name, value, has in (
+                ("loss", signals.loss, signals.has_loss),
+                ("grad_norm", signals.norm, signals.has_norm),
+                ("lr", signals.lr, np.isfinite(signals.lr)),
+            )
+            if (curve := reduce_curve(signals.step, value, has)) is not None
+        },
+    )
+
+
+def _resolved(signals: Signals) -> Iterable[Notice]:
+    """What laying the series on one axis set aside."""
+    if signals.restarts:
+        first = signals.restarts[0]
+        yield Notice(
+            code="restarts-resolved",
+            message=f"steps go back (first from {first.reached:,} to {first.step:,}): the later attempt is judged, "
+            f"{sum(r.superseded for r in signals.restarts):,} earlier rows are not",
+            count=len(signals.restarts),
+        )
+    if signals.duplicates:
+        yield Notice(
+            code="repeated-steps",
+            message="rows that repeat a step: the last one is judged",
+            count=signals.duplicates,
+        )

@@ -1,0 +1,211 @@
+"""The figures of a report that need no judgement, from signals by way of `stats`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gradlens import report
+from gradlens.run import Run
+from gradlens.signals import Signals
+from gradlens.stats import clipping as clip_stats
+from gradlens.stats import coincidence as coincidence_stats
+from gradlens.stats import spikes as spike_stats
+from gradlens.stats import tails as tail_stats
+from gradlens.stats import thresholds as threshold_stats
+from gradlens.stats.warmup import find_phases, find_warmup_end
+from gradlens.threshold import Threshold
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PERCENTILES = (50, 90, 95, 99, 99.9)
+FP16_MAX = 65504.0
+MOST_SPIKES = 50
+
+
+def warmup_end(signals: Signals) -> int:
+    """The row at which the warm-up ends: from the learning rate where it is logged, from the norms otherwise."""
+    lr = signals.lr if np.isfinite(signals.lr).any() else None
+    norm = signals.norm if np.isfinite(signals.norm).any() else None
+    return find_warmup_end(lr, norm).index
+
+
+def percentiles(norm: NDArray[np.float64]) -> Mapping[str, float]:
+    """Linear-interpolated percentiles of the finite norms; empty without any."""
+    if len(norm) == 0:
+        return {}
+    return {f"{q:g}": float(v) for q, v in zip(PERCENTILES, np.percentile(norm, PERCENTILES), strict=True)}
+
+
+def nonfinite(signals: Signals) -> report.NonFinite:
+    """Logged values that are NaN or infinite, and the longest row of them."""
+    bad_loss = signals.has_loss & ~np.isfinite(signals.loss)
+    bad_norm = signals.has_norm & ~np.isfinite(signals.norm)
+    bad = bad_loss | bad_norm
+    where = np.flatnonzero(bad)
+    streak = 0
+    if len(where):
+        breaks = np.flatnonzero(np.diff(where) > 1)
+        edges = np.concatenate([[0], breaks + 1, [len(where)]])
+        streak = int(np.diff(edges).max())
+    return report.NonFinite(
+        loss=int(bad_loss.sum()),
+        grad_norm=int(bad_norm.sum()),
+        longest_streak=streak,
+        first_step=int(signals.step[where[0]]) if len(where) else None,
+    )
+
+
+def clipping(
+    run: Run,
+    signals: Signals,
+    threshold: Threshold,
+    provenance: report.Provenance,
+    warmup: int,
+    value_threshold: float | None,
+) -> report.Clipping:
+    """The clip rate with its interval, by window and by phase; withheld where the norm or the threshold is no basis."""
+    norm = signals.norm
+    by_value = value_clipping(run, value_threshold)
+    withheld = _why_withheld(norm, threshold, provenance)
+    if withheld or threshold.value is None:
+        return report.Clipping(
+            threshold=threshold.value, threshold_source=threshold.source, clip_rate=None, interval=None,
+            n=int(np.isfinite(norm).sum()), n_effective=None, shrink_factor=None, withheld=withheld,
+            value_clipping=by_value,
+        )  # fmt: skip
+    found = clip_stats.clip_statistics(norm, threshold.value, step=signals.step)
+    lr = signals.lr if np.isfinite(signals.lr).any() else None
+    phases = []
+    for phase in find_phases(lr, len(norm), warmup_end=warmup):
+        part = clip_stats.clip_statistics(norm[phase.first : phase.last + 1], threshold.value, n_windows=1)
+        phases.append(
+            report.Phase(
+                name=phase.name,
+                first_step=int(signals.step[phase.first]),
+                last_step=int(signals.step[phase.last]),
+                n=part.n,
+                clip_rate=part.clip_rate,
+                interval=part.interval if part.clip_rate is not None else None,
+            )
+        )
+    return report.Clipping(
+        threshold=threshold.value,
+        threshold_source=threshold.source,
+        clip_rate=found.clip_rate,
+        interval=found.interval,
+        n=found.n,
+        n_effective=found.n_effective,
+        shrink_factor=found.shrink_factor,
+        one_in=found.one_in,
+        windows=tuple(
+            report.Window(
+                first_step=w.first, last_step=w.last, n=w.n, clip_rate=w.clip_rate,
+                interval=w.interval if w.clip_rate is not None else None,
+            )
+            for w in found.windows
+        ),
+        phases=tuple(phases),
+        value_clipping=by_value,
+    )  # fmt: skip
+
+
+def _why_withheld(norm: NDArray[np.float64], threshold: Threshold, provenance: report.Provenance) -> str | None:
+    if not np.isfinite(norm).any():
+        return "no finite gradient norm in the log"
+    if not provenance.trusted:
+        return provenance.reason
+    if threshold.value is None:
+        return "the run did not clip"
+    return None
+
+
+def value_clipping(run: Run, threshold: float | None) -> report.ValueClipping | None:
+    """Shares of logged gradient elements beyond a value and beyond fp16's range, from histograms; None without any.
+
+    A bucket that the limit cuts counts by the part of its width beyond it.
+    """
+    histograms = [h for name, h in run.histograms.items() if "grad" in name.lower()]
+    if not histograms:
+        return None
+
+    def share(limit: float) -> float | None:
+        total = beyond = 0.0
+        for histogram in histograms:
+            for edges, counts in zip(histogram.limits, histogram.counts, strict=True):
+                total += float(counts.sum())
+                width = np.maximum(edges[1:] - edges[:-1], np.finfo(np.float64).tiny)
+                above = np.clip((edges[1:] - limit) / width, 0.0, 1.0) + np.clip((-limit - edges[:-1]) / width, 0.0, 1.0)
+                beyond += float(np.dot(counts, np.minimum(above, 1.0)))
+        return beyond / total if total else None
+
+    return report.ValueClipping(
+        threshold=threshold,
+        share=share(threshold) if threshold is not None else None,
+        share_beyond_fp16=share(FP16_MAX) or 0.0,
+        n_histograms=sum(len(h.step) for h in histograms),
+    )
+
+
+def spikes(signals: Signals, warmup: int) -> report.Spikes:
+    """Spike tables, the OLMo 2 score, and whether loss and norm spikes belong together."""
+    tables = {
+        "loss": spike_stats.find_spikes(signals.loss, warmup_end=warmup),
+        "grad_norm": spike_stats.find_spikes(signals.norm, warmup_end=warmup),
+    }
+    together = None
+    if np.isfinite(signals.loss).any() and np.isfinite(signals.norm).any():
+        found = coincidence_stats.test_coincidence(
+            signals.loss, signals.norm, tables["loss"].spikes, tables["grad_norm"].spikes
+        )
+        together = report.Coincidence(
+            same_step=_test(found.same_step),
+            norm_leads=_test(found.norm_leads),
+            loss_leads=_test(found.loss_leads),
+            median_lag=found.median_lag,
+            leader=found.leader,
+            verdict=found.reason,
+        )
+    return report.Spikes(
+        loss=_table(tables["loss"], signals),
+        grad_norm=_table(tables["grad_norm"], signals),
+        score=report.SpikeScore(loss=tables["loss"].score, grad_norm=tables["grad_norm"].score),
+        coincidence=together,
+        counts={name: len(table.spikes) for name, table in tables.items()},
+        z_threshold={name: table.threshold for name, table in tables.items()},
+    )
+
+
+def _table(table: spike_stats.SpikeTable, signals: Signals) -> tuple[report.Spike, ...]:
+    largest = sorted(table.spikes, key=lambda s: -(s.z if s.z is not None else np.inf))[:MOST_SPIKES]
+    return tuple(
+        report.Spike(step=int(signals.step[s.index]), value=s.value, z=s.z, length=s.length, recovery=s.recovery)
+        for s in sorted(largest, key=lambda s: s.index)
+    )
+
+
+def _test(test: coincidence_stats.LagTest) -> report.CoincidenceTest:
+    return report.CoincidenceTest(
+        count=test.count, expected=test.expected, p_value=test.p_value, p_adjusted=test.p_adjusted
+    )
+
+
+def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail | None:
+    """How heavy the tail of the norm is; None without a norm."""
+    if not np.isfinite(signals.norm).any():
+        return None
+    found = tail_stats.describe_tail(signals.norm, warmup_end=warmup, threshold=threshold)
+    raise NotImplementedError(found)
+
+
+def suggestion(
+    signals: Signals, provenance: report.Provenance, warmup: int, mode: Literal["safety_net", "step_limiter"] = "safety_net"
+) -> report.Suggestion:
+    """The threshold advice in one line."""
+    if not provenance.trusted:
+        return report.Suggestion(threshold=None, interval=None, mode=mode, abstained=provenance.reason)
+    found = threshold_stats.suggest_level(signals.norm, mode=mode, warmup_end=warmup)
+    raise NotImplementedError(found)
