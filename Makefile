@@ -1,0 +1,44 @@
+# Everything happens in a virtual environment in .venv; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo install dev test fast lint types docs bench gate-example clean
+
+demo: $(VENV)/.installed  ## install and diagnose a sample log
+	$(BIN)/gradlens analyze sample_logs/lr_too_high.jsonl
+
+test: $(VENV)/.dev  ## install what the tests need and run all of them
+	$(BIN)/python -m pytest
+
+fast: $(VENV)/.dev  ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.dev  ## style, formatting, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev  ## write the generated pages again
+	$(BIN)/python -m benchmarks.docs
+
+gate-example: $(VENV)/.installed  ## train the small example and gate it against its committed baseline
+	$(BIN)/python examples/train.py --out build/example.jsonl
+	$(BIN)/gradlens gate build/example.jsonl --baseline examples/baseline.json
+
+install: $(VENV)/.installed
+dev: $(VENV)/.dev
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
