@@ -1,0 +1,389 @@
+"""Console logs: whatever trainers print, by the table of `grammars.py`."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from gradlens import vocabulary
+from gradlens.errors import NoTrainingSeriesError
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder
+from gradlens.readers.console_settings import settings_in
+from gradlens.readers.grammars import GRAMMARS, NUMBER, TOKEN, Fields, Grammar, Line, compiled
+from gradlens.source import Source
+
+_ANSI = r"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b[=>78cM])+"
+#: Two numbers glued by a change of colour are two numbers (a coloured diff): the mark keeps them unreadable.
+_GLUED = re.compile(rf"(?<=[\d.]){_ANSI}(?=[\d.])")
+_COLOUR = re.compile(_ANSI)
+#: What launchers put in front of each line: `[default0]:`, `[rank0]:`, `(Worker pid=12)`, `0: `, `train-0 |`.
+_LAUNCHER = re.compile(r"^(?:\[(?:default|rank)?\d+\]:? ?|\([\w. :=-]{1,60}pid=\d+[^)\n]{0,60}\) ?|\d{1,4}: )+", re.MULTILINE)
+_NUMBER = re.compile(NUMBER)
+_UNIT = re.compile(r"[A-Za-z%/µ]*(?:[\s()\[\],'\";:].*)?$", re.DOTALL)
+_WORDS = re.compile(rf"(?P<key>[A-Za-z_][\w./@%#-]*)(?:\s*[:=]\s*|\s+)(?P<value>{TOKEN})")
+_PHRASES = re.compile(
+    rf"(?P<key>[A-Za-z_][\w./-]*(?:[ ][A-Za-z_][\w./()-]*){{0,2}})\s*(?:[:=]\s*|\s)(?P<value>{TOKEN})"
+)
+_SEGMENT = re.compile(rf"^[\s(]*(?P<key>[A-Za-z][^|:=\n]*?)\s*(?:[:=]\s*|\s)\s*(?P<value>{TOKEN})")
+_DICT = re.compile(r"['\"](?P<key>[^'\"\n]{1,200})['\"]\s*:\s*(?P<value>'[^'\n]*'|\"[^\"\n]*\"|[^,}\n]+)")
+_BAR = re.compile(r"(\d+)/(\d+) \[")
+_CONTINUES = re.compile(r"^(?!\s*(?:validation|time|-{3}|\[|```|iteration\s+\d+\s*/))[^\n|]{0,80}\|")
+_PROBE_BYTES = 1 << 22
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    return compiled(text)
+
+
+@dataclass(slots=True)
+class _Record:
+    start: int
+    row: dict[str, float]
+    step: float | None
+    #: Epoch and batch of a counter that restarts with each epoch, where the length of an epoch is not printed.
+    epoch: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class _Parsed:
+    grammar: Grammar
+    records: list[_Record]
+    book: NoticeBook = field(default_factory=NoticeBook)
+
+    @property
+    def weight(self) -> int:
+        """How many losses and norms were found: what decides between grammars."""
+        counts: Counter[str] = Counter()
+        for record in self.records:
+            counts.update(record.row.keys())
+        return sum(
+            n for name, n in counts.items()
+            if vocabulary.rank_of("loss", name) is not None or vocabulary.rank_of("grad_norm", name) is not None
+        )  # fmt: skip
+
+
+class ConsoleReader(Reader):
+    """Text that a trainer printed, launcher noise and progress bars included."""
+
+    name = "console"
+
+    def sniff(self, source: Source) -> float:
+        if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
+            return 0.0
+        best = _best(clean(source.head_text))
+        if best is None and len(source.head) >= 1 << 16:
+            with source.open() as handle:
+                best = _best(clean(handle.read(_PROBE_BYTES).decode("utf-8", errors="replace")))
+        if best is None:
+            return 0.0
+        return (0.8, 0.45, 0.3)[best.grammar.tier]
+
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        del options  # every field is parsed to find the record's end: nothing to gain from leaving some out
+        (source,) = sources
+        text = clean(decode(source.read_bytes()))
+        best = _best(text)
+        if best is None:
+            raise NoTrainingSeriesError(
+                f"{source.name}: no line that looks like a training record",
+                hint="the console formats that are known are listed by `gradlens formats`",
+            )
+        _count_other_lines(text, best)
+        return list(_runs(text, best))
+
+
+def decode(data: bytes) -> str:
+    """Text of any of the usual encodings; bytes that do not fit become U+FFFD."""
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return data.decode("utf-16", errors="replace")
+    return data.decode("utf-8-sig", errors="replace")
+
+
+def clean(text: str) -> str:
+    """Text without colours, NULs and carriage returns; a progress bar that overwrote itself becomes lines."""
+    if "\x1b" in text:
+        text = _COLOUR.sub("", _GLUED.sub("¦", text))
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
+
+
+def number_of(token: str) -> float | None:
+    """The number at the start of a token, with a unit, brackets or quotes around it; None where there is none."""
+    try:
+        return float(token) if "_" not in token else None
+    except ValueError:
+        pass
+    token = token.lstrip("[('\"{ ")
+    match = _NUMBER.match(token)
+    if match is None:
+        head, parenthesis, rest = token.partition("(")
+        # np.float64(0.72), tensor(0.72, device=...): the wrapper's name says nothing.
+        return number_of(rest) if parenthesis and head.replace(".", "").replace("_", "").isalnum() else None
+    return float(match[0].replace(",", "")) if _UNIT.match(token, match.end()) else None
+
+
+def _best(text: str) -> _Parsed | None:
+    """The grammar of the lowest tier that finds losses or norms; within a tier the one that finds most."""
+    found: list[_Parsed] = []
+    for tier in (0, 1, 2):
+        for grammar in GRAMMARS:
+            if grammar.tier == tier:
+                parsed = _parse(text, grammar)
+                if len(parsed.records) >= grammar.least:
+                    found.append(parsed)
+        useful = [p for p in found if p.weight]
+        if useful:
+            return max(useful, key=lambda p: p.weight)
+    return max(found, key=lambda p: len(p.records), default=None)
+
+
+def _parse(text: str, grammar: Grammar) -> _Parsed:
+    parsed = _Parsed(grammar, [])
+    starts: list[tuple[int, re.Match[str], Line]] = []
+    for line in grammar.lines:
+        starts += [(match.start(), match, line) for match in _pattern(line.pattern).finditer(text)]
+    starts.sort(key=lambda s: s[0])
+    rename = dict(grammar.rename)
+    for place, (start, match, line) in enumerate(starts):
+        limit = starts[place + 1][0] if place + 1 < len(starts) else len(text)
+        row = dict(_fields(text, match, line, limit, parsed.book))
+        row = {rename.get(k, k): v for k, v in row.items()}
+        if not row:
+            continue
+        if "train_runtime" in row:
+            # The summary at the end: its `train_loss` is a mean over the whole training.
+            row = {f"final/{k}": v for k, v in row.items()}
+        parsed.records.append(_Record(start, row, _step(match, line, row), _epoch(match)))
+    if grammar.step_from_bar:
+        _steps_from_bars(text, parsed)
+    return parsed
+
+
+def _fields(text: str, match: re.Match[str], line: Line, limit: int, book: NoticeBook) -> Iterator[tuple[str, float]]:
+    for name, token in match.groupdict().items():
+        if token is not None and name not in {"step", "epoch", "iter", "iters"}:
+            value = number_of(token)
+            if value is not None:
+                yield name, value
+    if line.block is not None:
+        yield from _block_fields(text, match.end(), limit, line.block)
+        return
+    if line.fields is Fields.NAMED:
+        return
+    end = text.find("\n", match.end())
+    end = min(limit, len(text) if end < 0 else end)
+    body = text[match.end() : end]
+    if line.ends_with and not body.rstrip().endswith(line.ends_with):
+        body = _unwrap(text, body, end, limit, line.ends_with, book)
+    yield from _cut(body, line.fields, book)
+
+
+def _cut(body: str, shape: Fields, book: NoticeBook) -> Iterator[tuple[str, float]]:
+    if shape is Fields.JSON:
+        yield from _json_fields(body)
+        return
+    if shape is Fields.DICT:
+        pairs = _DICT.finditer(body[: body.find("}") if "}" in body else len(body)])
+    elif shape is Fields.PIPES:
+        pairs = (m for part in re.split(r"[|,]\s", body) for m in [_SEGMENT.match(part)] if m)
+    else:
+        pairs = (_PHRASES if shape is Fields.PHRASES else _WORDS).finditer(body)
+    seen = set()
+    for pair in pairs:
+        key = pair["key"].strip()
+        if key in seen:
+            continue
+        value = number_of(pair["value"])
+        if value is None:
+            if vocabulary.rank_of("loss", key) is not None or vocabulary.rank_of("grad_norm", key) is not None:
+                book.add("unreadable-value", f"{key} is not a number, left out: {pair['value'][:40]!r}")
+            continue
+        seen.add(key)
+        yield key, value
+
+
+def _json_fields(body: str) -> Iterator[tuple[str, float]]:
+    try:
+        record, _ = json.JSONDecoder().raw_decode(body.lstrip())
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(record, dict):
+        return
+    for key, value in record.items():
+        if isinstance(value, bool):
+            continue
+        number = float(value) if isinstance(value, (int, float)) else number_of(value) if isinstance(value, str) else None
+        if number is not None:
+            yield key, number
+
+
+def _block_fields(text: str, start: int, limit: int, block: str) -> Iterator[tuple[str, float]]:
+    pattern, section, blanks = _pattern(block), "", 0
+    at = start
+    if not text.startswith("\n", at) and (at == 0 or text[at - 1] != "\n"):
+        at = text.find("\n", at, limit) + 1 or limit
+    while at < limit:
+        end = text.find("\n", at, limit)
+        end = limit if end < 0 else end
+        line = _LAUNCHER.sub("", text[at:end])
+        at = end + 1
+        if not line.strip():
+            blanks += 1
+            if blanks > 1:
+                return
+            continue
+        pairs = [m for m in pattern.finditer(line)]
+        if not pairs:
+            return
+        for pair in pairs:
+            if pair["key"] is None:
+                continue
+            key, token = pair["key"], pair["value"]
+            if key.endswith("/") and not token:
+                section = key  # Stable-Baselines3: a row that only names the section of the rows below
+                continue
+            value = number_of(token)
+            if value is not None:
+                yield f"{section}{key}", value
+
+
+def _unwrap(text: str, body: str, end: int, limit: int, mark: str, book: NoticeBook) -> str:
+    """A record that a terminal wrapped: following lines that carry on, up to the mark of the end."""
+    joined, count = body.rstrip("\n"), 0
+    while end + 1 < limit and count < 8:
+        after = text.find("\n", end + 1, limit)
+        after = limit if after < 0 else after
+        following = _LAUNCHER.sub("", text[end + 1 : after])
+        if _CONTINUES.match(following) is None:
+            break
+        joined, end, count = joined + following, after, count + 1
+        if joined.rstrip().endswith(mark):
+            break
+    if count:
+        book.add("wrapped-record", "records wrapped over several lines were joined")
+    return joined
+
+
+def _step(match: re.Match[str], line: Line, row: Mapping[str, float]) -> float | None:
+    if line.step_field is not None and line.step_field in row:
+        return row[line.step_field]
+    groups = match.groupdict()
+    if "global_step" in row and row["global_step"] == row["global_step"]:
+        return row["global_step"]
+    if groups.get("step") is not None:
+        return float(groups["step"])
+    if groups.get("iters") is not None:
+        return float((int(groups["epoch"]) - line.first_epoch) * int(groups["iters"]) + int(groups["iter"]))
+    return None
+
+
+def _epoch(match: re.Match[str]) -> tuple[int, int] | None:
+    groups = match.groupdict()
+    if groups.get("epoch") is None or groups.get("iters") is not None:
+        return None
+    return int(groups["epoch"]), int(groups["iter"])
+
+
+def _steps_from_bars(text: str, parsed: _Parsed) -> None:
+    """The step of records that print none: the count of the training's progress bar before them."""
+    if not parsed.records or all(vocabulary.choose("step", r.row) in {None, "epoch"} for r in parsed.records) is False:
+        return
+    bars = [(m.end(), int(m[1]), int(m[2])) for m in _BAR.finditer(text)]
+    if not bars:
+        return
+    # Evaluation and tokenising have bars of their own: training's is the one that stands before the records.
+    ends = [b[0] for b in bars]
+    before = [bars[i - 1] for r in parsed.records if "loss" in r.row and (i := bisect.bisect_right(ends, r.start))]
+    if not before:
+        return
+    total = Counter(b[2] for b in before).most_common(1)[0][0]
+    own = [b for b in bars if b[2] == total]
+    ends = [b[0] for b in own]
+    for record in parsed.records:
+        at = bisect.bisect_right(ends, record.start)
+        record.step = float(own[at - 1][1]) if at else None
+    parsed.book.add("step-from-progress-bar", "the records print no step; it is the count of the progress bar before them",
+                    count=len(parsed.records))  # fmt: skip
+
+
+def _count_other_lines(text: str, best: _Parsed) -> None:
+    overflows = len(re.findall(r"OVERFLOW!|[Oo]verflow detected|Gradient overflow\.", text))
+    if overflows:
+        best.book.add("overflow-lines", "lines that report an overflow and a skipped step", count=overflows)
+
+
+def _runs(text: str, parsed: _Parsed) -> Iterator[RawRun]:
+    parts = _split(text, parsed)
+    for name, records, begin in parts:
+        table = TableBuilder()
+        steps = _placed(records, parsed.book)
+        for record, step in zip(records, steps, strict=True):
+            row = record.row if step is None else {"step": step, **{k: v for k, v in record.row.items() if k != "step"}}
+            table.add(row)
+        placed = any(s is not None for s in steps)
+        yield RawRun(
+            name=name if len(parts) > 1 else "",
+            columns=table.columns(),
+            n_rows=table.n_rows,
+            config=settings_in(text, begin, records[0].start if records else len(text)),
+            notices=parsed.book.notices(),
+            step_column="step" if placed else None,
+            norm_facts=parsed.grammar.facts,
+        )
+
+
+def _placed(records: Sequence[_Record], book: NoticeBook) -> list[float | None]:
+    """Steps of the records; a counter that restarts with each epoch goes on from the last count of the epoch before."""
+    steps: list[float | None] = []
+    offset, epoch, last = 0, None, 0
+    for record in records:
+        if record.step is None and record.epoch is not None:
+            if epoch is not None and record.epoch[0] > epoch:
+                offset += last
+                book.add("epoch-counter", "the counter restarts with each epoch and was made to go on; the last logged "
+                         "count stands for the length of an epoch")  # fmt: skip
+            epoch, last = record.epoch
+            steps.append(float(offset + last))
+        else:
+            steps.append(record.step)
+    return steps
+
+
+def _split(text: str, parsed: _Parsed) -> list[tuple[str, list[_Record], int]]:
+    """The runs of a log that several starts were appended to: name, records, where the part before the run begins."""
+    grammar, records = parsed.grammar, parsed.records
+    mark = grammar.new_run or grammar.restart
+    places = [m.start() for m in _pattern(mark).finditer(text)] if mark else []
+    starts = [r.start for r in records]
+    cuts = {0: 1}
+    for number, place in enumerate(places, 1):
+        at = bisect.bisect_left(starts, place)
+        if at == 0 or grammar.new_run is not None or (at < len(records) and _falls(records, at)):
+            cuts[at] = number
+    edges = sorted(cuts)
+    parts = []
+    for first, after in zip(edges, [*edges[1:], len(records)], strict=True):
+        if first < after:
+            name = f"start {cuts[first]} of {len(places)}"
+            parts.append((name, records[first:after], records[first - 1].start if first else 0))
+    if len(parts) > 1:
+        parsed.book.add(
+            "several-starts",
+            f"{len(places)} starts in one log, {len(parts)} of them with records: each is a run of its own",
+            count=len(places),
+        )
+    return parts
+
+
+def _falls(records: Sequence[_Record], at: int) -> bool:
+    before, after = records[at - 1].step, records[at].step
+    return before is not None and after is not None and after <= before

@@ -1,0 +1,322 @@
+"""The lines that trainers print, as one table: how a record begins, how its fields are spelt, where its step stands.
+
+A console log is read with the grammar that finds most losses and norms in it; `console.py` does the work. To teach
+gradlens another trainer, add one `Grammar` to `GRAMMARS` (see docs/adding-a-format.md).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+#: A number as trainers print it. Possessive, so that `1.5¦2.5` (two numbers glued by colours) is no number at all.
+NUMBER = r"(?>[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b)"
+#: What stands where a number is expected: a number with brackets, a wrapper or a unit around it.
+TOKEN = r"[\[('\"]*(?:[a-z]+\.?\w*\()?[-+]?(?:[.\d]|(?i:nan|inf))[^\s,;|]*"
+
+
+class Fields(Enum):
+    """How the fields of a record are set apart."""
+
+    WORDS = auto()  # `key: value`, `key=value` or `key value`, keys of one word
+    PIPES = auto()  # `| some key: value | key value |`, keys of several words
+    PHRASES = auto()  # `Some Key: value, key = value`, keys of up to three words
+    DICT = auto()  # a Python dict, `{'loss': 1.2, 'grad_norm': nan}`
+    JSON = auto()  # a JSON object
+    NAMED = auto()  # only the named groups of the pattern
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One kind of record.
+
+    `pattern` finds where a record begins. Its groups `step`, or `epoch`, `iter` and `iters`, place the record; other
+    named groups are fields. `fields` says how the rest of the line is cut. With `block`, the lines that follow and
+    match it belong to the record. `step_field` is a field that holds the step where the first line has none.
+    """
+
+    pattern: str
+    fields: Fields = Fields.WORDS
+    block: str | None = None
+    step_field: str | None = None
+    #: The number of the first epoch, where the step is epoch * iters + iter.
+    first_epoch: int = 0
+    #: The record may be wrapped over several lines; it is whole when it ends with this.
+    ends_with: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grammar:
+    """The lines of one trainer. `tier` orders grammars: 0 trainers, 1 summaries and bars, 2 any line with a loss."""
+
+    name: str
+    lines: tuple[Line, ...]
+    tier: int = 0
+    #: A line after which a new run begins, always; `restart` begins one only if the step does not go on rising.
+    new_run: str | None = None
+    restart: str | None = None
+    facts: frozenset[str] = frozenset()
+    #: Records without a step take it from the last progress bar `17/438 [` before them.
+    step_from_bar: bool = False
+    #: Fields to rename, for names that mean something else elsewhere.
+    rename: tuple[tuple[str, str], ...] = ()
+    #: Fewest records that count as this kind of log.
+    least: int = 1
+
+
+_PRE = frozenset({"pre_clip"})
+_MEGATRON_START = r"\[before the start of training step\]|^\s*(?:\[[^\]]*\]:?\s*)?training \.\.\.\s*$"
+
+GRAMMARS: tuple[Grammar, ...] = (
+    Grammar(
+        name="megatron",
+        lines=(
+            Line(pattern=r"\biteration\s+(?P<step>\d+)\s*/\s*\d+\s*\|", fields=Fields.PIPES, ends_with="|"),
+            Line(pattern=rf"validation loss at iteration (?P<step>\d+) \|[^\n]*?lm loss value: (?P<val_loss>{NUMBER})",
+                 fields=Fields.NAMED),
+        ),
+        restart=_MEGATRON_START,
+        facts=_PRE,
+    ),
+    Grammar(
+        name="nanotron",
+        lines=(Line(pattern=r"\biteration:\s*(?P<step>\d+)\s*/\s*\d+\s*\|", fields=Fields.PIPES),),
+        facts=_PRE,
+    ),
+    Grammar(
+        name="torchtitan",
+        lines=(Line(pattern=r"\bstep:\s*(?P<step>\d+)\s+(?=(?:\w+:\s*\S+\s+)?(?:loss|grad_norm|global_avg_loss):)"),),
+        restart=r"Training starts at step 1\b",
+        facts=_PRE,
+    ),
+    Grammar(
+        name="modded-nanogpt",
+        lines=(
+            Line(pattern=r"\bstep:(?P<step>\d+)/\d+ (?=train_loss:|loss:)"),
+            Line(pattern=rf"\bstep:(?P<step>\d+)/\d+ val_loss:(?P<val_loss>{NUMBER})", fields=Fields.NAMED),
+        ),
+    ),
+    Grammar(
+        name="verl",
+        lines=(Line(pattern=r"\bstep:(?P<step>\d+) - (?=[\w./@-]+:)"),),
+        facts=frozenset({"pre_clip", "averaged"}),
+    ),
+    Grammar(
+        name="nanogpt",
+        lines=(
+            Line(pattern=r"\biter (?P<step>\d+): (?=(?:train_)?loss\b)"),
+            Line(pattern=rf"\bstep (?P<step>\d+): train loss (?P<eval_train_loss>{NUMBER}), val loss (?P<val_loss>{NUMBER})",
+                 fields=Fields.NAMED),
+        ),
+    ),
+    Grammar(
+        name="build-nanogpt",
+        lines=(
+            Line(pattern=r"\bstep[ :]\s*(?P<step>\d+)(?:\s*/\s*\d+)?(?:\s*\([^)\n]*\))?\s*[|,]\s*(?=[^\n]*(?:loss|norm))",
+                 fields=Fields.PIPES),
+        ),
+        facts=_PRE,
+    ),
+    Grammar(
+        name="llm.c",
+        lines=(Line(pattern=r"^s:(?P<step>\d+) (?=tr?[el]l:|eval:)"),),
+        rename=(("trl", "train_loss"), ("tel", "val_loss")),
+        facts=_PRE,
+    ),
+    Grammar(
+        name="step-kind-value",
+        lines=(
+            Line(pattern=rf"^(?P<step>\d+) train (?P<train>{NUMBER})\s*$", fields=Fields.NAMED),
+            Line(pattern=rf"^(?P<step>\d+) val (?P<val_loss>{NUMBER})\s*$", fields=Fields.NAMED),
+            Line(pattern=rf"^(?P<step>\d+) norm (?P<norm>{NUMBER})\s*$", fields=Fields.NAMED),
+            Line(pattern=rf"^(?P<step>\d+) lr (?P<lr>{NUMBER})\s*$", fields=Fields.NAMED),
+        ),
+        least=3,
+    ),
+    Grammar(
+        name="fairseq",
+        lines=(
+            Line(pattern=r"\|\s*train_inner\s*\|\s*(?=\{)", fields=Fields.JSON, step_field="num_updates"),
+            Line(pattern=r"\bepoch\s+\d+:\s+\d+\s*/\s*\d+\s+(?=loss=)", step_field="num_updates"),
+            Line(pattern=r"^\s*(?=\{\"epoch\": \d+, \"update\": )", fields=Fields.JSON, step_field="num_updates"),
+            Line(pattern=r"\|\s*valid(?:\w*)\s*\|\s*(?=\{)", fields=Fields.JSON, step_field="valid_num_updates"),
+        ),
+        # A non-finite norm raises an overflow before it is logged, and each value is a mean over the log interval.
+        facts=frozenset({"pre_clip", "averaged", "filtered"}),
+    ),
+    Grammar(
+        name="fairseq-epochs",
+        lines=(Line(pattern=r"(?:\btrain\s*\|\s*|^\|\s*)epoch\s+\d+\s*\|\s*(?=(?:train_)?loss)", fields=Fields.PIPES,
+                    step_field="num_updates"),),
+        tier=1,
+        facts=frozenset({"pre_clip", "averaged", "filtered"}),
+    ),
+    Grammar(
+        name="swin",
+        lines=(Line(pattern=r"\bTrain: \[(?P<epoch>\d+)/\d+\]\s*\[\s*(?P<iter>\d+)/(?P<iters>\d+)\]"),),
+        new_run=r"\bStart training\s*$",
+        facts=_PRE,
+    ),
+    Grammar(
+        name="timm",
+        lines=(Line(pattern=r"\bTrain: (?P<epoch>\d+) \[\s*(?P<iter>\d+)/\s*(?P<iters>\d+)[^\]\n]*\]"),),
+    ),
+    Grammar(
+        name="openmmlab",
+        lines=(
+            Line(pattern=r"\bEpoch(?:\(train\))?\s+\[(?P<epoch>\d+)\]\s?\[\s*(?P<iter>\d+)/(?P<iters>\d+)\]", first_epoch=1),
+            Line(pattern=r"\bIter(?:\(train\))?\s+\[\s*(?P<step>\d+)/\d+\]"),
+        ),
+        facts=_PRE,
+    ),
+    Grammar(
+        name="metric-logger",
+        lines=(Line(pattern=r"\bEpoch: ?\[(?P<epoch>\d+)\]\s*\[\s*(?P<iter>\d+)/\s*(?P<iters>\d+)\]"),),
+        facts=_PRE,
+    ),
+    Grammar(
+        name="coqui",
+        lines=(
+            Line(
+                pattern=r"--> STEP:[^\n]*?GLOBAL_STEP:\s*(?P<step>\d+)",
+                fields=Fields.NAMED,
+                block=r"^\s*\|\s*>\s*(?P<key>[\w./-]+):\s*(?P<value>\S+)",
+            ),
+        ),
+        facts=_PRE,
+    ),
+    Grammar(
+        name="table",
+        lines=(
+            Line(
+                pattern=r"^[-+=]{8,}[ \t]*\n(?=[ \t]*\|)",
+                fields=Fields.NAMED,
+                block=r"^\s*\|\s*(?P<key>[^|\n]*?)\s*\|\s*(?P<value>[^|\n]*?)\s*\|\s*$",
+                step_field="step",
+            ),
+        ),
+    ),
+    Grammar(
+        name="pymarl",
+        lines=(
+            Line(
+                pattern=r"Recent Stats\s*\|\s*t_env:\s*(?P<step>\d+)",
+                fields=Fields.NAMED,
+                block=r"^(?=\w+:\s+\S)|(?:^|\t)\s*(?P<key>\w+):\s+(?P<value>\S+)",
+            ),
+        ),
+        facts=frozenset({"pre_clip", "averaged"}),
+    ),
+    Grammar(
+        name="olmo",
+        lines=(
+            Line(
+                pattern=r"\[step=(?P<step>\d+)/\d+[^\]\n]*\]",
+                fields=Fields.NAMED,
+                block=r"^\s+(?P<key>[\w./-]+(?: [\w./()-]+)*)=(?P<value>\S+)\s*$",
+            ),
+        ),
+        facts=_PRE,
+    ),
+    Grammar(
+        name="composer",
+        lines=(
+            Line(
+                pattern=r"\[batch=(?P<step>\d+)/\d+\]:",
+                fields=Fields.NAMED,
+                block=r"^\s*(?:Train\s+)?(?P<key>(?!Eval\b)[\w./-]+):\s*(?P<value>\S+)\s*$",
+            ),
+        ),
+    ),
+    Grammar(
+        name="espnet",
+        lines=(Line(pattern=r"\b(?P<epoch>\d+)epoch:train:\d+-(?P<iter>\d+)batch:", first_epoch=1),),
+        facts=frozenset({"pre_clip", "averaged"}),
+    ),
+    Grammar(
+        name="icefall",
+        lines=(
+            Line(
+                pattern=rf"\bEpoch (?P<epoch>\d+), batch (?P<iter>\d+), (?:global_batch_idx: \d+, )?"
+                rf"[^\n]{{0,40}}?\bloss\[loss=(?P<loss>{NUMBER})[^\n]*?tot_loss\[loss=(?P<tot_loss>{NUMBER})"
+                rf"(?:[^\n]*?, lr: (?P<lr>{NUMBER}))?(?:[^\n]*?grad_scale: (?P<grad_scale>{NUMBER}))?",
+                fields=Fields.NAMED,
+                first_epoch=1,
+            ),
+            Line(
+                pattern=rf"Clipping_scale=\S+, grad-norm quartiles (?P<grad_norm_min>{NUMBER}) (?P<grad_norm_q1>{NUMBER}) "
+                rf"(?P<grad_norm_median>{NUMBER}) (?P<grad_norm_q3>{NUMBER}) (?P<grad_norm_max>{NUMBER}), "
+                rf"threshold=(?P<clipping_threshold>{NUMBER}), percent-clipped=(?P<percent_clipped>{NUMBER})",
+                fields=Fields.NAMED,
+            ),
+        ),
+        facts=frozenset({"pre_clip", "averaged"}),
+    ),
+    Grammar(
+        name="detectron2",
+        lines=(Line(pattern=r"\biter:\s*(?P<step>\d+)\s+(?=(?:total_)?loss)"),),
+    ),
+    Grammar(
+        name="maxtext",
+        lines=(Line(pattern=r"completed step:\s*(?P<step>\d+),", fields=Fields.PHRASES),),
+    ),
+    Grammar(
+        name="hf-dict",
+        lines=(
+            Line(pattern=r"\{(?=[^{}\n]{0,4000}?'(?:loss|eval_loss|train_loss|grad_norm)':)", fields=Fields.DICT),
+        ),
+        # logging_nan_inf_filter replaces non-finite losses before they are averaged.
+        facts=frozenset({"pre_clip", "filtered"}),
+        step_from_bar=True,
+    ),
+    Grammar(
+        name="deepspeed",
+        lines=(
+            Line(pattern=rf"\bstep=(?P<step>\d+), skipped=(?P<skipped>\d+), lr=\[(?P<lr>{NUMBER})", fields=Fields.NAMED),
+            Line(pattern=rf"\bsteps: (?P<step>\d+) loss: (?P<loss>{NUMBER})", fields=Fields.NAMED),
+        ),
+        tier=1,
+    ),
+    Grammar(
+        name="progress-bar",
+        lines=(Line(pattern=r"(?P<step>\d+)/\d+ \[[^\]\n,]{0,40},(?=[^\]\n]{0,300}?(?:loss|norm)\w* ?=)", fields=Fields.PHRASES),),
+        tier=1,
+        least=3,
+    ),
+    Grammar(
+        name="json-in-text",
+        lines=(Line(pattern=r"(?=\{\"[\w/. -]{1,60}\"\s*:)", fields=Fields.JSON),),
+        tier=1,
+        least=3,
+    ),
+    Grammar(
+        name="any-line",
+        lines=(
+            Line(
+                pattern=r"(?i)\b(?:global[_ ]?step|step|iter|iteration|update|batch)\b[^\w\n.]{0,4}(?P<step>\d+)\b"
+                r"(?:\s*(?:/|of)\s*\d+)?(?=[^\n]{0,200}?\b(?:\w*loss|grad[ _-]?norm)\b[^\w\n]{0,4}[-+.\dni])",
+                fields=Fields.PHRASES,
+            ),
+        ),
+        tier=2,
+        least=3,
+    ),
+    Grammar(
+        name="any-epoch",
+        lines=(
+            Line(
+                pattern=r"(?i)\bepoch\b[^\w\n.]{0,4}(?P<step>\d+)\b(?:\s*(?:/|of)\s*\d+)?"
+                r"(?=[^\n]{0,200}?\b(?:\w*loss|grad[ _-]?norm)\b[^\w\n]{0,4}[-+.\dni])",
+                fields=Fields.PHRASES,
+            ),
+        ),
+        tier=2,
+        least=3,
+    ),
+)  # fmt: skip
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A grammar's pattern, lines apart."""
+    return re.compile(pattern, re.MULTILINE)
