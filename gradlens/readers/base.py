@@ -6,6 +6,7 @@ the layers and the runs. A new format is one file with a `Reader` subclass and o
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -171,6 +172,32 @@ def parse_number(text: str) -> float | None:
         if groups[0].isdigit() and len(groups[0]) <= 3 and all(len(g) == 3 and g.isdigit() for g in groups[1:]):
             return float(text.replace(",", "")) if not fraction or fraction.isdigit() else None
     return None
+
+
+def as_float(value: object) -> float | None:
+    """A JSON value as a number: numbers, and text that holds one; None for everything else (a bool is no number)."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        try:
+            return float(value)
+        except OverflowError:  # an integer beyond the range of float64
+            return float("inf") if value > 0 else float("-inf")
+    return parse_number(value) if isinstance(value, str) else None
+
+
+def load_json(text: str) -> object:
+    """A JSON document, with the tokens NaN and Infinity.
+
+    Raises
+    ------
+    ValueError
+        Not JSON, or nested too deeply to be a log.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def is_number(value: object) -> bool:

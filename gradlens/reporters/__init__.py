@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 REPORTERS: dict[str, Entry] = {
     "text": Entry(target="gradlens.reporters.terminal:TerminalReporter", title="for people, in a terminal or a pipe"),
     "json": Entry(target="gradlens.reporters.json_:JsonReporter", title="for scripts", patterns=(".json",)),
+    "html": Entry(target="gradlens.reporters.html:HtmlReporter", title="one self-contained page", patterns=(".html",)),
 }
 
 

@@ -207,7 +207,8 @@ def wilson_interval(rate: float, n: float, confidence: float = 0.95) -> tuple[fl
     shrink = 1.0 + z * z / n
     centre = (rate + z * z / (2.0 * n)) / shrink
     half = z / shrink * math.sqrt(rate * (1.0 - rate) / n + z * z / (4.0 * n * n))
-    return (max(0.0, centre - half), min(1.0, centre + half))
+    # At the ends the bounds are exact; rounding would leave 1e-18 in place of 0.
+    return (max(0.0, centre - half) if rate > 0.0 else 0.0, min(1.0, centre + half) if rate < 1.0 else 1.0)
 
 
 def effective_steps(norm: NDArray[np.float64], threshold: float) -> float:
@@ -371,14 +372,15 @@ def return_period(events: int, steps: int) -> ReturnPeriod:
 
 def _poisson_mean(events: int, probability: float) -> float:
     """Return the mean of the Poisson distribution with P(N <= events) equal to the probability."""
-    low, high = 0.0, 10.0 + 3.0 * events
-    for _ in range(80):
+    if events > 200:
+        # Wilson and Hilferty (1931): the limits are chi-square quantiles, whose cube root is all but normal.
+        degrees = events + 1.0
+        return degrees * (1.0 - 1.0 / (9.0 * degrees) + quantile(1.0 - probability) / (3.0 * math.sqrt(degrees))) ** 3
+    low, high = 0.0, 20.0 + 3.0 * events
+    for _ in range(60):
         middle = 0.5 * (low + high)
-        log_terms = [k * math.log(middle) - middle - math.lgamma(k + 1) for k in range(max(0, events - 400), events + 1)]
-        if sum(map(math.exp, log_terms)) > probability:
-            low = middle
-        else:
-            high = middle
+        cumulative = sum(math.exp(k * math.log(middle) - middle - math.lgamma(k + 1)) for k in range(events + 1))
+        low, high = (middle, high) if cumulative > probability else (low, middle)
     return 0.5 * (low + high)
 
 

@@ -1,0 +1,73 @@
+"""Runs the checks: what lacks its inputs is skipped with a reason, what breaks is an errored result and not a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from gradlens.checks import CHECKS
+from gradlens.checks.base import NEEDS, Check
+from gradlens.checks.case import Case
+from gradlens.registry import with_plugins
+from gradlens.report import CheckResult, Finding, Severity
+
+
+def load_checks() -> tuple[Check, ...]:
+    """All checks, in order of their codes."""
+    entries = with_plugins("gradlens.checks", CHECKS)
+    return tuple(entries[code].load()() for code in sorted(entries))
+
+
+def run_checks(
+    case: Case, *, select: Iterable[str] = (), ignore: Iterable[str] = ()
+) -> tuple[tuple[Finding, ...], tuple[CheckResult, ...]]:
+    """The findings, worst first, and what became of each check.
+
+    `select` and `ignore` hold codes, the beginnings of codes (`GL1`) or names. The diagnosis weighs the evidence of the
+    run and not the findings, so neither changes it.
+    """
+    select, ignore = tuple(select), tuple(ignore)
+    findings: list[Finding] = []
+    results: list[CheckResult] = []
+    for check in load_checks():
+        if (select and not _matches(check, select)) or _matches(check, ignore):
+            continue
+        reason = next((NEEDS[need] for need in sorted(check.needs) if not case.has(need)), None)
+        if reason is not None:
+            results.append(CheckResult(code=check.code, name=check.name, status="skipped", reason=reason))
+            continue
+        try:
+            found = list(_settled(case, check.look(case)))
+        except (ArithmeticError, ValueError, IndexError, KeyError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            results.append(CheckResult(code=check.code, name=check.name, status="errored", reason=reason))
+            continue
+        findings += found
+        results.append(CheckResult(code=check.code, name=check.name, status="failed" if found else "passed"))
+    findings.sort(key=lambda f: (-f.severity.rank, f.code))
+    return tuple(findings), tuple(results)
+
+
+def _matches(check: Check, words: tuple[str, ...]) -> bool:
+    return any(check.code.startswith(word.upper()) or check.name == word.lower() for word in words)
+
+
+def _settled(case: Case, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Only the root cause speaks up: whatever another cause explains, or a healthy run shows, becomes a note."""
+    root = case.beliefs.cause
+    for finding in findings:
+        yield finding if root != "healthy" and finding.cause == root else replace(finding, severity=Severity.NOTE)
+
+
+def catalogue() -> list[tuple[str, str, str]]:
+    """Code, name and one-line summary of every check."""
+    return [(check.code, check.name, check.summary()) for check in load_checks()]
+
+
+def explain(code_or_name: str) -> str | None:
+    """The page of one check, None if there is no such check."""
+    wanted = code_or_name.strip()
+    for check in load_checks():
+        if wanted.upper() == check.code or wanted.lower() == check.name:
+            return check.page()
+    return None

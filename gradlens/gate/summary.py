@@ -1,0 +1,272 @@
+"""What the gate keeps of a run: sums over windows of steps, small enough to commit and enough to compare.
+
+Candidate and baseline are reduced in the same way before they are compared, so a baseline file and the log that it was made
+from give the same verdict. Windows are aligned to multiples of their width, which is a power of two: runs of different
+length are brought to one width by merging neighbours, and a window covers the same steps in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.report import Provenance, ThresholdSource
+from gradlens.run import Run
+from gradlens.signals import Signals, signals_of
+from gradlens.stats.robust import log_residuals, safe_log
+from gradlens.stats.spikes import find_spikes
+from gradlens.stats.warmup import find_warmup_end
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: At most so many windows a run: a few kilobytes of JSON, and blocks long enough for autocorrelated norms.
+MOST_WINDOWS = 128
+#: Rows of the centred median that is the local level of the norm. Fixed, so that runs of different length compare.
+LEVEL_ROWS = 65
+#: Residuals count at most as a factor of ten, so that one exploded step does not decide the spread.
+LARGEST_RESIDUAL = float(np.log(10.0))
+
+SUMS = ("rows", "norms", "losses", "clipped", "nonfinite", "overflow", "loss_spikes", "norm_spikes")
+#: Means, with the count that weighs them when windows are merged.
+MEANS: Mapping[str, str] = MappingProxyType({"log_norm": "norms", "spread": "norms", "loss": "losses", "lr": "rows"})
+COLUMNS = (*SUMS, *MEANS, "peak")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RunSummary:
+    """One run in windows of `width` steps; window i covers steps `window[i] * width` up to the next multiple.
+
+    Attributes
+    ----------
+    columns
+        float64[k] each. Counts: `rows` logged, `norms` finite and positive, `losses` finite, `clipped` above the
+        threshold, `nonfinite` rows with a NaN or infinity that no loss-scale back-off explains, `overflow` rows with one
+        that it does, `loss_spikes` and `norm_spikes` onsets. Means, NaN where nothing was counted: `log_norm` of ln(norm),
+        `spread` of \\|ln(norm / local level)\\|, `lr`; `loss` is the median of the window. `peak` is the largest
+        ln(norm / local level).
+    loss_first
+        Median of the first three finite losses: where the run started.
+    spikes_judged
+        Whether the run is long enough for spikes to be told from noise.
+    """
+
+    id: str
+    source: str
+    format: str
+    rows: int
+    first_step: int
+    last_step: int
+    log_interval: float | None
+    threshold: float | None
+    threshold_source: ThresholdSource
+    provenance: str
+    provenance_reason: str
+    width: int
+    window: NDArray[np.int64]
+    columns: Mapping[str, NDArray[np.float64]]
+    percentiles: Mapping[str, float]
+    loss_first: float | None
+    spikes_judged: bool
+    config: Mapping[str, object]
+
+    def total(self, name: str) -> int:
+        """The sum of a count over all windows."""
+        return int(self.columns[name].sum())
+
+    @property
+    def clip_rate(self) -> float | None:
+        """Share of finite norms above the threshold; None without norms or threshold."""
+        norms = self.total("norms")
+        return self.total("clipped") / norms if norms and self.threshold is not None else None
+
+    @property
+    def clip_trusted(self) -> bool:
+        """Whether the norms are a basis for clip rates."""
+        return self.provenance in {"pre_clip", "unknown"}
+
+    def at_width(self, width: int) -> RunSummary:
+        """The same run in wider windows; `width` is a power of two times the present one."""
+        if width == self.width:
+            return self
+        window, group = np.unique(self.window // (width // self.width), return_inverse=True)
+        size = len(window)
+        merged: dict[str, NDArray[np.float64]] = {
+            name: np.bincount(group, weights=self.columns[name], minlength=size) for name in SUMS
+        }
+        for name, by in MEANS.items():
+            weight = np.where(np.isfinite(self.columns[name]), self.columns[by], 0.0)
+            total = np.bincount(group, weights=weight * np.nan_to_num(self.columns[name]), minlength=size)
+            count = np.bincount(group, weights=weight, minlength=size)
+            merged[name] = np.divide(total, count, out=np.full(size, np.nan), where=count > 0.0)
+        peak = np.full(size, np.nan)
+        np.fmax.at(peak, group, self.columns["peak"])
+        merged["peak"] = peak
+        return replace(self, width=width, window=window, columns=MappingProxyType(merged))
+
+
+def summarize(
+    run: Run, *, threshold: float | None, threshold_source: ThresholdSource, provenance: Provenance
+) -> RunSummary:
+    """Reduce a run to windows.
+
+    Parameters
+    ----------
+    run
+        As read.
+    threshold, threshold_source
+        The clipping threshold, None where the run did not clip, and how it is known.
+    provenance
+        Whether the norms are those before clipping.
+    """
+    signals = signals_of(run)
+    width = _width(signals)
+    window, group = np.unique(signals.step // width, return_inverse=True)
+    finite = signals.norm[np.isfinite(signals.norm) & (signals.norm > 0.0)]
+    losses = signals.loss[np.isfinite(signals.loss)]
+    columns, spikes_judged = _columns(signals, threshold, group, len(window))
+    placeholder = "placeholder" if provenance.placeholder else provenance.verdict
+    return RunSummary(
+        id=run.id,
+        source=run.source,
+        format=run.format,
+        rows=len(signals),
+        first_step=int(signals.step[0]) if len(signals) else 0,
+        last_step=int(signals.step[-1]) if len(signals) else 0,
+        log_interval=signals.log_interval,
+        threshold=threshold,
+        threshold_source=threshold_source,
+        provenance=placeholder,
+        provenance_reason=provenance.reason,
+        width=width,
+        window=window,
+        columns=MappingProxyType(columns),
+        percentiles={f"{q:g}": float(v) for q, v in zip((50, 90, 99), np.percentile(finite, (50, 90, 99)), strict=True)}
+        if len(finite)
+        else {},
+        loss_first=float(np.median(losses[:3])) if len(losses) else None,
+        spikes_judged=spikes_judged,
+        config=run.config.to_dict(),
+    )
+
+
+def _width(signals: Signals) -> int:
+    """The smallest power of two that gives at most `MOST_WINDOWS` windows."""
+    if len(signals) == 0:
+        return 1
+    span = int(signals.step[-1]) - int(signals.step[0]) + 1
+    return 1 << max(0, (-(-span // MOST_WINDOWS) - 1).bit_length())
+
+
+def _columns(
+    signals: Signals, threshold: float | None, group: NDArray[np.intp], size: int
+) -> tuple[dict[str, NDArray[np.float64]], bool]:
+    norm, loss = signals.norm, signals.loss
+    usable = np.isfinite(norm) & (norm > 0.0)
+    known = np.isfinite(loss)
+    nonfinite, overflow = split_nonfinite(signals)
+    residual = log_residuals(norm, LEVEL_ROWS, centred=True)
+    size_of_residual = np.abs(np.clip(residual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL))
+    spikes, judged = _onsets(signals)
+
+    def count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.bincount(group, weights=mask, minlength=size)
+
+    def mean(value: NDArray[np.float64]) -> NDArray[np.float64]:
+        use = np.isfinite(value)
+        total = np.bincount(group[use], weights=value[use], minlength=size)
+        number = np.bincount(group[use], minlength=size)
+        return np.divide(total, number, out=np.full(size, np.nan), where=number > 0)
+
+    peak = np.full(size, np.nan)
+    np.fmax.at(peak, group, residual)
+    columns = {
+        "rows": count(signals.has_loss | signals.has_norm),
+        "norms": count(usable),
+        "losses": count(known),
+        "clipped": count(usable & (norm > threshold)) if threshold is not None else np.zeros(size),
+        "nonfinite": count(nonfinite),
+        "overflow": count(overflow),
+        "loss_spikes": count(spikes["loss"]),
+        "norm_spikes": count(spikes["norm"]),
+        "log_norm": mean(safe_log(norm)),
+        "spread": mean(size_of_residual),
+        "loss": _medians(loss, known, group, size),
+        "lr": mean(signals.lr),
+        "peak": peak,
+    }
+    return columns, judged
+
+
+def split_nonfinite(signals: Signals) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows with a logged NaN or infinity: those that nothing explains, and ordinary overflows of fp16.
+
+    An overflow is ordinary where the loss is finite and the loss scale falls at that row or the next: the trainer noticed,
+    skipped the update and went on.
+    """
+    bad_loss = signals.has_loss & ~np.isfinite(signals.loss)
+    bad_norm = signals.has_norm & ~np.isfinite(signals.norm)
+    falls = np.diff(signals.loss_scale) < 0.0
+    backs_off = np.append(falls, False) | np.insert(falls, 0, False) if len(signals) else np.zeros(0, dtype=bool)
+    explained = bad_norm & ~bad_loss & backs_off
+    return (bad_loss | bad_norm) & ~explained, explained
+
+
+def _onsets(signals: Signals) -> tuple[dict[str, NDArray[np.bool_]], bool]:
+    """Where spikes begin, after the warm-up; and whether either curve could be judged."""
+    lr = signals.lr if np.isfinite(signals.lr).any() else None
+    warmup = find_warmup_end(lr, signals.norm if np.isfinite(signals.norm).any() else None).index
+    found, judged = {}, False
+    for name, value in (("loss", signals.loss), ("norm", signals.norm)):
+        table = find_spikes(value, warmup_end=warmup)
+        mask = np.zeros(len(signals), dtype=bool)
+        mask[[s.index for s in table.spikes]] = True
+        found[name] = mask
+        judged = judged or table.reason is None
+    return found, judged
+
+
+def _medians(
+    value: NDArray[np.float64], use: NDArray[np.bool_], group: NDArray[np.intp], size: int
+) -> NDArray[np.float64]:
+    """The median of each group; groups are in order, so one cut a group is enough."""
+    out = np.full(size, np.nan)
+    kept, where = value[use], group[use]
+    if len(kept) == 0:
+        return out
+    cuts = np.flatnonzero(np.diff(where)) + 1
+    for at, part in zip(where[np.concatenate([[0], cuts])], np.split(kept, cuts), strict=True):
+        out[at] = np.median(part)
+    return out
+
+
+def bring_together(summaries: list[RunSummary]) -> tuple[list[RunSummary], NDArray[np.int64]]:
+    """The runs in windows of one width, cut to the windows that all of them have.
+
+    A window counts only if every run fills it at least half as well as the others, each by its own logging interval: the
+    last window of a shorter run would otherwise be compared with steps it never reached.
+
+    Returns
+    -------
+    (summaries, window)
+        Each summary has the columns of `window` only; both are empty where the runs share no steps.
+    """
+    width = max(s.width for s in summaries)
+    wide = [s.at_width(width) for s in summaries]
+    window = wide[0].window
+    for s in wide[1:]:
+        window = np.intersect1d(window, s.window, assume_unique=True)
+    at = [np.searchsorted(s.window, window) for s in wide]
+    if len(window):
+        filled = np.array([s.columns["rows"][i] / np.median(s.columns["rows"]) for s, i in zip(wide, at, strict=True)])
+        keep = filled.min(axis=0) >= 0.5 * filled.max(axis=0)
+        window, at = window[keep], [i[keep] for i in at]
+    cut = [
+        replace(s, window=window, columns=MappingProxyType({n: s.columns[n][i] for n in COLUMNS}))
+        for s, i in zip(wide, at, strict=True)
+    ]
+    return cut, window

@@ -1,0 +1,239 @@
+"""From windows of an event file to columns: values, steps and times gathered over whole groups of records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradlens.readers.base import NoticeBook
+from gradlens.readers.crc32c import FOOTER, HEADER, damaged_rows, seal
+from gradlens.readers.event_frames import FrameReader, Window
+from gradlens.readers.event_layout import (
+    VALUE_BYTES,
+    Layout,
+    Layouts,
+    decode_steps,
+    decode_values,
+    decode_walls,
+)
+from gradlens.readers.event_proto import Event, Histogram, Plugins, read_event
+from gradlens.run import HistogramSeries, Series
+from gradlens.source import Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Where the bytes that tell one kind of record from another may begin: after wall time and step.
+_NO_STEP, _AFTER_KEY = 9, 10
+_STEP_KEY = 0x10
+#: Groups of fewer records are parsed one at a time.
+_WORTHWHILE = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Piece:
+    """Points of one tag from one group of records, by place in the file."""
+
+    position: NDArray[np.int64]
+    step: NDArray[np.int64]
+    wall: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class _Tag:
+    step: list[NDArray[np.int64]] = field(default_factory=list)
+    wall: list[NDArray[np.float64]] = field(default_factory=list)
+    value: list[NDArray[np.float64]] = field(default_factory=list)
+
+
+class EventDecoder:
+    """Collects the columns of one run from its event files, in the order in which they are added."""
+
+    def __init__(self, wanted: Callable[[str], bool], book: NoticeBook) -> None:
+        self._wanted = wanted
+        self._book = book
+        self._plugins = Plugins()
+        self._layouts = Layouts(self._plugins)
+        self._tags: dict[str, _Tag] = {}
+        self._pieces: dict[str, list[_Piece]] = defaultdict(list)
+        self._single: dict[str, list[tuple[int, int, float, float]]] = defaultdict(list)
+        self._is_wanted: dict[str, bool] = {}
+        self._histograms: dict[str, list[tuple[int, Histogram]]] = defaultdict(list)
+        self.config: dict[str, Any] = {}
+
+    def add(self, source: Source, progress: Callable[[int], None]) -> None:
+        """Read one file."""
+        with source.open() as handle:
+            for window in FrameReader(handle, self._layouts, self._book, source.file_name).windows():
+                for cycle in window.cycles:
+                    size = cycle.block.shape[1]
+                    places = np.arange(len(cycle.block), dtype=np.int64) * size + cycle.position
+                    for start, layout in zip(cycle.starts, cycle.layouts, strict=True):
+                        self._decode(cycle.block, start + HEADER, layout, places + start)
+                self._add_loose(window, source.file_name)
+                self._flush()
+                progress(window.position + len(window.data))
+
+    def series(self) -> tuple[Series, ...]:
+        """The scalars by tag, in the order in which the tags first came; may be called once."""
+        found = []
+        while self._tags:
+            name = next(iter(self._tags))
+            tag = self._tags.pop(name)
+            found.append(
+                Series(
+                    name=name,
+                    step=np.concatenate(tag.step),
+                    value=np.concatenate(tag.value),
+                    wall_time_s=np.concatenate(tag.wall),
+                )
+            )
+        return tuple(found)
+
+    def histograms(self) -> tuple[HistogramSeries, ...]:
+        """The histograms by tag."""
+        return tuple(
+            HistogramSeries(
+                name=name,
+                step=np.array([step for step, _ in items], np.int64),
+                limits=tuple(h.limits for _, h in items),
+                counts=tuple(h.counts for _, h in items),
+            )
+            for name, items in self._histograms.items()
+        )
+
+    def _wants(self, tag: str) -> bool:
+        wanted = self._is_wanted.get(tag)
+        if wanted is None:
+            wanted = self._is_wanted[tag] = self._wanted(tag)
+        return wanted
+
+    def _decode(self, block: NDArray[np.uint8], start: int, layout: Layout, position: NDArray[np.int64]) -> None:
+        """Records of one layout, one a row, whose data begins at `start` of the row."""
+        if not layout.is_plain:
+            for row, place in zip(block[:, start : start + len(layout.mask)], position.tolist(), strict=True):
+                self._parse(row.tobytes(), place)
+            return
+        scalars = [scalar for scalar in layout.scalars if self._wants(scalar.tag)]
+        if not scalars:
+            return
+        step, wall = decode_steps(block, start, layout), decode_walls(block, start, layout)
+        for scalar in scalars:
+            value = decode_values(block, start, scalar)
+            self._pieces[scalar.tag].append(_Piece(position=position, step=step, wall=wall, value=value))
+
+    def _parse(self, record: bytes, position: int) -> None:
+        """One record of any kind."""
+        try:
+            event = read_event(record, self._plugins)
+        except ValueError:
+            self._book.add("malformed-record", "records that are no TensorBoard events, left out", f"byte {position}")
+            return
+        self._collect(event, position)
+
+    def _collect(self, event: Event, position: int) -> None:
+        for scalar in event.scalars:
+            if self._wants(scalar.tag):
+                self._single[scalar.tag].append((position, event.step, event.wall_time, scalar.value))
+        for histogram in event.histograms:
+            self._histograms[histogram.tag].append((event.step, histogram))
+        self.config.update(event.config)
+
+    def _add_loose(self, window: Window, name: str) -> None:
+        """The records outside of cycles, by length and then by kind."""
+        if not window.starts:
+            return
+        starts, lengths = np.concatenate(window.starts), np.concatenate(window.lengths)
+        order = np.argsort(lengths, kind="stable")
+        starts, lengths = starts[order], lengths[order]
+        edges = np.flatnonzero(np.diff(lengths, prepend=-1, append=-1))
+        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            places = np.sort(starts[first:last])
+            length = int(lengths[first])
+            rows = np.lib.stride_tricks.as_strided(
+                window.data, (len(window.data) - length - HEADER - FOOTER + 1, length + HEADER + FOOTER), (1, 1)
+            )[places]
+            seal(rows, (0,), (length,))
+            bad = damaged_rows(rows)
+            if bad:
+                where = f"{name}: byte {window.position + int(places[bad[0]])}"
+                self._book.add("damaged-record", "records whose checksum does not fit, left out", where, len(bad))
+                rows, places = np.delete(rows, bad, axis=0), np.delete(places, bad)
+            if len(rows):
+                self._by_kind(rows[:, HEADER : HEADER + length], places + window.position)
+
+    def _by_kind(self, data: NDArray[np.uint8], position: NDArray[np.int64]) -> None:
+        """Verified records of one length: those with the same structure are decoded together."""
+        if len(data) < _WORTHWHILE:
+            for row, place in zip(data, position.tolist(), strict=True):
+                self._parse(row.tobytes(), place)
+            return
+        kinds = _structure(data)
+        order = np.argsort(kinds, kind="stable")
+        kinds = kinds[order]
+        edges = np.flatnonzero(np.concatenate(([True], kinds[1:] != kinds[:-1], [True])))
+        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            members = order[first:last]
+            rows = data[members]
+            layout = self._layouts.of(rows[0].tobytes())
+            # The grouping is a guess: a hash that leaves out the last bytes. Whoever differs is parsed on its own.
+            other = ((rows ^ rows[0]) & ~layout.mask).any(axis=1)
+            if other.any():
+                for member in members[other]:
+                    self._parse(data[member].tobytes(), int(position[member]))
+                rows, members = rows[~other], members[~other]
+            self._decode(rows, 0, layout, position[members])
+
+    def _flush(self) -> None:
+        """Put the pieces of a window into the order of the file."""
+        for name, points in self._single.items():
+            position, step, wall, value = zip(*points, strict=True)
+            self._pieces[name].append(
+                _Piece(
+                    position=np.array(position, np.int64),
+                    step=np.array(step, np.int64),
+                    wall=np.array(wall, np.float64),
+                    value=np.array(value, np.float64),
+                )
+            )
+        for name, pieces in self._pieces.items():
+            tag = self._tags.setdefault(name, _Tag())
+            pieces.sort(key=lambda piece: int(piece.position[0]))
+            if any(a.position[-1] >= b.position[0] for a, b in zip(pieces, pieces[1:], strict=False)):
+                order = np.argsort(np.concatenate([p.position for p in pieces]), kind="stable")
+                tag.step.append(np.concatenate([p.step for p in pieces])[order])
+                tag.wall.append(np.concatenate([p.wall for p in pieces])[order])
+                tag.value.append(np.concatenate([p.value for p in pieces])[order])
+            else:
+                tag.step += [p.step for p in pieces]
+                tag.wall += [p.wall for p in pieces]
+                tag.value += [p.value for p in pieces]
+        self._single.clear()
+        self._pieces.clear()
+
+
+def _structure(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """A number for each record that is equal for records of one kind: uint64[n].
+
+    A random linear hash of the bytes between the step and the last value; what it leaves out is checked afterwards.
+    """
+    n, length = data.shape
+    result = np.zeros(n, np.uint64)
+    if length <= _AFTER_KEY + VALUE_BYTES:
+        return result
+    begin = np.where(data[:, _NO_STEP] == _STEP_KEY, _AFTER_KEY, _NO_STEP)
+    is_open = begin == _AFTER_KEY
+    for place in range(_AFTER_KEY, min(_AFTER_KEY + 10, length)):
+        begin += is_open
+        is_open &= data[:, place] >= 0x80
+    factors = np.random.default_rng(0).integers(1, 1 << 63, size=length, dtype=np.uint64) | np.uint64(1)
+    for start in np.unique(begin).tolist():
+        rows = begin == start
+        part = data[rows, start : length - VALUE_BYTES]
+        result[rows] = part.astype(np.uint64) @ factors[: part.shape[1]] + np.uint64(start)
+    return result

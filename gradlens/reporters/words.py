@@ -1,0 +1,75 @@
+"""The numbers of a run as labelled sentences, shared by the terminal and the HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlens.report import RunReport
+from gradlens.reporters import wording
+from gradlens.reporters.wording import number, percent
+
+PROVENANCE = {
+    "pre_clip": "before clipping",
+    "post_clip": "after clipping, so nothing about clipping can be judged",
+    "loss_scaled": "still multiplied by the loss scale, so no threshold applies",
+    "unknown": "taken as before clipping",
+}
+
+
+def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
+    """Label and sentence of every figure that the run has."""
+    c = run.clipping
+    if c.clip_rate is not None and c.threshold is not None:
+        text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({wording.SOURCES[c.threshold_source]})"
+        if c.interval:
+            text += f", 95 % interval {wording.interval(c.interval, as_percent=True)}"
+        if c.n_effective is not None:
+            text += f" from {number(c.n_effective)} effective of {c.n:,} steps"
+        if c.one_in is not None and c.clip_rate < 0.1:
+            text += f"; one step in {number(c.one_in)}"
+        if c.shrink_factor is not None:
+            text += f"; mean shrink factor {number(c.shrink_factor)}"
+        yield "clipping", text
+        phases = [p for p in c.phases if p.clip_rate is not None]
+        if len(phases) > 1:
+            yield "by phase", ", ".join(f"{p.name} {percent(p.clip_rate)}" for p in phases)
+    elif c.withheld:
+        yield "clipping", f"withheld: {c.withheld}"
+    if c.value_clipping:
+        v = c.value_clipping
+        text = f"{percent(v.share_beyond_fp16)} of logged gradient elements beyond fp16's 65,504"
+        if v.share is not None:
+            text = f"{percent(v.share)} of logged gradient elements beyond {number(v.threshold)}; {text}"
+        yield "by value", text
+    if run.percentiles:
+        yield "norm", ", ".join(f"p{q} {number(v)}" for q, v in run.percentiles.items())
+    n = run.nonfinite
+    if n.loss or n.grad_norm:
+        yield "non-finite", f"{n.grad_norm:,} norms and {n.loss:,} losses, longest streak {n.longest_streak:,} rows"
+    if run.tail:
+        yield "tail", run.tail.verdict
+    yield from _spike_rows(run)
+    s = run.suggestion
+    if s.threshold is not None:
+        text = f"{number(s.threshold)} ({wording.interval(s.interval)}) as {s.mode.replace('_', ' ')}"
+        if s.expected_clip_rate is not None:
+            text += f", would clip {percent(s.expected_clip_rate)}"
+        yield "threshold", text
+    elif s.abstained:
+        yield "threshold", f"no advice: {s.abstained}" + (f"; {s.policy}" if s.policy else "")
+
+
+def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
+    s = run.spikes
+    parts = []
+    for label, key, spikes in (("loss", "loss", s.loss), ("norm", "grad_norm", s.grad_norm)):
+        if spikes:
+            largest = max(spikes, key=lambda spike: spike.z or 0.0)
+            parts.append(f"{s.counts.get(key, len(spikes))} of {label} (largest at step {largest.step:,})")
+    scored = [f"{label} {percent(v)}" for label, v in (("loss", s.score.loss), ("norm", s.score.grad_norm)) if v]
+    text = ", ".join(parts) or "none"
+    if scored:
+        text += f"; OLMo 2 spike score {', '.join(scored)}"
+    yield "spikes", text
+    if s.coincidence and s.coincidence.verdict:
+        yield "together?", s.coincidence.verdict

@@ -1,0 +1,258 @@
+"""Power-law tails after Clauset, Shalizi and Newman.
+
+For x >= xmin the density is proportional to x^-alpha. alpha = 1 + n / sum ln(x / xmin) by maximum likelihood with standard error
+(alpha - 1) / sqrt(n); xmin is the value for which the two-sided Kolmogorov-Smirnov distance between data and fit is smallest;
+whether the result is credible is a separate question, answered by a semi-parametric bootstrap and by Vuong tests against other
+families (SIAM Review 51:661, 2009, equations 3.1 to 3.9 and appendix C).
+
+**Speed.** The usual search costs n^2. Here the distance of every candidate is first bounded from below on a few order statistics;
+a candidate whose bound already exceeds the best distance found is never looked at again, and the others get four times as many
+points. The minimum found is exact up to 16,384 different values. In longer samples the search starts on 4,096 candidates spread
+over ranks and is then exact between the neighbours of the best: alpha and the distance are indistinguishable from the full
+search, xmin may be another of several equally good values.
+
+**Ties** are grouped and the distance is two-sided, taken just before and at every step of the empirical distribution. Some
+implementations take one side only, which can move xmin by a few ranks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.stats.families import VuongTest, vuong_tests
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEWEST_TAIL = 10
+WANTED_TAIL = 50
+EXACT_UP_TO = 1 << 14
+THINNED = 1 << 12
+REJECTED_AT = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PowerLaw:
+    """A power law fitted to the upper tail.
+
+    Attributes
+    ----------
+    alpha, alpha_error : float or None
+        Exponent of the density and its standard error for independent values; None with a ``reason``.
+    xmin : float or None
+        Where the power law begins.
+    n_tail : int
+        Values from xmin on.
+    ks : float or None
+        Two-sided Kolmogorov-Smirnov distance in the tail.
+    p_value : float or None
+        Bootstrap p-value, at most .1 rejects the power law; None unless asked for.
+    alternatives : tuple of VuongTest
+        Against other families on the same tail.
+    warnings : tuple of str
+        What limits the figures.
+    reason : str or None
+        Why there is no fit.
+    """
+
+    alpha: float | None
+    alpha_error: float | None
+    xmin: float | None
+    n_tail: int
+    ks: float | None
+    p_value: float | None = None
+    alternatives: tuple[VuongTest, ...] = ()
+    warnings: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def fit_power_law(
+    value: NDArray[np.float64],
+    *,
+    xmin: float | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
+    alternatives: bool = True,
+) -> PowerLaw:
+    """Fit a power law to the upper tail of a sample.
+
+    Parameters
+    ----------
+    value : float64[n]
+        The sample; only finite positive values count.
+    xmin : float, optional
+        Where the tail begins; searched for by default.
+    bootstrap : int
+        Draws of the semi-parametric bootstrap; 0 leaves the p-value out. 2,500 give it two decimal places.
+    seed : int
+        Of the bootstrap.
+    alternatives : bool
+        Also test against other families on the tail.
+
+    Returns
+    -------
+    PowerLaw
+        With a ``reason`` for fewer than 10 values (2 if xmin is given) or a sample without spread.
+    """
+    x = np.sort(value[np.isfinite(value) & (value > 0.0)])
+    found = _search(x) if xmin is None else _at(x, xmin)
+    if found is None:
+        return PowerLaw(
+            alpha=None, alpha_error=None, xmin=None, n_tail=0, ks=None, reason=f"{x.size} positive values do not suffice"
+        )
+    start, exponent, distance = found
+    n_tail = int(x.size - start)
+    low = float(x[start]) if xmin is None else xmin
+    warnings = [f"only {n_tail} values in the tail, {WANTED_TAIL} are wanted"] if n_tail < WANTED_TAIL else []
+    return PowerLaw(
+        alpha=1.0 + exponent,
+        alpha_error=exponent / math.sqrt(n_tail),
+        xmin=low,
+        n_tail=n_tail,
+        ks=distance,
+        p_value=_bootstrap_p(x, start, exponent, distance, bootstrap, np.random.default_rng(seed)) if bootstrap else None,
+        alternatives=vuong_tests(np.log(x[start:] / low), exponent) if alternatives else (),
+        warnings=tuple(warnings),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Steps:
+    """The empirical distribution in logarithms, ties grouped.
+
+    ``log`` float64[m] are the logarithms of the different values, ``rank`` int64[m + 1] the number of values below each and,
+    last, of all; ``exponent`` float64[m] is alpha - 1 with each value as xmin, NaN where it has none.
+    """
+
+    log: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    exponent: NDArray[np.float64]
+
+
+def _steps(ordered: NDArray[np.float64]) -> _Steps:
+    """Prepare an increasing positive sample for the search."""
+    log = np.log(ordered)
+    first = np.concatenate(([0], np.flatnonzero(np.diff(log) > 0.0) + 1)) if log.size else np.zeros(0, dtype=np.int64)
+    rank = np.concatenate((first, [log.size]))
+    log_value = log[first]
+    # Sums from the top of spacings times counts: no cancellation, however small the spread is against the level.
+    above = (log.size - rank[1:-1]).astype(np.float64)
+    total = np.concatenate((np.cumsum((np.diff(log_value) * above)[::-1])[::-1], [0.0]))
+    count = (log.size - first).astype(np.float64)
+    exponent = np.full(log_value.size, np.nan)
+    np.divide(count, total, out=exponent, where=total > 0.0)
+    return _Steps(log=log_value, rank=rank, exponent=exponent)
+
+
+def _distances(steps: _Steps, candidates: NDArray[np.int64], points: int) -> NDArray[np.float64]:
+    """Return the distance of each candidate over at most ``points`` of its order statistics: a lower bound."""
+    last = steps.log.size - 1
+    span = last - candidates
+    grid = candidates[:, None] + (np.linspace(0.0, 1.0, points)[None, :] * span[:, None]).astype(np.int64)
+    return _deviation(steps, candidates, grid)
+
+
+def _deviation(steps: _Steps, candidates: NDArray[np.int64], grid: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the largest two-sided deviation of each candidate's power law over a grid of steps."""
+    begin = steps.rank[candidates][:, None]
+    tail = (steps.rank[-1] - begin).astype(np.float64)
+    model = -np.expm1(-steps.exponent[candidates][:, None] * (steps.log[grid] - steps.log[candidates][:, None]))
+    before = model - (steps.rank[grid] - begin) / tail
+    after = (steps.rank[grid + 1] - begin) / tail - model
+    return np.asarray(np.maximum(before.max(axis=1), after.max(axis=1)))
+
+
+def _exact(steps: _Steps, candidate: int) -> float:
+    """Return the exact distance of one candidate."""
+    grid = np.arange(candidate, steps.log.size, dtype=np.int64)
+    return float(_deviation(steps, np.array([candidate]), grid[None, :])[0])
+
+
+def _search(ordered: NDArray[np.float64]) -> tuple[int, float, float] | None:
+    """Return the rank of xmin, alpha - 1 and the distance for the best xmin."""
+    if ordered.size < FEWEST_TAIL:
+        return None
+    steps = _steps(ordered)
+    able = np.flatnonzero((steps.rank[-1] - steps.rank[:-1] >= FEWEST_TAIL) & np.isfinite(steps.exponent))
+    if able.size == 0:
+        return None
+    if able.size <= EXACT_UP_TO:
+        best, distance = _branch_and_bound(steps, able, math.inf)
+    else:
+        even = np.linspace(0, able.size - 1, THINNED // 2).astype(np.int64)
+        # Half of the candidates are spread over the logarithm of the tail size, or a short tail would have none.
+        short = able.size - np.geomspace(1, able.size, THINNED // 2).astype(np.int64)
+        coarse = np.unique(np.concatenate((even, short)))
+        best, distance = _branch_and_bound(steps, able[coarse], math.inf)
+        at = int(np.searchsorted(able[coarse], best))
+        left, right = coarse[max(at - 1, 0)], coarse[min(at + 1, coarse.size - 1)]
+        best, distance = _branch_and_bound(steps, able[left : right + 1][:: max(1, (right - left) // EXACT_UP_TO)], distance, best)
+    return int(steps.rank[best]), float(steps.exponent[best]), distance
+
+
+def _branch_and_bound(
+    steps: _Steps, candidates: NDArray[np.int64], distance: float, best: int = -1
+) -> tuple[int, float]:
+    """Return the candidate with the smallest exact distance (the first of equals) and that distance."""
+    points = 32
+    while candidates.size:
+        longest = int(steps.log.size - candidates[0])
+        if points >= longest // 2 or candidates.size <= 2:
+            break
+        size = max(1, 1_000_000 // points)
+        bound = np.concatenate([_distances(steps, candidates[i : i + size], points) for i in range(0, candidates.size, size)])
+        first = int(np.argmin(bound))
+        exact = _exact(steps, int(candidates[first]))
+        if exact < distance or (exact == distance and candidates[first] < best):
+            distance, best = exact, int(candidates[first])
+        candidates = candidates[bound < distance]
+        points *= 4
+    for candidate in candidates.tolist():
+        exact = _exact(steps, candidate)
+        if exact < distance or (exact == distance and candidate < best):
+            distance, best = exact, candidate
+    return best, distance
+
+
+def _at(ordered: NDArray[np.float64], xmin: float) -> tuple[int, float, float] | None:
+    """Return rank, alpha - 1 and distance for a given xmin."""
+    start = int(np.searchsorted(ordered, xmin, side="left"))
+    if not xmin > 0.0 or ordered.size - start < 2:
+        return None
+    log = np.log(ordered[start:] / xmin)
+    total = float(log.sum())
+    if not total > 0.0:
+        return None
+    exponent = log.size / total
+    model = -np.expm1(-exponent * log)
+    count = np.arange(log.size + 1)
+    # Within a group of ties only its outer ends are steps of the distribution.
+    fresh = np.concatenate(([True], np.diff(log) > 0.0))
+    first = np.flatnonzero(fresh)
+    last = np.concatenate((first[1:], [log.size]))
+    distance = max(float(np.max(model[first] - count[first] / log.size)), float(np.max(last / log.size - model[first])))
+    return start, exponent, distance
+
+
+def _bootstrap_p(
+    ordered: NDArray[np.float64], start: int, exponent: float, distance: float, draws: int, rng: np.random.Generator
+) -> float:
+    """Return the share of semi-parametric resamples that lie farther from their own best power law.
+
+    Each resample draws the values below xmin from the data and those above from the fitted power law, and xmin is searched
+    again (section 4.1 of the paper).
+    """
+    n = ordered.size
+    body = ordered[:start]
+    farther = 0
+    for _ in range(draws):
+        tail = int(rng.binomial(n, (n - start) / n)) if start else n
+        power = ordered[start] * np.exp(rng.exponential(size=tail) / exponent)
+        sample = np.concatenate((rng.choice(body, n - tail), power)) if start else power
+        found = _search(np.sort(sample))
+        farther += found is not None and found[2] >= distance
+    return farther / draws

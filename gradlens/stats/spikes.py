@@ -1,0 +1,411 @@
+"""Spikes: values far above their recent level, with a controlled number of false alarms.
+
+**Our definition.** Take the logarithm of the curve; from the 128 steps *before* the current one take the median and the
+distance from the median to the 85 % quantile (over 1.036, the standard deviation of normal noise). z is the distance of the
+current value above that median in units of that spread. The upper spread is used because curves that are skewed low would
+otherwise hide their spikes. A value is a spike if z passes a limit that this curve's own noise would pass, by chance, half a
+time per run.
+
+**The limit.** Sigma rules are not calibrated: at 6 sigma Gaussian noise gives 1e-9 false alarms a step and Student t3 noise
+1e-3. The limit is therefore extrapolated from the upper tail of the z-values of the same run by a generalized Pareto tail
+whose top 15 % are only counted, not measured (type-II censoring). Real spikes sit in that top part, so they hardly raise the
+limit that is meant to find them. The tail index found at this moderate height is too low for the height it is needed at, for
+Gaussian and Student t noise alike by about .1; that much is added, and half a standard error, so that uncertainty costs
+detection rather than false alarms. In short runs the index is drawn towards .1.
+
+**Beside it**: the spike score of OLMo 2 (`olmo_spike_score`), and not-finite values as a class of their own
+(`find_nonfinite`), which are never spikes and never enter a window.
+
+Window, quantile, censoring and the half false alarm are our own, tuned with ``benchmarks/statistics.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.stats.robust import Q85_TO_SIGMA, as_series, rolling_moments, safe_log, window_quantiles, windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WINDOW = 128
+MIN_WINDOW = 16
+GAP = 10
+FALSE_ALARMS = 0.5
+EXACT_UP_TO = 1 << 17  # longer curves get a level every few steps, at a 16th of the window
+MIN_Z = 4.0
+TAIL_SHARE = 0.10
+CENSORED_SHARE = 0.15
+CAUTION = 0.5
+INDEX_BIAS = 0.10
+PRIOR_INDEX, PRIOR_DEVIATION = 0.10, 0.20
+LOWEST_INDEX = -0.10
+NONPOSITIVE_SHARE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spike:
+    """One event: values above the limit, merged over gaps of at most 10 steps.
+
+    Attributes
+    ----------
+    index : int
+        Position of the onset.
+    peak_index : int
+        Position of the largest value.
+    value, z : float
+        The largest value and its z.
+    level : float
+        What the curve stood at before the onset.
+    size : float
+        value / level (value - level for curves with negative values).
+    length : int
+        Steps from the onset until the curve is back, or until the next spike or the end if it is not.
+    recovery : int or None
+        Position of the first step back below half the limit above the level before the onset, for two of three steps; None
+        if the curve did not come back within the window: then it is a shift of level rather than a spike.
+    downward : bool
+        A drop instead of a rise; only found with ``two_sided``.
+    """
+
+    index: int
+    peak_index: int
+    value: float
+    z: float
+    level: float
+    size: float
+    length: int
+    recovery: int | None
+    downward: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NonFiniteRun:
+    """Consecutive NaN or infinite values.
+
+    Attributes
+    ----------
+    index, length : int
+        First position and number of steps.
+    kind : str
+        ``nan``, ``inf`` or ``mixed``.
+    """
+
+    index: int
+    length: int
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpikeTable:
+    """The spikes of one curve.
+
+    Attributes
+    ----------
+    spikes : tuple of Spike
+        In order.
+    nonfinite : tuple of NonFiniteRun
+        A class of their own.
+    z_limit : float or None
+        Limit on z that was used; None if the curve could not be judged.
+    expected_false_alarms : float
+        Steps of this run that its own noise would put above the limit by chance.
+    tail_index : float or None
+        Index of the tail of z that the limit was extrapolated with.
+    score : float or None
+        OLMo 2 spike score of the curve.
+    judged : int
+        Steps that had enough before them to be judged.
+    scale : str
+        ``log``, or ``linear`` for curves where more than 1 % of the values are not positive.
+    reason : str or None
+        Why nothing was judged.
+    """
+
+    spikes: tuple[Spike, ...]
+    nonfinite: tuple[NonFiniteRun, ...]
+    z_limit: float | None
+    expected_false_alarms: float
+    tail_index: float | None
+    score: float | None
+    judged: int
+    scale: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SpikeScores:
+    """z-value of every step.
+
+    Attributes
+    ----------
+    z : float64[n]
+        NaN where a step could not be judged.
+    curve, level, spread : float64[n]
+        The curve on the scale judged (its logarithm, usually), its trailing median and trailing upper spread.
+    scale : str
+        ``log`` or ``linear``.
+    """
+
+    z: NDArray[np.float64]
+    curve: NDArray[np.float64]
+    level: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    scale: str
+
+
+def find_spikes(
+    value: NDArray[np.float64],
+    *,
+    warmup_end: int = 0,
+    two_sided: bool = False,
+    window: int = WINDOW,
+    false_alarms: float = FALSE_ALARMS,
+) -> SpikeTable:
+    """Find the spikes of one curve.
+
+    Parameters
+    ----------
+    value : float64[n]
+        Loss or gradient norm in order; NaN and infinities are a class of their own.
+    warmup_end : int
+        Steps before this position are not judged, but fill the windows of later ones.
+    two_sided : bool
+        Also report drops, each side with half the false alarms.
+    window : int
+        Steps before the current one that its level is taken from.
+    false_alarms : float
+        False alarms to expect in a run of this length.
+
+    Returns
+    -------
+    SpikeTable
+        With a ``reason`` and no spikes where fewer than 40 steps can be judged or the curve is constant.
+    """
+    value = as_series(value)
+    nonfinite = find_nonfinite(value)
+    score = olmo_spike_score(value)
+    scores = spike_scores(value, window=window)
+    judged = np.isfinite(scores.z)
+    judged[: max(warmup_end, 0)] = False
+    count = int(judged.sum())
+    reason = None
+    if count < 40:
+        reason = f"only {count} steps can be judged, 40 are needed"
+    elif not np.any(scores.z[judged] != 0.0):
+        reason = "the curve is constant"
+    if reason is not None:
+        return SpikeTable(
+            spikes=(), nonfinite=nonfinite, z_limit=None, expected_false_alarms=0.0, tail_index=None, score=score,
+            judged=count, scale=scores.scale, reason=reason,
+        )  # fmt: skip
+    sides = (1.0, -1.0) if two_sided else (1.0,)
+    spikes: list[Spike] = []
+    limits = []
+    for sign in sides:
+        z = np.where(judged, sign * scores.z, -np.inf)
+        limit, index = z_limit(z[judged], false_alarms / len(sides))
+        limits.append((limit, index))
+        spikes += _events(value, scores, z, limit, sign, window)
+    limit, index = limits[0]
+    return SpikeTable(
+        spikes=tuple(sorted(spikes, key=lambda spike: spike.index)),
+        nonfinite=nonfinite,
+        z_limit=limit,
+        expected_false_alarms=false_alarms,
+        tail_index=index,
+        score=score,
+        judged=count,
+        scale=scores.scale,
+    )
+
+
+def spike_scores(value: NDArray[np.float64], *, window: int = WINDOW) -> SpikeScores:
+    """Return how far every step stands above the steps before it.
+
+    Parameters
+    ----------
+    value : float64[n]
+        The curve; values that are not finite (or not positive, on the log scale) get no z and enter no window.
+    window : int
+        Steps before the current one; shorter at the start of the run, at least 16.
+    """
+    finite = np.isfinite(value)
+    logarithmic = np.count_nonzero(value[finite] <= 0.0) <= NONPOSITIVE_SHARE * max(int(finite.sum()), 1)
+    curve = safe_log(value) if logarithmic else np.where(finite, value, np.nan)
+    n = value.size
+    start, stop = windows(n, window, centred=False)
+    stride = 1 if n <= EXACT_UP_TO else max(1, window // 16)
+    quantiles = window_quantiles(curve, start[::stride], stop[::stride], (0.5, 0.85))
+    level, upper = np.repeat(quantiles, stride, axis=1)[:, :n]
+    level[:MIN_WINDOW] = np.nan
+    with np.errstate(invalid="ignore", over="ignore"):
+        spread = Q85_TO_SIGMA * (upper - level)
+        positive = spread[np.isfinite(spread) & (spread > 0.0)]
+        # Rounded logs have windows without any spread; a quarter of the usual one stands in for it.
+        floor = 0.25 * float(np.median(positive)) if positive.size else 1e-9
+        z = (curve - level) / np.maximum(spread, max(floor, 1e-12))
+    return SpikeScores(z=z, curve=curve, level=level, spread=np.maximum(spread, floor), scale="log" if logarithmic else "linear")
+
+
+def z_limit(z: NDArray[np.float64], false_alarms: float) -> tuple[float, float]:
+    """Return the z that the noise of this run passes ``false_alarms`` times in it, and the tail index used.
+
+    Parameters
+    ----------
+    z : float64[n]
+        Finite z-values, at least 40.
+    false_alarms : float
+        Exceedances to expect by chance among them.
+    """
+    n = z.size
+    above = int(TAIL_SHARE * n) if n <= 20_000 else int(2000 * math.sqrt(n / 20_000))
+    above = max(above, 20)
+    censored = max(int(CENSORED_SHARE * above), 2)
+    top = np.sort(np.partition(z, n - above - 1)[n - above - 1 :])
+    start = float(top[0])
+    excess = top[1:] - start
+    sigma, xi, error = _censored_tail(excess[: above - censored], float(excess[above - censored - 1]), censored)
+    trust = PRIOR_DEVIATION**2 / (PRIOR_DEVIATION**2 + error**2)
+    xi = trust * xi + (1.0 - trust) * PRIOR_INDEX
+    xi = max(xi + INDEX_BIAS + CAUTION * error * math.sqrt(trust), LOWEST_INDEX)
+    steps = math.log(above / false_alarms)
+    reach = steps if abs(xi) < 1e-9 else math.expm1(xi * steps) / xi
+    return max(start + sigma * reach, MIN_Z), xi
+
+
+def _censored_tail(excess: NDArray[np.float64], cut: float, censored: int) -> tuple[float, float, float]:
+    """Fit a generalized Pareto tail to excesses of which the largest are only known to pass ``cut``.
+
+    Returns sigma, xi and the standard error of xi. For given xi / sigma = theta the likelihood has its maximum in xi in
+    closed form, so a fine grid of theta is searched.
+    """
+    seen = excess.size
+    total = seen + censored
+    if not cut > 0.0:
+        return 1e-9, 0.0, 0.0
+    scaled = excess / cut
+    theta = np.concatenate((-np.geomspace(0.9, 1e-3, 40), np.geomspace(1e-3, 60.0, 120)))
+    # A thousand order statistics carry the shape of the tail; all of them would only cost time.
+    stride = max(1, seen // 1000)
+    sample = scaled[stride // 2 :: stride]
+    logs = np.log1p(theta[:, None] * sample).mean(axis=1) * seen
+    ends = np.log1p(theta)
+    xi = (logs + censored * ends) / seen
+    # -loglik = seen ln sigma + (1 + 1/xi) sum ln(1 + theta y) + censored / xi ln(1 + theta cut), sigma = xi / theta
+    loss = seen * np.log(xi / theta) + logs + seen
+    best = int(np.argmin(loss))
+    shape = float(xi[best])
+    return float(xi[best] / theta[best]) * cut, shape, (1.0 + max(shape, 0.0)) / math.sqrt(total) * math.sqrt(total / seen) * 1.5
+
+
+def _events(
+    value: NDArray[np.float64], scores: SpikeScores, z: NDArray[np.float64], limit: float, sign: float, window: int
+) -> list[Spike]:
+    """Merge the steps above the limit into events and measure each."""
+    hits = np.flatnonzero(z > limit)
+    if hits.size == 0:
+        return []
+    breaks = np.flatnonzero(np.diff(hits) > GAP)
+    first = hits[np.concatenate(([0], breaks + 1))]
+    last = hits[np.concatenate((breaks, [hits.size - 1]))]
+    found = []
+    for number, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+        level = float(scores.level[begin])
+        horizon = min(begin + window, value.size, int(first[number + 1]) if number + 1 < first.size else value.size)
+        bound = 0.5 * limit * float(scores.spread[begin])
+        after = sign * (scores.curve[begin + 1 : horizon] - level) < bound
+        recovery = _first_settled(after, begin + 1)
+        peak = begin + int(np.argmax(z[begin : end + 1]))
+        reference = math.exp(min(level, 700.0)) if scores.scale == "log" else level
+        found.append(
+            Spike(
+                index=begin,
+                peak_index=peak,
+                value=float(value[peak]),
+                z=float(scores.z[peak]),
+                level=reference,
+                size=float(value[peak]) / reference if scores.scale == "log" and reference > 0.0 else float(value[peak]) - reference,
+                length=(horizon if recovery is None else recovery) - begin,
+                recovery=recovery,
+                downward=sign < 0.0,
+            )
+        )
+    return found
+
+
+def _first_settled(back: NDArray[np.bool_], offset: int) -> int | None:
+    """Return the first position that is back and stays so for two of three steps."""
+    if back.size == 0:
+        return None
+    padded = np.concatenate((back, back[-1:], back[-1:])).astype(np.int64)
+    settled = np.flatnonzero(back & (padded[:-2] + padded[1:-1] + padded[2:] >= 2))
+    return int(settled[0]) + offset if settled.size else None
+
+
+def find_nonfinite(value: NDArray[np.float64]) -> tuple[NonFiniteRun, ...]:
+    """Return the stretches of NaN and infinite values of a float64[n] curve, in order."""
+    value = as_series(value)
+    bad = ~np.isfinite(value)
+    edge = np.flatnonzero(np.diff(np.concatenate(([False], bad, [False])).astype(np.int8)))
+    found = []
+    for begin, end in zip(edge[::2].tolist(), edge[1::2].tolist(), strict=True):
+        nan = int(np.isnan(value[begin:end]).sum())
+        kind = "nan" if nan == end - begin else "inf" if nan == 0 else "mixed"
+        found.append(NonFiniteRun(index=begin, length=end - begin, kind=kind))
+    return tuple(found)
+
+
+def olmo_flags(
+    value: NDArray[np.float64], *, window: int = 1000, sigmas: float = 7.0, min_count: int = 50, flagged_leave: bool = False
+) -> NDArray[np.bool_]:
+    """Mark the values at least 7 standard deviations from a rolling average of the last 1,000.
+
+    The OLMo 2 report leaves details open. Ours: deviations on both sides count, the window holds the values before the
+    current one, the deviation is the unbiased one, 50 values are needed before the first judgement (a window that holds the
+    point itself could not reach 7 sigma below 50 either), and values that are not finite are never flagged and leave the
+    window.
+
+    Parameters
+    ----------
+    value : float64[n]
+        The curve.
+    flagged_leave : bool
+        Whether flagged values stay out of later windows. They stay in by default, as in the report's wording; one spike
+        then inflates the deviation and can hide the next.
+
+    Returns
+    -------
+    bool[n]
+    """
+    value = as_series(value)
+    finite = np.isfinite(value) & (np.abs(value) < 1e150)  # squares of larger values overflow
+    clean = np.where(finite, value, 0.0)
+    weight = finite.astype(np.float64)
+    flags = np.zeros(value.size, dtype=np.bool_)
+    for _ in range(200):
+        moments = rolling_moments(
+            clean, window, include_current=False, ddof=1, min_count=min_count, weight=np.where(flags, 0.0, weight) if flagged_leave else weight
+        )
+        with np.errstate(invalid="ignore"):
+            # A constant window has no deviation to count in; whatever leaves it is not a matter of sigmas.
+            found = finite & (moments.deviation > 0.0) & (np.abs(clean - moments.mean) >= sigmas * moments.deviation)
+        # Each pass settles at least the first flag that the pass before had wrong, as flags depend on earlier ones only.
+        if not flagged_leave or np.array_equal(found, flags):
+            return found
+        flags = found
+    return flags
+
+
+def olmo_spike_score(value: NDArray[np.float64]) -> float | None:
+    """Return the share of values that `olmo_flags` marks, the OLMo 2 spike score; None without finite values.
+
+    OLMo 2 technical report (2025), section on training stability.
+    """
+    value = as_series(value)
+    finite = int(np.isfinite(value).sum())
+    return float(np.count_nonzero(olmo_flags(value))) / finite if finite else None
