@@ -9,7 +9,8 @@ import numpy as np
 
 from gradlens.checks.weighing import Beliefs, weigh
 from gradlens.config import TrainingConfig
-from gradlens.report import NotableStep
+from gradlens.provenance import judge
+from gradlens.report import NotableStep, Provenance
 from gradlens.run import Run
 from gradlens.signals import Signals
 
@@ -60,11 +61,16 @@ class Case:
             "loss_scale": bool(np.isfinite(s.loss_scale).any()),
             "layers": bool(self.run.layers),
             "threshold": self.threshold is not None,
-            "trusted_norm": norm > 0,
+            "trusted_norm": norm > 0 and self.provenance.trusted,
             "rows": len(s) >= MIN_ROWS,
             "steps": (s.log_interval or 1.0) <= 2.0,
         }
         return frozenset(need for need, has in present.items() if has)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where the norms were measured."""
+        return judge(self.run, self.signals, self.threshold, self.threshold_source)
 
     @cached_property
     def finite_norm(self) -> NDArray[np.float64]:

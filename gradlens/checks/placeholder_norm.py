@@ -1,0 +1,49 @@
+"""GL003: a norm that was never measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlens.checks.base import Check
+from gradlens.checks.case import Case
+from gradlens.report import Finding, Severity
+
+
+class PlaceholderNorm(Check):
+    """The gradient norm is a constant placeholder.
+
+    What it measures
+    ----------------
+    Whether at least ten finite norms are all the same number, 0 usually.
+
+    Why it matters
+    --------------
+    Megatron-LM and torchtitan print a norm of 0.000 where clipping is off and none was computed. Taken at face value it
+    looks like vanishing gradients.
+
+    Threshold
+    ---------
+    All norms equal; a measured norm of a changing batch never is.
+
+    When it is wrong
+    ----------------
+    A clipped norm logged after clipping at a rate of 100 % is constant as well, up to rounding.
+
+    What to try
+    -----------
+    Turn on the computation of the norm: in most trainers a clipping threshold that is never reached does it.
+
+    References
+    ----------
+    Console logs of Megatron-LM and torchtitan.
+    """
+
+    code = "GL003"
+    name = "placeholder-norm"
+    needs = frozenset({"norm"})
+    advice = "set a clipping threshold that is never reached, so that the trainer computes the norm"
+
+    def look(self, case: Case) -> Iterator[Finding]:
+        """Yield one note where the norm is a placeholder."""
+        if case.provenance.placeholder:
+            yield self.finding(Severity.NOTE, case.provenance.reason, *case.provenance.evidence)
