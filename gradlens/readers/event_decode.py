@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from gradlens.readers.base import NoticeBook
 from gradlens.readers.crc32c import FOOTER, HEADER, damaged_rows, seal
 from gradlens.readers.event_frames import FrameReader, Window
 from gradlens.readers.event_layout import (
-    VALUE_BYTES,
     Layout,
     Layouts,
     decode_steps,
@@ -32,6 +32,8 @@ _NO_STEP, _AFTER_KEY = 9, 10
 _STEP_KEY = 0x10
 #: Groups of fewer records are parsed one at a time.
 _WORTHWHILE = 8
+#: Kinds of records of one length that are looked for one after the other.
+_ROUNDS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -152,7 +154,7 @@ class EventDecoder:
         order = np.argsort(lengths, kind="stable")
         starts, lengths = starts[order], lengths[order]
         edges = np.flatnonzero(np.diff(lengths, prepend=-1, append=-1))
-        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        for first, last in pairwise(edges.tolist()):
             places = np.sort(starts[first:last])
             length = int(lengths[first])
             rows = np.lib.stride_tricks.as_strided(
@@ -169,30 +171,47 @@ class EventDecoder:
 
     def _by_kind(self, data: NDArray[np.uint8], position: NDArray[np.int64]) -> None:
         """Verified records of one length: those with the same structure are decoded together."""
-        if len(data) < _WORTHWHILE:
-            for row, place in zip(data, position.tolist(), strict=True):
-                self._parse(row.tobytes(), place)
-            return
-        kinds = _structure(data)
-        order = np.argsort(kinds, kind="stable")
-        kinds = kinds[order]
-        edges = np.flatnonzero(np.concatenate(([True], kinds[1:] != kinds[:-1], [True])))
-        for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            members = order[first:last]
-            rows = data[members]
-            layout = self._layouts.of(rows[0].tobytes())
-            # The grouping is a guess: a hash that leaves out the last bytes. Whoever differs is parsed on its own.
-            other = ((rows ^ rows[0]) & ~layout.mask).any(axis=1)
-            if other.any():
-                for member in members[other]:
-                    self._parse(data[member].tobytes(), int(position[member]))
-                rows, members = rows[~other], members[~other]
-            self._decode(rows, 0, layout, position[members])
+        for _ in range(_ROUNDS):
+            if len(data) < _WORTHWHILE:
+                break
+            left = self._take_kind(data, position)
+            # Where each kind is rare, one pass over all records for each would take long.
+            is_worthwhile = left.sum() < len(data) * (1 - 1 / _ROUNDS)
+            data, position = data[left], position[left]
+            if not is_worthwhile:
+                break
+        if len(data) >= _WORTHWHILE:
+            kinds = _structure(data)
+            order = np.argsort(kinds, kind="stable")
+            edges = np.flatnonzero(np.diff(kinds[order], prepend=np.nan, append=np.nan))
+            rest = []
+            for first, last in pairwise(edges.tolist()):
+                members = order[first:last]
+                left = self._take_kind(data[members], position[members])
+                rest.append(members[left])
+            members = np.concatenate(rest)
+            data, position = data[members], position[members]
+        for row, place in zip(data, position.tolist(), strict=True):
+            self._parse(row.tobytes(), place)
+
+    def _take_kind(self, data: NDArray[np.uint8], position: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Decode the records that have the layout of the first; which ones are left: bool[n]."""
+        layout = self._layouts.of(data[0].tobytes())
+        if not layout.is_plain:
+            self._parse(data[0].tobytes(), int(position[0]))
+            left = np.ones(len(data), np.bool_)
+            left[0] = False
+            return left
+        left = ((data ^ data[0]) & ~layout.mask).any(axis=1)
+        if left.any():
+            data, position = data[~left], position[~left]
+        self._decode(data, 0, layout, position)
+        return left
 
     def _flush(self) -> None:
         """Put the pieces of a window into the order of the file."""
         for name, points in self._single.items():
-            position, step, wall, value = zip(*points, strict=True)
+            position, step, wall, value = zip(*sorted(points), strict=True)
             self._pieces[name].append(
                 _Piece(
                     position=np.array(position, np.int64),
@@ -204,7 +223,7 @@ class EventDecoder:
         for name, pieces in self._pieces.items():
             tag = self._tags.setdefault(name, _Tag())
             pieces.sort(key=lambda piece: int(piece.position[0]))
-            if any(a.position[-1] >= b.position[0] for a, b in zip(pieces, pieces[1:], strict=False)):
+            if any(a.position[-1] >= b.position[0] for a, b in pairwise(pieces)):
                 order = np.argsort(np.concatenate([p.position for p in pieces]), kind="stable")
                 tag.step.append(np.concatenate([p.step for p in pieces])[order])
                 tag.wall.append(np.concatenate([p.wall for p in pieces])[order])
@@ -217,23 +236,24 @@ class EventDecoder:
         self._pieces.clear()
 
 
-def _structure(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """A number for each record that is equal for records of one kind: uint64[n].
+def _structure(data: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A number for each record that is equal for records of one kind: float64[n].
 
-    A random linear hash of the bytes between the step and the last value; what it leaves out is checked afterwards.
+    A random linear hash of the bytes between the step and the last value; the caller compares the bytes themselves.
     """
     n, length = data.shape
-    result = np.zeros(n, np.uint64)
-    if length <= _AFTER_KEY + VALUE_BYTES:
+    result = np.zeros(n)
+    if length <= _AFTER_KEY + 8:
         return result
     begin = np.where(data[:, _NO_STEP] == _STEP_KEY, _AFTER_KEY, _NO_STEP)
     is_open = begin == _AFTER_KEY
     for place in range(_AFTER_KEY, min(_AFTER_KEY + 10, length)):
         begin += is_open
         is_open &= data[:, place] >= 0x80
-    factors = np.random.default_rng(0).integers(1, 1 << 63, size=length, dtype=np.uint64) | np.uint64(1)
-    for start in np.unique(begin).tolist():
-        rows = begin == start
-        part = data[rows, start : length - VALUE_BYTES]
-        result[rows] = part.astype(np.uint64) @ factors[: part.shape[1]] + np.uint64(start)
+    width = np.where(np.isin(data[:, -5], (0x15, 0x04)), 4, 8)
+    factors = np.random.default_rng(0).random(length)
+    for kind in np.unique(begin * 16 + width).tolist():
+        rows = begin * 16 + width == kind
+        part = data[rows, kind // 16 : length - kind % 16]
+        result[rows] = part.astype(np.float64) @ factors[: part.shape[1]] + kind
     return result

@@ -21,7 +21,7 @@ import numpy as np
 
 from gradlens.readers.base import NoticeBook
 from gradlens.readers.crc32c import FOOTER, HEADER, damaged_rows, header_of, seal, unseal
-from gradlens.readers.event_layout import Layout, Layouts, shape_of
+from gradlens.readers.event_layout import Layout, Layouts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -209,29 +209,24 @@ class FrameReader:
         self._at = max(self._at, last)
         return HEADER + 1
 
-    def _shape(self, start: int, end: int) -> tuple[int, bytes]:
-        return shape_of(self._buffer[start + HEADER : end - FOOTER].tobytes())
-
     def _find_pattern(self, recent: list[int]) -> _Pattern | None:
         """The cycle in which the records that start at `recent` came, up to here, or None."""
         ends = [*recent[1:], self._at]
         sizes = [end - start for start, end in zip(recent, ends, strict=True)]
-        shapes: dict[int, tuple[int, bytes]] = {}
+        kinds: dict[int, object] = {}
 
-        def repeats(index: int, period: int) -> bool:
-            for place in (index, index - period):
-                if place not in shapes:
-                    shapes[place] = self._shape(recent[place], ends[place])
-            return shapes[index] == shapes[index - period]
+        def kind(index: int) -> object:
+            if index not in kinds:
+                record = self._buffer[recent[index] + HEADER : ends[index] - FOOTER].tobytes()
+                kinds[index] = self._layouts.of(record).kind
+            return kinds[index]
 
         count = len(recent)
         for period in range(1, count // 2 + 1):
             span = period * (max(2, -(-_REPEATS // period)) - 1)
-            if count < span + period or sizes[-1] != sizes[-1 - period] or sizes[-2] != sizes[-2 - period]:
+            if count < span + period or sizes[-1] != sizes[-1 - period] or kind(count - 1) != kind(count - 1 - period):
                 continue
-            if sizes[-span:] == sizes[-span - period : -period] and all(
-                repeats(index, period) for index in range(count - 1, count - span - 1, -1)
-            ):
+            if all(kind(index) == kind(index - period) for index in range(count - 2, count - span - 1, -1)):
                 return self._pattern_of([*recent[-period:], self._at])
         return None
 

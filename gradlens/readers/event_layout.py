@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 #: A record of more bytes is no plain scalar; longer ones would only fill the cache.
 _LONGEST = 1 << 16
 _CACHED = 1 << 17
-#: Bytes at the end of a record that `shape_of` leaves out: the widest value.
-VALUE_BYTES = 8
+#: Layouts tried for a record of the same length whose bytes are new.
+_RECENT = 8
+#: A 32-bit field of number 2 (`simple_value`) or a length of four comes before a value of four bytes.
+_BEFORE_FOUR = (b"\x15", b"\x04")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -30,6 +32,8 @@ class Layout:
 
     Attributes
     ----------
+    kind
+        Equal for layouts that differ only in the width of the step.
     scalars
         Tag, place and dtype of each value.
     mask
@@ -38,23 +42,25 @@ class Layout:
         Whether it can be decoded by place; records of other kinds are parsed one at a time, and may differ everywhere.
     """
 
+    kind: tuple[int, tuple[str, ...]]
     scalars: tuple[Scalar, ...] = ()
     wall_offset: int = -1
     step_offset: int = -1
     step_width: int = 0
     mask: NDArray[np.uint8]
     is_plain: bool
+    #: The bits that may not differ, and what they are, as one number: comparing these is fast for a single record.
+    fixed: int = 0
+    structure: int = 0
+
+    def fits(self, record: bytes) -> bool:
+        """Whether a record of the same length has this layout."""
+        return int.from_bytes(record, "little") & self.fixed == self.structure
 
 
-def shape_of(record: bytes) -> tuple[int, bytes]:
-    """A cheap key that records of one layout share whatever the width of their step: what follows wall time and step."""
-    at = 9
-    if record[9:10] == b"\x10":
-        at = 10
-        while at < len(record) and record[at] & 0x80:
-            at += 1
-        at += 1
-    return len(record) - at, record[at:-VALUE_BYTES]
+def value_width(record: bytes) -> int:
+    """A guess how many bytes at the end of a record are a value: the byte before tells, a field's key or a length."""
+    return 4 if record[-5:-4] in _BEFORE_FOUR else 8
 
 
 class Layouts:
@@ -62,23 +68,39 @@ class Layouts:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
-        self._known: dict[tuple[int, int, bytes], Layout] = {}
+        self._known: dict[tuple[int, bytes], Layout] = {}
+        self._recent: dict[int, list[Layout]] = {}
 
     def of(self, record: bytes) -> Layout:
-        """The layout of a record; the caller checks that records it decodes together really share it."""
-        if len(record) > _LONGEST:
-            return _other(len(record))
-        key = (len(record), *shape_of(record))
+        """The layout of a record, which fits it."""
+        size = len(record)
+        if size > _LONGEST:
+            return _other(size)
+        start = 9
+        if record[9:10] == b"\x10":
+            start = 10
+            while start < size and record[start] & 0x80:
+                start += 1
+            start += 1
+        key = (size, record[start : -value_width(record)])
         layout = self._known.get(key)
-        if layout is None:
-            layout = _layout(record, self._plugins)
-            if len(self._known) < _CACHED:
-                self._known[key] = layout
+        if layout is not None and layout.fits(record):
+            return layout
+        # Records of several values differ in the bytes between; there are few kinds of them.
+        recent = self._recent.setdefault(size, [])
+        for layout in recent:
+            if layout.is_plain and layout.fits(record):
+                return layout
+        layout = _layout(record, self._plugins)
+        del recent[:-_RECENT]
+        recent.append(layout)
+        if len(self._known) < _CACHED and layout.is_plain:
+            self._known[key] = layout
         return layout
 
 
 def _other(length: int) -> Layout:
-    return Layout(mask=np.full(length, 0xFF, np.uint8), is_plain=False)
+    return Layout(kind=(length, ()), mask=np.full(length, 0xFF, np.uint8), is_plain=False)
 
 
 def _layout(record: bytes, plugins: Plugins) -> Layout:
@@ -89,15 +111,19 @@ def _layout(record: bytes, plugins: Plugins) -> Layout:
     if not event.is_plain:
         return _other(len(record))
     mask = np.zeros(len(record), np.uint8)
+    rest = len(record)
     if event.wall_offset >= 0:
         mask[event.wall_offset : event.wall_offset + 8] = 0xFF
     if event.step_offset >= 0:
         mask[event.step_offset : event.step_offset + event.step_width] = 0x7F
+        rest -= 1 + event.step_width
     for scalar in event.scalars:
         mask[scalar.offset : scalar.offset + np.dtype(scalar.dtype).itemsize] = 0xFF
+    fixed = int.from_bytes((~mask).tobytes(), "little")
     return Layout(
-        scalars=tuple(event.scalars), wall_offset=event.wall_offset, step_offset=event.step_offset,
-        step_width=event.step_width, mask=mask, is_plain=True,
+        kind=(rest, tuple(scalar.tag for scalar in event.scalars)), scalars=tuple(event.scalars), mask=mask,
+        wall_offset=event.wall_offset, step_offset=event.step_offset, step_width=event.step_width, is_plain=True,
+        fixed=fixed, structure=int.from_bytes(record, "little") & fixed,
     )  # fmt: skip
 
 

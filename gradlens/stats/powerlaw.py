@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 FEWEST_TAIL = 10
 WANTED_TAIL = 50
 EXACT_UP_TO = 1 << 14
-THINNED = 1 << 12
+THINNED = 1 << 10
+FINEST_GRID = 1 << 13
+PROBES = 16
+_CHUNK = 200_000  # deviations computed at a time, small enough for the cache
 REJECTED_AT = 0.1
 
 
@@ -150,26 +153,51 @@ def _steps(ordered: NDArray[np.float64]) -> _Steps:
 
 def _distances(steps: _Steps, candidates: NDArray[np.int64], points: int) -> NDArray[np.float64]:
     """Return the distance of each candidate over at most ``points`` of its order statistics: a lower bound."""
-    last = steps.log.size - 1
-    span = last - candidates
-    grid = candidates[:, None] + (np.linspace(0.0, 1.0, points)[None, :] * span[:, None]).astype(np.int64)
-    return _deviation(steps, candidates, grid)
+    span = (steps.log.size - 1 - candidates)[:, None]
+    share = np.linspace(0.0, 1.0, points)[None, :]
+    rows = max(1, _CHUNK // points)
+    parts = range(0, candidates.size, rows)
+    return np.concatenate(
+        [
+            _deviation(steps, candidates[i : i + rows], candidates[i : i + rows, None] + (share * span[i : i + rows]).astype(np.int64))
+            for i in parts
+        ]
+    )
 
 
 def _deviation(steps: _Steps, candidates: NDArray[np.int64], grid: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the largest two-sided deviation of each candidate's power law over a grid of steps."""
+    """Return the largest two-sided deviation of each candidate's power law over a grid of steps.
+
+    ``grid`` int64[c, m] has one row a candidate; steps before the candidate itself do not count.
+    """
     begin = steps.rank[candidates][:, None]
-    tail = (steps.rank[-1] - begin).astype(np.float64)
-    model = -np.expm1(-steps.exponent[candidates][:, None] * (steps.log[grid] - steps.log[candidates][:, None]))
-    before = model - (steps.rank[grid] - begin) / tail
-    after = (steps.rank[grid + 1] - begin) / tail - model
-    return np.asarray(np.maximum(before.max(axis=1), after.max(axis=1)))
+    per_value = 1.0 / (steps.rank[-1] - begin)
+    model = steps.log[grid]
+    model -= steps.log[candidates][:, None]
+    model *= -steps.exponent[candidates][:, None]
+    np.minimum(model, 0.0, out=model)
+    np.exp(model, out=model)  # the survival function
+    survival = (steps.rank[-1] - steps.rank[grid]) * per_value
+    gap = survival - model
+    above = gap.max(axis=1)
+    # Just after a step the empirical survival is lower by the share of that step.
+    gap -= (steps.rank[grid + 1] - steps.rank[grid]) * per_value
+    outside = grid < candidates[:, None]
+    if outside.any():
+        gap[outside] = 0.0
+        above = np.where(outside, 0.0, survival - model).max(axis=1)
+    return np.asarray(np.maximum(above, -gap.min(axis=1)))
 
 
-def _exact(steps: _Steps, candidate: int) -> float:
-    """Return the exact distance of one candidate."""
-    grid = np.arange(candidate, steps.log.size, dtype=np.int64)
-    return float(_deviation(steps, np.array([candidate]), grid[None, :])[0])
+def _exact(steps: _Steps, candidate: int) -> tuple[float, tuple[int, int]]:
+    """Return the exact distance of one candidate, and where its largest deviations of both signs are."""
+    tail = float(steps.rank[-1] - steps.rank[candidate])
+    model = np.exp(-steps.exponent[candidate] * (steps.log[candidate:] - steps.log[candidate]))
+    survival = (steps.rank[-1] - steps.rank[candidate:]) / tail
+    above = survival[:-1] - model
+    below = model - survival[1:]
+    high, low = int(np.argmax(above)), int(np.argmax(below))
+    return max(float(above[high]), float(below[low])), (candidate + high, candidate + low)
 
 
 def _search(ordered: NDArray[np.float64]) -> tuple[int, float, float] | None:
@@ -181,40 +209,59 @@ def _search(ordered: NDArray[np.float64]) -> tuple[int, float, float] | None:
     if able.size == 0:
         return None
     if able.size <= EXACT_UP_TO:
-        best, distance = _branch_and_bound(steps, able, math.inf)
+        best, distance = _branch_and_bound(steps, able)
     else:
-        even = np.linspace(0, able.size - 1, THINNED // 2).astype(np.int64)
-        # Half of the candidates are spread over the logarithm of the tail size, or a short tail would have none.
-        short = able.size - np.geomspace(1, able.size, THINNED // 2).astype(np.int64)
+        even = np.linspace(0, able.size - 1, THINNED).astype(np.int64)
+        # As many again spread over the logarithm of the tail size, or a short tail would have none.
+        short = able.size - np.geomspace(1, able.size, THINNED).astype(np.int64)
         coarse = np.unique(np.concatenate((even, short)))
-        best, distance = _branch_and_bound(steps, able[coarse], math.inf)
-        at = int(np.searchsorted(able[coarse], best))
-        left, right = coarse[max(at - 1, 0)], coarse[min(at + 1, coarse.size - 1)]
-        best, distance = _branch_and_bound(steps, able[left : right + 1][:: max(1, (right - left) // EXACT_UP_TO)], distance, best)
+        at = int(np.searchsorted(able[coarse], _best_on_grid(steps, able[coarse])))
+        left, right = int(coarse[max(at - 1, 0)]), int(coarse[min(at + 1, coarse.size - 1)])
+        best = _best_on_grid(steps, able[left : right + 1 : max(1, (right - left) // THINNED)])
+        distance = _exact(steps, best)[0]
     return int(steps.rank[best]), float(steps.exponent[best]), distance
 
 
-def _branch_and_bound(
-    steps: _Steps, candidates: NDArray[np.int64], distance: float, best: int = -1
-) -> tuple[int, float]:
-    """Return the candidate with the smallest exact distance (the first of equals) and that distance."""
-    points = 32
+def _best_on_grid(steps: _Steps, candidates: NDArray[np.int64]) -> int:
+    """Return the candidate with the smallest distance over up to 8,192 of its order statistics, dropping the worse half early."""
+    points = 64
+    bound = _distances(steps, candidates, points)
+    while candidates.size > 1 and points < FINEST_GRID:
+        points *= 2
+        candidates = candidates[np.argsort(bound, kind="stable")[: max(candidates.size // 2, 1)]]
+        bound = _distances(steps, candidates, points)
+    return int(candidates[np.argmin(bound)])
+
+
+def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int, float]:
+    """Return the candidate with the smallest exact distance (the first of equals) and that distance.
+
+    The bound of a candidate comes from a grid over its own tail and from the steps where the candidates computed exactly so
+    far deviate most: neighbours deviate at the same places, so these few witnesses are nearly as sharp as the whole tail.
+    """
+    distance, best = math.inf, -1
+    bound = np.zeros(candidates.size)
+    points = 16
     while candidates.size:
-        longest = int(steps.log.size - candidates[0])
-        if points >= longest // 2 or candidates.size <= 2:
-            break
-        size = max(1, 1_000_000 // points)
-        bound = np.concatenate([_distances(steps, candidates[i : i + size], points) for i in range(0, candidates.size, size)])
-        first = int(np.argmin(bound))
-        exact = _exact(steps, int(candidates[first]))
-        if exact < distance or (exact == distance and candidates[first] < best):
-            distance, best = exact, int(candidates[first])
-        candidates = candidates[bound < distance]
-        points *= 4
-    for candidate in candidates.tolist():
-        exact = _exact(steps, candidate)
-        if exact < distance or (exact == distance and candidate < best):
-            distance, best = exact, candidate
+        probes = np.unique(np.linspace(0, candidates.size - 1, PROBES).astype(np.int64))
+        # Of each stretch of survivors the most promising is computed exactly.
+        probes = np.array([part[np.argmin(bound[part])] for part in np.split(np.arange(candidates.size), probes[1:])], dtype=np.int64)
+        witnesses: set[int] = set()
+        for candidate in candidates[probes].tolist():
+            exact, places = _exact(steps, candidate)
+            witnesses.update(places)
+            if exact < distance or (exact == distance and candidate < best):
+                distance, best = exact, candidate
+        keep = np.ones(candidates.size, dtype=np.bool_)
+        keep[probes] = False
+        candidates, bound = candidates[keep], bound[keep]
+        columns = np.array(sorted(witnesses), dtype=np.int64)
+        bound = np.maximum(bound, _deviation(steps, candidates, np.broadcast_to(columns, (candidates.size, columns.size))))
+        candidates, bound = candidates[bound <= distance], bound[bound <= distance]
+        if candidates.size > PROBES:
+            bound = np.maximum(bound, _distances(steps, candidates, points))
+            candidates, bound = candidates[bound <= distance], bound[bound <= distance]
+            points = min(points * 2, 512)
     return best, distance
 
 

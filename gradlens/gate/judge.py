@@ -1,0 +1,371 @@
+"""From summaries to a verdict: what can be compared, what changed by more than chance and tolerance, and the limits.
+
+A metric fails only if its change passes its tolerance *and* is beyond chance (Holm over all metrics that were tested). A
+change beyond the tolerance that chance could explain is inconclusive, and so is whatever cannot be compared although both
+sides should have it. A NaN never passes: non-finite rows that no loss-scale back-off explains fail, whatever the baseline
+had.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.gate.measures import METRICS, Measured, Metric, Sides
+from gradlens.gate.settings import GateSettings
+from gradlens.gate.summary import RunSummary, bring_together
+from gradlens.gate_report import LimitResult, MetricResult
+from gradlens.run import Notice
+from gradlens.stats.multiple import holm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CLIPPING = frozenset({"clip_rate"})
+#: What means something else once the norm was clipped or is still scaled.
+OF_THE_NORM = frozenset({"clip_rate", "norm_level", "norm_spread", "norm_tail", "norm_spikes"})
+#: Schedules count as one where the ratio of the learning rates stays within this factor of its median. Our own choice.
+SAME_SCHEDULE = 1.25
+#: Runs whose lengths differ by more than this may have stretched schedules.
+SAME_LENGTH = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """What the comparison with the baselines gave."""
+
+    metrics: tuple[MetricResult, ...]
+    notices: tuple[Notice, ...]
+    compared_steps: tuple[int, int] | None
+
+
+def judge_against(
+    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], settings: GateSettings
+) -> Judgement:
+    """Compare candidates with baselines, both not empty."""
+    cut, window = bring_together([*candidates, *baselines])
+    split = len(candidates)
+    notices = list(_threshold_notices(cut))
+    if len(window):
+        kept, notice = same_schedule(cut[:split], cut[split:])
+        notices += notice
+        cut, window = [_only(run, kept) for run in cut], window[kept]
+    covered = _coverage(candidates, baselines, cut, window)
+    if len(window) == 0:
+        return Judgement(
+            metrics=(_no_overlap(candidates, baselines, bool(notices)),), notices=tuple(notices), compared_steps=None
+        )
+    sides = Sides(
+        candidates=cut[:split],
+        baselines=cut[split:],
+        window=window,
+        width=cut[0].width,
+        progress=_progress(cut[split:]),
+    )
+    metrics = [_nonfinite(sides), *_compare(sides, settings)]
+    if covered < settings.min_overlap:
+        metrics.insert(0, _short(candidates, baselines, covered, settings))
+    elif covered < 1.0 - SAME_LENGTH:
+        notices.append(
+            Notice(code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1)
+        )
+    steps = (int(window[0]) * sides.width, (int(window[-1]) + 1) * sides.width - 1)
+    last = min(max(r.last_step for r in group) for group in (candidates, baselines))
+    return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=(steps[0], min(steps[1], last)))
+
+
+def _only(run: RunSummary, kept: NDArray[np.bool_]) -> RunSummary:
+    return replace(run, window=run.window[kept], columns={n: v[kept] for n, v in run.columns.items()})
+
+
+def same_schedule(
+    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]
+) -> tuple[NDArray[np.bool_], list[Notice]]:
+    """The windows in which both sides are in the same phase of their schedule.
+
+    Step counts tell the phase unless one schedule is a stretched version of the other: where the lengths of the runs differ
+    and both log a learning rate, windows count only where the rates keep one ratio. Runs of one length are compared
+    throughout, since a changed schedule is then the change to be judged.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = _mean_rate(candidates) / _mean_rate(baselines)
+    everything = np.ones(len(ratio), dtype=bool)
+    usable = np.isfinite(ratio) & (ratio > 0.0)
+    if usable.sum() < 2:
+        return everything, []
+    middle = float(np.median(ratio[usable]))
+    # The first rates of a linear warm-up from zero have no stable ratio.
+    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / middle)) <= math.log(SAME_SCHEDULE))
+    if same.mean() > 0.9:
+        return everything, []
+    ends = [max(r.last_step for r in side) for side in (candidates, baselines)]
+    if abs(ends[0] - ends[1]) <= SAME_LENGTH * max(ends):
+        message = "the learning-rate schedules differ; they are compared step by step all the same"
+        return everything, [Notice(code="schedules-differ", message=message, count=int((~same).sum()))]
+    start = float(np.median(ratio[usable][: max(3, len(ratio) // 10)]))
+    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / start)) <= math.log(SAME_SCHEDULE))
+    message = "the runs have schedules of different length: only steps in the same phase are compared"
+    return same, [Notice(code="phases-differ", message=message, count=int((~same).sum()))]
+
+
+def _mean_rate(runs: Sequence[RunSummary]) -> NDArray[np.float64]:
+    rate: NDArray[np.float64] = np.mean([run.columns["lr"] for run in runs], axis=0)
+    return rate
+
+
+def _progress(baselines: Sequence[RunSummary]) -> float:
+    found = []
+    for run in baselines:
+        loss = run.columns["loss"][np.isfinite(run.columns["loss"])]
+        if run.loss_first is not None and len(loss):
+            found.append(run.loss_first - float(np.median(loss[-max(1, len(loss) // 5) :])))
+    return max(float(np.mean(found)), 0.0) if found else 0.0
+
+
+def _coverage(
+    candidates: Sequence[RunSummary],
+    baselines: Sequence[RunSummary],
+    cut: Sequence[RunSummary],
+    window: NDArray[np.int64],
+) -> float:
+    """Share of the baselines' steps that is compared; candidates that go further are fine."""
+    if len(window) == 0:
+        return 0.0
+    full = min(len(b.at_width(cut[0].width).window) for b in baselines)
+    return min(1.0, len(window) / max(full, 1))
+
+
+def _no_overlap(
+    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], other_phase: bool
+) -> MetricResult:
+    spans = [f"{min(r.first_step for r in s):,} to {max(r.last_step for r in s):,}" for s in (candidates, baselines)]
+    why = "no step in the same phase of the schedule" if other_phase else "no step in common"
+    return MetricResult(
+        name="overlap", title="shared steps", outcome="inconclusive", unit="count",
+        reason=f"cannot judge: {why} (candidate {spans[0]}, baseline {spans[1]})",
+        advice="Compare runs of the same steps, or make a new baseline.",
+    )  # fmt: skip
+
+
+def _short(
+    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], covered: float, settings: GateSettings
+) -> MetricResult:
+    ends = [max(r.last_step for r in s) for s in (candidates, baselines)]
+    return MetricResult(
+        name="overlap", title="shared steps", outcome="inconclusive", unit="share", candidate=covered, baseline=1.0,
+        tolerance=settings.min_overlap,
+        reason=f"the candidate ends at step {ends[0]:,} of {ends[1]:,}: {covered:.0%} of the baseline's steps, "
+        f"{settings.min_overlap:.0%} are needed",
+        advice="Let the run finish, or set min_overlap in [gate].",
+    )  # fmt: skip
+
+
+def _nonfinite(sides: Sides) -> MetricResult:
+    """NaN never passes, whatever the baseline had."""
+    counts = [run.total("nonfinite") for run in sides.candidates]
+    total = sum(counts)
+    before = sum(run.total("nonfinite") for run in sides.baselines) / len(sides.baselines)
+    bad = [run for run, count in zip(sides.candidates, counts, strict=True) if count]
+    where = None
+    if bad:
+        hit = np.flatnonzero(np.sum([run.columns["nonfinite"] for run in bad], axis=0))
+        where = int(sides.window[hit[0]]) * sides.width, (int(sides.window[hit[-1]]) + 1) * sides.width - 1
+    return MetricResult(
+        name="nonfinite", title="non-finite steps", unit="count", method="limit",
+        outcome="fail" if total else "pass",
+        reason=f"{total:,} steps with a NaN or infinite loss or norm" if total else "every loss and norm is finite",
+        candidate=float(total), baseline=before, tolerance=0.0, worst_steps=where,
+        advice="Find the first such step with `gradlens analyze`; overflows that the loss scaler handled do not count."
+        if total else "",
+    )  # fmt: skip
+
+
+def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:
+    chosen = [METRICS[name] for name in settings.metrics]
+    found: list[Measured | MetricResult] = []
+    for metric in chosen:
+        refused = _refuse(metric, sides, settings)
+        if refused is not None:
+            found.append(refused)
+            continue
+        measured = metric.measure(sides, settings.tolerances[metric.name])
+        found.append(_result(metric, "skipped", measured) if isinstance(measured, str) else measured)
+    adjusted = holm([m.difference.p_two_sided if isinstance(m, Measured) else None for m in found])
+    return [
+        _decide(metric, m, p, settings) if isinstance(m, Measured) else m
+        for metric, m, p in zip(chosen, found, adjusted, strict=True)
+    ]
+
+
+def _result(metric: Metric, outcome: str, reason: str) -> MetricResult:
+    return MetricResult(
+        name=metric.name, title=metric.title, outcome=outcome, reason=reason, unit=metric.unit,  # type: ignore[arg-type]
+        advice=metric.advice if outcome in {"fail", "inconclusive"} else "",
+    )  # fmt: skip
+
+
+def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResult | None:
+    """Why a metric cannot be compared, or None."""
+    counts = [run.total(metric.needs) for run in sides.runs]
+    what = {"norms": "finite gradient norm", "losses": "finite loss", "rows": "row"}[metric.needs]
+    if not any(counts):
+        return _result(metric, "skipped", f"no {what} in the log")
+    if not all(counts):
+        split = len(sides.candidates)
+        side = "candidate" if not all(counts[:split]) else "baseline"
+        return _result(metric, "inconclusive", f"cannot judge: no {what} in the {side}")
+    if metric.name in OF_THE_NORM and (refused := _refuse_norm(metric, sides)):
+        return refused
+    if metric.name in CLIPPING:
+        return _refuse_clipping(metric, sides, settings)
+    if metric.name == "overflow" and not any(run.total("overflow") for run in sides.runs):
+        return _result(metric, "skipped", "no overflow in either")
+    return None
+
+
+def _refuse_norm(metric: Metric, sides: Sides) -> MetricResult | None:
+    kinds = {"pre_clip" if run.clip_trusted else run.provenance for run in sides.runs}
+    if len(kinds) > 1:
+        names = {"pre_clip": "before clipping", "post_clip": "after clipping", "loss_scaled": "still loss-scaled"}
+        shown = " and ".join(sorted(names.get(k, k) for k in kinds))
+        return _result(metric, "inconclusive", f"cannot judge: the norms are different quantities ({shown})")
+    return None
+
+
+def _refuse_clipping(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResult | None:
+    thresholds = {run.threshold for run in sides.runs}
+    if thresholds == {None}:
+        return _result(metric, "skipped", "the runs do not clip")
+    if None in thresholds or max(thresholds) > min(thresholds) * (1 + 1e-9):  # type: ignore[type-var, operator]
+        shown = [
+            " and ".join(sorted({"none" if run.threshold is None else f"{run.threshold:g}" for run in side}))
+            for side in (sides.candidates, sides.baselines)
+        ]
+        return _result(
+            metric, "inconclusive",
+            f"cannot judge: the thresholds differ (candidate {shown[0]}, baseline {shown[1]}); "
+            "refresh the baseline if that is meant",
+        )  # fmt: skip
+    untrusted = next((run for run in sides.runs if not run.clip_trusted), None)
+    if untrusted is not None:
+        return _result(metric, "inconclusive", f"cannot judge: {untrusted.provenance_reason or untrusted.provenance}")
+    rows = min(run.total("norms") for run in sides.runs)
+    if rows < settings.min_effective:
+        return _result(
+            metric, "inconclusive", f"cannot judge: {rows} norms, at least {settings.min_effective:g} are needed"
+        )
+    return None
+
+
+def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: GateSettings) -> MetricResult:
+    d = m.difference
+    effect = abs(d.change) if metric.both_ways else d.change
+    sure = p_adjusted is not None and p_adjusted < settings.alpha
+    few = d.n_effective is not None and m.method == "blocks" and d.n_effective < settings.min_effective
+    outcome, reason = "pass", "within tolerance"
+    if not math.isfinite(d.change):
+        outcome, reason = "inconclusive", "cannot judge: not a number"
+    elif effect > m.tolerance and sure and not few:
+        outcome, reason = "fail", "beyond tolerance, and beyond chance"
+    elif few:
+        outcome = "inconclusive"
+        reason = f"cannot judge: worth {d.n_effective:.0f} independent steps, {settings.min_effective:g} are needed"
+    elif d.df <= 0.0:
+        outcome, reason = "inconclusive", "cannot judge: too few steps"
+    elif effect > m.tolerance:
+        outcome, reason = "inconclusive", "beyond tolerance, but chance could explain it"
+    scaled = math.exp if metric.unit == "ratio" else float
+    low, high = d.interval
+    return MetricResult(
+        name=metric.name,
+        title=metric.title,
+        outcome=outcome,  # type: ignore[arg-type]
+        reason=reason,
+        unit=metric.unit,
+        candidate=scaled(m.candidate),
+        baseline=scaled(m.baseline),
+        change=scaled(d.change),
+        interval=(scaled(min(low, 700.0)), scaled(min(high, 700.0))) if d.df > 0.0 else None,
+        tolerance=scaled(m.tolerance if effect == d.change or metric.unit != "ratio" else -m.tolerance),
+        p_value=d.p_two_sided,
+        p_adjusted=p_adjusted,
+        p_permutation=d.p_permutation,
+        n_effective=d.n_effective,
+        method=m.method,
+        worst_steps=m.worst_steps if effect > 0.5 * m.tolerance else None,
+        advice=metric.advice if outcome in {"fail", "inconclusive"} else "",
+    )
+
+
+def _threshold_notices(runs: Sequence[RunSummary]) -> Iterator[Notice]:
+    assumed = [run for run in runs if run.threshold_source == "assumed"]
+    if assumed:
+        yield Notice(
+            code="threshold-assumed",
+            message=f"the clipping threshold of {assumed[0].id} is assumed to be {assumed[0].threshold:g}: "
+            "give --threshold, or none",
+            count=len(assumed),
+        )
+
+
+def judge_limits(candidates: Sequence[RunSummary], settings: GateSettings) -> tuple[LimitResult, ...]:
+    """The absolute limits, each candidate on its own."""
+    return tuple(result for run in candidates for result in _limits_of(run, settings))
+
+
+def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]:
+    nonfinite = run.total("nonfinite") + run.total("overflow")
+    if settings.max_clip_rate is not None:
+        yield _limit(run, "max_clip_rate", "clip rate", run.clip_rate, settings.max_clip_rate, why_not=_no_rate(run))
+    if settings.max_spikes is not None:
+        spikes = run.total("loss_spikes") + run.total("norm_spikes") if run.spikes_judged else None
+        yield _limit(run, "max_spikes", "spikes of loss and norm", spikes, settings.max_spikes,
+                     why_not=None if run.spikes_judged else "too few rows to tell spikes from noise")  # fmt: skip
+    if settings.max_nonfinite is not None:
+        yield _limit(run, "max_nonfinite", "non-finite steps", nonfinite, settings.max_nonfinite)
+    if settings.max_loss is not None:
+        yield _limit(run, "max_loss", "final loss", final_loss(run), settings.max_loss, why_not=_ends_badly(run))
+    if settings.max_grad_norm is not None:
+        norm = run.percentiles.get("99")
+        yield _limit(run, "max_grad_norm", "99th percentile of the norm", norm, settings.max_grad_norm)
+
+
+def final_loss(run: RunSummary) -> float | None:
+    """The mean loss of the last fifth of the run; None without a finite loss there."""
+    start, end = int(run.window[0]), int(run.window[-1]) + 1
+    part = run.columns["loss"][run.window >= end - max(1, round(0.2 * (end - start)))]
+    part = part[np.isfinite(part)]
+    return float(part.mean()) if len(part) else None
+
+
+def _ends_badly(run: RunSummary) -> str | None:
+    return "not finite at the end" if final_loss(run) is None else None
+
+
+def _no_rate(run: RunSummary) -> str | None:
+    if run.threshold is None:
+        return "the run does not clip"
+    return None if run.clip_trusted else run.provenance_reason or run.provenance
+
+
+def _limit(
+    run: RunSummary, name: str, title: str, value: float | None, limit: float, *, why_not: str | None = None
+) -> LimitResult:
+    if name == "max_clip_rate" and run.threshold is None:
+        return LimitResult(
+            name=name, title=title, outcome="pass", reason="the run does not clip", run=run.id, value=None, limit=limit
+        )
+    if value is None or why_not is not None or not math.isfinite(value):
+        return LimitResult(
+            name=name, title=title, outcome="inconclusive", run=run.id, value=None, limit=limit,
+            reason=f"cannot judge: {why_not or 'not in the log'}",
+        )  # fmt: skip
+    beyond = not value <= limit
+    return LimitResult(
+        name=name, title=title, outcome="fail" if beyond else "pass", run=run.id, value=float(value), limit=limit,
+        reason="above the limit" if beyond else "within the limit",
+    )  # fmt: skip

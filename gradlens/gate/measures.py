@@ -1,0 +1,320 @@
+"""The metrics of the gate: what each compares, on which scale, and what to do when it is red."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gradlens.gate.settings import Tolerance
+from gradlens.gate.summary import RunSummary
+from gradlens.stats.comparison import Difference, block_difference, count_difference, run_difference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Unit = Literal["share", "ratio", "loss", "per_1000", "count"]
+#: The part of the shared steps whose loss is the final one.
+FINAL_SHARE = 0.2
+#: Residuals and largest residuals need rows to be taken of.
+MIN_ROWS_A_WINDOW = 4
+#: A tolerance is about this many deviations of one healthy run from another of the same training, see `docs/ci.md`.
+TOLERANCE_IN_DEVIATIONS = 3.0
+#: What the assumed deviation between runs is worth in runs. Our own choice: two seeds that agree prove little, ten prove
+#: the deviation.
+PRIOR_DF = 4.0
+STRETCHES = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Sides:
+    """Candidates and baselines in the same windows.
+
+    `progress` is how far the baselines' loss came down from its start, not negative.
+    """
+
+    candidates: Sequence[RunSummary]
+    baselines: Sequence[RunSummary]
+    window: NDArray[np.int64]
+    width: int
+    progress: float
+
+    @property
+    def runs(self) -> tuple[RunSummary, ...]:
+        """Candidates, then baselines."""
+        return (*self.candidates, *self.baselines)
+
+    @property
+    def one_to_one(self) -> bool:
+        """Whether there is one run a side, so that the noise between runs is unknown."""
+        return len(self.candidates) == len(self.baselines) == 1
+
+    def least(self, name: str, part: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The smallest count of any run in each window, 0 outside `part`."""
+        return np.where(part, np.min([run.columns[name] for run in self.runs], axis=0), 0.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """A metric of both sides on the scale it is tested on."""
+
+    candidate: float
+    baseline: float
+    difference: Difference
+    tolerance: float
+    method: Literal["blocks", "runs", "counts"]
+    worst_steps: tuple[int, int] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """One metric. `both_ways` means that a fall is as bad as a rise; `needs` is the count that must not be zero."""
+
+    name: str
+    title: str
+    unit: Unit
+    needs: Literal["norms", "losses", "rows"]
+    measure: Callable[[Sides, Tolerance], Measured | str]
+    advice: str
+    both_ways: bool = False
+
+
+Series = Callable[[RunSummary], "NDArray[np.float64]"]
+
+
+def _compare_windows(
+    sides: Sides,
+    series: Series,
+    weight: NDArray[np.float64],
+    tolerance: Callable[[float], float],
+    *,
+    ratio_of_means: bool = False,
+    least_variance: Callable[[float, float], float] = lambda _c, _b: 0.0,
+) -> Measured | str:
+    """Compare a mean over windows: block by block for two runs, run by run for more.
+
+    With `ratio_of_means` the scale is the logarithm of the mean, linearised for the blocks.
+    """
+    values = [series(run) for run in sides.runs]
+    weight = np.where(np.isfinite(values).all(axis=0), weight, 0.0)
+    if not weight.sum() > 0.0:
+        return "no window has it in all runs"
+    share = weight / weight.sum()
+    means = np.array([float(np.dot(share, np.nan_to_num(v))) for v in values])
+    if ratio_of_means:
+        if not (means > 0.0).all():
+            return "nothing varies"
+        values = [v / m for v, m in zip(values, means, strict=True)]
+        means = np.log(means)
+    split = len(sides.candidates)
+    candidate, baseline = means[:split], means[split:]
+    bound = tolerance(float(baseline.mean()))
+    floor = least_variance(float(candidate.mean()), float(baseline.mean()))
+    first = values[0] - values[split]
+    if ratio_of_means:
+        first = first + means[0] - means[split]
+    found = block_difference(first, weight, least_variance=floor)
+    method: Literal["blocks", "runs"] = "blocks"
+    if not sides.one_to_one:
+        method = "runs"
+        found = run_difference(
+            candidate, baseline, prior_deviation=bound / TOLERANCE_IN_DEVIATIONS, prior_df=PRIOR_DF,
+            within_variance=0.5 * found.standard_error**2,
+        )  # fmt: skip
+    apart = np.mean(values[:split], axis=0) - np.mean(values[split:], axis=0)
+    return Measured(
+        candidate=float(candidate.mean()), baseline=float(baseline.mean()), difference=found, tolerance=bound,
+        method=method, worst_steps=_worst(sides, apart, weight, found.change),
+    )  # fmt: skip
+
+
+def _worst(
+    sides: Sides, apart: NDArray[np.float64], weight: NDArray[np.float64], change: float
+) -> tuple[int, int] | None:
+    """The tenth of the shared steps that is furthest apart in the direction of the change."""
+    used = np.flatnonzero(weight > 0.0)
+    if len(used) < 2 or not change:
+        return None
+    parts = np.array_split(used, min(STRETCHES, len(used)))
+    worst = max(parts, key=lambda p: math.copysign(1.0, change) * float(np.average(apart[p], weights=weight[p])))
+    return int(sides.window[worst[0]]) * sides.width, (int(sides.window[worst[-1]]) + 1) * sides.width - 1
+
+
+def _everywhere(sides: Sides) -> NDArray[np.bool_]:
+    return np.ones(len(sides.window), dtype=bool)
+
+
+def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
+    weight = sides.least("norms", _everywhere(sides))
+
+    def rate(run: RunSummary) -> NDArray[np.float64]:
+        norms = run.columns["norms"]
+        return np.divide(run.columns["clipped"], norms, out=np.full(len(norms), np.nan), where=norms > 0.0)
+
+    def binomial(candidate: float, baseline: float) -> float:
+        # Agresti and Coull's (1998) two added successes and failures keep a rate of 0 from having no variance.
+        n = float(weight.sum())
+        added = [(p * n + 2.0) / (n + 4.0) for p in (candidate, baseline)]
+        return sum(p * (1.0 - p) / (n + 4.0) for p in added)
+
+    found = _compare_windows(
+        sides, rate, weight, lambda b: max(tolerance.absolute, tolerance.relative * b), least_variance=binomial
+    )
+    if isinstance(found, str) or found.method == "runs":
+        return found
+    independent, n = binomial(found.candidate, found.baseline), float(weight.sum())
+    effective = n * min(1.0, independent / max(found.difference.standard_error**2, 1e-300))
+    return _with_effective(found, effective)
+
+
+def _with_effective(found: Measured, n_effective: float) -> Measured:
+    d = found.difference
+    difference = Difference(
+        change=d.change, standard_error=d.standard_error, df=d.df, interval=d.interval, p_higher=d.p_higher,
+        p_two_sided=d.p_two_sided, n_effective=n_effective, p_permutation=d.p_permutation,
+    )  # fmt: skip
+    return Measured(
+        candidate=found.candidate, baseline=found.baseline, difference=difference, tolerance=found.tolerance,
+        method=found.method, worst_steps=found.worst_steps,
+    )  # fmt: skip
+
+
+def _loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | str:
+    """The loss of the same steps. A difference counts at most as the whole progress, so a single explosion is one loss."""
+    part = _everywhere(sides)
+    if final:
+        start, end = int(sides.window[0]), int(sides.window[-1]) + 1
+        part = sides.window >= end - max(1, round(FINAL_SHARE * (end - start)))
+    with np.errstate(invalid="ignore"):
+        usual = np.nanmedian([run.columns["loss"] for run in sides.baselines], axis=0)
+    level = float(np.nanmean(np.abs(usual))) if np.isfinite(usual).any() else 0.0
+    most = max(sides.progress, level)
+    return _compare_windows(
+        sides,
+        lambda run: np.clip(run.columns["loss"], usual - most, usual + most),
+        sides.least("losses", part),
+        lambda b: max(tolerance.absolute, tolerance.relative * abs(b), tolerance.progress * sides.progress),
+    )
+
+
+def _log_tolerance(tolerance: Tolerance) -> Callable[[float], float]:
+    bound = max(tolerance.absolute, math.log1p(tolerance.relative))
+    return lambda _baseline: bound
+
+
+def _norm_level(sides: Sides, tolerance: Tolerance) -> Measured | str:
+    weight = sides.least("norms", _everywhere(sides))
+    return _compare_windows(sides, lambda run: run.columns["log_norm"], weight, _log_tolerance(tolerance))
+
+
+def _norm_spread(sides: Sides, tolerance: Tolerance) -> Measured | str:
+    weight = sides.least("norms", _everywhere(sides))
+    if np.median(weight) < MIN_ROWS_A_WINDOW:
+        return "too few rows"
+    return _compare_windows(
+        sides, lambda run: run.columns["spread"], weight, _log_tolerance(tolerance), ratio_of_means=True
+    )
+
+
+def _norm_tail(sides: Sides, tolerance: Tolerance) -> Measured | str:
+    norms = sides.least("norms", _everywhere(sides))
+    if np.median(norms) < MIN_ROWS_A_WINDOW:
+        return "too few rows"
+    return _compare_windows(
+        sides, lambda run: run.columns["peak"], (norms > 0.0).astype(np.float64), _log_tolerance(tolerance)
+    )
+
+
+def _events(sides: Sides, tolerance: Tolerance, name: str, *, per: float) -> Measured | str:
+    """Rare events, `per` so many rows: exact for two runs, run by run for more."""
+    rows = [float(run.columns["rows"].sum()) for run in sides.runs]
+    counts = [run.total(name) for run in sides.runs]
+    split = len(sides.candidates)
+    rates = per * np.array(counts) / np.array(rows)
+    candidate, baseline = float(rates[:split].mean()), float(rates[split:].mean())
+    bound = max(tolerance.absolute, tolerance.relative * baseline)
+    if sides.one_to_one:
+        found = _scaled(count_difference(counts[0], rows[0], counts[1], rows[1]), per)
+    else:
+        poisson = per * per * (sum(counts) + 1.0) / sum(rows) / (sum(rows) / len(rows))
+        found = run_difference(
+            rates[:split], rates[split:], prior_deviation=bound / TOLERANCE_IN_DEVIATIONS, prior_df=PRIOR_DF,
+            within_variance=poisson,
+        )  # fmt: skip
+    apart = np.mean([r.columns[name] for r in sides.candidates], axis=0)
+    apart = apart - np.mean([r.columns[name] for r in sides.baselines], axis=0)
+    return Measured(
+        candidate=candidate, baseline=baseline, difference=found, tolerance=bound,
+        method="counts" if sides.one_to_one else "runs",
+        worst_steps=_worst(sides, apart, sides.least("rows", _everywhere(sides)), found.change),
+    )  # fmt: skip
+
+
+def _scaled(d: Difference, by: float) -> Difference:
+    return Difference(
+        change=d.change * by, standard_error=d.standard_error * by, df=d.df,
+        interval=(d.interval[0] * by, d.interval[1] * by), p_higher=d.p_higher, p_two_sided=d.p_two_sided,
+    )  # fmt: skip
+
+
+def _spikes(sides: Sides, tolerance: Tolerance, name: str) -> Measured | str:
+    if not all(run.spikes_judged for run in sides.runs):
+        return "too few rows to tell spikes from noise"
+    return _events(sides, tolerance, name, per=1000.0)
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            Metric(
+                name="clip_rate", title="clip rate", unit="share", needs="norms", measure=_clip_rate,
+                advice="More steps are cut at the same threshold: look for a higher learning rate, a smaller batch or new "
+                "data, then at the loss before loosening the threshold.",
+            ),
+            Metric(
+                name="final_loss", title="final loss", unit="loss", needs="losses",
+                measure=lambda s, t: _loss(s, t, final=True),
+                advice="The run ends worse over the same steps: bisect the change, and run `gradlens analyze` on the candidate "
+                "for the likely cause.",
+            ),
+            Metric(
+                name="loss", title="loss over the run", unit="loss", needs="losses",
+                measure=lambda s, t: _loss(s, t, final=False),
+                advice="The run learns slower over the same steps: compare learning rate, warm-up and threshold.",
+            ),
+            Metric(
+                name="norm_level", title="norm level", unit="ratio", needs="norms", measure=_norm_level, both_ways=True,
+                advice="The norm is on another scale: `gradlens compare` tells sharding and accumulation errors by their "
+                "factor (k, sqrt k, 1/sqrt k).",
+            ),
+            Metric(
+                name="norm_spread", title="norm spread", unit="ratio", needs="norms", measure=_norm_spread, both_ways=True,
+                advice="The noise of the norm changed: look for another batch size, data order or weight penalty.",
+            ),
+            Metric(
+                name="norm_tail", title="norm tail", unit="ratio", needs="norms", measure=_norm_tail,
+                advice="The largest norms stand further above their level: look at the batches of the listed steps.",
+            ),
+            Metric(
+                name="loss_spikes", title="loss spikes", unit="per_1000", needs="losses",
+                measure=lambda s, t: _spikes(s, t, "loss_spikes"),
+                advice="Look at the batches of the spikes, then at the learning rate.",
+            ),
+            Metric(
+                name="norm_spikes", title="norm spikes", unit="per_1000", needs="norms",
+                measure=lambda s, t: _spikes(s, t, "norm_spikes"),
+                advice="Look at the batches of the spikes, then at the learning rate.",
+            ),
+            Metric(
+                name="overflow", title="skipped overflows", unit="share", needs="norms",
+                measure=lambda s, t: _events(s, t, "overflow", per=1.0),
+                advice="The loss scale backs off more often: check its growth interval, or train in bf16.",
+            ),
+        )
+    }
+)  # fmt: skip
