@@ -2,6 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
 from gradlens.reading import read
 
-__all__ = ["read"]
+if TYPE_CHECKING:
+    from gradlens.config import TrainingConfig
+    from gradlens.report import Report
+    from gradlens.run import Run
+
+__all__ = ["analyze", "read"]
+
+
+def analyze(
+    runs: Run | Iterable[Run],
+    *,
+    threshold: float | str | None = "",
+    config: TrainingConfig | Mapping[str, Any] | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    value_threshold: float | None = None,
+) -> Report:
+    """Diagnose one or more runs.
+
+    Parameters
+    ----------
+    runs
+        What `read` gave.
+    threshold
+        The clipping threshold that the runs used; None if they did not clip. Left out: from the log's own
+        configuration, a value that the log proves, or 1.0; `report.runs[i].clipping.threshold_source` says which.
+    config
+        What is known of the training, in the spelling of the usual frameworks.
+    select, ignore
+        Codes of checks, or the beginnings of codes.
+    value_threshold
+        The limit of clipping by value, judged on logged histograms.
+
+    Returns
+    -------
+    Report
+        Frozen data; `.to_dict()` is the JSON document.
+
+    Raises
+    ------
+    GradlensError
+        No run with a loss or a gradient norm, or a threshold that is not positive.
+    """
+    from gradlens.analyzer import AnalysisOptions, analyze_runs
+
+    return analyze_runs(
+        _listed(runs),
+        AnalysisOptions(
+            threshold=_threshold(threshold),
+            config=_config(config),
+            select=tuple(select),
+            ignore=tuple(ignore),
+            value_threshold=value_threshold,
+        ),
+    )
+
+
+def _listed(runs: Run | Iterable[Run]) -> list[Run]:
+    from gradlens.run import Run
+
+    return [runs] if isinstance(runs, Run) else list(runs)
+
+
+def _threshold(value: float | str | None) -> float | str | None:
+    from gradlens.errors import UsageError
+
+    if isinstance(value, str):
+        if value not in {"", "auto"}:
+            raise UsageError(f"threshold {value!r}: give a number, or None for a run that did not clip")
+        return ""
+    if value is not None and not 0 < value < float("inf"):
+        raise UsageError(f"threshold {value}: not a positive number", hint="None means that the run did not clip")
+    return value
+
+
+def _config(config: TrainingConfig | Mapping[str, Any] | None) -> TrainingConfig:
+    from gradlens.config import TrainingConfig, training_config
+
+    if config is None:
+        return TrainingConfig()
+    return config if isinstance(config, TrainingConfig) else training_config(config, origin="config")
