@@ -1,0 +1,1 @@
+"""Programs that make the runs and figures that the documentation quotes."""

@@ -1,0 +1,78 @@
+"""Command line: train, judge again, pack and unpack the runs."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.runs.produce import apply_rules, chosen, done, make
+
+if TYPE_CHECKING:
+    from benchmarks.runs.spec import Spec
+
+
+def waves(specs: list[Spec]) -> list[list[Spec]]:
+    """Runs in groups, each of which needs only earlier groups."""
+    depth: dict[str, int] = {}
+    for spec in specs:
+        depth[spec.run] = 1 + max((depth[name] for name in spec.needs), default=-1)
+    groups: dict[int, list[Spec]] = collections.defaultdict(list)
+    for spec in specs:
+        groups[depth[spec.run]].append(spec)
+    return [groups[level] for level in sorted(groups)]
+
+
+def train_all(folder: Path, specs: list[Spec], workers: int) -> None:
+    """Train what is not there yet, one line a run."""
+    begun = time.perf_counter()
+    if workers == 1:
+        for spec in specs:
+            if not done(folder, spec):
+                print(f"{time.perf_counter() - begun:7.1f} s  {spec.run}: {make(folder, spec)}", flush=True)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        for wave in waves(specs):
+            missing = [spec for spec in wave if not done(folder, spec)]
+            for spec, expected in zip(missing, pool.map(make, [folder] * len(missing), missing), strict=True):
+                print(f"{time.perf_counter() - begun:7.1f} s  {spec.run}: {expected}", flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; training is the default."""
+    if arguments[:1] == ["unpack"]:
+        from benchmarks.runs.archive import unpack
+
+        print(unpack(Path(arguments[1])), "runs written")
+        return 0
+    if arguments[:1] == ["pack"]:
+        from benchmarks.runs.archive import pack
+
+        print(pack(Path(arguments[1])), "bytes written")
+        return 0
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.runs", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for SPLIT/RUN/{run.jsonl,label.json,extra.jsonl}")
+    parser.add_argument("--only", default="*", help="glob over the names of runs; what they need is trained too")
+    parser.add_argument("--split", choices=("develop", "test"))
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--judge", action="store_true", help="apply the rules again to the runs there, train nothing")
+    parser.add_argument("--list", action="store_true", help="print the names of the runs and stop")
+    options = parser.parse_args(arguments)
+    specs = chosen(options.only, options.split)
+    if options.list:
+        print("\n".join(f"{spec.split:8} {spec.run}" for spec in specs))
+    elif options.judge:
+        for spec in specs:
+            if done(options.out, spec):
+                print(f"{spec.run}: {apply_rules(options.out, spec)}")
+    else:
+        train_all(options.out, specs, options.workers)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,21 @@
+"""The kinds of training: one file each, registered here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.runs.families.base import Task
+    from benchmarks.runs.spec import Spec
+
+# The last six are only ever scored: no rule of the diagnosis was made on them.
+DEVELOP = ("convbn", "grureg", "contrast", "fittedq", "prenorm", "noisy", "vae", "resmlp", "parity", "copy", "density")
+TEST = ("postnorm", "adding", "denoise", "recsys", "moe", "policy")
+
+
+def build_task(spec: Spec) -> Task:
+    """Return the freshly initialised task of a run; the same family, seed and arch give the same one."""
+    module = import_module(f"benchmarks.runs.families.{spec.family}")
+    task: Task = module.build(spec)
+    return task
