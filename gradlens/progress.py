@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _stream: ContextVar[TextIO | None] = ContextVar("progress", default=None)
 _DELAY_S, _EVERY_S, _WIDTH = 1.0, 0.1, 30

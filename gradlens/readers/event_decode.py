@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradlens.readers.base import NoticeBook
 from gradlens.readers.crc32c import FOOTER, HEADER, damaged_rows, seal
 from gradlens.readers.event_frames import FrameReader, Window
 from gradlens.readers.event_layout import (
@@ -22,10 +20,14 @@ from gradlens.readers.event_layout import (
 )
 from gradlens.readers.event_proto import Event, Histogram, Plugins, read_event
 from gradlens.run import HistogramSeries, Series
-from gradlens.source import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    from gradlens.readers.base import NoticeBook
+    from gradlens.source import Source
 
 #: Where the bytes that tell one kind of record from another may begin: after wall time and step.
 _NO_STEP, _AFTER_KEY = 9, 10
@@ -167,45 +169,43 @@ class EventDecoder:
                 self._book.add("damaged-record", "records whose checksum does not fit, left out", where, len(bad))
                 rows, places = np.delete(rows, bad, axis=0), np.delete(places, bad)
             if len(rows):
-                self._by_kind(rows[:, HEADER : HEADER + length], places + window.position)
+                self._by_kind(rows, places + window.position)
 
-    def _by_kind(self, data: NDArray[np.uint8], position: NDArray[np.int64]) -> None:
-        """Verified records of one length: those with the same structure are decoded together."""
+    def _by_kind(self, rows: NDArray[np.uint8], position: NDArray[np.int64]) -> None:
+        """Verified records of one length, one a row: those with the same structure are decoded together."""
         for _ in range(_ROUNDS):
-            if len(data) < _WORTHWHILE:
+            if len(rows) < _WORTHWHILE:
                 break
-            left = self._take_kind(data, position)
+            left = self._take_kind(rows, position)
             # Where each kind is rare, one pass over all records for each would take long.
-            is_worthwhile = left.sum() < len(data) * (1 - 1 / _ROUNDS)
-            data, position = data[left], position[left]
+            is_worthwhile = left.sum() < len(rows) * (1 - 1 / _ROUNDS)
+            rows, position = rows[left], position[left]
             if not is_worthwhile:
                 break
-        if len(data) >= _WORTHWHILE:
-            kinds = _structure(data)
+        if len(rows) >= _WORTHWHILE:
+            kinds = _structure(rows[:, HEADER:-FOOTER])
             order = np.argsort(kinds, kind="stable")
             edges = np.flatnonzero(np.diff(kinds[order], prepend=np.nan, append=np.nan))
             rest = []
             for first, last in pairwise(edges.tolist()):
                 members = order[first:last]
-                left = self._take_kind(data[members], position[members])
-                rest.append(members[left])
+                rest.append(members[self._take_kind(rows[members], position[members])])
             members = np.concatenate(rest)
-            data, position = data[members], position[members]
-        for row, place in zip(data, position.tolist(), strict=True):
-            self._parse(row.tobytes(), place)
+            rows, position = rows[members], position[members]
+        for row, place in zip(rows, position.tolist(), strict=True):
+            self._parse(row[HEADER:-FOOTER].tobytes(), place)
 
-    def _take_kind(self, data: NDArray[np.uint8], position: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _take_kind(self, rows: NDArray[np.uint8], position: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Decode the records that have the layout of the first; which ones are left: bool[n]."""
+        data = rows[:, HEADER:-FOOTER]
         layout = self._layouts.of(data[0].tobytes())
         if not layout.is_plain:
             self._parse(data[0].tobytes(), int(position[0]))
-            left = np.ones(len(data), np.bool_)
-            left[0] = False
-            return left
-        left = ((data ^ data[0]) & ~layout.mask).any(axis=1)
+            return np.arange(len(rows)) > 0
+        left: NDArray[np.bool_] = ((data ^ data[0]) & ~layout.mask).any(axis=1)
         if left.any():
-            data, position = data[~left], position[~left]
-        self._decode(data, 0, layout, position)
+            rows, position = rows[~left], position[~left]
+        self._decode(rows, HEADER, layout, position)
         return left
 
     def _flush(self) -> None:
@@ -250,10 +250,11 @@ def _structure(data: NDArray[np.uint8]) -> NDArray[np.float64]:
     for place in range(_AFTER_KEY, min(_AFTER_KEY + 10, length)):
         begin += is_open
         is_open &= data[:, place] >= 0x80
-    width = np.where(np.isin(data[:, -5], (0x15, 0x04)), 4, 8)
+    width = np.where((data[:, -5] == 0x15) | (data[:, -5] == 0x04), 4, 8)
     factors = np.random.default_rng(0).random(length)
-    for kind in np.unique(begin * 16 + width).tolist():
-        rows = begin * 16 + width == kind
-        part = data[rows, kind // 16 : length - kind % 16]
-        result[rows] = part.astype(np.float64) @ factors[: part.shape[1]] + kind
+    spans: NDArray[np.int64] = begin * 16 + width
+    for span in set(spans.tolist()):
+        rows = spans == span
+        part = data[rows, span // 16 : length - span % 16]
+        result[rows] = part.astype(np.float64) @ factors[: part.shape[1]] + span
     return result

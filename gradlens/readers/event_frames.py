@@ -2,9 +2,9 @@
 
 A record is a length (uint64), the masked CRC-32C of those eight bytes, the data, and the masked CRC-32C of the data
 (TensorFlow, ``tensorflow/core/lib/io/record_writer.h``). Where a record begins is known only from the one before. But
-trainers write the same tags again and again, so the lengths repeat in a cycle: after two equal cycles the reader guesses
-that the file goes on like this and compares all of a window with the guess at once. Where a guess ends (a step that needs
-one more byte, a validation, a text) it walks record by record until it finds a cycle again.
+trainers write the same tags again and again, so the lengths repeat in a cycle: after two equal cycles the reader
+guesses that the file goes on like this and compares all of a window with the guess at once. Where a guess ends (a step
+that needs one more byte, a validation, a text) it walks record by record until it finds a cycle again.
 
 A window is one reused buffer, so memory stays bounded whatever the size of the file. Reading into it took no longer
 than touching the pages of a memory map, and the checksums need bytes that can be changed.
@@ -12,19 +12,21 @@ than touching the pages of a memory map, and the checksums need bytes that can b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from gradlens.readers.base import NoticeBook
 from gradlens.readers.crc32c import FOOTER, HEADER, damaged_rows, header_of, seal, unseal
-from gradlens.readers.event_layout import Layout, Layouts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from gradlens.readers.base import NoticeBook
+    from gradlens.readers.event_layout import Layout, Layouts
 
 WINDOW = 4 << 20
 _LARGEST_WINDOW = 64 << 20
@@ -110,7 +112,7 @@ class FrameReader:
         self._buffer = buffer
         self._base += self._at
         self._at, self._filled = 0, left
-        view = memoryview(buffer)
+        view = buffer.data
         while self._filled < size:
             got = self._handle.readinto(view[self._filled :])  # type: ignore[attr-defined]
             if not got:
@@ -305,12 +307,14 @@ def _varying(rows: NDArray[np.uint8], row: NDArray[np.uint8]) -> NDArray[np.uint
     if fold > 1:
         # Rows of a few bytes are joined, since numpy pays for each row.
         even = len(rows) // fold * fold
-        joined = np.bitwise_or.reduce(rows[:even].reshape(-1, size * fold) ^ np.tile(row, fold), axis=0)
-        bits = np.bitwise_or.reduce(joined.reshape(fold, size), axis=0)
-        if even < len(rows):
-            bits |= np.bitwise_or.reduce(rows[even:] ^ row, axis=0)
-        return bits
-    bits = np.bitwise_or.reduce(rows ^ row, axis=0)
+        joined = _any_bit(rows[:even].reshape(-1, size * fold) ^ np.tile(row, fold))
+        bits = _any_bit(joined.reshape(fold, size))
+        return bits | _any_bit(rows[even:] ^ row)
+    return _any_bit(rows ^ row)
+
+
+def _any_bit(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    bits: NDArray[np.uint8] = np.bitwise_or.reduce(rows, axis=0)
     return bits
 
 

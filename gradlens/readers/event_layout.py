@@ -1,7 +1,8 @@
 """Where the numbers of an event record stand, so that many records of one layout are decoded at once.
 
 Two records have one layout if they have the same length and the same bytes everywhere but in the wall time, the step
-and the values; in a step the bits that say how many bytes it takes count as structure. `mask` says which bits may differ.
+and the values; in a step the bits that say how many bytes it takes count as structure. `mask` has the bits that may
+differ.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gradlens.readers.protowire import BYTES, FIXED32, FIXED64, VARINT, Field, double, fields, signed, text
+from gradlens.readers.protowire import BYTES, FIXED32, FIXED64, VARINT, Field, double, fields, signed, text, varint
 
-_FLOAT, _DOUBLE, _STRING, _BFLOAT16, _HALF = 1, 2, 7, 14, 19
+_FLOAT, _DOUBLE, _STRING, _BFLOAT16 = 1, 2, 7, 14
 #: Numbers of `DataType` and what `tensor_content` holds for them, little-endian.
 _CONTENT = {
     _FLOAT: "<f4", _DOUBLE: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2", 19: "<f2",
@@ -26,6 +27,9 @@ _CONTENT = {
 _FLOAT_VAL, _DOUBLE_VAL, _HALF_VAL = 5, 6, 13
 _VARINT_VALS = frozenset({7, 10, 11, 16, 17})
 _MAX_TEXT = 1 << 20
+
+
+Floats = NDArray[np.float64]
 
 
 class Scalar(NamedTuple):
@@ -41,8 +45,8 @@ class Histogram(NamedTuple):
     """One histogram of an event: float64[k+1] edges and float64[k] counts."""
 
     tag: str
-    limits: np.ndarray[Any, np.dtype[np.float64]]
-    counts: np.ndarray[Any, np.dtype[np.float64]]
+    limits: Floats
+    counts: Floats
 
 
 @dataclass(slots=True)
@@ -123,7 +127,10 @@ def _read_value(data: bytes, value: Field, plugins: Plugins, event: Event) -> No
 
 
 def _read_tensor(data: bytes, tensor: Field, tag: str, plugin: str, event: Event) -> None:
-    dtype, shape, values = 0, (), []
+    """One tensor: a scalar, a table of a histogram, or a text that may hold settings; others are passed over."""
+    dtype = 0
+    shape: tuple[int, ...] = ()
+    values: list[Field] = []
     for part in fields(data, tensor.start, tensor.end):
         if part.number == 1 and part.wire == VARINT:
             dtype = part.value
@@ -132,40 +139,29 @@ def _read_tensor(data: bytes, tensor: Field, tag: str, plugin: str, event: Event
         elif part.number != 3:
             values.append(part)
     if dtype == _STRING:
-        event.is_plain = False
         strings = [data[v.start : v.end] for v in values if v.number == 8 and v.wire == BYTES]
         event.config.update(_settings_in_text(tag, strings))
-        return
-    if plugin == "histograms":
-        event.is_plain = False
-        table = _numbers(data, dtype, values)
-        if len(shape) == 2 and shape[1] == 3 and len(table) == prod(shape) and len(table):
-            rows = table.reshape(shape)
-            event.histograms.append(Histogram(tag, np.append(rows[:, 0], rows[-1, 1]), rows[:, 2].copy()))
-        return
-    if prod(shape) != 1:
-        event.is_plain = False
-        return
-    place = _place(data, dtype, values)
-    numbers = _numbers(data, dtype, values)
-    if len(numbers) == 1:
-        event.scalars.append(Scalar(tag, float(numbers[0]), *(place or (-1, ""))))
-    elif not values and dtype in _CONTENT:
+    elif plugin == "histograms":
+        event.histograms += _new_histogram(_numbers(data, dtype, values), shape, tag)
+    elif prod(shape) == 1:
+        place = _place(dtype, values)
+        numbers = _numbers(data, dtype, values)
         # A TensorProto whose values are left out holds zeros.
-        event.scalars.append(Scalar(tag, 0.0, -1, ""))
-    else:
-        event.is_plain = False
+        if len(numbers) == 1 or (not values and dtype in _CONTENT):
+            event.scalars.append(Scalar(tag, float(numbers[0]) if len(numbers) else 0.0, *(place or (-1, ""))))
+            return
+    event.is_plain = False
 
 
 def _shape(data: bytes, shape: Field) -> tuple[int, ...]:
-    sizes = []
-    for dim in fields(data, shape.start, shape.end):
-        if dim.number == 2 and dim.wire == BYTES:
-            sizes.append(sum(signed(s.value) for s in fields(data, dim.start, dim.end) if s.number == 1))
-    return tuple(sizes)
+    return tuple(
+        sum(signed(size.value) for size in fields(data, dim.start, dim.end) if size.number == 1)
+        for dim in fields(data, shape.start, shape.end)
+        if dim.number == 2 and dim.wire == BYTES
+    )
 
 
-def _place(data: bytes, dtype: int, values: list[Field]) -> tuple[int, str] | None:
+def _place(dtype: int, values: list[Field]) -> tuple[int, str] | None:
     """Where the only number of a tensor stands, if as bytes of fixed width."""
     if len(values) != 1:
         return None
@@ -180,9 +176,9 @@ def _place(data: bytes, dtype: int, values: list[Field]) -> tuple[int, str] | No
     return None
 
 
-def _numbers(data: bytes, dtype: int, values: list[Field]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _numbers(data: bytes, dtype: int, values: list[Field]) -> Floats:
     """All numbers of a tensor, float64[n]; empty for types that are no real numbers."""
-    found: list[np.ndarray[Any, np.dtype[np.float64]]] = []
+    found: list[Floats] = []
     for value in values:
         raw = data[value.start : value.end]
         if value.number == 4 and value.wire == BYTES:
@@ -204,7 +200,7 @@ def _numbers(data: bytes, dtype: int, values: list[Field]) -> np.ndarray[Any, np
     return np.concatenate(found) if found else np.empty(0)
 
 
-def _from_bits(bits: np.ndarray[Any, np.dtype[np.uint16]], dtype: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _from_bits(bits: NDArray[np.uint16], dtype: int) -> Floats:
     """Sixteen-bit floats: IEEE half, or the upper half of a float32 (bfloat16)."""
     if dtype == _BFLOAT16:
         return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
@@ -212,13 +208,19 @@ def _from_bits(bits: np.ndarray[Any, np.dtype[np.uint16]], dtype: int) -> np.nda
 
 
 def _packed(raw: bytes) -> list[int]:
-    from gradlens.readers.protowire import varint
-
     numbers, at = [], 0
     while at < len(raw):
         number, at = varint(raw, at, len(raw))
         numbers.append(number)
     return numbers
+
+
+def _new_histogram(numbers: Floats, shape: tuple[int, ...], tag: str) -> list[Histogram]:
+    """A table of left edge, right edge and count of each bucket; none where it is not such a table."""
+    if len(shape) != 2 or shape[1] != 3 or len(numbers) != prod(shape) or not len(numbers):
+        return []
+    rows = numbers.reshape(shape)
+    return [Histogram(tag, np.append(rows[:, 0], rows[-1, 1]), rows[:, 2].copy())]
 
 
 def _old_histogram(data: bytes, histogram: Field, tag: str) -> Histogram:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from gradlens.errors import MalformedLogError
 from gradlens.progress import track
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
-from gradlens.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gradlens.source import Source
 
 #: The writer's start time is part of the name, so that it orders the files of a run.
 _FILE_TIME = re.compile(r"tfevents\.(\d+)")
@@ -30,7 +34,7 @@ class TensorBoardReader(Reader):
         if head[4:8] == bytes(4) and header_of(int.from_bytes(head[:8], "little")) == head[:HEADER]:
             return 1.0
         # The first record may be the damaged one.
-        return 0.9 if b"brain.Event:" in head[:256] or "tfevents" in source.file_name and b"\0" in head else 0.0
+        return 0.9 if b"brain.Event:" in head[:256] or ("tfevents" in source.file_name and b"\0" in head) else 0.0
 
     def group(self, sources: Sequence[Source]) -> Iterable[Sequence[Source]]:
         """The files of one folder are one run, in the order in which they were begun."""
