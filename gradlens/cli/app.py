@@ -17,6 +17,7 @@ from gradlens.cli.analyze import analyze
 from gradlens.cli.convert import convert
 from gradlens.cli.explain import explain
 from gradlens.cli.formats import formats
+from gradlens.cli.watch import watch
 from gradlens.errors import GradlensError
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.command()(analyze)
 app.command()(explain)
 app.command()(formats)
 app.command()(convert)
+app.command()(watch)
 
 
 def _print_version(value: bool) -> None:

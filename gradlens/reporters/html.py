@@ -140,7 +140,7 @@ def _charts(run: RunReport) -> str:
         marks = [s.step for s in run.spikes.loss]
         parts.append(chart(curves["loss"], title="loss", css="loss", last_step=last, marks=marks))
     if "lr" in curves:
-        parts.append(chart(curves["lr"], title="learning rate", css="lr", last_step=last))
+        parts.append(chart(curves["lr"], title="learning rate", css="lr", last_step=last, log_scale=False))
     return "".join(parts)
 
 

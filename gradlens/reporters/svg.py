@@ -12,7 +12,8 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 720, 150, 58, 20
 
 
 def chart(
-    curve: Curve, *, title: str, css: str, last_step: int, line: float | None = None, marks: Sequence[int] = ()
+    curve: Curve, *, title: str, css: str, last_step: int, line: float | None = None, marks: Sequence[int] = (),
+    log_scale: bool = True,
 ) -> str:
     """One chart: the median as a line, the range of each bin as an area, log scale where the values span a decade.
 
@@ -23,7 +24,7 @@ def chart(
     low, high = min(values), max(values)
     if line is not None and low > 0 and low / 30 < line < high * 30:
         low, high = min(low, line), max(high, line)
-    log = low > 0 and high / low > 10
+    log = log_scale and low > 0 and high / low > 10
     scale = math.log10 if log else float
     bottom, top = scale(low), scale(high)
     span = (top - bottom) or 1.0
@@ -40,7 +41,7 @@ def chart(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">',
         f'<text x="{LEFT}" y="{HEIGHT - 4}">{first:,}</text>',
         f'<text x="{WIDTH - 8}" y="{HEIGHT - 4}" text-anchor="end">step {last_step:,}</text>',
-        f'<text x="{WIDTH - 8}" y="14" text-anchor="end" class="title">{title}{" (log)" if log else ""}</text>',
+        f'<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="title">{title}{" (log)" if log else ""}</text>',
     ]
     for value in _ticks(low, high, log=log):
         at = y(value)

@@ -1,0 +1,136 @@
+"""The small commands: explain, formats, convert, watch, settings, outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gradlens
+from gradlens.cli.app import app
+from gradlens.cli.app import run as command_line
+from gradlens.errors import ConfigError
+from gradlens.explain import METHODS
+from gradlens.settings import find_settings
+
+
+def out_of(capsys, *arguments, code=0) -> str:
+    assert command_line([str(a) for a in arguments]) == code
+    return capsys.readouterr().out
+
+
+def test_explain_lists_every_check_and_method(capsys):
+    text = out_of(capsys, "explain")
+    assert "GL103" in text
+    for name in METHODS:
+        assert name in text
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_a_page(capsys, name):
+    assert len(out_of(capsys, "explain", name)) > 300
+
+
+def test_explain_takes_code_and_name_alike(capsys):
+    assert out_of(capsys, "explain", "GL103") == out_of(capsys, "explain", "high-clip-rate")
+
+
+def test_explain_suggests_near_names(capsys):
+    assert command_line(["explain", "high-clip-rat"]) == 2
+    assert "high-clip-rate" in capsys.readouterr().err
+
+
+def test_formats_names_every_format_and_its_extra(capsys):
+    text = out_of(capsys, "formats")
+    assert "jsonl" in text
+    assert "tensorboard" in text
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_convert_keeps_every_value(capsys, samples, tmp_path, suffix):
+    target = tmp_path / f"run{suffix}"
+    out_of(capsys, "convert", samples / "fp16_overflow.jsonl", "-o", target)
+    (before,), (after,) = gradlens.read(samples / "fp16_overflow.jsonl"), gradlens.read(target)
+    assert set(before.series) == set(after.series)
+    for name, series in before.series.items():
+        np.testing.assert_array_equal(series.step, after.series[name].step)
+        np.testing.assert_array_equal(series.value, after.series[name].value)
+
+
+def test_convert_refuses_other_suffixes(capsys, samples, tmp_path):
+    assert command_line(["convert", str(samples / "healthy.jsonl"), "-o", str(tmp_path / "run.xlsx")]) == 2
+    assert ".parquet" in capsys.readouterr().err
+
+
+def test_watch_tells_news_once_and_waits_for_a_log_that_is_not_there_yet(capsys, samples, tmp_path):
+    text = out_of(capsys, "watch", samples / "bad_data.jsonl", "--threshold", "1", "--looks", "2", "--interval", "0.01")
+    assert text.count("step 1,199") == 1
+    assert "new: " in text
+    (tmp_path / "run.jsonl").write_text("")
+    assert command_line(["watch", str(tmp_path / "run.jsonl"), "--looks", "1"]) == 0
+    assert "waiting" in capsys.readouterr().err
+
+
+def test_watch_fails_once_findings_last(capsys, samples):
+    arguments = ["watch", samples / "clip_too_tight.jsonl", "--threshold", "0.05", "--fail-on", "warning"]
+    out_of(capsys, *arguments, "--patience", "1", "--format", "json", code=1)
+
+
+def test_watch_prints_json_lines(capsys, samples):
+    text = out_of(capsys, "watch", samples / "healthy.jsonl", "--looks", "1", "--format", "json")
+    assert json.loads(text)["step"] == 999
+
+
+def test_settings_of_a_project_are_defaults(tmp_path, monkeypatch, capsys, samples):
+    (tmp_path / "gradlens.toml").write_text('threshold = 1.5\nfail-on = "note"\n')
+    monkeypatch.chdir(tmp_path)
+    run = json.loads(out_of(capsys, "analyze", samples / "healthy.jsonl", "--format", "json", "--fail-on", "never"))
+    assert run["runs"][0]["clipping"]["threshold"] == 1.5
+    assert run["runs"][0]["clipping"]["threshold_source"] == "option"
+
+
+def test_settings_may_stand_in_pyproject(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text('[tool.gradlens]\nloss = "my/loss"\n')
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    assert find_settings().get("loss") == "my/loss"
+
+
+@pytest.mark.parametrize("text", ["thresold = 1\n", "select = 3\n", 'fail-on = "always"\n', "threshold = \n"])
+def test_wrong_settings_are_named(tmp_path, text):
+    (tmp_path / "gradlens.toml").write_text(text)
+    with pytest.raises(ConfigError, match="gradlens.toml"):
+        find_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.json", '{"max_grad_norm": 1.5, "learning_rate": 4e-3, "betas": [0.9, 0.95]}'),
+        ("config.yaml", "trainer:\n  gradient_clip_val: 1.5\noptimizer:\n  lr: 4.0e-3\n"),
+        ("config.toml", "[training]\nmax_norm = 1.5\n"),
+    ],
+)
+def test_config_gives_the_threshold(capsys, samples, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    run = json.loads(
+        out_of(capsys, "analyze", samples / "healthy.jsonl", "--config", tmp_path / name, "--format", "json")
+    )
+    assert run["runs"][0]["clipping"]["threshold"] == 1.5
+    assert run["runs"][0]["clipping"]["threshold_source"] == "config"
+
+
+def test_a_configuration_without_a_known_setting_is_an_error(capsys, samples, tmp_path):
+    (tmp_path / "config.json").write_text('{"colour": "blue"}')
+    assert command_line(["analyze", str(samples / "healthy.jsonl"), "--config", str(tmp_path / "config.json")]) == 2
+    assert "max_grad_norm" in capsys.readouterr().err
+
+
+def test_every_command_is_in_the_readme_and_in_the_help():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__.replace("_", "-")
+        assert f"gradlens {name}" in readme, name
+        assert command.callback.__doc__
