@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,7 @@ class EventDecoder:
         self._layouts = Layouts(self._plugins)
         self._tags: dict[str, _Tag] = {}
         self._pieces: dict[str, list[_Piece]] = defaultdict(list)
+        self._odd: list[tuple[int, bytes]] = []
         self._single: dict[str, list[tuple[int, int, float, float]]] = defaultdict(list)
         self._is_wanted: dict[str, bool] = {}
         self._histograms: dict[str, list[tuple[int, Histogram]]] = defaultdict(list)
@@ -121,7 +123,7 @@ class EventDecoder:
         """Records of one layout, one a row, whose data begins at `start` of the row."""
         if not layout.is_plain:
             for row, place in zip(block[:, start : start + len(layout.mask)], position.tolist(), strict=True):
-                self._parse(row.tobytes(), place)
+                self._odd.append((place, row.tobytes()))
             return
         scalars = [scalar for scalar in layout.scalars if self._wants(scalar.tag)]
         if not scalars:
@@ -193,14 +195,14 @@ class EventDecoder:
             members = np.concatenate(rest)
             rows, position = rows[members], position[members]
         for row, place in zip(rows, position.tolist(), strict=True):
-            self._parse(row[HEADER:-FOOTER].tobytes(), place)
+            self._odd.append((place, row[HEADER:-FOOTER].tobytes()))
 
     def _take_kind(self, rows: NDArray[np.uint8], position: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Decode the records that have the layout of the first; which ones are left: bool[n]."""
         data = rows[:, HEADER:-FOOTER]
         layout = self._layouts.of(data[0].tobytes())
         if not layout.is_plain:
-            self._parse(data[0].tobytes(), int(position[0]))
+            self._odd.append((int(position[0]), data[0].tobytes()))
             return np.arange(len(rows)) > 0
         left: NDArray[np.bool_] = ((data ^ data[0]) & ~layout.mask).any(axis=1)
         if left.any():
@@ -210,8 +212,12 @@ class EventDecoder:
 
     def _flush(self) -> None:
         """Put the pieces of a window into the order of the file."""
+        # Which plug-in a tag belongs to is said by its first record only: these are parsed in order.
+        for place, record in sorted(self._odd):
+            self._parse(record, place)
+        self._odd.clear()
         for name, points in self._single.items():
-            position, step, wall, value = zip(*sorted(points), strict=True)
+            position, step, wall, value = zip(*sorted(points, key=itemgetter(0)), strict=True)
             self._pieces[name].append(
                 _Piece(
                     position=np.array(position, np.int64),
@@ -251,10 +257,11 @@ def _structure(data: NDArray[np.uint8]) -> NDArray[np.float64]:
         begin += is_open
         is_open &= data[:, place] >= 0x80
     width = np.where((data[:, -5] == 0x15) | (data[:, -5] == 0x04), 4, 8)
-    factors = np.random.default_rng(0).random(length)
+    factors = np.random.default_rng(0).random((length,))
     spans: NDArray[np.int64] = begin * 16 + width
     for span in set(spans.tolist()):
         rows = spans == span
         part = data[rows, span // 16 : length - span % 16]
-        result[rows] = part.astype(np.float64) @ factors[: part.shape[1]] + span
+        hashed: NDArray[np.float64] = part.astype(np.float64).dot(factors[: part.shape[1]])
+        result[rows] = hashed + span
     return result
