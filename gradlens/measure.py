@@ -13,6 +13,7 @@ from gradlens.signals import Signals
 from gradlens.stats import clipping as clip_stats
 from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
+from gradlens.stats import tails as tail_stats
 from gradlens.stats.warmup import find_phases, find_warmup_end
 from gradlens.threshold import Threshold
 
@@ -215,9 +216,50 @@ def _together(found: coincidence_stats.Coincidence, log_interval: float | None) 
     return text
 
 
-def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail | None:  # noqa: ARG001
-    """How heavy the tail of the norm is; None without a norm."""
-    return None
+def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail | None:
+    """How heavy the tail of the norm is, detrended and raw; None without a norm."""
+    if not np.isfinite(signals.norm).any():
+        return None
+    found = tail_stats.describe_tail(signals.norm, warmup_end=warmup, threshold=threshold)
+    view, null, law = found.detrended, found.gaussian_null, found.detrended.power_law
+    return report.Tail(
+        family=found.family,
+        heavy=view.heavy,
+        xi=view.xi,
+        xi_interval=view.xi_interval,
+        detrended=True,
+        verdict=found.verdict if found.reason is None else f"no verdict: {found.reason}",
+        fits=tuple(
+            report.Fit(
+                family=f.family, parameters=f.parameters, log_likelihood=f.log_likelihood, aic=f.aic, ks=f.ks,
+                ks_limit=f.ks_limit, adequate=f.adequate,
+            )
+            for f in view.fits
+        ),
+        power_law=None
+        if law is None
+        else report.PowerLaw(
+            alpha=law.alpha, alpha_error=law.alpha_error, xmin=law.xmin, n_tail=law.n_tail, ks=law.ks,
+            p_value=law.p_value,
+        ),
+        gaussian_null=report.GaussianNull(
+            effective_dimension=null.effective_dimension,
+            expected_clip_rate=null.expected_clip_rate,
+            observed_clip_rate=null.observed_clip_rate,
+        ),
+        indices=report.TailIndices(
+            hill=view.indices.hill, hill_error=view.indices.hill_error, moment=view.indices.moment,
+            pickands=view.indices.pickands, k=view.indices.k,
+        ),
+        extremal_index=view.clustering.theta,
+        widening=view.clustering.widening,
+        raw=report.RawTail(
+            family=found.raw.fits[0].family if found.raw.fits else None,
+            heavy=found.raw.heavy,
+            xi=found.raw.xi,
+            xi_interval=found.raw.xi_interval,
+        ),
+    )  # fmt: skip
 
 
 def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> report.Suggestion:  # noqa: ARG001

@@ -165,31 +165,58 @@ class Fit:
     log_likelihood: float
     aic: float
     ks: float
-    adequate: bool | None = None
+    ks_limit: float
+    adequate: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PowerLaw:
-    """Clauset-Shalizi-Newman power law above `xmin`."""
+    """Clauset-Shalizi-Newman power law above `xmin`; the p-value costs seconds and is null unless asked for."""
 
-    alpha: float
-    xmin: float
+    alpha: float | None
+    xmin: float | None
     n_tail: int
-    ks: float
+    ks: float | None
     p_value: float | None = None
+    alpha_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GaussianNull:
-    """What norms of Gaussian gradients would look like."""
+    """What norms of Gaussian gradients of the same spread would do."""
 
-    effective_dimension: float
+    effective_dimension: float | None
     expected_clip_rate: float | None
+    observed_clip_rate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TailIndices:
+    """Hill, moment and Pickands estimates of the tail index from the `k` largest values."""
+
+    hill: float | None
+    hill_error: float | None
+    moment: float | None
+    pickands: float | None
+    k: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawTail:
+    """The same verdict on the norms as logged, where a drifting level fakes a heavy tail."""
+
+    family: str | None
+    heavy: bool | None
+    xi: float | None
+    xi_interval: Interval | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tail:
-    """How heavy the upper tail of the norm is; on detrended norms unless `detrended` is false."""
+    """How heavy the upper tail of the norms is around their level; `raw` beside it.
+
+    `extremal_index` is 1 for isolated large norms; `widening` the factor by which clusters of them widen errors.
+    """
 
     family: str | None
     heavy: bool | None
@@ -197,13 +224,13 @@ class Tail:
     xi_interval: Interval | None
     detrended: bool
     verdict: str
-    fits: tuple[Fit, ...] = ()
-    power_law: PowerLaw | None = None
-    gaussian_null: GaussianNull | None = None
-    xi_raw: float | None = None
-    heavy_raw: bool | None = None
-    extremal_index: float | None = None
-    details: Mapping[str, float] | None = None
+    fits: tuple[Fit, ...]
+    power_law: PowerLaw | None
+    gaussian_null: GaussianNull
+    indices: TailIndices
+    extremal_index: float
+    widening: float
+    raw: RawTail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

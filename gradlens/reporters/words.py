@@ -48,6 +48,12 @@ def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
         yield "non-finite", f"{n.grad_norm:,} norms and {n.loss:,} losses, longest streak {n.longest_streak:,} rows"
     if run.tail:
         yield "tail", run.tail.verdict
+        null = run.tail.gaussian_null
+        if null.expected_clip_rate is not None and null.observed_clip_rate:
+            yield "Gaussian", (
+                f"noise of the same spread (effective dimension {number(null.effective_dimension)}) would exceed C in "
+                f"{percent(null.expected_clip_rate)} of steps, these norms do in {percent(null.observed_clip_rate)}"
+            )
     yield from _spike_rows(run)
     s = run.suggestion
     if s.threshold is not None:
