@@ -55,7 +55,9 @@ def main(arguments: list[str]) -> int:
         print(pack(Path(arguments[1])), "bytes written")
         return 0
     parser = argparse.ArgumentParser(prog="python -m benchmarks.runs", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for SPLIT/RUN/{run.jsonl,label.json,extra.jsonl}")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for SPLIT/RUN/{run.jsonl,label.json,extra.jsonl}"
+    )
     parser.add_argument("--only", default="*", help="glob over the names of runs; what they need is trained too")
     parser.add_argument("--split", choices=("develop", "test"))
     parser.add_argument("--workers", type=int, default=1)

@@ -9,6 +9,9 @@ Family = tuple[dict[str, dict[str, Any]], tuple[str, ...]]
 _FP16 = {"precision": "fp16", "opt": "adamw"}
 _CALIBRATED = {"init_scale": 2.0**22, "growth_interval": 300}
 
+# A recipe a line: it is read as a table.
+# fmt: off
+# ruff: noqa: E501
 FAMILIES: dict[str, Family] = {
     "convbn": (
         {

@@ -8,6 +8,9 @@ Family = tuple[dict[str, dict[str, Any]], tuple[str, ...]]
 
 _FP16 = {"precision": "fp16", "opt": "adamw"}
 
+# A recipe a line: it is read as a table.
+# fmt: off
+# ruff: noqa: E501
 FAMILIES: dict[str, Family] = {
     "postnorm": (
         {

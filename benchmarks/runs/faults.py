@@ -44,9 +44,8 @@ def lr_too_high(spec: Spec, strength: str) -> Changes:
     return changes | ({"clip_rule": None} if rest else {})
 
 
-def no_warmup(spec: Spec, strength: str) -> Changes:
+def no_warmup(spec: Spec, strength: str) -> Changes:  # noqa: ARG001 - all faults are called alike
     """The peak rate from the first step on."""
-    del strength
     return {"warmup": 0}
 
 
@@ -68,7 +67,7 @@ def bad_data(spec: Spec, strength: str) -> Changes:
     return {"bad_kind": kind, "bad_steps": tuple(steps), "acted_steps": tuple(steps), "bad_same": bool(rest)}
 
 
-def fp16_overflow(spec: Spec, strength: str) -> Changes:
+def fp16_overflow(spec: Spec, strength: str) -> Changes:  # noqa: ARG001 - all faults are called alike
     """`growth10`: the scale doubles after 10 clean steps; `hover`: it creeps along the limit; `-nan` logs NaN."""
     kind, *rest = strength.split("-")
     if kind == "hover":
@@ -100,7 +99,7 @@ def clip_too_tight(spec: Spec, strength: str) -> Changes:
 
 
 def clip_too_loose(spec: Spec, strength: str) -> Changes:
-    """`m100-x30-few5`: a hundred times the median norm, and bad data; `m100` alone leaves it to the data's own tails."""
+    """`m100-x30-few5`: a hundred times the median norm, and bad data; `m100` alone: the data has tails of its own."""
     factor, _, bad = strength.partition("-")
     rule = ClipRule(reference=_reference(spec), quantile=0.5, factor=_number(factor))
     return {"clip_rule": rule} | (bad_data(spec, bad) if bad else {})
@@ -145,7 +144,7 @@ def vanishing(spec: Spec, strength: str) -> Changes:
     return _architecture(spec, plain) | {"log_layers": "layers" in words}
 
 
-def l2_contamination(spec: Spec, strength: str) -> Changes:
+def l2_contamination(spec: Spec, strength: str) -> Changes:  # noqa: ARG001 - all faults are called alike
     """`wd0.1`: a penalty in the gradients that the norm is taken of; `-inloss` logs it in the loss too."""
     amount, *rest = strength.split("-")
     return {"l2": _number(amount), "l2_in_loss": bool(rest)}

@@ -55,7 +55,9 @@ class Judged:
     @property
     def evaluations(self) -> np.ndarray:
         """Evaluations in order, shape (n,)."""
-        return np.array([value for _, value in self.facts["evaluations"]], dtype=float)
+        pairs: list[tuple[int, float]] = self.facts["evaluations"]
+        values: np.ndarray = np.array([value for _, value in pairs], dtype=float)
+        return values
 
     @property
     def final(self) -> float:
@@ -109,7 +111,8 @@ def rolling_median(values: np.ndarray, width: int) -> np.ndarray:
     """Median of each window of `width` values, shape (n - width + 1,); the whole median where there are fewer."""
     if len(values) <= width:
         return np.array([np.median(values)]) if len(values) else np.zeros(0)
-    return np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+    medians: np.ndarray = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+    return medians
 
 
 def deviation(values: np.ndarray) -> float:
@@ -304,8 +307,12 @@ def _lr_restart(run: Judged, twin: Judged, *, harm: bool) -> Finding:
         before, _, spread = around(run.loss, row)
         norm_before, _, _ = around(run.norm, row)
         most["rate_jump"] = max(most["rate_jump"], float(run.rate[row] / run.rate[row - 1]) - 1)
-        most["loss_rise"] = max(most["loss_rise"], (float(np.max(rolling_median(run.loss[window], 15))) - before) / spread)
-        most["norm_rise"] = max(most["norm_rise"], float(np.max(rolling_median(run.norm[window], 15))) / norm_before - 1)
+        most["loss_rise"] = max(
+            most["loss_rise"], (float(np.max(rolling_median(run.loss[window], 15))) - before) / spread
+        )
+        most["norm_rise"] = max(
+            most["norm_rise"], float(np.max(rolling_median(run.norm[window], 15))) / norm_before - 1
+        )
     seen = most["loss_rise"] >= 2 or most["norm_rise"] >= 0.25 or run.diverged
     return most["rate_jump"] >= 0.5 and seen, False, most
 
@@ -325,7 +332,9 @@ def _batch_size_change(run: Judged, twin: Judged, *, harm: bool) -> Finding:
     for name, r in (("run", run), ("twin", twin)):
         before, after, _ = around(r.norm, row, 100)
         change[name] = after / before
-        change[name + "_spread"] = deviation(np.diff(r.loss[row : row + 100])) / deviation(np.diff(r.loss[max(0, row - 100) : row]))
+        change[name + "_spread"] = deviation(np.diff(r.loss[row : row + 100])) / deviation(
+            np.diff(r.loss[max(0, row - 100) : row])
+        )
     level, spread = change["run"] / change["twin"], change["run_spread"] / change["twin_spread"]
     before, after, local = around(run.loss, row)
     moved = abs(after - before) / local

@@ -66,7 +66,7 @@ class Lion(torch.optim.Optimizer):
                 momentum.mul_(second).add_(p.grad, alpha=1 - second)
 
 
-def build_optimiser(spec: Spec, vector: nn.Parameter) -> torch.optim.Optimizer:
+def build_optimiser(spec: Spec, vector: nn.Parameter) -> torch.optim.Optimizer:  # noqa: PLR0911 - one a name
     """Return the optimiser that `spec.opt` names; the rate is set anew at every step."""
     params = [vector]
     adaptive: dict[str, Any] = {"lr": spec.lr, "betas": (0.9, spec.beta2), "foreach": False}

@@ -46,8 +46,8 @@ class Recording:
 
 
 def shorten(value: float, digits: int) -> float:
-    """Round to significant digits; NaN and infinity stay."""
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else value
+    """Round to significant digits; NaN and infinity stay, and zero has no sign."""
+    return float(f"{value:.{digits}g}") + 0.0 if math.isfinite(value) else value
 
 
 def log_rows(recording: Recording, *, extra: bool = False) -> Iterator[Row]:
@@ -60,6 +60,8 @@ def log_rows(recording: Recording, *, extra: bool = False) -> Iterator[Row]:
     columns = {name: recording.column(name) for name in recording.columns}
     held_out = dict(recording.evaluations) if spec.log_val else {}
     layers = [name for name in columns if name.startswith("grad_norm/")]
+    # Without a coupled penalty the norm of the data gradient is the norm.
+    shown = [name for name in EXTRA if name in columns and (spec.l2 or name != "data_norm")]
     for position in range(len(recording)):
         done = position + 1
         if (done if spec.log_average else position) % spec.log_every:
@@ -73,14 +75,14 @@ def log_rows(recording: Recording, *, extra: bool = False) -> Iterator[Row]:
         }
         if spec.log_decimals is not None:
             for name in ("loss", "grad_norm"):
-                row[name] = round(row[name], spec.log_decimals)
+                row[name] = round(row[name], spec.log_decimals) + 0.0
         if spec.precision == "fp16":
             row["loss_scale"] = shorten(float(columns["loss_scale"][position]), SCALE_DIGITS)
         for name in layers:
             row[name] = shorten(float(columns[name][position]), EXTRA_DIGITS)
         if extra:
-            for name in EXTRA:
-                if name in columns and not math.isnan(columns[name][position]):
+            for name in shown:
+                if not math.isnan(columns[name][position]):
                     row[name] = shorten(float(columns[name][position]), EXTRA_DIGITS)
         for at in range(max(begin, 0), done):
             if at in held_out:

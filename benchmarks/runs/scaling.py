@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(kw_only=True, slots=True)
@@ -19,6 +23,15 @@ class LossScale:
     def __post_init__(self) -> None:
         """Start at the initial scale."""
         self.scale = self.init_scale
+
+    @classmethod
+    def of(cls, changed: Mapping[str, float]) -> LossScale:
+        """The defaults, with the fields that a spec changes."""
+        scaler = cls()
+        for name, value in changed.items():
+            setattr(scaler, name, value)
+        scaler.scale = scaler.init_scale
+        return scaler
 
     def update(self, *, overflow: bool) -> None:
         """Account for one step."""

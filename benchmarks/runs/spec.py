@@ -73,7 +73,6 @@ class Spec:
     restart_peak: float = 1.0
     resume: tuple[int, int] | None = None
     resume_renumber: bool = False
-    resume_keeps_state: bool = False
     batch_change: tuple[int, int] | None = None
     acted_steps: tuple[int, ...] = ()
 

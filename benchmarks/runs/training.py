@@ -34,12 +34,12 @@ def train(spec: Spec) -> Recording:
     A run whose weights have become non-finite is stopped 30 to 300 rows later, as its owner would.
     """
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # noqa: FBT003 - the argument is positional only
+    torch.set_flush_denormal(True)
     task = build_task(spec)
     module = task.module
     flat = FlatParameters(module)
     optimiser = build_optimiser(spec, flat.vector)
-    scaler = LossScale(**spec.scaler)
+    scaler = LossScale.of(spec.scaler)
     data_rng = torch.Generator().manual_seed(10_000 + spec.seed)
     bad_rng = torch.Generator().manual_seed(20_000 + spec.seed)
     bad_steps, evaluations = frozenset(spec.bad_steps), evaluation_steps(spec.steps)
@@ -77,7 +77,7 @@ def train(spec: Spec) -> Recording:
         loss = task.loss(batch)
         shown = loss if not spec.l2_in_loss else loss + 0.5 * spec.l2 * flat.vector.detach().square().sum()
         flat.gradient.zero_()
-        (loss * scale).backward()
+        (loss * scale).backward()  # type: ignore[no-untyped-call]
         if half:
             # What float16 gradients would hold: infinite above 65504, zero below 6e-8, 11 bits between.
             flat.gradient.copy_(flat.gradient.half().float() / scale if scale > 0 else flat.gradient * math.nan)

@@ -26,9 +26,10 @@ class LastState(nn.Module):
             self.body: nn.RNNBase = nn.LSTM(2, 24, batch_first=True)
         else:
             self.body = nn.RNN(2, 24, nonlinearity=cell, batch_first=True)
+            recurrent = self.body.get_parameter("weight_hh_l0")
             with torch.no_grad():
-                nn.init.orthogonal_(self.body.weight_hh_l0)
-                self.body.weight_hh_l0.mul_(gain)
+                nn.init.orthogonal_(recurrent)
+                recurrent.mul_(gain)
         self.head = nn.Sequential(task.deep_stack(24), nn.Linear(24, 1))
 
     def forward(self, sequence: Tensor) -> Tensor:

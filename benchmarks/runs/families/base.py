@@ -48,10 +48,10 @@ class Task(ABC):
         self.module.train()
         return value
 
-    def after_step(self, step: int) -> None:
-        """Anything that happens beside the optimiser, for instance the copy to a target network."""
+    def after_step(self, step: int) -> None:  # noqa: B027 - most families need nothing here
+        """Do what happens beside the optimiser, for instance the copy to a target network."""
 
-    def corrupt(self, batch: Batch, kind: str, rng: torch.Generator) -> Batch:
+    def corrupt(self, batch: Batch, kind: str, rng: torch.Generator) -> Batch:  # noqa: PLR0911 - one a kind
         """Spoil a batch in the way `kind` names."""
         inputs, *middle, target = batch
         integers = not inputs.is_floating_point()
@@ -77,7 +77,7 @@ class Task(ABC):
         raise ValueError(message)
 
     def deep_stack(self, width: int) -> nn.Module:
-        """Plain layers between body and head, where `arch` asks for a depth; with the wrong gain they explode or fade."""
+        """Plain layers between body and head, where `arch` asks for them; a wrong gain makes them explode or fade."""
         arch = self.spec.arch
         layers: list[nn.Module] = []
         for _ in range(int(arch.get("depth", 0))):
@@ -109,7 +109,7 @@ class Epochs:
 @cache
 def digits() -> tuple[Tensor, Tensor]:
     """The 1,797 digits that scikit-learn ships, pixels from 0 to 1, in a fixed shuffled order."""
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
     bunch = load_digits()
     order = torch.randperm(len(bunch.target), generator=torch.Generator().manual_seed(11))
@@ -118,7 +118,10 @@ def digits() -> tuple[Tensor, Tensor]:
 
 
 class DigitsTask(Task):
-    """Batches of digits: 1,500 for training, 297 held out. `shift` inverts the images, `soft` adds noise, `easy` keeps two."""
+    """Batches of digits: 1,500 for training, 297 held out.
+
+    The phase `shift` inverts the images and renames the classes, `soft` adds noise, `easy` keeps two classes.
+    """
 
     eval_size = 297
 

@@ -24,9 +24,10 @@ class TwoViews(Task):
         super().__init__(spec)
         self.maps = torch.randn(2, 6, 24, generator=self.world)
         self.temperature = float(spec.arch.get("temperature", 0.1))
-        self.module = nn.ModuleList(
+        self.encoders = [
             nn.Sequential(nn.Linear(24, 64), nn.ReLU(), self.deep_stack(64), nn.Linear(64, 16)) for _ in range(2)
-        )
+        ]
+        self.module = nn.ModuleList(self.encoders)
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
         """Both views of `size` points."""
@@ -38,7 +39,7 @@ class TwoViews(Task):
 
     def loss(self, batch: Batch) -> Tensor:
         """Symmetric InfoNCE on the unit sphere (van den Oord et al., 2018)."""
-        one, two = (functional.normalize(net(view), dim=1) for net, view in zip(self.module, batch, strict=True))
+        one, two = (functional.normalize(net(view), dim=1) for net, view in zip(self.encoders, batch, strict=True))
         logits = one @ two.T / self.temperature
         same = torch.arange(len(logits))
         return (functional.cross_entropy(logits, same) + functional.cross_entropy(logits.T, same)) / 2

@@ -1,4 +1,4 @@
-"""Sequence to sequence: an attention model learns to repeat what it read, suddenly, once it finds where to look."""
+"""Sequence to sequence: an attention model learns, rather suddenly, to repeat what it read."""
 
 from __future__ import annotations
 

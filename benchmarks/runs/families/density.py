@@ -44,7 +44,8 @@ class GaussianRegression(Task):
         """Negative log-likelihood of a Gaussian, a coordinate."""
         mean, log_spread = self.module(batch[0]).chunk(2, 1)
         log_spread = log_spread.clamp(-6, 6)
-        return (log_spread + 0.5 * ((batch[1] - mean) * torch.exp(-log_spread)) ** 2).mean()
+        nats: Tensor = (log_spread + 0.5 * ((batch[1] - mean) * torch.exp(-log_spread)) ** 2).mean()
+        return nats
 
 
 build = GaussianRegression

@@ -1,4 +1,4 @@
-"""Value-based reinforcement learning: temporal differences on a small random decision process, with a target network."""
+"""Value-based reinforcement learning: temporal differences on a small random decision process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,12 @@ class FittedQ(Task):
         self.sync = int(spec.arch.get("sync", 100))
         self.huber = bool(spec.arch.get("huber", False))
         self.module = nn.Sequential(
-            nn.Linear(FEATURES, 64), nn.ReLU(), self.deep_stack(64), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, ACTIONS)
+            nn.Linear(FEATURES, 64),
+            nn.ReLU(),
+            self.deep_stack(64),
+            nn.Linear(64, 64),
+            nn.ReLU(),
+            nn.Linear(64, ACTIONS),
         )
         self.target = copy.deepcopy(self.module)
         self.exact = {phase: self.solve(phase) for phase in ("main", "shift", "soft", "easy")}

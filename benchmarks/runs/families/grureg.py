@@ -25,9 +25,10 @@ class Recurrent(nn.Module):
             self.body: nn.RNNBase = nn.GRU(1, width, batch_first=True)
         else:
             self.body = nn.RNN(1, width, nonlinearity=cell, batch_first=True)
+            recurrent = self.body.get_parameter("weight_hh_l0")
             with torch.no_grad():
-                nn.init.orthogonal_(self.body.weight_hh_l0)
-                self.body.weight_hh_l0.mul_(gain)
+                nn.init.orthogonal_(recurrent)
+                recurrent.mul_(gain)
         self.head = nn.Sequential(task.deep_stack(width), nn.Linear(width, 1))
 
     def forward(self, series: Tensor) -> Tensor:

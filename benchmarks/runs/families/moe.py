@@ -23,7 +23,9 @@ class Mixture(nn.Module):
         """Build gate and experts."""
         super().__init__()
         self.gate = nn.Linear(10, EXPERTS)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(10, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH)) for _ in range(EXPERTS))
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(10, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH)) for _ in range(EXPERTS)
+        )
         self.head = nn.Sequential(task.deep_stack(WIDTH), nn.Linear(WIDTH, 2))
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,7 +63,8 @@ class PiecewiseRegression(Task):
     def loss(self, batch: Batch) -> Tensor:
         """Squared error plus a hundredth of the imbalance."""
         answers, balance = self.module(batch[0])
-        return functional.mse_loss(answers, batch[1]) + 0.01 * balance
+        total: Tensor = functional.mse_loss(answers, batch[1]) + 0.01 * balance
+        return total
 
 
 build = PiecewiseRegression

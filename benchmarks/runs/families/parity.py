@@ -17,7 +17,7 @@ BITS = 24
 
 
 class SparseParity(Task):
-    """Is the product of three chosen signs out of 24 positive? (Barak et al., Hidden Progress in Deep Learning, 2022)."""
+    """Is the product of three of 24 signs positive? (Barak et al., Hidden Progress in Deep Learning, 2022)."""
 
     eval_size = 1024
 

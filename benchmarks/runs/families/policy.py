@@ -46,14 +46,16 @@ class ActorCritic(Task):
         scores = self.actor(hidden).log_softmax(-1)
         chances = scores.exp().detach()
         if not bool(torch.isfinite(chances).all()):
-            return scores.sum()  # the run has diverged; no action can be drawn any more
+            nothing: Tensor = scores.sum()
+            return nothing  # the run has diverged; no action can be drawn any more
         action = torch.multinomial(chances, 1, generator=self.dice)
         reward = batch[1].gather(1, action)[:, 0]
         value = self.critic(hidden)[:, 0]
         advantage = (reward - value).detach()
         entropy = -(scores.exp() * scores).sum(-1).mean()
         policy = -(advantage * scores.gather(1, action)[:, 0]).mean()
-        return policy + 0.5 * functional.mse_loss(value, reward) - 0.01 * entropy
+        total: Tensor = policy + 0.5 * functional.mse_loss(value, reward) - 0.01 * entropy
+        return total
 
     def evaluate(self, phase: str) -> float:
         """Share of the best possible pay that the policy leaves on the table."""

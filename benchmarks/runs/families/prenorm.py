@@ -24,7 +24,9 @@ class Block(nn.Module):
         super().__init__()
         self.mix = nn.Linear(WIDTH, 3 * WIDTH)
         self.out = nn.Linear(WIDTH, WIDTH)
-        self.feed = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * WIDTH, WIDTH))
+        self.feed = nn.Sequential(
+            nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * WIDTH, WIDTH)
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(2))
         self.before = before
 
@@ -41,7 +43,8 @@ class Block(nn.Module):
         """Add what attention and feed-forward find."""
         if self.before:
             x = x + self.attend(self.norms[0](x))
-            return x + self.feed(self.norms[1](x))
+            fed: Tensor = x + self.feed(self.norms[1](x))
+            return fed
         x = self.norms[0](x + self.attend(x))
         out: Tensor = self.norms[1](x + self.feed(x))
         return out
@@ -94,7 +97,7 @@ class MarkovText(Task):
         return tokens[:, :-1], tokens[:, 1:]
 
     def corrupt(self, batch: Batch, kind: str, rng: torch.Generator) -> Batch:
-        """Text is spoilt as text: `garbage` is uniform tokens in input and target alike, `constant` one token repeated."""
+        """Spoil input and target alike: `garbage` is uniform tokens, `constant` one token repeated."""
         if kind == "garbage":
             tokens = torch.randint(VOCABULARY, (len(batch[0]), LENGTH + 1), generator=rng)
             return tokens[:, :-1], tokens[:, 1:]

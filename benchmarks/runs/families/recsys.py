@@ -55,10 +55,8 @@ class Ratings(Task):
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
         """User, item, rating; `shift` turns tastes round, `soft` halves them, `easy` has ratings near zero."""
-        if size == self.eval_size:
-            index = torch.arange(RATINGS, RATINGS + 1000)
-        else:
-            index = self.epochs.take(rng, size)
+        held_out = size == self.eval_size
+        index = torch.arange(RATINGS, RATINGS + 1000) if held_out else self.epochs.take(rng, size)
         who, what = self.rows[index].T
         taste = {"main": 1.0, "shift": -1.5, "soft": 0.6, "easy": 0.01}[phase]
         noise = self.noise[index] * {"easy": 0.05}.get(phase, 1.0)

@@ -34,7 +34,8 @@ class Variational(DigitsTask):
         target = images.clamp(0, 1)
         pixels = functional.binary_cross_entropy_with_logits(self.decoder(code), target, reduction="sum")
         divergence = 0.5 * (mean**2 + logvar.exp() - logvar - 1).sum()
-        return (pixels + divergence) / len(images)
+        bound: Tensor = (pixels + divergence) / len(images)
+        return bound
 
 
 build = Variational

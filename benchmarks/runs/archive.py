@@ -1,0 +1,161 @@
+"""The runs in one small file a split, so that what was learned from them can be learned again without PyTorch.
+
+Logs hold decimal numbers of a few digits. Each is stored exactly, as an integer mantissa in three or four byte planes
+and a decimal exponent; deflate then takes out what repeats. Unpacking gives back the same bytes that training wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.runs.recording import EXTRA
+from benchmarks.runs.store import EXTRA as EXTRA_LOG
+from benchmarks.runs.store import LABEL, RUN, read_label, read_rows, write_label, write_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.runs.recording import Row
+
+FOLDER = Path(__file__).parent / "archive"
+SPLITS = ("develop", "test")
+
+# Exponents no log has stand for what is not a number, and for a column that a row does not have.
+NAN, POSITIVE, NEGATIVE, ABSENT = 120, 121, 122, 123
+# Divisions by powers of ten up to this one are correctly rounded: both operands are exact doubles.
+EXACT = 22
+
+
+def encode(value: float | None) -> tuple[int, int]:
+    """Mantissa and decimal exponent of a number with at most nine digits."""
+    if value is None:
+        return 0, ABSENT
+    if math.isnan(value):
+        return 0, NAN
+    if math.isinf(value):
+        return 0, POSITIVE if value > 0 else NEGATIVE
+    digits, _, exponent = f"{value:.8e}".partition("e")
+    mantissa = int(digits.replace(".", ""))
+    power = int(exponent) - 8
+    while mantissa and mantissa % 10 == 0:
+        mantissa, power = mantissa // 10, power + 1
+    return (mantissa, power) if mantissa else (0, 0)
+
+
+def decode(mantissa: int, power: int) -> float | None:
+    """Inverse of `encode`, exact to the bit."""
+    match power:
+        case 120:
+            return math.nan
+        case 121:
+            return math.inf
+        case 122:
+            return -math.inf
+        case 123:
+            return None
+    if -EXACT <= power < 0:
+        return float(mantissa) / 10.0**-power
+    return float(f"{mantissa}e{power}")
+
+
+def _columns(rows: list[Row]) -> list[str]:
+    """Names in the order in which rows have them; the sparse ones of any row come where that row has them."""
+    names: dict[str, None] = {}
+    for row in rows:
+        names |= dict.fromkeys(row)
+    order = list(names)
+    if "val_loss" in names:  # rows that have it have it last
+        order.remove("val_loss")
+        order.append("val_loss")
+    for name in EXTRA:  # a run whose first row lacks one (no second moment yet) still has them in their fixed order
+        if name in names:
+            order.remove(name)
+            order.insert(len(order) - ("val_loss" in names), name)
+    return order
+
+
+def pack_split(folder: Path, target: Path) -> int:
+    """Pack all runs below a folder into one file; returns its size in bytes."""
+    index: list[dict[str, Any]] = []
+    mantissas: list[int] = []
+    exponents: list[int] = []
+    for path in sorted(folder.glob(f"*/{LABEL}")):
+        rows = read_rows(path.parent / EXTRA_LOG)
+        names = _columns(rows)
+        index.append({"run": path.parent.name, "rows": len(rows), "columns": names, "label": read_label(path)})
+        for name in names:
+            for row in rows:
+                mantissa, power = encode(row.get(name))
+                mantissas.append(mantissa)
+                exponents.append(power)
+    planes = np.array(mantissas, dtype="<i4").view(np.uint8).reshape(-1, 4).T
+    text = json.dumps(index, separators=(",", ":")).encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        np.savez_compressed(
+            file,
+            index=np.frombuffer(text, dtype=np.uint8),
+            exponent=np.array(exponents, dtype=np.int8),
+            **{f"plane_{k}": plane for k, plane in enumerate(np.ascontiguousarray(planes))},
+        )
+    return target.stat().st_size
+
+
+def pack(folder: Path) -> int:
+    """Pack both splits of a folder of runs into the repository; returns the bytes written."""
+    written = 0
+    for split in SPLITS:
+        written += pack_split(folder / split, FOLDER / f"{split}.npz")
+    write_index()
+    return written
+
+
+def archived(source: Path) -> Iterator[tuple[dict[str, Any], list[Row]]]:
+    """Label and rows (with the extra columns) of every run in one archive file."""
+    with np.load(source, allow_pickle=False) as file:
+        index: list[dict[str, Any]] = json.loads(file["index"].tobytes())
+        exponents = file["exponent"].tolist()
+        planes = np.stack([file[f"plane_{k}"] for k in range(4)], axis=1)
+        mantissas = np.ascontiguousarray(planes).view("<i4")[:, 0].tolist()
+    begin = 0
+    for entry in index:
+        rows: list[Row] = [{} for _ in range(entry["rows"])]
+        for name in entry["columns"]:
+            for position, row in enumerate(rows, begin):
+                value = decode(mantissas[position], exponents[position])
+                if value is not None:
+                    row[name] = int(value) if name == "step" else value
+            begin += len(rows)
+        yield entry["label"], rows
+
+
+def unpack(folder: Path, splits: tuple[str, ...] = SPLITS, source: Path = FOLDER) -> int:
+    """Write the archived runs as folders below `folder`/SPLIT; returns how many."""
+    count = 0
+    for split in splits:
+        for label, rows in archived(source / f"{split}.npz"):
+            place = folder / split / str(label["run"])
+            place.mkdir(parents=True, exist_ok=True)
+            write_rows(place / EXTRA_LOG, rows)
+            write_rows(place / RUN, [{key: row[key] for key in row if key not in EXTRA} for row in rows])
+            write_label(place, label)
+            count += 1
+    return count
+
+
+INDEX_COLUMNS = ("split", "run", "family", "fault_kind", "expected", "manifested", "harmful", "opt", "schedule", "clip")
+
+
+def write_index(source: Path = FOLDER) -> None:
+    """A table of the archived runs that people can read."""
+    lines = ["\t".join(INDEX_COLUMNS)]
+    for split in SPLITS:
+        with np.load(source / f"{split}.npz", allow_pickle=False) as file:
+            entries: list[dict[str, Any]] = json.loads(file["index"].tobytes())
+        lines += ["\t".join(str(entry["label"][name]) for name in INDEX_COLUMNS) for entry in entries]
+    (source / "INDEX.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
