@@ -1,6 +1,6 @@
 """Which spelling means which quantity: the one table that all readers share.
 
-Names are compared after `plain`: lower case, every run of separators (space, `-`, `_`, `.`, `/`, `:`) a single `_`.
+Names are compared after `plain`: lower case, every run of separators (space, `-`, `_`, `.`, `/`, `:`, brackets) a single `_`.
 A role takes the candidate that stands first in its table; the report says what was taken, and an option overrides it.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_SEPARATORS = re.compile(r"[\s\-_./:]+")
+_SEPARATORS = re.compile(r"[\s\-_./:()\[\]]+")
 
 
 def plain(name: str) -> str:
@@ -22,50 +22,74 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "step": (
         "trainer_global_step", "training_global_step", "train_global_step", "global_step", "step", "iteration", "iter",
         "current_steps", "num_updates", "update", "updates", "train_step", "steps", "global_step_max_steps",
-        "time_batch", "time_step", "itr", "batch", "epoch",
+        "current_iteration", "cur_iter", "global_iter", "global_iteration", "n_iter", "optimizer_step", "train_steps",
+        "num_steps", "training_step", "time_batch", "time_step", "time_total_timesteps", "total_timesteps",
+        "timesteps_total", "t_env", "env_step", "itr", "batch_idx", "batch", "epoch", "epochs", "train_epoch",
     ),
     "loss": (
-        "loss", "train_loss", "training_loss", "lm_loss", "train_lm_loss", "loss_train_total", "loss_train",
-        "loss_train_loss", "total_loss", "train_total_loss", "reduced_train_loss", "train_loss_step",
-        "loss_metrics_global_avg_loss", "loss_metrics_loss", "train_crossentropyloss", "train_ce_loss",
-        "train_cross_entropy_loss", "learning_loss", "train_train_loss", "lm_loss_training_lm_loss", "actor_pg_loss",
-        "critic_vf_loss", "actor_loss", "policy_loss", "critic_loss", "train_loss_local", "loss_avg", "train_loss_avg",
-        "train_mean_loss", "train_avg_loss", "running_loss", "train_epoch_loss", "batch_loss", "train_batch_loss",
-        "losses_total", "losses_train", "nll_loss", "mse_loss", "loss_total", "loss_value", "model_loss", "train",
+        "loss", "train_loss", "training_loss", "lm_loss", "lmloss", "train_lm_loss", "loss_train_total", "loss_train",
+        "loss_train_loss", "total_loss", "tot_loss", "train_total_loss", "loss_total", "reduced_train_loss",
+        "train_loss_step", "loss_metrics_global_avg_loss", "loss_metrics_loss", "train_crossentropyloss",
+        "train_ce_loss", "train_cross_entropy_loss", "learning_loss", "train_train_loss", "lm_loss_training_lm_loss",
+        "actor_pg_loss", "actor_loss", "policy_loss", "pg_loss", "policy_gradient_loss", "train_policy_loss",
+        "critic_vf_loss", "critic_loss", "vf_loss", "value_loss", "train_loss_local", "loss_avg", "avg_loss",
+        "train_loss_avg", "train_mean_loss", "train_avg_loss", "mean_loss", "loss_mean", "smooth_loss", "running_loss",
+        "train_epoch_loss", "batch_loss", "train_batch_loss", "losses_total", "losses_train", "losses_loss", "nll_loss",
+        "mse_loss", "ce_loss", "cross_entropy_loss", "loss_value", "loss_train_epoch", "train_loss_epoch", "model_loss",
+        "loss_step", "step_loss", "train_step_loss", "loss_loss", "total_train_loss", "train_losses_total",
+        "g_loss", "d_loss", "gan_loss", "loss_gen", "loss_disc", "loss_total_loss", "train",
     ),
     "grad_norm": (
         "grad_norm", "train_grad_norm", "gnorm", "gradient_norm", "total_grad_norm", "optim_total_grad_norm",
-        "train_gnorm", "train_gradient_norm", "global_grad_norm", "train_global_grad_norm", "gradnorm",
-        "grad_norm_total", "train_total_grad_norm", "total_norm", "grad_2_0_norm_total", "grad_norm_2_0_total",
-        "l2_norm_grad_global", "learning_raw_grad_norm", "raw_grad_norm", "actor_grad_norm", "critic_grad_norm",
-        "grad_total_norm", "grad_norm_global", "grad_norm_all", "grad_l2_norm", "grad_gnorm", "grad_norm_val",
-        "grad_norm_preclip", "grad_norm_pre_clip", "grad_norm_before_clip", "pre_clip_grad_norm", "norm",
-        "train_norm", "grad_norm_avg", "learning_grad_norm", "model_grad_norm", "grad_norm_square",
+        "train_gnorm", "train_gradient_norm", "training_grad_norm", "global_grad_norm", "train_global_grad_norm",
+        "global_gradient_norm", "gradnorm", "grad_norm_total", "train_total_grad_norm", "total_norm",
+        "total_gradient_norm", "train_total_norm", "grad_2_0_norm_total", "grad_norm_2_0_total", "l2_norm_grad_global",
+        "learning_raw_grad_norm", "raw_grad_norm", "train_raw_grad_norm", "grad_norm_preclip", "grad_norm_pre_clip",
+        "grad_norm_before_clip", "grad_norm_before_clipping", "pre_clip_grad_norm", "preclip_grad_norm",
+        "unclipped_grad_norm", "grad_norm_unclipped", "actor_grad_norm", "critic_grad_norm", "grad_total_norm",
+        "grad_norm_global", "grad_norm_all", "grad_norm_l2", "grad_l2_norm", "grads_norm", "grad_norms", "norm_grad",
+        "gradients_norm", "gradients_global_norm", "grad_global_norm", "global_norm", "grads_global_norm",
+        "optim_grad_norm", "optimizer_grad_norm", "grad_norm_grad_norm", "grad_norm_step", "train_grad_norm_step",
+        "grad_norm_val", "grad_norm_value", "grad_norm_avg", "grad_norm_mean", "grad_norm_median", "avg_grad_norm",
+        "mean_grad_norm", "train_grad_norm_epoch", "norm", "train_norm", "model_grad_norm", "learning_grad_norm",
+        "grad_gnorm", "grad_l2", "train_grad_l2", "l2_grad_norm", "gradient_global_norm", "gradient_l2_norm",
+    ),
+    "grad_norm_squared": (
+        "grad_norm_square", "grad_norm_squared", "grad_norm_sq", "squared_grad_norm", "grad_sq_norm", "grad_norm2",
+        "train_grad_norm_square", "train_grad_norm_squared", "gradient_norm_squared",
     ),
     "grad_norm_clipped": (
-        "grad_norm_clipped", "clipped_grad_norm", "grad_norm_post_clip", "grad_norm_after_clip", "post_clip_grad_norm",
-        "train_grad_norm_clipped", "grad_norm_postclip",
+        "grad_norm_clipped", "clipped_grad_norm", "grad_norm_post_clip", "grad_norm_postclip", "grad_norm_after_clip",
+        "grad_norm_after_clipping", "post_clip_grad_norm", "postclip_grad_norm", "train_grad_norm_clipped",
+        "train_clipped_grad_norm", "learning_grad_norm",
     ),
     "lr": (
-        "lr", "learning_rate", "train_learning_rate", "train_lr", "optim_learning_rate_group0", "optim_lr_group_0",
-        "optim_lr", "actor_lr", "critic_lr", "lr_0", "current_lr_0", "current_lr", "cur_lr", "learning_rate_0",
-        "learning_rate_learning_rate", "learning_current_learning_rate", "lr_group0", "learnrate_pg0", "lr_pg0",
+        "lr", "learning_rate", "train_learning_rate", "train_lr", "training_learning_rate", "training_lr",
+        "optim_learning_rate_group0", "optim_lr_group_0", "optim_lr_group0", "optim_lr", "actor_lr", "critic_lr", "lr_0",
+        "current_lr_0", "current_lr", "cur_lr", "base_lr", "learning_rate_0", "lr_last", "learning_rate_learning_rate",
+        "learning_current_learning_rate", "lr_group0", "learnrate_pg0", "lr_pg0", "lr_g", "lr_d", "optim0_lr0", "lr_lr",
+        "learning_rate_group_0", "train_learning_rate_group_0", "lr_param_group_0", "max_lr", "lr_first",
+        "learning_rate_lr", "opt_lr", "optimizer_lr", "lr_abs", "time_lr", "optimizer_learning_rate", "lr_avg",
     ),
     "loss_scale": (
-        "loss_scale", "train_loss_scale", "lossscale", "amp_scaler", "grad_scale", "grad_scaler_scale", "amp_scale",
-        "fp16_loss_scale", "scaler_scale", "loss_scale_loss_scale", "scale",
+        "loss_scale", "train_loss_scale", "lossscale", "loss_scaler", "amp_scaler", "grad_scale", "grad_scaler",
+        "grad_scaler_scale", "amp_scale", "fp16_loss_scale", "fp16_loss_scalar", "loss_scalar", "scaler_scale",
+        "loss_scale_loss_scale", "train_grad_scale", "scaler", "amp_loss_scale", "fp16_scale", "train_fp16_loss_scale",
     ),
     "log2_loss_scale": ("lg_loss_scale", "log2_loss_scale"),
-    "clip_fraction": ("clip", "optim_clipping_rate", "percent_clipped", "clip_rate", "clip_fraction", "clipped"),
+    "clip_fraction": (
+        "clip", "optim_clipping_rate", "percent_clipped", "clip_rate", "clip_fraction", "clipped", "train_clip",
+        "clipping_rate", "clipped_fraction", "grad_clip_fraction",
+    ),
     "val_loss": (
         "val_loss", "eval_loss", "valid_loss", "validation_loss", "test_loss", "loss_val", "loss_eval", "val_loss_epoch",
-        "dev_loss", "loss_valid", "lm_loss_validation",
+        "dev_loss", "loss_valid", "loss_validation", "lm_loss_validation", "eval_train_loss", "validation_lm_loss",
     ),
     "skipped": (
         "number_of_skipped_iterations", "skipped", "optim_step_skipped", "number_of_nan_iterations", "skipped_steps",
     ),
     "batch_size": ("batch_size", "global_batch_size", "bsz", "train_batch_size"),
-    "epoch": ("epoch", "train_epoch"),
+    "epoch": ("epoch", "train_epoch", "training_epoch", "trainer_epoch", "current_epoch"),
 }  # fmt: skip
 
 _RANK: dict[str, dict[str, int]] = {
@@ -90,11 +114,29 @@ def layer_of(name: str) -> str | None:
     return None
 
 
+#: `unet_grad_norm`, `text_encoder/grad_norm`: the norm of one optimizer or module.
+_NAMED_NORM = re.compile(r"^(?P<owner>.+?)[_/ .\-](?:grad(?:ient)?[_ .\-]?norm|gnorm)$", re.IGNORECASE)
+#: First parts of such names that say how the norm was taken, not whose it is.
+_NOT_OWNERS = frozenset({
+    "train", "training", "trainer", "total", "global", "raw", "optim", "optimizer", "avg", "mean", "max", "min", "median", "std", "var",
+    "clipped", "post_clip", "postclip", "pre_clip", "preclip", "unclipped", "before_clip", "after_clip", "log", "eval",
+    "val", "test", "param", "running", "ema", "squared", "model", "learning", "l2", "step", "epoch", "metrics", "stats",
+    "debug", "info", "final", "normalized", "relative", "expected",
+})  # fmt: skip
+_TRAIN = re.compile(r"^(?:train(?:ing|er)?)[_/ .\-]+", re.IGNORECASE)
+#: More norms than this that differ only by a name or number are those of layers, not of optimizers.
+_MOST_OPTIMIZERS = 4
+
+
 def rank_of(role: str, name: str) -> int | None:
     """How telling `name` is for `role`: 0 is best; None where it does not mean that."""
     rank = _RANK[role].get(plain(name))
     if rank is None and role == "lr" and _LR_MONITOR.match(name) and not name.endswith("momentum"):
         return len(_RANK[role])
+    if rank is None and role == "grad_norm" and _owner_by_name(name) is not None and layer_of(name) is None:
+        return len(_RANK[role])
+    if rank is not None and role == "step" and name.strip().startswith("_"):
+        return rank + len(_RANK[role])  # W&B counts its own calls in `_step`; the trainer's counter says more
     return rank
 
 
@@ -104,40 +146,84 @@ def choose(role: str, names: Iterable[str]) -> str | None:
     return min(ranked)[2] if ranked else None
 
 
-#: Pairs of optimizers that share a log, by the part of the name that tells them apart.
-_GROUP_MARK = re.compile(
-    r"^(?P<before>.*?)(?P<mark>(?<![a-z0-9])(?:actor|critic|generator|discriminator|policy|value|encoder|decoder"
-    r"|gen|disc|g|d|[0-9])(?![a-z0-9.]))(?P<after>.*)$",
-    re.IGNORECASE,
+def facts_of(norm: str | None) -> frozenset[str]:
+    """What the name of a norm says about where it was measured."""
+    shape = plain(norm or "")
+    if shape in {"grad_gnorm"} or "clipped" in shape.replace("unclipped", "") or "post_clip" in shape or "after_clip" in shape:
+        return frozenset({"post_clip"})
+    if "raw_grad_norm" in shape or "unclipped" in shape or any(w in shape for w in ("pre_clip", "preclip", "before_clip")):
+        return frozenset({"pre_clip"})
+    return frozenset()
+
+
+#: Words that tell two optimizers of one log apart; spellings of one optimizer share a line.
+_MARKS: dict[str, str] = {
+    "actor": "actor", "critic": "critic", "policy": "policy", "value": "value", "encoder": "encoder", "decoder": "decoder",
+    "generator": "generator", "gen": "generator", "g": "generator",
+    "discriminator": "discriminator", "disc": "discriminator", "d": "discriminator",
+} | {str(n): str(n) for n in range(10)}  # fmt: skip
+_MARK = re.compile(
+    rf"(?<![a-z0-9.])(?:{'|'.join(sorted(_MARKS, key=len, reverse=True))})(?![a-z0-9.])", re.IGNORECASE
 )
 
 
+def _owner_by_name(name: str) -> str | None:
+    match = _NAMED_NORM.match(_TRAIN.sub("", name))
+    owner = plain(match["owner"]) if match else ""
+    return owner if owner and owner not in _NOT_OWNERS and not owner.endswith(("_total", "_global")) else None
+
+
 def _mark(name: str) -> str | None:
-    match = _GROUP_MARK.match(name.replace("_", " "))
-    return match["mark"].lower() if match else None
+    match = _MARK.search(name.replace("_", " "))
+    return _MARKS[match[0].lower()] if match else None
+
+
+def _norm_owner(name: str) -> str | None:
+    """Whose gradient norm `name` is, or None where it is the only one or no norm."""
+    mark = _mark(name)
+    if mark is not None and plain(without_mark(name, mark)) in _RANK["grad_norm"]:
+        return mark
+    return _owner_by_name(name)
 
 
 def find_groups(names: Iterable[str]) -> tuple[str, ...]:
-    """The marks of several optimizers: at least two different names that mean a gradient norm once the mark is gone."""
-    marks: dict[str, None] = {}
+    """The optimizers of a log by mark: two to four norms that differ only in it, and no norm of the whole beside them."""
+    names = [n for n in names if layer_of(n) is None]
+    owners = {n: owner for n in names if (owner := _norm_owner(n)) is not None}
+    if any(n not in owners and plain(n) in _RANK["grad_norm"] for n in names):
+        return ()
+    marks = tuple(dict.fromkeys(owners.values()))
+    return marks if 1 < len(marks) <= _MOST_OPTIMIZERS else ()
+
+
+def numbered_layers(names: Iterable[str]) -> set[str]:
+    """Norms of layers that are spelt like those of optimizers: `layer0_grad_norm` to `layer11_grad_norm`."""
+    owners: dict[str, str] = {}
     for name in names:
-        mark = _mark(name)
-        if mark is None:
-            continue
-        rest = plain(without_mark(name, mark))
-        if rest in _RANK["grad_norm"] or (rest.endswith("grad_norm") and layer_of(name) is None):
-            marks[mark] = None
-    return tuple(marks) if len(marks) > 1 else ()
+        owner = _norm_owner(name)
+        if owner is not None:
+            owners[name] = owner
+    return set(owners) if len(set(owners.values())) > _MOST_OPTIMIZERS else set()
+
+
+def owner_of(name: str, marks: Iterable[str]) -> str | None:
+    """Which of the optimizers a column belongs to, or None."""
+    marks = tuple(marks)
+    mark = _mark(name)
+    if mark in marks:
+        return mark
+    shape = plain(_TRAIN.sub("", name))
+    own = [m for m in marks if m not in _MARKS.values() and (shape.startswith(f"{m}_") or shape.endswith(f"_{m}"))]
+    return max(own, key=len) if own else None
 
 
 def without_mark(name: str, mark: str) -> str:
     """A name without the mark of its optimizer: `grad_norm_g` gives `grad norm`."""
-    return re.sub(rf"(?i)(?<![a-z0-9]){re.escape(mark)}(?![a-z0-9])", " ", name.replace("_", " "))
-
-
-def belongs(name: str, mark: str) -> bool:
-    """Whether a column carries the mark of one optimizer."""
-    return _mark(name) == mark
+    spelt = name.replace("_", " ")
+    if mark in _MARKS.values():
+        words = [word for word, meaning in _MARKS.items() if meaning == mark]
+        return re.sub(rf"(?i)(?<![a-z0-9.])(?:{'|'.join(words)})(?![a-z0-9.])", " ", spelt)
+    return re.sub(rf"(?i)\b{re.escape(mark.replace('_', ' '))}\b", " ", spelt)
 
 
 def is_known(name: str) -> bool:
