@@ -1,23 +1,26 @@
 """Clip rate: how often clipping engaged, and how far that figure can be trusted.
 
-**Clip rate** is the share of finite norms strictly greater than the threshold, as PyTorch, Megatron-LM and the others clip.
-NaN and infinite norms are a class of their own and are counted apart.
+**Clip rate** is the share of finite norms strictly greater than the threshold, as PyTorch, Megatron-LM and the others
+clip. NaN and infinite norms are a class of their own and are counted apart.
 
-**Interval.** Steps are not independent, so the Wilson interval is taken at an *effective* number of steps n_eff. Estimating
-n_eff from the 0/1 clip indicator alone fails where clipping is rare or persistent: at 1,000 steps of an AR(1) process with
-phi .9 a nominal 95 % interval covers 86 to 90 %. gradlens therefore takes the smaller of two estimates.
+**Interval.** Steps are not independent, so the Wilson interval is taken at an *effective* number of steps n_eff.
+Estimating n_eff from the 0/1 clip indicator alone fails where clipping is rare or persistent: at 1,000 steps of an
+AR(1) process with phi .9 a nominal 95 % interval covers 86 to 90 %. gradlens therefore takes the smaller of two
+estimates.
 
 1. *Indicator*: n gamma_0 / (gamma_0 + 2 sum lambda_k gamma_k) with flat-top weights, `gradlens.stats.dependence`.
-2. *Latent*: the norms are turned into normal scores by rank, an autoregression (order by BIC, at most 10) is fitted to the
-   scores, and its autocorrelations rho_k are carried over to the indicator of the event "above the threshold" by the bivariate
-   normal orthant, Cov(I_0, I_k) = Phi_2(z, z; rho_k) - p^2. Ranks hold far more information on the dependence than a handful
-   of 0/1 events, so this estimate is much less variable; monotone transforms of the norm leave it unchanged.
+2. *Latent*: the norms are turned into normal scores by rank, an autoregression (order by BIC, at most 10) is fitted to
+the
+   scores, and its autocorrelations rho_k are carried over to the indicator of the event "above the threshold" by the
+   bivariate normal orthant, Cov(I_0, I_k) = Phi_2(z, z; rho_k) - p^2. Ranks hold far more information on the dependence
+   than a handful of 0/1 events, so this estimate is much less variable; monotone transforms of the norm leave it
+   unchanged.
 
-This combination is our own. Measured by ``benchmarks/statistics.py`` it covers 93 to 97 % at clip rates from .02 to .5, phi 0,
-.5 and .9, and 1,000 or 5,000 steps. Below n_eff 50 the result carries a warning.
+This combination is our own. Measured by ``benchmarks/statistics.py`` it covers 93 to 97 % at clip rates from .02 to .5,
+phi 0, .5 and .9, and 1,000 or 5,000 steps. Below n_eff 50 the result carries a warning.
 
-**Shrink factor** is mean(min(1, C / norm)): by how much clipping shortened the average gradient. Under plain SGD that is the
-average cut of the learning rate. Under Adam a constant rescale cancels, so it is not.
+**Shrink factor** is mean(min(1, C / norm)): by how much clipping shortened the average gradient. Under plain SGD that
+is the average cut of the learning rate. Under Adam a constant rescale cancels, so it is not.
 """
 
 from __future__ import annotations
@@ -247,9 +250,9 @@ def effective_steps(norm: NDArray[np.float64], threshold: float) -> float:
 def autoregressive_correlation(gamma: NDArray[np.float64], n: int, max_lag: int) -> NDArray[np.float64]:
     """Return the autocorrelations of the autoregression that fits a few sample autocovariances best.
 
-    Yule-Walker by the Levinson-Durbin recursion, order by BIC, continued to higher lags by the recursion of the model. For
-    order 1 the coefficient gets the first-order bias correction (1 + 3 phi) / n of Marriott and Pope (1954), Biometrika
-    41:390.
+    Yule-Walker by the Levinson-Durbin recursion, order by BIC, continued to higher lags by the recursion of the model.
+    For order 1 the coefficient gets the first-order bias correction (1 + 3 phi) / n of Marriott and Pope (1954),
+    Biometrika 41:390.
 
     Parameters
     ----------
@@ -299,15 +302,15 @@ def _continue_correlation(known: list[float], coefficients: list[float], max_lag
         correlation.append(sum(c * correlation[-1 - j] for j, c in enumerate(coefficients)))
         if max(map(abs, correlation[-order:])) < 1e-5:
             break
-    return np.clip(np.array(correlation[:max_lag]), -1.0, 1.0)
+    return np.asarray(np.clip(np.array(correlation[:max_lag]), -1.0, 1.0))
 
 
 def orthant_covariance(correlation: NDArray[np.float64], z: float) -> NDArray[np.float64]:
     """Return Cov(1{X > z}, 1{Y > z}) of standard bivariate normal pairs.
 
-    The derivative of Phi_2(z, z; rho) by rho is the bivariate density, so with rho = sin(theta) the covariance is
-    1/(2 pi) times the integral of exp(-z^2 / (1 + sin t)) from 0 to theta (Plackett 1954, Biometrika 41:351), here by 24-point
-    Gauss-Legendre quadrature.
+    The derivative of Phi_2(z, z; rho) by rho is the bivariate density, so with rho = sin(theta) the covariance is 1/(2
+    pi) times the integral of exp(-z^2 / (1 + sin t)) from 0 to theta (Plackett 1954, Biometrika 41:351), here by
+    24-point Gauss-Legendre quadrature.
 
     Parameters
     ----------

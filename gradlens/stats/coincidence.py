@@ -1,22 +1,24 @@
-"""Do loss spikes and norm spikes belong together, and who leads?
+"""Whether loss spikes and norm spikes belong together, and who leads.
 
-In the usual loop the loss and the norm of one step come from the same batch, before the update, whose effect first shows in
-the next loss. So a shared spike at one step points at the batch, norm first and loss after it points at the update.
+In the usual loop the loss and the norm of one step come from the same batch, before the update, whose effect first
+shows in the next loss. So a shared spike at one step points at the batch, norm first and loss after it points at the
+update.
 
-**Three disjoint tests** on the onsets of both kinds of event: same step; norm then loss within 1 to 8 steps; loss then norm
-within 1 to 8 steps. Every loss event is assigned to its nearest norm event (the earlier one of two), so a pair at the same step
-is in no lead test.
+**Three disjoint tests** on the onsets of both kinds of event: same step; norm then loss within 1 to 8 steps; loss then
+norm within 1 to 8 steps. Every loss event is assigned to its nearest norm event (the earlier one of two), so a pair at
+the same step is in no lead test.
 
-**Null.** Both rates decay over a run, so spikes coincide at its start even if they are independent; a shift around the whole
-run calls that a link in a quarter of all cases. The loss events are therefore shifted around *within* windows of
-max(200, 5 % of the run) steps, each window by its own random amount, 1,999 times. Windows too keep the clustering of events.
+**Null.** Both rates decay over a run, so spikes coincide at its start even if they are independent; a shift around the
+whole run calls that a link in a quarter of all cases. The loss events are therefore shifted around *within* windows of
+max(200, 5 % of the run) steps, each window by its own random amount, 1,999 times. Windows too keep the clustering of
+events.
 
 **p-value.** The count is small and discrete, so draws that tie with the observed count count half (the mid-p-value of
-Lancaster 1961, Journal of the American Statistical Association 56:223); without that the test would reject far less than it
-promises. Holm's correction covers the three tests.
+Lancaster 1961, Journal of the American Statistical Association 56:223); without that the test would reject far less
+than it promises. Holm's correction covers the three tests.
 
-**Leader.** An exact sign test on the lags that are not zero; six are needed to reach .05. Fewer than five events on either
-side give counts only. Where the log holds every k-th step only, a lead shorter than k cannot be seen.
+**Leader.** An exact sign test on the lags that are not zero; six are needed to reach .05. Fewer than five events on
+either side give counts only. Where the log holds every k-th step only, a lead shorter than k cannot be seen.
 """
 
 from __future__ import annotations
@@ -73,7 +75,8 @@ class Coincidence:
     same_step, norm_leads, loss_leads : CoincidenceTest
         The three tests.
     median_lag : float or None
-        Median of (loss step - norm step) over pairs at most 8 steps apart, positive where the norm leads; None without pairs.
+        Median of (loss step - norm step) over pairs at most 8 steps apart, positive where the norm leads; None without
+        pairs.
     leader : str or None
         ``norm`` or ``loss`` where the sign test rejects at .05; None otherwise.
     leader_p : float or None
@@ -100,9 +103,9 @@ def test_coincidence(
     loss_onsets: NDArray[np.int64],
     norm_onsets: NDArray[np.int64],
     *,
-    warmup_end: int = 0,
-    draws: int = DRAWS,
-    seed: int = 0,
+    warmup_end: int = 0,  # noqa: PT028 - a statistical test, not a pytest one
+    draws: int = DRAWS,  # noqa: PT028
+    seed: int = 0,  # noqa: PT028
 ) -> Coincidence:
     """Test whether loss and norm events coincide, and which comes first.
 
@@ -148,12 +151,15 @@ def test_coincidence(
             for c, e, q, h in zip(observed, null.mean(axis=0), p, holm(p), strict=True)
         ]
     return Coincidence(
-        same_step=tests[0], norm_leads=tests[1], loss_leads=tests[2], median_lag=median, leader=leader, leader_p=leader_p,
-        loss_events=int(loss.size), norm_events=int(norm.size), reason=reason,
+        same_step=tests[0], norm_leads=tests[1], loss_leads=tests[2], median_lag=median, leader=leader,
+        leader_p=leader_p, loss_events=int(loss.size), norm_events=int(norm.size), reason=reason,
     )  # fmt: skip
 
 
 _FAR = np.int8(127)  # no norm event within reach
+
+
+test_coincidence.__test__ = False  # type: ignore[attr-defined]  # keeps pytest from collecting it
 
 
 def _lag_table(norm: NDArray[np.int64], n: int) -> NDArray[np.int8]:
@@ -223,7 +229,8 @@ class EventCoincidence:
     Attributes
     ----------
     precursor_rate, trigger_rate : float or None
-        Share of A events with a B event in the steps before them; share of B events followed by an A event. None without any.
+        Share of A events with a B event in the steps before them; share of B events followed by an A event. None
+        without any.
     precursor_p, trigger_p : float or None
         Chance of at least so many under independent uniform events.
     """
@@ -251,13 +258,13 @@ def event_coincidence(
     Returns
     -------
     EventCoincidence
-        The binomial p-values hold for rare events of constant rate only, and reject far too often where both rates decay;
-        `test_coincidence` is made for training runs.
+        The binomial p-values hold for rare events of constant rate only, and reject far too often where both rates
+        decay; `test_coincidence` is made for training runs.
 
     Notes
     -----
-    Donges, Schleussner, Siegmund and Donner (2016), European Physical Journal Special Topics 225:471, equations 4 to 8, with
-    the continuous tolerance replaced by the ``tolerance + 1`` steps that it holds in discrete time.
+    Donges, Schleussner, Siegmund and Donner (2016), European Physical Journal Special Topics 225:471, equations 4 to 8,
+    with the continuous tolerance replaced by the ``tolerance + 1`` steps that it holds in discrete time.
     """
     lag = np.asarray(events, dtype=np.int64)[:, None] - np.asarray(precursors, dtype=np.int64)[None, :]
     near = (lag >= 0) & (lag <= tolerance)
@@ -275,5 +282,6 @@ def event_coincidence(
 def _binomial_tail(successes: int, trials: int, probability: float) -> float:
     """Return P(X >= successes) of a binomial count."""
     return math.fsum(
-        math.comb(trials, k) * probability**k * (1.0 - probability) ** (trials - k) for k in range(successes, trials + 1)
+        math.comb(trials, k) * probability**k * (1.0 - probability) ** (trials - k)
+        for k in range(successes, trials + 1)
     )

@@ -1,8 +1,8 @@
 """How much independent information a dependent series holds.
 
-Gradient norms are autocorrelated, so n steps are worth fewer than n independent observations. This module measures that in
-four ways: the autocovariance, the effective sample size that follows from it, the block length that a bootstrap needs, and
-the extremal index, which is the share of exceedances that start a cluster.
+Gradient norms are autocorrelated, so n steps are worth fewer than n independent observations. This module measures that
+in four ways: the autocovariance, the effective sample size that follows from it, the block length that a bootstrap
+needs, and the extremal index, which is the share of exceedances that start a cluster.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def flat_top_weights(bandwidth: int, lags: NDArray[np.int64]) -> NDArray[np.floa
 def flat_top_bandwidth(autocorrelation: NDArray[np.float64], n: int) -> int:
     """Return twice the lag after which the autocorrelation is negligible.
 
-    The rule of Politis (2003), Journal of Nonparametric Statistics 15:559: the smallest lag m such that the
-    K = max(5, sqrt(log10 n)) lags after it stay below 2 sqrt(log10(n) / n) in size. If none does, the whole range counts.
+    The rule of Politis (2003), Journal of Nonparametric Statistics 15:559: the smallest lag m such that the K = max(5,
+    sqrt(log10 n)) lags after it stay below 2 sqrt(log10(n) / n) in size. If none does, the whole range counts.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def effective_size(value: NDArray[np.float64], max_lag: int = 1000) -> float:
     """Return the number of independent observations whose mean would be as uncertain as that of this series.
 
     n * gamma_0 / (gamma_0 + 2 sum lambda_k gamma_k) with flat-top weights lambda_k and the bandwidth rule of Politis
-    (2003). It is capped at n: negative dependence is real, but a cap keeps the interval honest where the estimate is not.
+    (2003). It is capped at n: negative dependence is real, but a cap keeps the interval honest where the estimate is
+    not.
 
     Parameters
     ----------
@@ -117,9 +118,9 @@ class BlockLength:
 def block_length(value: NDArray[np.float64]) -> BlockLength:
     """Return the automatic block length of Politis and White (2004) with the correction of Patton et al. (2009).
 
-    With G the sum of lambda_k \\|k\\| gamma_k and g the flat-top spectral density at zero, the block length is
-    (2 G^2 / D)^(1/3) n^(1/3), where D is 2 g^2 for the stationary and 4/3 g^2 for the circular bootstrap; it is capped at
-    min(3 sqrt(n), n / 3).
+    With G the sum of lambda_k |k| gamma_k and g the flat-top spectral density at zero, the block length is (2 G^2 /
+    D)^(1/3) n^(1/3), where D is 2 g^2 for the stationary and 4/3 g^2 for the circular bootstrap; it is capped at min(3
+    sqrt(n), n / 3).
 
     Parameters
     ----------
@@ -165,17 +166,15 @@ def block_length(value: NDArray[np.float64]) -> BlockLength:
 def _first_quiet_lag(correlation: NDArray[np.float64], bound: float, run: int) -> int:
     """Return the first lag of the first ``run`` lags in a row below the bound; all lags if there is none.
 
-    Politis and White count the lag before it; taking the first quiet lag itself is what the implementations in use do, and
-    what the reference value in the tests comes from.
+    Politis and White count the lag before it; taking the first quiet lag itself is what the implementations in use do,
+    and what the reference value in the tests comes from.
     """
     quiet = np.concatenate(([0], np.cumsum(correlation < bound)))
     starts = np.flatnonzero(quiet[run:] - quiet[:-run] == run)
     return int(starts[0]) + 1 if starts.size else correlation.size
 
 
-def stationary_bootstrap(
-    n: int, expected_block: float, draws: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def stationary_bootstrap(n: int, expected_block: float, draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return resampled positions of the stationary bootstrap of Politis and Romano (1994).
 
     Blocks start anywhere, have geometric lengths and wrap around the end of the series.
@@ -249,7 +248,9 @@ def extremal_index(positions: NDArray[np.int64]) -> ExtremalIndex:
     """
     count = int(positions.size)
     if count < 3:
-        return ExtremalIndex(theta=1.0, clusters=float(count), widening=1.0, exceedances=count, reason="fewer than 3 exceedances")
+        return ExtremalIndex(
+            theta=1.0, clusters=float(count), widening=1.0, exceedances=count, reason="fewer than 3 exceedances"
+        )
     gap = np.diff(positions).astype(np.float64)
     if gap.max() > 2.0:
         theta = 2.0 * float(np.sum(gap - 1.0)) ** 2 / (gap.size * float(np.sum((gap - 1.0) * (gap - 2.0))))

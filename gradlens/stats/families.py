@@ -1,16 +1,16 @@
 """Families of distributions fitted to a whole sample, and power-law tails tested against their rivals.
 
-**Whole sample.** Lognormal, Weibull, gamma, exponential and power law with exponential cut-off by maximum likelihood, compared by
-AIC. AIC only ranks: the best of bad fits comes first as well. So every fit also has its Kolmogorov-Smirnov distance with a limit
-that a true family stays under in 95 % of samples with parameters fitted (Lilliefors 1967 for the lognormal; Stephens in D'Agostino
-and Stephens 1986, chapter 4, for exponential and Weibull; their lognormal figure stands in for gamma and cut-off). The limit
-uses the effective sample size and is never below .02: at a million steps everything real is rejected, and two points of
-probability are good enough to describe a norm.
+**Whole sample.** Lognormal, Weibull, gamma, exponential and power law with exponential cut-off by maximum likelihood,
+compared by AIC. AIC only ranks: the best of bad fits comes first as well. So every fit also has its Kolmogorov-Smirnov
+distance with a limit that a true family stays under in 95 % of samples with parameters fitted (Lilliefors 1967 for the
+lognormal; Stephens in D'Agostino and Stephens 1986, chapter 4, for exponential and Weibull; their lognormal figure
+stands in for gamma and cut-off). The limit uses the effective sample size and is never below .02: at a million steps
+everything real is rejected, and two points of probability are good enough to describe a norm.
 
 **Tails.** Vuong's test (1989, Econometrica 57:307) compares the likelihood of a power law with that of an exponential,
-a stretched exponential, a lognormal and a power law with cut-off on the same values above xmin. Each family is cut off at
-xmin and refitted. In logarithms y = ln(x / xmin) a cut lognormal is a cut normal and the power law its limit, so a fit
-that runs off to that limit has a ratio of exactly zero.
+a stretched exponential, a lognormal and a power law with cut-off on the same values above xmin. Each family is cut off
+at xmin and refitted. In logarithms y = ln(x / xmin) a cut lognormal is a cut normal and the power law its limit, so a
+fit that runs off to that limit has a ratio of exactly zero.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def fit_families(value: NDArray[np.float64], *, n_effective: float | None = None
         limit = max(KS_LIMITS[family] / (math.sqrt(size) + 0.85 / math.sqrt(size)), TOLERANCE)
         fits.append(
             FamilyFit(
-                family=family, parameters=parameters, log_likelihood=log_likelihood, aic=2.0 * free - 2.0 * log_likelihood,
-                ks=distance, ks_limit=limit, adequate=distance <= limit,
+                family=family, parameters=parameters, log_likelihood=log_likelihood, aic=2.0 * free - 2.0 *
+                log_likelihood, ks=distance, ks_limit=limit, adequate=distance <= limit,
             )
         )  # fmt: skip
     return tuple(sorted(fits, key=lambda fit: fit.aic))
@@ -150,7 +150,7 @@ def _weibull(x: NDArray[np.float64], scale: float) -> Made | None:
         second = float(np.dot(weight, shifted * shifted)) / total
         value = first - 1.0 / k - mean
         step = value / (second - first * first + 1.0 / (k * k))
-        new = k - step if k - step > 0.1 * k else 0.1 * k
+        new = max(0.1 * k, k - step)
         done = abs(new - k) < 1e-10 * k
         k = new
         if done:
@@ -198,7 +198,9 @@ def _cutoff(x: NDArray[np.float64], scale: float) -> Made | None:
     if fit is None:
         return None
     alpha, rate, log_norm = fit
-    log_likelihood = -x.size * (alpha * float(np.log(x / low).mean()) + rate * float(x.mean()) / low + log_norm + math.log(low))
+    log_likelihood = -x.size * (
+        alpha * float(np.log(x / low).mean()) + rate * float(x.mean()) / low + log_norm + math.log(low)
+    )
     return (
         {"alpha": alpha, "rate": rate / (low * scale), "xmin": low * scale},
         log_likelihood,
@@ -222,14 +224,14 @@ def _cutoff_range(alpha: float, rate: float) -> tuple[float, float, float]:
     curvature = max(rate * math.exp(min(mode, 700.0)), 1e-12)
     step = 1.0 / math.sqrt(curvature) if mode > 0.0 else 1.0 / max(alpha - 1.0 + rate, 1e-3)
     high = mode + step
-    while log_density(high) > peak - 38.0 and high < 700.0:
+    while log_density(high) > peak - 38.0 and high < 600.0:
         high += step
         step *= 1.3
     low, step = mode, 1.0 / math.sqrt(curvature)
     while low > 0.0 and log_density(low) > peak - 38.0:
         low -= step
         step *= 1.3
-    return max(low, 0.0), high, peak
+    return max(low, 0.0), min(high, 600.0), peak
 
 
 def _cutoff_moments(alpha: float, rate: float) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
@@ -251,8 +253,8 @@ def _cutoff_moments(alpha: float, rate: float) -> tuple[float, NDArray[np.float6
 def fit_cutoff(mean_log: float, mean: float) -> tuple[float, float, float] | None:
     """Fit a power law with exponential cut-off to x >= 1.
 
-    The density x^-alpha e^(-rate x) / Z is an exponential family, so the likelihood depends on the sample only through the means
-    of ln x and x and has a single maximum; damped Newton steps find it.
+    The density x^-alpha e^(-rate x) / Z is an exponential family, so the likelihood depends on the sample only through
+    the means of ln x and x and has a single maximum; damped Newton steps find it.
 
     Parameters
     ----------
@@ -280,14 +282,17 @@ def fit_cutoff(mean_log: float, mean: float) -> tuple[float, float, float] | Non
         if not determinant > 0.0:
             return None
         step = np.array(
-            [hessian[1, 1] * gradient[0] - hessian[0, 1] * gradient[1], hessian[0, 0] * gradient[1] - hessian[0, 1] * gradient[0]]
+            [
+                hessian[1, 1] * gradient[0] - hessian[0, 1] * gradient[1],
+                hessian[0, 0] * gradient[1] - hessian[0, 1] * gradient[0],
+            ]
         )
         step /= determinant
         size = 1.0
         for _ in range(40):
             new_alpha = alpha - size * float(step[0])
             new_rate = rate * math.exp(max(min(-size * float(step[1]), 20.0), -20.0))
-            if new_rate > 1e-14 and abs(new_alpha) < 1e7:
+            if new_rate > 1e-12 and abs(new_alpha) < 1e7:
                 new = _cutoff_moments(new_alpha, new_rate)
                 new_loss = new_alpha * mean_log + new_rate * mean + new[0]
                 if new_loss <= loss + 1e-14 * abs(loss):
@@ -369,7 +374,9 @@ def vuong_tests(excess: NDArray[np.float64], exponent: float) -> tuple[VuongTest
     power = math.log(exponent) - exponent * y
     rivals = {
         "lognormal": _cut_lognormal(y, exponent),
-        "exponential": -math.log(max(float(x.mean()) - 1.0, 1e-300)) - (x - 1.0) / max(float(x.mean()) - 1.0, 1e-300) + y,
+        "exponential": -math.log(max(float(x.mean()) - 1.0, 1e-300))
+        - (x - 1.0) / max(float(x.mean()) - 1.0, 1e-300)
+        + y,
         "weibull": _cut_weibull(y),
     }
     tests = []
@@ -392,9 +399,9 @@ def vuong_tests(excess: NDArray[np.float64], exponent: float) -> tuple[VuongTest
 def _cut_lognormal(y: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
     """Return log-densities in y of the best normal cut at 0, the power law itself where that is its limit.
 
-    With t = mu / sigma and h = phi(t) / Phi(t) the moments of the cut normal are E y = sigma (t + h) and
-    E y^2 = sigma^2 (1 + t^2 + t h). Their ratio E y^2 / (E y)^2 falls from 2 (the exponential, t to minus infinity) to 1, so one
-    bisection in t gives the maximum of the likelihood.
+    With t = mu / sigma and h = phi(t) / Phi(t) the moments of the cut normal are E y = sigma (t + h) and E y^2 =
+    sigma^2 (1 + t^2 + t h). Their ratio E y^2 / (E y)^2 falls from 2 (the exponential, t to minus infinity) to 1, so
+    one bisection in t gives the maximum of the likelihood.
     """
     first, second = float(y.mean()), float(np.mean(y * y))
     ratio = second / (first * first)

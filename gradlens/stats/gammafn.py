@@ -39,8 +39,8 @@ def trigamma(a: float) -> float:
 def gamma_survival(a: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return P(X > x) for X gamma distributed with shape a and scale 1.
 
-    The power series below a + 1 and the continued fraction above it (Abramowitz and Stegun 6.5.29 and 6.5.31). Shapes above
-    1e5 use the cube-root normal approximation of Wilson and Hilferty (1931), which is then better than 1e-7.
+    The power series below a + 1 and the continued fraction above it (Abramowitz and Stegun 6.5.29 and 6.5.31). Shapes
+    above 1e5 use the cube-root normal approximation of Wilson and Hilferty (1931), which is then better than 1e-7.
 
     Parameters
     ----------

@@ -3,11 +3,12 @@
 With L_i = ln x(i) - ln x(k+1) for the k largest values, descending, and M_r the mean of L^r:
 
 * Hill (1975) M_1, for xi > 0 only, standard error xi / sqrt(k);
-* moment (Dekkers, Einmahl and de Haan 1989, Annals of Statistics 17:1833) M_1 + 1 - 1/2 / (1 - M_1^2 / M_2), for any xi;
+* moment (Dekkers, Einmahl and de Haan 1989, Annals of Statistics 17:1833) M_1 + 1 - 1/2 / (1 - M_1^2 / M_2), for any
+xi;
 * Pickands (1975) ln((x(k) - x(2k)) / (x(2k) - x(4k))) / ln 2, for any xi, unaffected by shifts, but noisy.
 
-How many values to use is chosen after Guillou and Hall (2001), Journal of the Royal Statistical Society B 63:293: the first k at
-which the weighted log-spacings show a trend that chance does not explain.
+How many values to use is chosen after Guillou and Hall (2001), Journal of the Royal Statistical Society B 63:293: the
+first k at which the weighted log-spacings show a trend that chance does not explain.
 """
 
 from __future__ import annotations
@@ -71,13 +72,22 @@ def tail_indices(value: NDArray[np.float64], k: int | None = None) -> TailIndice
     """
     x = descending_positive(value)
     if x.size < 2 * FEWEST:
-        return TailIndices(hill=None, hill_error=None, moment=None, pickands=None, k=0, reason=f"{x.size} values, {2 * FEWEST} are needed")
+        return TailIndices(
+            hill=None,
+            hill_error=None,
+            moment=None,
+            pickands=None,
+            k=0,
+            reason=f"{x.size} values, {2 * FEWEST} are needed",
+        )
     k = guillou_hall(x) if k is None else k
     k = min(max(k, 2), x.size - 1)
     logs = np.log(x[:k]) - math.log(float(x[k]))
     first, second = float(logs.mean()), float(np.mean(logs**2))
     if not first > 0.0:
-        return TailIndices(hill=None, hill_error=None, moment=None, pickands=None, k=k, reason="the largest values are all equal")
+        return TailIndices(
+            hill=None, hill_error=None, moment=None, pickands=None, k=k, reason="the largest values are all equal"
+        )
     spread = 1.0 - first * first / second
     pickands = None
     if 4 * k <= x.size:
@@ -95,9 +105,9 @@ def tail_indices(value: NDArray[np.float64], k: int | None = None) -> TailIndice
 def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) -> int:
     """Return the number of order statistics after Guillou and Hall.
 
-    With U_i = i (ln x(i) - ln x(i+1)), which are exponential with mean xi under an exact power law, and
-    T_k = sqrt(3 / k^3) sum (k - 2 i + 1) U_i / mean U, which is then standard normal: the first k at which the root mean
-    square of T_j over \\|j - k\\| <= k/2 reaches 1.25.
+    With U_i = i (ln x(i) - ln x(i+1)), which are exponential with mean xi under an exact power law, and T_k = sqrt(3 /
+    k^3) sum (k - 2 i + 1) U_i / mean U, which is then standard normal: the first k at which the root mean square of T_j
+    over |j - k| <= k/2 reaches 1.25.
 
     Parameters
     ----------

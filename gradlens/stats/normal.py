@@ -1,7 +1,7 @@
 """The normal distribution, without scipy.
 
-``scipy.special`` costs more to import than a whole analysis of a short run, so the four functions that the statistics need
-live here. They are checked against scipy in the tests.
+``scipy.special`` costs more to import than a whole analysis of a short run, so the four functions that the statistics
+need live here. They are checked against scipy in the tests.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def normal_sf(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def two_sided_p(z: float) -> float:
-    """Return P(\\|Z\\| >= \\|z\\|)."""
+    """Return P(|Z| >= |z|)."""
     return math.erfc(abs(z) / SQRT2)
 
 

@@ -1,18 +1,18 @@
 """Power-law tails after Clauset, Shalizi and Newman.
 
-For x >= xmin the density is proportional to x^-alpha. alpha = 1 + n / sum ln(x / xmin) by maximum likelihood with standard error
-(alpha - 1) / sqrt(n); xmin is the value for which the two-sided Kolmogorov-Smirnov distance between data and fit is smallest;
-whether the result is credible is a separate question, answered by a semi-parametric bootstrap and by Vuong tests against other
-families (SIAM Review 51:661, 2009, equations 3.1 to 3.9 and appendix C).
+For x >= xmin the density is proportional to x^-alpha. alpha = 1 + n / sum ln(x / xmin) by maximum likelihood with
+standard error (alpha - 1) / sqrt(n); xmin is the value for which the two-sided Kolmogorov-Smirnov distance between data
+and fit is smallest; whether the result is credible is a separate question, answered by a semi-parametric bootstrap and
+by Vuong tests against other families (SIAM Review 51:661, 2009, equations 3.1 to 3.9 and appendix C).
 
-**Speed.** The usual search costs n^2. Here the distance of every candidate is first bounded from below on a few order statistics;
-a candidate whose bound already exceeds the best distance found is never looked at again, and the others get four times as many
-points. The minimum found is exact up to 16,384 different values. In longer samples the search starts on 4,096 candidates spread
-over ranks and is then exact between the neighbours of the best: alpha and the distance are indistinguishable from the full
-search, xmin may be another of several equally good values.
+**Speed.** The usual search costs n^2. Here the distance of every candidate is first bounded from below on a few order
+statistics; a candidate whose bound already exceeds the best distance found is never looked at again, and the others get
+four times as many points. The minimum found is exact up to 16,384 different values. In longer samples the search starts
+on 4,096 candidates spread over ranks and is then exact between the neighbours of the best: alpha and the distance are
+indistinguishable from the full search, xmin may be another of several equally good values.
 
-**Ties** are grouped and the distance is two-sided, taken just before and at every step of the empirical distribution. Some
-implementations take one side only, which can move xmin by a few ranks.
+**Ties** are grouped and the distance is two-sided, taken just before and at every step of the empirical distribution.
+Some implementations take one side only, which can move xmin by a few ranks.
 """
 
 from __future__ import annotations
@@ -105,7 +105,12 @@ def fit_power_law(
     found = _search(x) if xmin is None else _at(x, xmin)
     if found is None:
         return PowerLaw(
-            alpha=None, alpha_error=None, xmin=None, n_tail=0, ks=None, reason=f"{x.size} positive values do not suffice"
+            alpha=None,
+            alpha_error=None,
+            xmin=None,
+            n_tail=0,
+            ks=None,
+            reason=f"{x.size} positive values do not suffice",
         )
     start, exponent, distance = found
     n_tail = int(x.size - start)
@@ -117,7 +122,9 @@ def fit_power_law(
         xmin=low,
         n_tail=n_tail,
         ks=distance,
-        p_value=_bootstrap_p(x, start, exponent, distance, bootstrap, np.random.default_rng(seed)) if bootstrap else None,
+        p_value=_bootstrap_p(x, start, exponent, distance, bootstrap, np.random.default_rng(seed))
+        if bootstrap
+        else None,
         alternatives=vuong_tests(np.log(x[start:] / low), exponent) if alternatives else (),
         warnings=tuple(warnings),
     )
@@ -127,8 +134,8 @@ def fit_power_law(
 class _Steps:
     """The empirical distribution in logarithms, ties grouped.
 
-    ``log`` float64[m] are the logarithms of the different values, ``rank`` int64[m + 1] the number of values below each and,
-    last, of all; ``exponent`` float64[m] is alpha - 1 with each value as xmin, NaN where it has none.
+    ``log`` float64[m] are the logarithms of the different values, ``rank`` int64[m + 1] the number of values below each
+    and, last, of all; ``exponent`` float64[m] is alpha - 1 with each value as xmin, NaN where it has none.
     """
 
     log: NDArray[np.float64]
@@ -159,7 +166,11 @@ def _distances(steps: _Steps, candidates: NDArray[np.int64], points: int) -> NDA
     parts = range(0, candidates.size, rows)
     return np.concatenate(
         [
-            _deviation(steps, candidates[i : i + rows], candidates[i : i + rows, None] + (share * span[i : i + rows]).astype(np.int64))
+            _deviation(
+                steps,
+                candidates[i : i + rows],
+                candidates[i : i + rows, None] + (share * span[i : i + rows]).astype(np.int64),
+            )
             for i in parts
         ]
     )
@@ -236,8 +247,9 @@ def _best_on_grid(steps: _Steps, candidates: NDArray[np.int64]) -> int:
 def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int, float]:
     """Return the candidate with the smallest exact distance (the first of equals) and that distance.
 
-    The bound of a candidate comes from a grid over its own tail and from the steps where the candidates computed exactly so
-    far deviate most: neighbours deviate at the same places, so these few witnesses are nearly as sharp as the whole tail.
+    The bound of a candidate comes from a grid over its own tail and from the steps where the candidates computed
+    exactly so far deviate most: neighbours deviate at the same places, so these few witnesses are nearly as sharp as
+    the whole tail.
     """
     distance, best = math.inf, -1
     bound = np.zeros(candidates.size)
@@ -245,7 +257,9 @@ def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int
     while candidates.size:
         probes = np.unique(np.linspace(0, candidates.size - 1, PROBES).astype(np.int64))
         # Of each stretch of survivors the most promising is computed exactly.
-        probes = np.array([part[np.argmin(bound[part])] for part in np.split(np.arange(candidates.size), probes[1:])], dtype=np.int64)
+        probes = np.array(
+            [part[np.argmin(bound[part])] for part in np.split(np.arange(candidates.size), probes[1:])], dtype=np.int64
+        )
         witnesses: set[int] = set()
         for candidate in candidates[probes].tolist():
             exact, places = _exact(steps, candidate)
@@ -256,7 +270,9 @@ def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int
         keep[probes] = False
         candidates, bound = candidates[keep], bound[keep]
         columns = np.array(sorted(witnesses), dtype=np.int64)
-        bound = np.maximum(bound, _deviation(steps, candidates, np.broadcast_to(columns, (candidates.size, columns.size))))
+        bound = np.maximum(
+            bound, _deviation(steps, candidates, np.broadcast_to(columns, (candidates.size, columns.size)))
+        )
         candidates, bound = candidates[bound <= distance], bound[bound <= distance]
         if candidates.size > PROBES:
             bound = np.maximum(bound, _distances(steps, candidates, points))
@@ -290,8 +306,8 @@ def _bootstrap_p(
 ) -> float:
     """Return the share of semi-parametric resamples that lie farther from their own best power law.
 
-    Each resample draws the values below xmin from the data and those above from the fitted power law, and xmin is searched
-    again (section 4.1 of the paper).
+    Each resample draws the values below xmin from the data and those above from the fitted power law, and xmin is
+    searched again (section 4.1 of the paper).
     """
     n = ordered.size
     body = ordered[:start]

@@ -1,18 +1,19 @@
 """Rolling medians and quantiles, and what is left of a curve when its level is taken out.
 
-Training curves drift by orders of magnitude, and a drifting level looks like a heavy tail to every fit and like a spike to
-every fixed rule. gradlens therefore works on *log residuals*: the logarithm of the value minus the rolling median of that
-logarithm. The window is **trailing** where events are looked for, because an event must be judged by what was known before
-it, and **centred** where distributions are fitted, because that follows a decay without lag.
+Training curves drift by orders of magnitude, and a drifting level looks like a heavy tail to every fit and like a spike
+to every fixed rule. gradlens therefore works on *log residuals*: the logarithm of the value minus the rolling median of
+that logarithm. The window is **trailing** where events are looked for, because an event must be judged by what was
+known before it, and **centred** where distributions are fitted, because that follows a decay without lag.
 
 The rolling quantiles are exact for any window. They come from a wavelet matrix (Claude, Navarro and Ordonez 2015,
-Information Systems 47:15): one pass over the bits of the ranks answers the query of every window at once, so the cost is
-n log n whatever the window is.
+Information Systems 47:15): one pass over the bits of the ranks answers the query of every window at once, so the cost
+is n log n whatever the window is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAD_TO_SIGMA = 1.4826022185056018  # 1 / quantile(.75) of the normal distribution
-STRETCH = 1 << 15  # steps worked on at a time where the windows allow it: three times as fast, for they stay in the cache
+STRETCH = (
+    1 << 15
+)  # steps worked on at a time where the windows allow it: three times as fast, for they stay in the cache
 Q85_TO_SIGMA = 0.9648473410224805  # 1 / quantile(.85)
 
 
@@ -98,7 +101,7 @@ def _stretches(start: NDArray[np.int64], stop: NDArray[np.int64]) -> list[tuple[
         return [(0, m)]
     edges = np.searchsorted(start, np.arange(int(start[0]), int(start[-1]) + 1, STRETCH), side="left").tolist()
     edges = sorted({0, *edges, m})
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _select(
@@ -133,7 +136,9 @@ def _select(
     return value[order[found]].reshape(queries, -1)
 
 
-def rolling_median(value: NDArray[np.float64], window: int, *, centred: bool, min_count: int = 1) -> NDArray[np.float64]:
+def rolling_median(
+    value: NDArray[np.float64], window: int, *, centred: bool, min_count: int = 1
+) -> NDArray[np.float64]:
     """Return the rolling median of a series.
 
     Parameters
@@ -207,7 +212,7 @@ def log_residuals(value: NDArray[np.float64], window: int, *, centred: bool) -> 
         or not positive, and at the first step of a trailing window.
     """
     log_value = safe_log(as_series(value))
-    return log_value - rolling_median(log_value, window, centred=centred)
+    return np.asarray(log_value - rolling_median(log_value, window, centred=centred))
 
 
 def detrending_window(n: int) -> int:
@@ -237,13 +242,19 @@ class RollingMoments:
 
 
 def rolling_moments(
-    value: NDArray[np.float64], window: int, *, include_current: bool, ddof: int, min_count: int, weight: NDArray[np.float64] | None = None
+    value: NDArray[np.float64],
+    window: int,
+    *,
+    include_current: bool,
+    ddof: int,
+    min_count: int,
+    weight: NDArray[np.float64] | None = None,
 ) -> RollingMoments:
     """Return the rolling mean and standard deviation, free of the cancellation of running sums.
 
-    Each window is the end of one block of ``window`` values and the start of the next, so its sums are one suffix sum plus
-    one prefix sum (the scheme of van Herk 1992 for rolling maxima). A huge value is therefore forgotten exactly when it
-    leaves the window, and a NaN poisons exactly the windows that hold it.
+    Each window is the end of one block of ``window`` values and the start of the next, so its sums are one suffix sum
+    plus one prefix sum (the scheme of van Herk 1992 for rolling maxima). A huge value is therefore forgotten exactly
+    when it leaves the window, and a NaN poisons exactly the windows that hold it.
 
     Parameters
     ----------
@@ -268,7 +279,9 @@ def rolling_moments(
     scale = float(np.max(np.abs(finite - centre))) if finite.size else 1.0
     scale = scale if np.isfinite(scale) and scale > 0.0 else 1.0
     shifted = np.where(counted, np.where(np.isfinite(value), (value - centre) / scale, np.nan), 0.0)
-    total = [_trailing_sum(part, window, include_current=include_current) for part in (weight, shifted, shifted * shifted)]
+    total = [
+        _trailing_sum(part, window, include_current=include_current) for part in (weight, shifted, shifted * shifted)
+    ]
     count = np.rint(total[0]).astype(np.int64)
     usable = count >= max(min_count, ddof + 1)
     divisor = np.maximum(count, 1)

@@ -1,17 +1,17 @@
 """Spikes: values far above their recent level, with a controlled number of false alarms.
 
 **Our definition.** Take the logarithm of the curve; from the 128 steps *before* the current one take the median and the
-distance from the median to the 85 % quantile (over 1.036, the standard deviation of normal noise). z is the distance of the
-current value above that median in units of that spread. The upper spread is used because curves that are skewed low would
-otherwise hide their spikes. A value is a spike if z passes a limit that this curve's own noise would pass, by chance, half a
-time per run.
+distance from the median to the 85 % quantile (over 1.036, the standard deviation of normal noise). z is the distance of
+the current value above that median in units of that spread. The upper spread is used because curves that are skewed low
+would otherwise hide their spikes. A value is a spike if z passes a limit that this curve's own noise would pass, by
+chance, half a time per run.
 
-**The limit.** Sigma rules are not calibrated: at 6 sigma Gaussian noise gives 1e-9 false alarms a step and Student t3 noise
-1e-3. The limit is therefore extrapolated from the upper tail of the z-values of the same run by a generalized Pareto tail
-whose top 15 % are only counted, not measured (type-II censoring). Real spikes sit in that top part, so they hardly raise the
-limit that is meant to find them. The tail index found at this moderate height is too low for the height it is needed at, for
-Gaussian and Student t noise alike by about .1; that much is added, and half a standard error, so that uncertainty costs
-detection rather than false alarms. In short runs the index is drawn towards .1.
+**The limit.** Sigma rules are not calibrated: at 6 sigma Gaussian noise gives 1e-9 false alarms a step and Student t3
+noise 1e-3. The limit is therefore extrapolated from the upper tail of the z-values of the same run by a generalized
+Pareto tail whose top 15 % are only counted, not measured (type-II censoring). Real spikes sit in that top part, so they
+hardly raise the limit that is meant to find them. The tail index found at this moderate height is too low for the
+height it is needed at, for Gaussian and Student t noise alike by about .1; that much is added, and half a standard
+error, so that uncertainty costs detection rather than false alarms. In short runs the index is drawn towards .1.
 
 **Beside it**: the spike score of OLMo 2 (`olmo_spike_score`), and not-finite values as a class of their own
 (`find_nonfinite`), which are never spikes and never enter a window.
@@ -66,8 +66,8 @@ class Spike:
     length : int
         Steps from the onset until the curve is back, or until the next spike or the end if it is not.
     recovery : int or None
-        Position of the first step back below half the limit above the level before the onset, for two of three steps; None
-        if the curve did not come back within the window: then it is a shift of level rather than a spike.
+        Position of the first step back below half the limit above the level before the onset, for two of three steps;
+        None if the curve did not come back within the window: then it is a shift of level rather than a spike.
     downward : bool
         A drop instead of a rise; only found with ``two_sided``.
     """
@@ -249,7 +249,9 @@ def spike_scores(value: NDArray[np.float64], *, window: int = WINDOW) -> SpikeSc
         # Rounded logs have windows without any spread; a quarter of the usual one stands in for it.
         floor = 0.25 * float(np.median(positive)) if positive.size else 1e-9
         z = (curve - level) / np.maximum(spread, max(floor, 1e-12))
-    return SpikeScores(z=z, curve=curve, level=level, spread=np.maximum(spread, floor), scale="log" if logarithmic else "linear")
+    return SpikeScores(
+        z=z, curve=curve, level=level, spread=np.maximum(spread, floor), scale="log" if logarithmic else "linear"
+    )
 
 
 def z_limit(z: NDArray[np.float64], false_alarms: float) -> tuple[float, float]:
@@ -300,7 +302,11 @@ def _censored_tail(excess: NDArray[np.float64], cut: float, censored: int) -> tu
     loss = seen * np.log(xi / theta) + logs + seen
     best = int(np.argmin(loss))
     shape = float(xi[best])
-    return float(xi[best] / theta[best]) * cut, shape, (1.0 + max(shape, 0.0)) / math.sqrt(total) * math.sqrt(total / seen) * 1.5
+    return (
+        float(xi[best] / theta[best]) * cut,
+        shape,
+        (1.0 + max(shape, 0.0)) / math.sqrt(total) * math.sqrt(total / seen) * 1.5,
+    )
 
 
 def _events(
@@ -329,7 +335,9 @@ def _events(
                 value=float(value[peak]),
                 z=float(scores.z[peak]),
                 level=reference,
-                size=float(value[peak]) / reference if scores.scale == "log" and reference > 0.0 else float(value[peak]) - reference,
+                size=float(value[peak]) / reference
+                if scores.scale == "log" and reference > 0.0
+                else float(value[peak]) - reference,
                 length=(horizon if recovery is None else recovery) - begin,
                 recovery=recovery,
                 downward=sign < 0.0,
@@ -361,14 +369,19 @@ def find_nonfinite(value: NDArray[np.float64]) -> tuple[NonFiniteRun, ...]:
 
 
 def olmo_flags(
-    value: NDArray[np.float64], *, window: int = 1000, sigmas: float = 7.0, min_count: int = 50, flagged_leave: bool = False
+    value: NDArray[np.float64],
+    *,
+    window: int = 1000,
+    sigmas: float = 7.0,
+    min_count: int = 50,
+    flagged_leave: bool = False,
 ) -> NDArray[np.bool_]:
     """Mark the values at least 7 standard deviations from a rolling average of the last 1,000.
 
     The OLMo 2 report leaves details open. Ours: deviations on both sides count, the window holds the values before the
-    current one, the deviation is the unbiased one, 50 values are needed before the first judgement (a window that holds the
-    point itself could not reach 7 sigma below 50 either), and values that are not finite are never flagged and leave the
-    window.
+    current one, the deviation is the unbiased one, 50 values are needed before the first judgement (a window that holds
+    the point itself could not reach 7 sigma below 50 either), and values that are not finite are never flagged and
+    leave the window.
 
     Parameters
     ----------
@@ -389,12 +402,18 @@ def olmo_flags(
     flags = np.zeros(value.size, dtype=np.bool_)
     for _ in range(200):
         moments = rolling_moments(
-            clean, window, include_current=False, ddof=1, min_count=min_count, weight=np.where(flags, 0.0, weight) if flagged_leave else weight
+            clean,
+            window,
+            include_current=False,
+            ddof=1,
+            min_count=min_count,
+            weight=np.where(flags, 0.0, weight) if flagged_leave else weight,
         )
         with np.errstate(invalid="ignore"):
             # A constant window has no deviation to count in; whatever leaves it is not a matter of sigmas.
             found = finite & (moments.deviation > 0.0) & (np.abs(clean - moments.mean) >= sigmas * moments.deviation)
-        # Each pass settles at least the first flag that the pass before had wrong, as flags depend on earlier ones only.
+        # Each pass settles at least the first flag that the pass before had wrong, as flags depend on earlier ones
+        # only.
         if not flagged_leave or np.array_equal(found, flags):
             return found
         flags = found

@@ -1,15 +1,16 @@
 """Where the warm-up of a run ends, and the phases of its schedule.
 
-From the **learning rate** column the warm-up is the initial rise: it ends at the first step that reaches 99 % of the highest
-rate of the first cycle. Without the column it is read from the **norms**: the start-up transient is over when the rolling
-level of ln(norm) first comes within the band that it keeps in the following stretch. Both ends are capped: a warm-up is at most
-10 % of the run where it is read from the norms (the Google tuning playbook's bound), and at most half of it where the rate
-says so.
+From the **learning rate** column the warm-up is the initial rise: it ends at the first step that reaches 99 % of the
+highest rate of the first cycle. Without the column it is read from the **norms**: the start-up transient is over when
+the rolling level of ln(norm) first comes within the band that it keeps in the following stretch. Both ends are capped:
+a warm-up is at most 10 % of the run where it is read from the norms (the Google tuning playbook's bound), and at most
+half of it where the rate says so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,8 @@ class Phase:
     Attributes
     ----------
     name : str
-        ``warmup``, ``stable`` (rate constant), ``decay`` (rate falling), ``rise`` (rate rising later) or ``main`` (no rate known).
+        ``warmup``, ``stable`` (rate constant), ``decay`` (rate falling), ``rise`` (rate rising later) or ``main`` (no
+        rate known).
     first, last : int
         Positions of the first and last step, both included.
     """
@@ -89,7 +91,8 @@ def _from_rate(lr: NDArray[np.float64]) -> WarmupEnd | None:
     if finite.size < 2:
         return None
     rate = lr[finite]
-    # The first cycle ends where the rate jumps back up after a fall; a later, higher cycle must not hide the first peak.
+    # The first cycle ends where the rate jumps back up after a fall; a later, higher cycle must not hide the first
+    # peak.
     rising = rate[1:] > RESTART_JUMP * rate[:-1]
     fallen = rate[:-1] < 0.5 * np.maximum.accumulate(rate)[:-1]
     restarts = np.flatnonzero(rising & fallen)
@@ -103,9 +106,13 @@ def _from_rate(lr: NDArray[np.float64]) -> WarmupEnd | None:
     limit = int(MAX_SHARE_FROM_RATE * lr.size)
     if at > limit:
         return WarmupEnd(
-            index=limit, how="learning_rate", reason="the learning rate rises for more than half of the run; the first half counts"
+            index=limit,
+            how="learning_rate",
+            reason="the learning rate rises for more than half of the run; the first half counts",
         )
-    return WarmupEnd(index=at, how="learning_rate", reason=f"the learning rate reaches {PEAK_SHARE:.0%} of its first peak")
+    return WarmupEnd(
+        index=at, how="learning_rate", reason=f"the learning rate reaches {PEAK_SHARE:.0%} of its first peak"
+    )
 
 
 def _from_norms(norm: NDArray[np.float64]) -> WarmupEnd:
@@ -164,7 +171,7 @@ def find_phases(lr: NDArray[np.float64] | None, n: int, warmup_end: int = 0) -> 
     direction = _steps_as_decay(direction, shortest)
     edges = [0, *(np.flatnonzero(np.diff(direction)) + 1).tolist(), direction.size]
     names = {0: "stable", -1: "decay", 1: "rise"}
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         name = names[int(direction[begin])]
         previous = phases[-1] if phases and phases[-1].name != "warmup" else None
         if previous is not None and (end - begin < shortest or previous.name == name):

@@ -1,0 +1,244 @@
+"""Suggesting a clipping threshold from logged norms, with its uncertainty, or saying why not.
+
+**Rule.** C = current level x upper quantile of the detrended ratio. The level is the median of the norms over the last
+window of the run; the ratio is each norm over the centred rolling median around it, after the warm-up. So the threshold
+belongs to where the run is now, and the quantile to how its norms scatter.
+
+**Modes.** ``safety_net`` takes the 99 % quantile: it touches about one step in a hundred and is there for spikes.
+``step_limiter`` takes the 90 % quantile, the Google tuning playbook's start: it clips one step in ten by construction.
+A target clip rate r asks for the quantile 1 - r instead.
+
+**Interval.** 95 % percentile interval of the stationary bootstrap (Politis and Romano 1994) with the block length of
+Politis and White; level and quantile are redrawn together. Where fewer than 10 values lie above the quantile it comes
+from a generalized Pareto tail over the 90 % quantile, with its profile-likelihood interval.
+
+**Abstaining.** Fewer than 200 usable norms, or a level that still drifts more than twofold, support no fixed number;
+then the result names the reason and a moving policy is the better advice. A run whose level settles keeps its settled
+part: the latest stretch over which the level stays within twofold is used, if it holds 200 norms and at least a quarter
+of the run. Norms logged after clipping or with the loss scale in them support no number either; that is for the caller
+to know.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gradlens.stats.dependence import block_length, stationary_bootstrap
+from gradlens.stats.gpd import tail_quantile
+from gradlens.stats.robust import as_series, detrending_window, rolling_median, safe_log
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Mode = Literal["safety_net", "step_limiter"]
+QUANTILES: dict[Mode, float] = {"safety_net": 0.99, "step_limiter": 0.90}
+FEWEST = 200
+MOST_DRIFT = 2.0
+SETTLED_SHARE = 0.25
+FEWEST_ABOVE = 10
+TAIL_FROM = 0.90
+LONGEST = 20_000  # the bootstrap looks at the latest steps only; they are what the threshold is for
+BLOCKS = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuggestedLevel:
+    """A threshold with its interval, or the reason for giving none.
+
+    Attributes
+    ----------
+    value : float or None
+        The threshold; None where it abstains.
+    interval : tuple of float or None
+        95 % interval.
+    abstained : str or None
+        Why no number is given.
+    drift : float or None
+        Largest over smallest level of the part used (of all of it, where it abstains).
+    level : float or None
+        Current level: median norm of the last window.
+    quantile : float
+        Quantile of the ratio that was asked for.
+    ratio : float or None
+        That quantile: how many times the level the threshold is.
+    first : int
+        Position of the first step used.
+    n : int
+        Norms used.
+    method : str
+        ``bootstrap`` or ``pareto_tail``.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+    abstained: str | None
+    drift: float | None
+    level: float | None
+    quantile: float
+    ratio: float | None
+    first: int
+    n: int
+    method: str
+
+
+def suggest_level(
+    norm: NDArray[np.float64],
+    *,
+    mode: Mode = "safety_net",
+    quantile: float | None = None,
+    target_clip_rate: float | None = None,
+    warmup_end: int = 0,
+    draws: int = 400,
+    seed: int = 0,
+) -> SuggestedLevel:
+    """Suggest a clipping threshold.
+
+    Parameters
+    ----------
+    norm : float64[n]
+        Norms before clipping, in order; values that are not finite or not positive are left out.
+    mode : str
+        ``safety_net`` or ``step_limiter``.
+    quantile : float, optional
+        Quantile of the ratio in place of the mode's.
+    target_clip_rate : float, optional
+        Share of steps to clip; asks for the quantile 1 - rate.
+    warmup_end : int
+        First position used.
+    draws : int
+        Bootstrap draws.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    SuggestedLevel
+        Scaling all norms scales the threshold and its interval.
+
+    Raises
+    ------
+    ValueError
+        For a quantile or rate that is not strictly between 0 and 1: that is a mistake of the caller, not of the data.
+    """
+    wanted = (
+        1.0 - target_clip_rate if target_clip_rate is not None else QUANTILES[mode] if quantile is None else quantile
+    )
+    if not 0.0 < wanted < 1.0:
+        raise ValueError(f"a quantile must lie strictly between 0 and 1, not {wanted}")
+    series = as_series(norm)
+    log_norm = safe_log(series)
+    log_norm[: max(warmup_end, 0)] = np.nan
+    position = np.flatnonzero(np.isfinite(log_norm))
+    log_norm = log_norm[position]
+    if log_norm.size < FEWEST:
+        return _abstain(
+            f"{log_norm.size} usable norms after the warm-up, {FEWEST} are needed",
+            wanted,
+            None,
+            log_norm.size,
+            position,
+        )
+    start, drift, total_drift = settled_part(log_norm)
+    if start is None:
+        return _abstain(
+            f"the level of the norms drifts {total_drift:.1f}-fold, more than twofold, so no fixed threshold fits; use a moving one",
+            wanted, total_drift, log_norm.size, position,
+        )  # fmt: skip
+    start = max(start, log_norm.size - LONGEST)
+    used = log_norm[start:]
+    window = detrending_window(used.size)
+    residual = used - rolling_median(used, window, centred=True)
+    level = float(np.median(used[-window:]))
+    reach = float(np.quantile(residual, wanted))
+    centre, method = level + reach, "bootstrap"
+    interval = _bootstrap_interval(used, residual, window, wanted, draws, np.random.default_rng(seed))
+    if residual.size * (1.0 - wanted) < FEWEST_ABOVE:
+        ratios = np.exp(residual)
+        threshold = float(np.quantile(ratios, TAIL_FROM))
+        tail = tail_quantile(ratios[ratios > threshold] - threshold, threshold, ratios.size, wanted)
+        if tail is not None:
+            reach, method = math.log(tail.value), "pareto_tail"
+            centre = level + reach
+            spread = interval[1] - interval[0] if not all(map(math.isfinite, tail.interval)) else 0.0
+            interval = (level + math.log(tail.interval[0]) - spread, level + math.log(tail.interval[1]) + spread)
+    return SuggestedLevel(
+        value=math.exp(centre), interval=(math.exp(min(interval[0], centre)), math.exp(min(max(interval[1], centre),
+        700.0))), abstained=None, drift=drift, level=math.exp(level), quantile=wanted, ratio=math.exp(reach),
+        first=int(position[start]), n=int(used.size), method=method,
+    )  # fmt: skip
+
+
+def _abstain(reason: str, wanted: float, drift: float | None, n: int, position: NDArray[np.int64]) -> SuggestedLevel:
+    """Return a result without a number."""
+    return SuggestedLevel(
+        value=None, interval=None, abstained=reason, drift=drift, level=None, quantile=wanted, ratio=None,
+        first=int(position[0]) if position.size else 0, n=n, method="bootstrap",
+    )  # fmt: skip
+
+
+def settled_part(log_norm: NDArray[np.float64]) -> tuple[int | None, float, float]:
+    """Return where the latest stretch begins whose level stays within twofold.
+
+    The level is the median of each of 20 equal blocks; single blocks of few steps are noisy, which the median absorbs.
+
+    Parameters
+    ----------
+    log_norm : float64[n]
+        Finite logarithms of the norms, n at least 20.
+
+    Returns
+    -------
+    start : int or None
+        Its first position; None where it is shorter than 200 norms or a quarter of the run.
+    drift, total_drift : float
+        Largest over smallest level in that stretch and in the whole.
+    """
+    edges = np.linspace(0, log_norm.size, BLOCKS + 1).astype(np.int64)
+    level = np.array([float(np.median(log_norm[a:b])) for a, b in pairwise(edges)])
+    high = np.maximum.accumulate(level[::-1])[::-1]
+    low = np.minimum.accumulate(level[::-1])[::-1]
+    spread = high - low
+    first = int(np.argmax(spread <= math.log(MOST_DRIFT)))
+    start = int(edges[first])
+    length = log_norm.size - start
+    enough = length >= max(FEWEST, SETTLED_SHARE * log_norm.size)
+    total = math.exp(min(float(spread[0]), 700.0))
+    return (start if enough else None), math.exp(float(spread[first])), total
+
+
+def _bootstrap_interval(
+    log_norm: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    window: int,
+    wanted: float,
+    draws: int,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of ln C.
+
+    Quantile and level use their own resamples: the level that of the last window, which is the smaller sample by far.
+    """
+    n = residual.size
+    draws = max(100, min(draws, 2_000_000 // n))
+    reach = _resampled_quantile(residual, wanted, draws, rng)
+    level = _resampled_quantile(log_norm[-window:], 0.5, draws, rng)
+    low, high = np.quantile(reach + level, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _resampled_quantile(
+    value: NDArray[np.float64], p: float, draws: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a quantile of each of many stationary-bootstrap resamples."""
+    block = block_length(value).stationary
+    found = []
+    rows = max(1, 1_000_000 // value.size)
+    for first in range(0, draws, rows):
+        sample = value[stationary_bootstrap(value.size, block, min(rows, draws - first), rng)]
+        found.append(np.quantile(sample, p, axis=1))
+    return np.concatenate(found)
