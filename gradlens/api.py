@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from gradlens.config import TrainingConfig
     from gradlens.report import Report
     from gradlens.run import Run
+    from gradlens.stats.thresholds import Mode
+    from gradlens.suggestion import Advice
 
-__all__ = ["analyze", "read"]
+__all__ = ["analyze", "read", "suggest_threshold"]
 
 
 def analyze(
@@ -61,6 +63,49 @@ def analyze(
             ignore=tuple(ignore),
             value_threshold=value_threshold,
         ),
+    )
+
+
+def suggest_threshold(
+    run: Run,
+    *,
+    mode: Mode = "safety_net",
+    target_clip_rate: float | None = None,
+    threshold: float | str | None = "",
+    config: TrainingConfig | Mapping[str, Any] | None = None,
+) -> Advice:
+    """Suggest a clipping threshold for a run.
+
+    Parameters
+    ----------
+    run
+        One run that `read` gave.
+    mode
+        `safety_net` clips about one step in a hundred, `step_limiter` one in ten.
+    target_clip_rate
+        The share of steps to clip, instead of the mode's.
+    threshold, config
+        As for `analyze`: they help to tell norms before clipping from norms after it.
+
+    Returns
+    -------
+    Advice
+        With `threshold` None and the reason in `abstained` where the log supports no number.
+
+    Raises
+    ------
+    GradlensError
+        A run without a gradient norm, or a rate outside (0, 1).
+    """
+    from gradlens.advise import advise
+    from gradlens.errors import UsageError
+
+    if target_clip_rate is not None and not 0 < target_clip_rate < 1:
+        raise UsageError(f"target clip rate {target_clip_rate}: not between 0 and 1")
+    if mode not in {"safety_net", "step_limiter"}:
+        raise UsageError(f"mode {mode!r}: not known", hint="safety_net or step_limiter")
+    return advise(
+        run, mode=mode, target_clip_rate=target_clip_rate, threshold=_threshold(threshold), config=_config(config)
     )
 
 

@@ -260,8 +260,3 @@ def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail 
             xi_interval=found.raw.xi_interval,
         ),
     )  # fmt: skip
-
-
-def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> report.Suggestion:  # noqa: ARG001
-    """The threshold advice in one line."""
-    return report.Suggestion(threshold=None, interval=None, mode="safety_net", abstained=provenance.reason)

@@ -11,7 +11,7 @@ def _short(threshold: float) -> str:
 
 SNIPPETS: Mapping[str, Callable[[str], str]] = {
     "pytorch": lambda c: (
-        "# after backward(), and after scaler.unscale_(optimizer) under mixed precision\n"
+        "# after backward(); with a GradScaler after unscale_(optimizer)\n"
         f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={c})\n"
         "optimizer.step()"
     ),

@@ -17,6 +17,7 @@ from gradlens.cli.analyze import analyze
 from gradlens.cli.convert import convert
 from gradlens.cli.explain import explain
 from gradlens.cli.formats import formats
+from gradlens.cli.suggest_threshold import suggest_threshold
 from gradlens.cli.watch import watch
 from gradlens.errors import GradlensError
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(analyze)
+app.command("suggest-threshold")(suggest_threshold)
 app.command()(explain)
 app.command()(formats)
 app.command()(convert)

@@ -33,6 +33,9 @@ SAME_SCHEDULE = 1.25
 #: Runs whose lengths differ by more than this may have stretched schedules.
 SAME_LENGTH = 0.1
 
+#: A change beyond so many tolerances is never put down to chance without saying so. Our own choice.
+GREY = 2.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
@@ -264,20 +267,21 @@ def _refuse_clipping(metric: Metric, sides: Sides, settings: GateSettings) -> Me
 def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: GateSettings) -> MetricResult:
     d = m.difference
     effect = abs(d.change) if metric.both_ways else d.change
-    sure = p_adjusted is not None and p_adjusted < settings.alpha
     few = d.n_effective is not None and m.method == "blocks" and d.n_effective < settings.min_effective
     outcome, reason = "pass", "within tolerance"
     if not math.isfinite(d.change):
         outcome, reason = "inconclusive", "cannot judge: not a number"
-    elif effect > m.tolerance and sure and not few:
-        outcome, reason = "fail", "beyond tolerance, and beyond chance"
     elif few:
         outcome = "inconclusive"
         reason = f"cannot judge: worth {d.n_effective:.0f} independent steps, {settings.min_effective:g} are needed"
     elif d.df <= 0.0:
         outcome, reason = "inconclusive", "cannot judge: too few steps"
+    elif effect > m.tolerance and p_adjusted is not None and p_adjusted < settings.alpha:
+        outcome, reason = "fail", "beyond tolerance, and beyond chance"
+    elif effect > m.tolerance and (d.p_two_sided < settings.alpha or effect > GREY * m.tolerance):
+        outcome, reason = "inconclusive", "beyond tolerance, but chance could explain it: more steps or seeds would tell"
     elif effect > m.tolerance:
-        outcome, reason = "inconclusive", "beyond tolerance, but chance could explain it"
+        reason = "beyond tolerance, but no more than chance"
     scaled = math.exp if metric.unit == "ratio" else float
     low, high = d.interval
     return MetricResult(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +14,7 @@ from gradlens.escape import for_terminal
 from gradlens.report import CoincidenceTest, Finding, Report, RunReport, Severity
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.page import print_parts
 from gradlens.reporters.plot import draw, sparkline
 from gradlens.reporters.wording import number, percent
 from gradlens.reporters.words import PROVENANCE, number_rows
@@ -29,28 +30,18 @@ class TerminalReporter(Reporter):
     name = "text"
 
     def render(self, report: Report, screen: Screen) -> str:
-        stream = io.StringIO()
-        console = Console(
-            file=stream,
-            width=screen.width,
-            force_terminal=screen.color,
-            color_system="standard" if screen.color else None,
-            no_color=not screen.color,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
-        for place, run in enumerate(report.runs):
-            if place:
-                console.rule(style="dim", characters="─" if screen.unicode else "-")
-            for part in _parts(run, screen):
-                console.print(part)
-        if len(report.runs) > 1:
-            console.rule(style="dim", characters="─" if screen.unicode else "-")
-            console.print(_overview(report))
-        text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
-        return text if screen.unicode else text.encode("ascii", "replace").decode("ascii")
+        return print_parts(_pages(report, screen), screen)
+
+
+def _pages(report: Report, screen: Screen) -> Iterator[RenderableType]:
+    rule = Rule(style="dim", characters="─" if screen.unicode else "-")
+    for place, run in enumerate(report.runs):
+        if place:
+            yield rule
+        yield from _parts(run, screen)
+    if len(report.runs) > 1:
+        yield rule
+        yield _overview(report)
 
 
 def _safe(text: str) -> str:

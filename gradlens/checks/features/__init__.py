@@ -1,0 +1,1 @@
+"""What the checks look at: dimensionless measurements of one run, each computed once."""

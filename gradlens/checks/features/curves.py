@@ -1,0 +1,131 @@
+"""Curves with their level and spread taken out, in a form that costs little for any length.
+
+Everything here is free of scale: loss and norm are looked at on the log scale, or, where a loss takes negative values, in
+units of its own spread. Windows are counted in rows and grow with the run up to a limit, so that a log of every second
+step is seen much like the whole one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.stats.robust import MAD_TO_SIGMA, Q85_TO_SIGMA, window_quantiles, windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Rows up to which levels are exact rolling medians; beyond, medians of blocks are joined by straight lines.
+EXACT_ROWS = 20_000
+#: Share of values that may be non-positive for a curve to be looked at on the log scale.
+NONPOSITIVE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Curve:
+    """One logged quantity, ready to be judged.
+
+    Attributes
+    ----------
+    raw
+        float64[n], as logged.
+    value
+        float64[n]: ln of it, or, for curves that take negative values, the value in units of its local spread.
+        NaN where it is not finite (or not positive on the log scale).
+    level
+        float64[n]: the centred rolling median.
+    spread
+        float64[n]: the local standard deviation of the residuals by their median absolute size, never below a quarter
+        of the usual one.
+    upper
+        float64[n]: the same from the upper 15 % quantile, for curves that are skewed low.
+    logarithmic
+        Which of the two scales.
+    """
+
+    raw: NDArray[np.float64]
+    value: NDArray[np.float64]
+    level: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    logarithmic: bool
+
+    @property
+    def z(self) -> NDArray[np.float64]:
+        """float64[n]: distance from the level in spreads, the larger of the two spreads."""
+        return (self.value - self.level) / np.maximum(self.spread, self.upper)
+
+
+def curve_of(raw: NDArray[np.float64], window: int) -> Curve:
+    """The curve of a logged quantity, float64[n], with a centred window of that many rows."""
+    finite = np.isfinite(raw)
+    positive = finite & (raw > 0)
+    count = int(finite.sum())
+    logarithmic = count > 0 and int(positive.sum()) >= (1 - NONPOSITIVE) * count
+    value = np.full(len(raw), np.nan)
+    if logarithmic:
+        np.log(raw, out=value, where=positive)
+    else:
+        value[finite] = raw[finite]
+    level, spread, upper = _level_and_spread(value, window)
+    if not logarithmic and count:
+        unit = float(np.nanmedian(spread)) or 1.0
+        value, level, spread, upper = value / unit, level / unit, spread / unit, upper / unit
+    return Curve(raw=raw, value=value, level=level, spread=spread, upper=upper, logarithmic=logarithmic)
+
+
+def _level_and_spread(
+    value: NDArray[np.float64], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    level = rolling_level(value, window)
+    residual = value - level
+    spread = MAD_TO_SIGMA * rolling_level(np.abs(residual), window)
+    upper = Q85_TO_SIGMA * rolling_level(residual, window, 0.85)
+    return level, _floored(spread), _floored(upper)
+
+
+def _floored(spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    known = spread[np.isfinite(spread) & (spread > 0)]
+    # Rounded logs have windows without any spread; a quarter of the usual one stands in for it.
+    floor = 0.25 * float(np.median(known)) if len(known) else 1e-9
+    return np.fmax(spread, max(floor, 1e-12))
+
+
+def rolling_level(value: NDArray[np.float64], window: int, quantile: float = 0.5) -> NDArray[np.float64]:
+    """The centred rolling quantile of float64[n]; beyond `EXACT_ROWS`, that of blocks joined by straight lines."""
+    n = len(value)
+    if n <= EXACT_ROWS:
+        start, stop = windows(n, window, centred=True)
+        return window_quantiles(value, start, stop, (quantile,))[0]
+    blocks = n // window
+    table = value[: blocks * window].reshape(blocks, window)
+    known = np.isfinite(table).any(axis=1)
+    if not known.any():
+        return np.full(n, np.nan)
+    level = np.full(blocks, np.nan)
+    dense = np.isfinite(table).all(axis=1)
+    level[dense] = np.quantile(table[dense], quantile, axis=1)
+    for row in np.flatnonzero(known & ~dense):
+        level[row] = np.nanquantile(table[row], quantile)
+    centres = (np.arange(blocks) + 0.5) * window
+    return np.interp(np.arange(n), centres[known], level[known])
+
+
+def window_of(n: int) -> int:
+    """Rows of the centred window that levels are taken from: 5 % of the run, odd, 15 to 101."""
+    return int(np.clip(n // 20, 15, 101)) | 1
+
+
+def thinned(value: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    """A curve in at most about that many rows: medians of equal blocks, the curve itself where it is short enough."""
+    n = len(value)
+    block = n // rows
+    if block < 2:
+        return value
+    table = value[: n // block * block].reshape(-1, block)
+    out = np.full(len(table), np.nan)
+    known = np.isfinite(table).any(axis=1)
+    out[known] = np.nanmedian(table[known], axis=1)
+    return out

@@ -1,0 +1,69 @@
+"""The threshold advice for people: the number, what else would have done what, and the line to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gradlens.escape import for_terminal
+from gradlens.reporters.base import Screen
+from gradlens.reporters.page import print_parts
+from gradlens.reporters.wording import interval, number, percent
+from gradlens.suggestion import Advice, WhatIf
+
+MODES = {"safety_net": "safety net, for spikes", "step_limiter": "step limiter"}
+
+
+def render(advices: Iterable[Advice], screen: Screen, *, framework: str | None = None) -> str:
+    """All advices as text."""
+    return print_parts((part for advice in advices for part in _parts(advice, framework)), screen)
+
+
+def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
+    yield Text(for_terminal(advice.run), style="bold")
+    if advice.threshold is not None:
+        rate = "" if advice.expected_clip_rate is None else f", clips {percent(advice.expected_clip_rate)} of steps"
+        head = Text(f"C = {number(advice.threshold)}", style="bold green")
+        head.append(f"   95 % interval {interval(advice.interval)}{rate}")
+        yield head
+        how = "a generalized Pareto tail" if advice.method == "pareto_tail" else "the stationary bootstrap"
+        yield Text(
+            f"{MODES[advice.mode]}: the {advice.quantile * 100:.4g} % quantile of the norms around their level, "
+            f"at the current level of {number(advice.level)}; from {advice.n:,} norms since step "
+            f"{advice.first_step:,}, interval by {how}"
+        )
+    else:
+        yield Text(f"No advice: {for_terminal(advice.abstained or '')}", style="bold yellow")
+        if advice.policy:
+            yield Text(f"Instead: {advice.policy}")
+    yield Text()
+    if advice.what_if:
+        yield _table("What a fixed threshold would have done", advice.what_if, fixed=True)
+        yield _table("What a policy would have done", advice.policies, fixed=False)
+        yield Text(f"Replays are {advice.note}.", style="dim")
+        yield Text()
+    chosen = {name: text for name, text in advice.snippets.items() if framework in {None, name}}
+    if chosen:
+        yield Text("To paste", style="bold")
+        for name, text in chosen.items():
+            yield Padding(Group(Text(name, style="dim"), Padding(Text(text), (0, 0, 0, 2))), (0, 0, 0, 2))
+        yield Text()
+
+
+def _table(title: str, rows: tuple[WhatIf, ...], *, fixed: bool) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("C" if fixed else "policy", justify="right" if fixed else "left")
+    if fixed:
+        table.add_column("")
+    for head in ("clipped", *(() if fixed else ("skipped",)), "shrink", "spikes caught"):
+        table.add_column(head, justify="right")
+    for row in rows:
+        style = "bold green" if row.label == "suggested" else ""
+        first = (number(row.threshold), row.label) if fixed else (row.label,)
+        rates = (percent(row.clip_rate), *(() if fixed else (percent(row.skip_rate),)))
+        table.add_row(*first, *rates, number(row.shrink_factor), f"{row.spikes_caught} of {row.spikes}", style=style)
+    return Group(Text(title, style="bold"), Padding(table, (0, 0, 1, 2)))

@@ -1,0 +1,217 @@
+"""The threshold advice: a number with its uncertainty or the reason for none, what other choices would have done, and
+what to paste.
+
+The number comes from `stats.thresholds`; what-if rows and policies are replayed on the logged norms by `policies`. Both
+are first-order: another threshold changes the run, and with it the norms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradlens import __version__
+from gradlens.measure import warmup_end
+from gradlens.policies import (
+    FIRST_ORDER,
+    EmaThreshold,
+    FixedThreshold,
+    PercentileHistory,
+    Policy,
+    Replay,
+    SkipLlmc,
+    SkipOlmo,
+    ZClip,
+    replay,
+)
+from gradlens.report import Interval, Provenance, Suggestion, plain_data
+from gradlens.run import Run
+from gradlens.signals import Signals
+from gradlens.snippets import snippets
+from gradlens.stats.spikes import find_spikes
+from gradlens.stats.thresholds import Mode, SuggestedLevel, suggest_level
+
+#: Thresholds that people use without looking, for the what-if table.
+CUSTOMARY = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
+MOVING: tuple[Policy, ...] = (PercentileHistory(), ZClip(), EmaThreshold(), SkipOlmo(), SkipLlmc())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WhatIf:
+    """One threshold or policy replayed on the logged norms; `label` says why it is in the table."""
+
+    label: str
+    threshold: float | None
+    clip_rate: float | None
+    skip_rate: float | None
+    shrink_factor: float | None
+    spikes_caught: int
+    spikes: int
+    steps_lost: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advice:
+    """A suggested threshold for one run.
+
+    Attributes
+    ----------
+    threshold, interval
+        The number and its 95 % interval; None where `abstained` says why.
+    mode
+        `safety_net` (99 % quantile of the detrended norms: for spikes) or `step_limiter` (90 %).
+    level
+        The current median norm, also where no threshold is given.
+    drift
+        Largest over smallest level of the stretch that was used.
+    expected_clip_rate
+        Share of the logged norms after the warm-up above the threshold.
+    policy
+        The moving policy to use instead where it abstains for drift.
+    what_if, policies
+        Fixed thresholds and moving policies replayed, first-order.
+    snippets
+        What to paste, by framework.
+    """
+
+    run: str
+    threshold: float | None
+    interval: Interval | None
+    mode: Mode
+    quantile: float
+    abstained: str | None
+    level: float | None
+    drift: float | None
+    n: int
+    first_step: int | None
+    method: str
+    expected_clip_rate: float | None
+    policy: str
+    provenance: Provenance
+    what_if: tuple[WhatIf, ...] = ()
+    policies: tuple[WhatIf, ...] = ()
+    snippets: Mapping[str, str]
+    note: str = FIRST_ORDER
+    gradlens_version: str = __version__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        document: dict[str, Any] = plain_data(self)
+        return document
+
+
+def suggest(
+    run: Run,
+    signals: Signals,
+    provenance: Provenance,
+    *,
+    mode: Mode = "safety_net",
+    target_clip_rate: float | None = None,
+) -> Advice:
+    """The advice for one run, what-if tables included.
+
+    Abstains, with the reason, on norms that are not trusted, fewer than 200 usable ones, and a level that drifts more
+    than twofold; in the last case `policy` names what follows the drift.
+    """
+    warmup = warmup_end(signals)
+    found = suggest_level(signals.norm, mode=mode, target_clip_rate=target_clip_rate, warmup_end=warmup)
+    abstained = provenance.reason if not provenance.trusted else found.abstained
+    threshold = None if abstained else found.value
+    usable = signals.norm[np.isfinite(signals.norm)]
+    what_if: tuple[WhatIf, ...] = ()
+    policies: tuple[WhatIf, ...] = ()
+    if provenance.trusted and len(usable):
+        spikes = np.array([s.index for s in find_spikes(signals.norm, warmup_end=warmup).spikes], dtype=np.int64)
+        what_if = tuple(
+            _what_if(label, c, replay(signals.norm, FixedThreshold(threshold=c), spikes=spikes))
+            for label, c in _candidates(threshold, usable)
+        )
+        loss = signals.loss if np.isfinite(signals.loss).any() else None
+        policies = tuple(
+            _what_if(policy.name, None, replay(signals.norm, policy, loss=loss, spikes=spikes)) for policy in MOVING
+        )
+    return Advice(
+        run=run.id,
+        threshold=threshold,
+        interval=None if abstained else found.interval,
+        mode=mode,
+        quantile=found.quantile,
+        abstained=abstained,
+        level=found.level if found.level is not None else _last_level(usable),
+        drift=found.drift,
+        n=found.n,
+        first_step=int(signals.step[found.first]) if len(signals) and found.n else None,
+        method=found.method,
+        expected_clip_rate=_expected(signals, found, threshold),
+        policy=_moving_policy(found, provenance),
+        provenance=provenance,
+        what_if=what_if,
+        policies=policies,
+        snippets=snippets(_round(threshold)) if threshold is not None else {},
+    )
+
+
+def in_one_line(signals: Signals, provenance: Provenance, warmup: int) -> Suggestion:
+    """The advice without its tables, for the report of `analyze`."""
+    found = suggest_level(signals.norm, warmup_end=warmup)
+    abstained = provenance.reason if not provenance.trusted else found.abstained
+    threshold = None if abstained else found.value
+    return Suggestion(
+        threshold=threshold,
+        interval=None if abstained else found.interval,
+        mode="safety_net",
+        abstained=abstained,
+        expected_clip_rate=_expected(signals, found, threshold),
+        policy=_moving_policy(found, provenance),
+    )
+
+
+def _expected(signals: Signals, found: SuggestedLevel, threshold: float | None) -> float | None:
+    if threshold is None:
+        return None
+    used = signals.norm[found.first :]
+    used = used[np.isfinite(used)]
+    return float(np.mean(used > threshold)) if len(used) else None
+
+
+def _moving_policy(found: SuggestedLevel, provenance: Provenance) -> str:
+    """What to use where no fixed threshold fits because the level drifts."""
+    if not provenance.trusted or found.abstained is None or found.drift is None:
+        return ""
+    return "a moving policy follows the drift: ZClip (z 2.5) or the 90th percentile of the last steps"
+
+
+def _last_level(usable: np.ndarray) -> float | None:
+    return float(np.median(usable[-200:])) if len(usable) else None
+
+
+def _round(threshold: float) -> float:
+    """Two significant digits: more would pretend to a precision that the interval does not have."""
+    return float(f"{threshold:.2g}")
+
+
+def _candidates(threshold: float | None, usable: np.ndarray) -> list[tuple[str, float]]:
+    """Thresholds to replay, rising: the suggestion, percentiles of the norms and the customary values."""
+    found = [(f"p{q:g} of all norms", float(np.percentile(usable, q))) for q in PERCENTILES]
+    found += [("customary", c) for c in CUSTOMARY]
+    if threshold is not None:
+        found.append(("suggested", threshold))
+    return sorted(((label, c) for label, c in found if c > 0 and math.isfinite(c)), key=lambda pair: pair[1])
+
+
+def _what_if(label: str, threshold: float | None, done: Replay) -> WhatIf:
+    return WhatIf(
+        label=label,
+        threshold=threshold if threshold is not None else done.final_threshold,
+        clip_rate=done.clip_rate,
+        skip_rate=done.skip_rate,
+        shrink_factor=done.shrink_factor,
+        spikes_caught=done.spikes_caught,
+        spikes=done.spikes,
+        steps_lost=done.steps_lost,
+    )
