@@ -40,6 +40,38 @@ READERS: dict[str, Entry] = {
         title="Sacred info.json and metrics.json",
         patterns=("info.json", "metrics.json"),
     ),
+    "megatron-golden": Entry(
+        target="gradlens.readers.golden:MegatronGoldenReader",
+        title="Megatron-LM golden_values JSON",
+        patterns=("golden_values*.json",),
+    ),
+    "phased-jsonl": Entry(
+        target="gradlens.readers.phased_json:PhasedJsonReader",
+        title="JSON lines with a mode or split a record (OpenMMLab *.log.json)",
+        patterns=("*.log.json",),
+    ),
+    "mlflow": Entry(
+        target="gradlens.readers.mlflow:MlflowFilesReader",
+        title="MLflow file store (mlruns/)",
+    ),
+    "mlflow-sqlite": Entry(
+        target="gradlens.readers.mlflow:MlflowDatabaseReader",
+        title="MLflow SQLite store (mlflow.db)",
+        patterns=("*.db", "*.sqlite", "*.sqlite3"),
+    ),
+    "parquet": Entry(
+        target="gradlens.readers.arrow:ArrowReader",
+        title="Parquet, Feather and Arrow tables",
+        patterns=("*.parquet", "*.feather", "*.arrow"),
+    ),
+    "text-columns": Entry(
+        target="gradlens.readers.golden:TextColumnsReader",
+        title="Columns of numbers: torchtitan's loss files",
+    ),
+    "json": Entry(
+        target="gradlens.readers.json_document:JsonDocumentReader",
+        title="JSON documents: a list of records, or arrays (Keras history)",
+    ),
     "console": Entry(
         target="gradlens.readers.console:ConsoleReader",
         title="Console output of trainers: Megatron-LM, torchtitan, nanoGPT, verl, fairseq, DeepSpeed and others",

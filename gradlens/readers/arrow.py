@@ -1,0 +1,95 @@
+"""Parquet, Feather and Arrow files: one row a record, any numeric columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradlens.errors import MalformedLogError, MissingExtraError
+from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, parse_number
+from gradlens.source import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
+
+
+class ArrowReader(Reader):
+    """A table; columns that hold no numbers are left out."""
+
+    name = "parquet"
+
+    def sniff(self, source: Source) -> float:
+        head = source.head
+        if head.startswith((_PARQUET, _ARROW)):
+            return 1.0
+        # An Arrow stream begins with a continuation mark, a small length and the flatbuffer of its schema.
+        return 0.8 if head.startswith(_STREAM) and len(head) > 16 and int.from_bytes(head[4:8], "little") < 1 << 24 else 0.0
+
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        (source,) = sources
+        try:
+            import pyarrow as pa
+        except ImportError as error:
+            raise MissingExtraError(f"{source.name}: a {self.name} file", "all") from error
+        try:
+            table = _load(source, options)
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            raise MalformedLogError(f"{source.name}: {error}", hint="the file is not whole") from error
+        book = NoticeBook()
+        columns = tuple(_columns(table, options, book))
+        if not table.num_rows or not columns:
+            raise MalformedLogError(f"{source.name}: {table.num_rows} rows and no column of numbers")
+        return [RawRun(columns=columns, n_rows=table.num_rows, notices=book.notices())]
+
+
+def _load(source: Source, options: ReadOptions) -> pa.Table:
+    import pyarrow as pa
+
+    data = pa.memory_map(str(source.path)) if source.is_plain_file else pa.BufferReader(source.read_bytes())
+    if source.head.startswith(_PARQUET):
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(data)
+        names = [n for n in file.schema_arrow.names if options.wanted(n)]
+        return file.read(columns=names if options.columns != "all" else None)
+    opened = pa.ipc.open_file(data) if source.head.startswith(_ARROW) else pa.ipc.open_stream(data)
+    return opened.read_all()
+
+
+def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterator[Column]:
+    for name, chunked in zip(table.column_names, table.columns, strict=True):
+        if not options.wanted(name):
+            continue
+        values = _numbers(chunked)
+        if values is None:
+            book.add("text-column", f"columns that hold no numbers were left out (first: {name})")
+            continue
+        valid = np.asarray(chunked.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+        if not valid.any():
+            continue
+        if valid.all():
+            yield Column(name=name, value=values)
+        else:
+            yield Column(name=name, value=values[valid], row=np.flatnonzero(valid).astype(np.int64))
+
+
+def _numbers(chunked: Any) -> NDArray[np.float64] | None:
+    import pyarrow as pa
+
+    kind = chunked.type
+    if pa.types.is_dictionary(kind):
+        chunked = chunked.cast(kind.value_type)
+        kind = kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        # Unsafe, since steps beyond 2**53 lose digits as float64: no training counts so far.
+        return np.asarray(chunked.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        parsed = [parse_number(text) if text is not None else None for text in chunked.to_pylist()]
+        if any(p is not None for p in parsed):
+            return np.array([np.nan if p is None else p for p in parsed], dtype=np.float64)
+    return None

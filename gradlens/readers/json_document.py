@@ -1,0 +1,83 @@
+"""JSON documents that are no lines: a list of records, or an object of equally long arrays (Keras' `history`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gradlens.errors import MalformedLogError, NoTrainingSeriesError
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, load_json
+from gradlens.source import Source
+
+_MOST_BYTES = 1 << 30
+
+
+class JsonDocumentReader(Reader):
+    """One JSON value that holds the whole log."""
+
+    name = "json"
+
+    def sniff(self, source: Source) -> float:
+        text = source.head_text.strip()
+        if not text.startswith(("{", "[")):
+            return 0.0
+        try:
+            value = load_json(text)
+        except ValueError:
+            # The head of a longer document, or lines: a document's first line is rarely an object by itself.
+            first = text.split("\n", 1)[0].strip()
+            return 0.4 if first in {"{", "["} or first.startswith(("[{", "[ {")) else 0.0
+        return 0.6 if isinstance(value, list) or (isinstance(value, dict) and any(isinstance(v, (list, dict)) for v in value.values())) else 0.0
+
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        (source,) = sources
+        if (source.size or 0) > _MOST_BYTES:
+            raise MalformedLogError(f"{source.name}: a single JSON document of more than 1 GiB", hint="write JSON lines instead")
+        try:
+            data = load_json(source.read_bytes().decode("utf-8-sig", errors="replace"))
+        except ValueError as error:
+            raise MalformedLogError(f"{source.name}: {error}", hint="the document is not whole") from error
+        book, table = NoticeBook(), TableBuilder()
+        records = _records(data)
+        rows = records if records is not None else _rows_of_arrays(data, book)
+        for record in rows:
+            row = {name: number for name, number in _numbers(record) if options.wanted(name)}
+            if row:
+                table.add(row)
+        if not table.n_rows:
+            raise NoTrainingSeriesError(
+                f"{source.name}: a JSON document without records or arrays of numbers", hint="a log holds one record a step"
+            )
+        settings = {k: v for k, v in data.items() if not isinstance(v, list)} if isinstance(data, dict) else {}
+        return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=settings, notices=book.notices())]
+
+
+def _records(data: object) -> Sequence[Mapping[str, Any]] | None:
+    """The longest list of objects at the top or one level below."""
+    lists = [data] if isinstance(data, list) else list(data.values()) if isinstance(data, dict) else []
+    found = [v for v in lists if isinstance(v, list) and v and all(isinstance(r, dict) for r in v)]
+    return max(found, key=len, default=None)
+
+
+def _rows_of_arrays(data: object, book: NoticeBook) -> Iterator[Mapping[str, Any]]:
+    arrays: dict[str, list[Any]] = {}
+    for key, value in data.items() if isinstance(data, dict) else ():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        for name, items in inner:
+            if isinstance(items, list) and len(items) > 1 and as_float(items[0]) is not None:
+                arrays[f"{key}/{name}" if name else key] = items
+    longest = max(map(len, arrays.values()), default=0)
+    book.add("uneven-series", "arrays that are shorter than the longest, taken from the first record on",
+             count=sum(len(a) < longest for a in arrays.values()))  # fmt: skip
+    for place in range(longest):
+        yield {name: items[place] for name, items in arrays.items() if place < len(items)}
+
+
+def _numbers(record: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        number = as_float(value)
+        if number is not None:
+            yield name, number
+        elif isinstance(value, dict) and depth < 6:
+            yield from _numbers(value, f"{name}/", depth + 1)

@@ -1,0 +1,158 @@
+"""MLflow: the file store (`mlruns/<experiment>/<run>/metrics/<name>`) and the SQLite store (`mlflow.db`)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradlens.errors import MalformedLogError, NoTrainingSeriesError
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, as_float
+from gradlens.run import Series
+from gradlens.source import Source
+
+#: One line of a metric file: time in milliseconds, value, step (absent in logs of MLflow before 1.0).
+_LINE = re.compile(r"^\d{12,14} \S{1,40}(?: -?\d{1,18})?$")
+_SQLITE = b"SQLite format 3\0"
+#: What MLflow's SQL stores keep for an infinity, which SQL has no number for.
+_LARGEST = 1.7976931348623157e308
+
+
+class MlflowFilesReader(Reader):
+    """The metric files of a run, one a metric; parameters beside them are its configuration."""
+
+    name = "mlflow"
+
+    def sniff(self, source: Source) -> float:
+        lines = source.head_text.splitlines()[:5]
+        if not lines or not all(_LINE.match(line) for line in lines[:-1] or lines):
+            return 0.0
+        return 0.9 if "/metrics/" in source.name else 0.5
+
+    def group(self, sources: Sequence[Source]) -> Iterable[Sequence[Source]]:
+        """The files below one `metrics` folder are one run."""
+        runs: dict[str, list[Source]] = {}
+        for source in sources:
+            runs.setdefault(source.name.rpartition("/metrics/")[0] or source.name, []).append(source)
+        return runs.values()
+
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        book = NoticeBook()
+        series = []
+        for source in sources:
+            folder, found, metric = source.name.rpartition("/metrics/")
+            name = metric if found else source.file_name
+            if options.wanted(name):
+                points = [p for n, line in enumerate(_lines(source), 1) if (p := _point(line, book, f"{name} line {n}"))]
+                if points:
+                    series.append(_series(name, points))
+        if not series:
+            raise MalformedLogError(f"{sources[0].name}: no metric with a value")
+        folder = Path(sources[0].name.rpartition("/metrics/")[0]) if "/metrics/" in sources[0].name else None
+        return [RawRun(series=tuple(series), config=_parameters(folder), notices=book.notices())]
+
+
+class MlflowDatabaseReader(Reader):
+    """The runs of a tracking database."""
+
+    name = "mlflow-sqlite"
+
+    def sniff(self, source: Source) -> float:
+        return 1.0 if source.head.startswith(_SQLITE) else 0.0
+
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        (source,) = sources
+        try:
+            with contextlib.closing(_connect(source)) as database:
+                return list(_database_runs(database, source, options))
+        except sqlite3.Error as error:
+            raise MalformedLogError(
+                f"{source.name}: {error}", hint="a SQLite file, but not a whole MLflow tracking database"
+            ) from error
+
+
+def _lines(source: Source) -> list[str]:
+    return source.read_bytes().decode("utf-8", errors="replace").split("\n")
+
+
+def _point(line: str, book: NoticeBook, where: str) -> tuple[float, float, float] | None:
+    parts = line.split()
+    if not parts:
+        return None
+    numbers = [as_float(part) for part in parts[:3]]
+    if len(numbers) < 2 or None in numbers:
+        book.add("malformed-record", "not a time, a value and a step, left out", where)
+        return None
+    time, value, *step = (n for n in numbers if n is not None)
+    if step and not abs(step[0]) < 2.0**62:
+        book.add("malformed-record", "a step out of range, left out", where)
+        return None
+    return time, value, step[0] if step else 0.0
+
+
+def _series(name: str, points: Sequence[tuple[float, float, float]]) -> Series:
+    time, value, step = np.array(points, dtype=np.float64).T
+    return Series(name=name, step=step.astype(np.int64), value=value.copy(), wall_time_s=time / 1000)
+
+
+def _parameters(folder: Path | None) -> dict[str, str]:
+    """The parameters of a run: one small file each."""
+    found: dict[str, str] = {}
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            for path in sorted((folder / "params").rglob("*"))[:2000]:
+                if path.is_file() and path.stat().st_size < 10_000:
+                    found[path.relative_to(folder / "params").as_posix()] = path.read_text("utf-8", errors="replace").strip()
+    return found
+
+
+def _connect(source: Source) -> sqlite3.Connection:
+    if source.is_plain_file and source.path is not None:
+        # Read-only: a store that a server writes at the same time must not be locked or changed.
+        return sqlite3.connect(f"{source.path.resolve().as_uri()}?mode=ro", uri=True)
+    database = sqlite3.connect(":memory:")
+    database.deserialize(source.read_bytes())
+    return database
+
+
+def _database_runs(database: sqlite3.Connection, source: Source, options: ReadOptions) -> Iterator[RawRun]:
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"runs", "metrics"} <= tables:
+        raise MalformedLogError(
+            f"{source.name}: a SQLite database without MLflow's tables", hint=f"its tables are {', '.join(sorted(tables)) or 'none'}"
+        )
+    runs = database.execute("SELECT run_uuid, name FROM runs ORDER BY start_time, run_uuid").fetchall()
+    count = 0
+    for identity, label in runs:
+        series = list(_database_series(database, identity, options))
+        if series:
+            count += 1
+            parameters: dict[str, Any] = {}
+            if "params" in tables:
+                parameters = dict(database.execute("SELECT key, value FROM params WHERE run_uuid = ?", (identity,)).fetchall())
+            yield RawRun(name=str(label or identity) if len(runs) > 1 else "", series=tuple(series), config=parameters)
+    if not count:
+        raise NoTrainingSeriesError(f"{source.name}: {len(runs)} runs, none with a metric")
+
+
+def _database_series(database: sqlite3.Connection, identity: str, options: ReadOptions) -> Iterator[Series]:
+    # Written order is lost in SQL; time and step come closest to it.
+    rows = database.execute(
+        "SELECT key, timestamp, CASE WHEN is_nan THEN NULL ELSE value END, step FROM metrics WHERE run_uuid = ? "
+        "ORDER BY key, timestamp, step",
+        (identity,),
+    )
+    points: dict[str, list[tuple[float, float, float]]] = {}
+    for key, time, value, step in rows:
+        number = float("nan") if value is None else float(value)
+        if abs(number) >= _LARGEST:
+            number = float("inf") if number > 0 else float("-inf")
+        points.setdefault(str(key), []).append((float(time or 0), number, float(step or 0)))
+    for key, found in points.items():
+        if options.wanted(key):
+            yield _series(key, found)
