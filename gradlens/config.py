@@ -97,6 +97,7 @@ _BY_SPELLING: dict[str, tuple[str, int]] = {
     _plain(spelling): (name, rank) for name, spellings in SPELLINGS.items() for rank, spelling in enumerate(spellings)
 }
 _TEXT = frozenset({"optimizer", "lr_schedule", "precision"})
+_SIDE_MODELS = frozenset({"critic", "ref", "reward", "rewardmodel", "rollout", "teacher", "ema"})
 _OFF = frozenset({"none", "null", "off", "false", "no", ""})
 
 
@@ -135,7 +136,9 @@ def _convert(name: str, value: Any) -> Any:
         return value if isinstance(value, bool) else None
     if name in _TEXT:
         return str(value) if isinstance(value, (str, int)) and str(value) else None
-    return None if isinstance(value, bool) else _number(value)
+    number = None if isinstance(value, bool) else _number(value)
+    # -1 is how frameworks spell "not set".
+    return None if number is not None and number < 0 else number
 
 
 def training_config(mapping: Mapping[str, Any], *, origin: str = "") -> TrainingConfig:
@@ -164,7 +167,8 @@ def training_config(mapping: Mapping[str, Any], *, origin: str = "") -> Training
             name, rank = hit
             converted = _convert(name, value)
             # Shallow keys beat deep ones: `lr` at the top is the run's, below `scheduler.` it may be a floor.
-            order = (rank, len(parts))
+            # An actor-critic's own threshold is the actor's, and a reference model is not trained at all.
+            order = (rank + 100 * bool(_SIDE_MODELS.intersection(parts)), len(parts))
             if converted is not None and (name not in best or order < best[name][:2]):
                 best[name] = (*order, converted)
             break

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gradlens.errors import NoTrainingSeriesError, SourceError, UnknownFormatError
+from gradlens.errors import GradlensError, NoTrainingSeriesError, UnknownFormatError, UsageError
 from gradlens.readers import detect
 from gradlens.readers.assemble import assemble
 from gradlens.readers.base import RawRun, Reader, ReadOptions
+from gradlens.readers.beside import config_beside
 from gradlens.run import Notice, Run
 from gradlens.source import Source, Target, resolve_all
 
@@ -59,13 +61,12 @@ def read(
 
 
 def _read_target(target: Target, options: ReadOptions, input_format: str | None) -> list[Run]:
-    if target.folder is None:
-        (source,) = target.sources
-        reader = detect.load(input_format) if input_format else detect.require(source)
-        runs = _read_group(reader, [source], options, target)
-    else:
-        runs = _read_folder(target, options, input_format)
-    if not any(run.loss or run.grad_norm for run in runs):
+    if target.folder is not None:
+        return _read_folder(target, options, input_format)
+    (source,) = target.sources
+    reader = detect.load(input_format) if input_format else detect.require(source)
+    runs = _read_group(reader, [source], options, target)
+    if not any(map(_useful, runs)):
         names = sorted({name for run in runs for name in run.series})
         shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "none"
         raise NoTrainingSeriesError(
@@ -76,48 +77,89 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
 
 
 def _read_folder(target: Target, options: ReadOptions, input_format: str | None) -> list[Run]:
-    if input_format:
-        reader = detect.load(input_format)
-        groups = [(reader, bundle) for bundle in reader.group([s for s in target.sources if reader.sniff(s) > 0])]
-    else:
-        groups = detect.group(target.sources)
-    if not groups:
-        raise UnknownFormatError(
-            f"{target.text}: no log among its {len(target.sources)} files (first: {target.sources[0].name})",
-            hint="see `gradlens formats` for what can be read",
-        )
+    groups = _groups(target, input_format)
     runs: list[Run] = []
     problems: list[str] = []
+    empty = 0
     for reader, bundle in groups:
         try:
-            found = _read_group(reader, bundle, options, target)
-        except SourceError:
+            found = [run for run in _read_group(reader, bundle, options, target) if _useful(run)]
+        except UsageError:
             raise
-        except Exception as error:  # noqa: BLE001 -- one bad file must not cost the others; it is reported below
+        except NoTrainingSeriesError:
+            empty += len(bundle)
+            continue
+        except GradlensError as error:
             problems.append(str(error))
             continue
-        runs += [run for run in found if run.loss or run.grad_norm]
-    if problems and runs:
-        notice = Notice(
-            code="unreadable-file", message=f"files that could not be read; first: {problems[0]}", count=len(problems)
-        )
-        runs[0] = replace(runs[0], notices=(*runs[0].notices, notice))
+        empty += 0 if found else len(bundle)
+        runs += found
     if not runs:
         raise NoTrainingSeriesError(
-            f"{target.text}: no log with a loss or a gradient norm in {len(groups)} readable files"
+            f"{target.text}: no log with a loss or a gradient norm; found {_inventory(target.sources)}"
             + (f"; first problem: {problems[0]}" if problems else ""),
-            hint="name the columns with --loss and --grad-norm",
+            hint="name the columns with --loss and --grad-norm" if groups else "see `gradlens formats` for what can be read",
         )
-    return runs
+    notices = tuple(_folder_notices(target, groups, problems, empty))
+    return [replace(runs[0], notices=(*runs[0].notices, *notices)), *runs[1:]]
+
+
+def _groups(target: Target, input_format: str | None) -> list[tuple[Reader, Sequence[Source]]]:
+    sources = _without_captures(target.sources)
+    if input_format:
+        reader = detect.load(input_format)
+        return [(reader, bundle) for bundle in reader.group([s for s in sources if reader.sniff(s) > 0])]
+    # A readme with a number beside the word "loss" is no log, unless the folder holds nothing better.
+    groups = detect.group(sources, least=0.4) or detect.group(sources)
+    if not groups:
+        raise UnknownFormatError(
+            f"{target.text}: no log in this folder; found {_inventory(target.sources)}",
+            hint="see `gradlens formats` for what can be read",
+        )
+    return groups
+
+
+def _without_captures(sources: Sequence[Source]) -> list[Source]:
+    """The sources without what W&B captured of a run's console, where the run itself is there."""
+    recorded = {str(Path(s.name).parent / "files") for s in sources if s.file_name.endswith(".wandb")}
+    return [s for s in sources if not (s.file_name == "output.log" and str(Path(s.name).parent) in recorded)]
+
+
+def _folder_notices(
+    target: Target, groups: Sequence[tuple[Reader, Sequence[Source]]], problems: Sequence[str], empty: int
+) -> Iterable[Notice]:
+    """What was found in a folder beside the runs."""
+    if problems:
+        yield Notice(code="unreadable-file", message=f"files that could not be read; first: {problems[0]}", count=len(problems))
+    if empty:
+        yield Notice(code="file-without-series", message="logs without a loss or a gradient norm, left out", count=empty)
+    grouped = {id(source) for _, bundle in groups for source in bundle}
+    others = [s for s in target.sources if id(s) not in grouped]
+    if others:
+        yield Notice(code="file-of-no-format", message=f"files that are no logs, left out (first: {others[0].name})", count=len(others))
+
+
+def _inventory(sources: Sequence[Source]) -> str:
+    """What lies in a folder, by kind of file: `3 .py, 1 .bin`."""
+    kinds = Counter(Path(s.file_name).suffix or s.file_name for s in sources)
+    shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
+    return f"{len(sources)} files ({shown}{', ...' if len(kinds) > 5 else ''})"
+
+
+def _useful(run: Run) -> bool:
+    return run.loss is not None or run.grad_norm is not None
 
 
 def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, target: Target) -> list[Run]:
     raws = reader.read(bundle, options)
     base = _id_of(bundle, target)
+    beside = config_beside(bundle[0])
     return [
         run
         for raw in raws
-        for run in assemble(raw, id=_join(base, raw), source=bundle[0].name, format=reader.name, options=options)
+        for run in assemble(
+            raw, id=_join(base, raw), source=bundle[0].name, format=reader.name, options=options, beside=beside
+        )
     ]
 
 

@@ -42,13 +42,13 @@ def _by_name_first(file_name: str) -> Iterable[str]:
     return [*first, *(n for n in table() if n not in first)]
 
 
-def detect(source: Source) -> Reader | None:
-    """The reader that is surest of the content of `source`, or None where none is at all."""
+def detect(source: Source, least: float = 0.0) -> Reader | None:
+    """The reader that is surest of the content of `source`, or None where none is surer than `least`."""
     best: tuple[float, Reader] | None = None
     for name in _by_name_first(source.file_name):
         reader = load(name)
         sure = reader.sniff(source)
-        if sure > (best[0] if best else 0.0):
+        if sure > (best[0] if best else least):
             best = (sure, reader)
         if sure >= SURE:
             break
@@ -82,7 +82,7 @@ def require(source: Source) -> Reader:
     """
     reader = detect(source)
     if reader is None:
-        error = MalformedLogError if not source.head else UnknownFormatError
+        error = UnknownFormatError if source.head else MalformedLogError
         raise error(
             f"{source.name}: no known log format: {describe(source)}",
             hint="see `gradlens formats`, or name the format with --input-format",
@@ -90,11 +90,11 @@ def require(source: Source) -> Reader:
     return reader
 
 
-def group(sources: Sequence[Source]) -> list[tuple[Reader, Sequence[Source]]]:
-    """The files of a folder by reader and run; files of no known format are left out by the caller's notice."""
+def group(sources: Sequence[Source], *, least: float = 0.0) -> list[tuple[Reader, Sequence[Source]]]:
+    """The files of a folder by reader and run; files of which no reader is surer than `least` are left out."""
     by_reader: dict[str, list[Source]] = {}
     for source in sources:
-        reader = detect(source)
+        reader = detect(source, least)
         if reader is not None:
             by_reader.setdefault(reader.name, []).append(source)
     return [(load(name), bundle) for name, files in by_reader.items() for bundle in load(name).group(files)]
