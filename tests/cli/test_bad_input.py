@@ -49,7 +49,7 @@ def test_empty_folder(capsys, tmp_path):
 
 def test_folder_without_a_log(capsys, tmp_path):
     (tmp_path / "notes.md").write_text("# Notes\n\nnothing here\n")
-    assert "notes.md" in fails(capsys, "analyze", tmp_path)
+    assert "no log in this folder" in fails(capsys, "analyze", tmp_path)
 
 
 def test_no_gradient_norm_still_gives_a_report(capsys, write_jsonl):

@@ -1,0 +1,82 @@
+"""The figures that need no judgement."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gradlens import measure
+from gradlens.config import TrainingConfig
+from gradlens.run import Columns, HistogramSeries, Run, Series
+from gradlens.signals import signals_of
+from gradlens.threshold import bunched_maximum, choose_threshold
+
+
+def run_of(norm, histograms=(), clipped=None):
+    step = np.arange(len(norm), dtype=np.int64)
+    series = {"grad_norm": Series(name="grad_norm", step=step, value=np.asarray(norm, dtype=np.float64))}
+    if clipped is not None:
+        series["clipped"] = Series(name="clipped", step=step, value=np.asarray(clipped, dtype=np.float64))
+    return Run(
+        id="r", source="r", format="jsonl", series=series,
+        columns=Columns(grad_norm="grad_norm", grad_norm_clipped="clipped" if clipped is not None else None),
+        histograms={h.name: h for h in histograms},
+    )  # fmt: skip
+
+
+def histogram(limits, counts, name="gradients/w"):
+    return HistogramSeries(
+        name=name, step=np.array([0]), limits=(np.array(limits, float),), counts=(np.array(counts, float),)
+    )
+
+
+def test_value_clipping_counts_both_sides_and_splits_a_cut_bucket():
+    run = run_of([1.0], [histogram([-4, -2, 0, 2, 4], [1, 4, 4, 1])])
+    assert measure.value_clipping(run, 2.0).share == pytest.approx(0.2)
+    assert measure.value_clipping(run, 3.0).share == pytest.approx(0.1)
+    assert measure.value_clipping(run, 3.0).share_beyond_fp16 == 0
+    assert measure.value_clipping(run, None).share is None
+
+
+def test_value_clipping_sees_what_fp16_cannot_hold():
+    run = run_of([1.0], [histogram([0, 65504, 131008], [3, 1])])
+    assert measure.value_clipping(run, None).share_beyond_fp16 == pytest.approx(0.25)
+
+
+def test_histograms_of_weights_are_not_gradients():
+    assert measure.value_clipping(run_of([1.0], [histogram([0, 1], [1], name="weights/w")]), 1.0) is None
+
+
+def test_nonfinite_values_and_their_longest_streak():
+    norm = np.ones(20)
+    norm[3], norm[7:10] = np.nan, np.inf
+    found = measure.nonfinite(signals_of(run_of(norm)))
+    assert (found.grad_norm, found.loss, found.longest_streak, found.first_step) == (4, 0, 3, 3)
+
+
+def test_percentiles_of_nothing():
+    assert measure.percentiles(np.empty(0)) == {}
+
+
+def test_threshold_from_option_beats_config_beats_log_beats_assumption():
+    norm = np.r_[np.linspace(0.1, 0.4, 80), np.full(40, 0.5)]
+    config = TrainingConfig(max_grad_norm=2.0)
+    assert choose_threshold(run_of(norm), config, 3.0).source == "option"
+    assert choose_threshold(run_of(norm), config, None).value is None
+    assert choose_threshold(run_of(norm), config, "").value == 2.0
+    proven = choose_threshold(run_of(norm), TrainingConfig(), "")
+    assert (proven.value, proven.source) == (0.5, "log")
+    assumed = choose_threshold(run_of(norm[:80]), TrainingConfig(), "")
+    assert (assumed.value, assumed.source) == (1.0, "assumed")
+    assert choose_threshold(run_of(norm), TrainingConfig(max_grad_norm=0.0), "").value is None
+
+
+def test_a_logged_clipped_norm_proves_the_threshold():
+    norm = np.linspace(1, 10, 200)
+    proven = choose_threshold(run_of(norm, clipped=np.minimum(norm, 3.0)), TrainingConfig(), "")
+    assert (proven.value, proven.source) == (3.0, "log")
+
+
+def test_constant_norms_prove_no_threshold():
+    assert bunched_maximum(np.full(200, 0.7)) is None
+    assert bunched_maximum(np.array([])) is None
