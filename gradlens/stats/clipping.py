@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.stats.dependence import autocovariance, effective_size
+from gradlens.stats.dependence import autocovariance, effective_size, inner
 from gradlens.stats.normal import normal_quantile, quantile
 from gradlens.stats.robust import as_series
 
@@ -243,7 +243,7 @@ def effective_steps(norm: NDArray[np.float64], threshold: float) -> float:
     rate = min(max(float(above.mean()), 0.5 / n), 1.0 - 0.5 / n)
     lags = np.arange(1, correlation.size + 1)
     indicator_correlation = orthant_covariance(correlation, quantile(1.0 - rate)) / (rate * (1.0 - rate))
-    inflation = 1.0 + 2.0 * float(np.dot(1.0 - lags / n, indicator_correlation))
+    inflation = 1.0 + 2.0 * inner(1.0 - lags / n, indicator_correlation)
     return float(np.clip(min(indicator, n / max(inflation, 1e-12)), 1.0, n))
 
 

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def inner(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Return the sum of products of two float64[n] arrays without BLAS.
+
+    The threads that BLAS starts for a long dot product cost a thousand times the product on a busy machine.
+    """
+    return float(np.einsum("i,i->", a, b))
+
+
 def autocovariance(value: NDArray[np.float64], max_lag: int) -> NDArray[np.float64]:
     """Return the sample autocovariance at lags 0..max_lag, divided by n at every lag.
 
@@ -38,10 +46,21 @@ def autocovariance(value: NDArray[np.float64], max_lag: int) -> NDArray[np.float
     max_lag = min(max_lag, n - 1)
     centred = value - value.mean()
     if max_lag <= 32:
-        return np.array([float(np.dot(centred[: n - lag], centred[lag:])) / n for lag in range(max_lag + 1)])
-    size = 1 << (n + max_lag).bit_length()
-    spectrum = np.fft.rfft(centred, size)
-    return np.asarray(np.fft.irfft((spectrum * spectrum.conj()).real, size)[: max_lag + 1] / n)
+        return np.array([inner(centred[: n - lag], centred[lag:]) / n for lag in range(max_lag + 1)])
+    # Frames against the same frames with ``max_lag`` more steps: short transforms stay in the cache.
+    size = max(1 << 13, 1 << (2 * max_lag).bit_length())
+    hop = size - max_lag
+    frames = -(-n // hop)
+    padded = np.zeros(frames * hop + max_lag)
+    padded[:n] = centred
+    longer = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    shorter = np.zeros((frames, size))
+    shorter[:, :hop] = longer[:, :hop]
+    spectrum = np.zeros(size // 2 + 1, dtype=np.complex128)
+    for first in range(0, frames, 32):
+        part = slice(first, first + 32)
+        spectrum += (np.fft.rfft(shorter[part], axis=1).conj() * np.fft.rfft(longer[part], axis=1)).sum(axis=0)
+    return np.asarray(np.fft.irfft(spectrum, size)[: max_lag + 1] / n)
 
 
 def flat_top_weights(bandwidth: int, lags: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -97,7 +116,7 @@ def effective_size(value: NDArray[np.float64], max_lag: int = 1000) -> float:
         return float(n)
     bandwidth = flat_top_bandwidth(gamma / gamma[0], n)
     lags = np.arange(1, gamma.size)
-    long_run = gamma[0] + 2.0 * float(np.dot(flat_top_weights(bandwidth, lags), gamma[1:]))
+    long_run = gamma[0] + 2.0 * inner(flat_top_weights(bandwidth, lags), gamma[1:])
     return float(np.clip(n * gamma[0] / long_run, 1.0, n)) if long_run > 0.0 else float(n)
 
 
@@ -147,8 +166,8 @@ def block_length(value: NDArray[np.float64]) -> BlockLength:
     for lag in range(1, min(longest, n - 2) + 1):
         # The correction counts each lag's own pairs, so both parts are normalised separately.
         head, tail = centred[: n - lag], centred[lag:]
-        size = math.sqrt(float(np.dot(head, head)) * float(np.dot(tail, tail)))
-        correlation[lag - 1] = abs(float(np.dot(head, tail))) / size if size > 0.0 else 0.0
+        size = math.sqrt(inner(head, head) * inner(tail, tail))
+        correlation[lag - 1] = abs(inner(head, tail)) / size if size > 0.0 else 0.0
     bound = 2.0 * math.sqrt(math.log10(n) / n)
     bandwidth = min(2 * _first_quiet_lag(correlation, bound, run), longest)
     lags = np.arange(1, min(bandwidth, gamma.size - 1) + 1)
@@ -194,12 +213,16 @@ def stationary_bootstrap(n: int, expected_block: float, draws: int, rng: np.rand
     -------
     int64[draws, n]
     """
-    fresh = rng.random((draws, n)) < 1.0 / max(expected_block, 1.0)
+    fresh = rng.random((draws, n), dtype=np.float32) < np.float32(1.0 / max(expected_block, 1.0))
     fresh[:, 0] = True
-    start = rng.integers(0, n, size=(draws, n))
-    column = np.arange(n)
-    begin = np.maximum.accumulate(np.where(fresh, column, 0), axis=1)
-    return (np.take_along_axis(start, begin, axis=1) + column - begin) % n
+    column = np.arange(n, dtype=np.int32)
+    begin = np.maximum.accumulate(np.where(fresh, column, np.int32(0)), axis=1)
+    # One start a block: the start drawn where the block begins serves all of it.
+    start = rng.integers(0, n, size=(draws, n), dtype=np.int32)
+    position = np.take_along_axis(start, begin, axis=1)
+    position += column
+    position -= begin
+    return np.where(position >= n, position - np.int32(n), position).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

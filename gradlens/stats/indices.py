@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CRITICAL = 1.25
 FEWEST = 10
+LARGEST_K = 50_000  # no tail needs more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +122,7 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     int
         The largest k looked at if the spacings never show a trend.
     """
-    highest = min(int(largest_share * descending.size), descending.size - 1)
+    highest = min(int(largest_share * descending.size), descending.size - 1, LARGEST_K)
     if highest < FEWEST:
         return max(highest, 1)
     logs = np.log(descending[: highest + 1])

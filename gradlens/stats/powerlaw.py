@@ -140,6 +140,7 @@ class _Steps:
 
     log: NDArray[np.float64]
     rank: NDArray[np.int64]
+    count: NDArray[np.int64]
     exponent: NDArray[np.float64]
 
 
@@ -155,7 +156,7 @@ def _steps(ordered: NDArray[np.float64]) -> _Steps:
     count = (log.size - first).astype(np.float64)
     exponent = np.full(log_value.size, np.nan)
     np.divide(count, total, out=exponent, where=total > 0.0)
-    return _Steps(log=log_value, rank=rank, exponent=exponent)
+    return _Steps(log=log_value, rank=rank, count=np.diff(rank), exponent=exponent)
 
 
 def _distances(steps: _Steps, candidates: NDArray[np.int64], points: int) -> NDArray[np.float64]:
@@ -177,27 +178,32 @@ def _distances(steps: _Steps, candidates: NDArray[np.int64], points: int) -> NDA
 
 
 def _deviation(steps: _Steps, candidates: NDArray[np.int64], grid: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the largest two-sided deviation of each candidate's power law over a grid of steps.
-
-    ``grid`` int64[c, m] has one row a candidate; steps before the candidate itself do not count.
-    """
-    begin = steps.rank[candidates][:, None]
-    per_value = 1.0 / (steps.rank[-1] - begin)
+    """Return the largest two-sided deviation of each candidate's power law over its row of ``grid`` int64[c, m]."""
+    per_value = 1.0 / (steps.rank[-1] - steps.rank[candidates])[:, None]
     model = steps.log[grid]
     model -= steps.log[candidates][:, None]
     model *= -steps.exponent[candidates][:, None]
-    np.minimum(model, 0.0, out=model)
     np.exp(model, out=model)  # the survival function
-    survival = (steps.rank[-1] - steps.rank[grid]) * per_value
-    gap = survival - model
+    gap = (steps.rank[-1] - steps.rank[grid]) * per_value - model
     above = gap.max(axis=1)
     # Just after a step the empirical survival is lower by the share of that step.
-    gap -= (steps.rank[grid + 1] - steps.rank[grid]) * per_value
-    outside = grid < candidates[:, None]
-    if outside.any():
-        gap[outside] = 0.0
-        above = np.where(outside, 0.0, survival - model).max(axis=1)
+    gap -= steps.count[grid] * per_value
     return np.asarray(np.maximum(above, -gap.min(axis=1)))
+
+
+def _witnessed(steps: _Steps, candidates: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return a lower bound of each candidate's distance from a few places that all candidates are compared at."""
+    found = np.zeros(candidates.size)
+    per_value = 1.0 / (steps.rank[-1] - steps.rank[candidates])
+    log, exponent = steps.log[candidates], steps.exponent[candidates]
+    for place in places.tolist():
+        reached = int(np.searchsorted(candidates, place, side="right"))  # the others begin above this place
+        share = per_value[:reached]
+        model = np.exp(exponent[:reached] * (log[:reached] - steps.log[place]))
+        above = float(steps.rank[-1] - steps.rank[place]) * share - model
+        below = model - float(steps.rank[-1] - steps.rank[place + 1]) * share
+        np.maximum(found[:reached], np.maximum(above, below), out=found[:reached])
+    return found
 
 
 def _exact(steps: _Steps, candidate: int) -> tuple[float, tuple[int, int]]:
@@ -252,32 +258,27 @@ def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int
     the whole tail.
     """
     distance, best = math.inf, -1
-    bound = np.zeros(candidates.size)
     points = 16
+    bound = _distances(steps, candidates, points)
     while candidates.size:
-        probes = np.unique(np.linspace(0, candidates.size - 1, PROBES).astype(np.int64))
-        # Of each stretch of survivors the most promising is computed exactly.
-        probes = np.array(
-            [part[np.argmin(bound[part])] for part in np.split(np.arange(candidates.size), probes[1:])], dtype=np.int64
-        )
+        # Of each stretch of survivors the most promising is computed exactly; at first of all of them, to drop the hopeless.
+        stretches = np.array_split(np.arange(candidates.size), min(PROBES, candidates.size) if best >= 0 else 1)
+        probes = np.array([part[np.argmin(bound[part])] for part in stretches], dtype=np.int64)
         witnesses: set[int] = set()
         for candidate in candidates[probes].tolist():
             exact, places = _exact(steps, candidate)
             witnesses.update(places)
             if exact < distance or (exact == distance and candidate < best):
                 distance, best = exact, candidate
-        keep = np.ones(candidates.size, dtype=np.bool_)
+        keep = bound <= distance
         keep[probes] = False
         candidates, bound = candidates[keep], bound[keep]
-        columns = np.array(sorted(witnesses), dtype=np.int64)
-        bound = np.maximum(
-            bound, _deviation(steps, candidates, np.broadcast_to(columns, (candidates.size, columns.size)))
-        )
+        bound = np.maximum(bound, _witnessed(steps, candidates, np.array(sorted(witnesses), dtype=np.int64)))
         candidates, bound = candidates[bound <= distance], bound[bound <= distance]
         if candidates.size > PROBES:
+            points = min(points * 2, 512)
             bound = np.maximum(bound, _distances(steps, candidates, points))
             candidates, bound = candidates[bound <= distance], bound[bound <= distance]
-            points = min(points * 2, 512)
     return best, distance
 
 

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAD_TO_SIGMA = 1.4826022185056018  # 1 / quantile(.75) of the normal distribution
-STRETCH = (
-    1 << 15
-)  # steps worked on at a time where the windows allow it: three times as fast, for they stay in the cache
+# Steps worked on at a time where the windows allow it: three times as fast, for they stay in the cache.
+STRETCH = 1 << 15
+EXACT_UP_TO = 1 << 17
+# Window elements up to which sorting every window is faster than the wavelet matrix.
+MOST_SORTED = 20_000_000
+SORTED_AT_ONCE = 200_000
 Q85_TO_SIGMA = 0.9648473410224805  # 1 / quantile(.85)
 
 
@@ -77,17 +80,41 @@ def window_quantiles(
     ranks = [np.floor(q).astype(np.int64) for q in position]
     if interpolate:
         ranks += [np.minimum(rank + 1, count - 1) for rank in ranks]
-    selected = np.empty((len(ranks), start.size))
-    for begin, end in _stretches(start, stop):
-        part = slice(begin, end)
-        low, high = int(start[part].min()), int(stop[part].max())
-        selected[:, part] = _select(kept[low:high], start[part] - low, stop[part] - low, [rank[part] for rank in ranks])
+    if int(count.max()) * start.size <= MOST_SORTED:
+        selected = _sort_windows(kept, start, count, ranks)
+    else:
+        selected = np.empty((len(ranks), start.size))
+        for begin, end in _stretches(start, stop):
+            part = slice(begin, end)
+            low, high = int(start[part].min()), int(stop[part].max())
+            selected[:, part] = _select(
+                kept[low:high], start[part] - low, stop[part] - low, [rank[part] for rank in ranks]
+            )
     for row, q in enumerate(position):
         low = selected[row]
         if interpolate:
             low = low + (selected[row + len(position)] - low) * (q - np.floor(q))
         out[row, filled] = low
     return out
+
+
+def _sort_windows(
+    value: NDArray[np.float64], start: NDArray[np.int64], count: NDArray[np.int64], ranks: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Return the order statistics by sorting every window, which the vector units do fast while there are few."""
+    width = int(count.max())
+    view = np.lib.stride_tricks.sliding_window_view(np.concatenate((value, np.full(width, np.inf))), width)
+    found = np.empty((len(ranks), start.size))
+    rows = max(1, SORTED_AT_ONCE // width)
+    for first in range(0, start.size, rows):
+        part = slice(first, first + rows)
+        table = view[start[part]]
+        short = np.flatnonzero(count[part] < width)
+        table[short] = np.where(np.arange(width) < count[part][short, None], table[short], np.inf)
+        table.sort(axis=1)
+        for row, rank in enumerate(ranks):
+            found[row, part] = table[np.arange(table.shape[0]), rank[part]]
+    return found
 
 
 def _stretches(start: NDArray[np.int64], stop: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -162,7 +189,7 @@ def rolling_median(
     start, stop = windows(value.size, window, centred=centred)
     median = window_quantiles(value, start, stop, (0.5,))[0]
     median[stop - start < min_count] = np.nan
-    return median
+    return np.asarray(median)
 
 
 def rolling_mad(value: NDArray[np.float64], window: int, *, centred: bool) -> NDArray[np.float64]:
@@ -173,7 +200,40 @@ def rolling_mad(value: NDArray[np.float64], window: int, *, centred: bool) -> ND
     """
     value = as_series(value)
     deviation = np.abs(value - rolling_median(value, window, centred=centred))
-    return MAD_TO_SIGMA * rolling_median(deviation, window, centred=centred)
+    return np.asarray(MAD_TO_SIGMA * rolling_median(deviation, window, centred=centred))
+
+
+def rolling_levels(
+    value: NDArray[np.float64], window: int, probabilities: Sequence[float], *, centred: bool
+) -> NDArray[np.float64]:
+    """Return rolling quantiles for use as a level; exact up to 131,072 steps, then refreshed every 16th of the window.
+
+    A level cannot move faster than its window, and long series would spend most of their time here.
+
+    Parameters
+    ----------
+    value : float64[n]
+        NaN and infinities are left out.
+    window : int
+        Width in steps, see `rolling_median`.
+    probabilities : sequence of k floats
+        Quantiles wanted.
+    centred : bool
+        Centred or trailing; between two refreshments a trailing window ends up to a 16th of its width early.
+
+    Returns
+    -------
+    float64[k, n]
+    """
+    n = value.size
+    start, stop = windows(n, window, centred=centred)
+    stride = 1 if n <= EXACT_UP_TO else max(1, window // 16)
+    # A centred refreshment sits in the middle of the steps that it serves, a trailing one before them.
+    at = slice(min(stride // 2, max(n - 1, 0)) if centred else 0, None, stride)
+    quantiles = window_quantiles(value, start[at], stop[at], probabilities)
+    levels = np.repeat(quantiles, stride, axis=1)
+    missing = n - levels.shape[1]
+    return np.pad(levels, ((0, 0), (0, missing)), mode="edge") if missing > 0 else levels[:, :n]
 
 
 def windows(n: int, window: int, *, centred: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -306,15 +366,9 @@ def _trailing_sum(value: NDArray[np.float64], window: int, *, include_current: b
     table = padded.reshape(blocks, window)
     prefix = np.cumsum(table, axis=1).ravel()
     suffix = np.cumsum(table[:, ::-1], axis=1)[:, ::-1].ravel()
-    last = np.arange(n) - (0 if include_current else 1)
-    first = last - window + 1
-    out = np.zeros(n)
-    inside = last >= 0
-    end = last[inside]
-    out[inside] = prefix[end]
+    ending = prefix[:n].copy()
     # A window that starts inside the block before needs that block's tail; one that fills its block is complete.
-    spans = (first[inside] > 0) & ((end + 1) % window != 0)
-    total = out[inside]
-    total[spans] += suffix[first[inside][spans]]
-    out[inside] = total
-    return out
+    whole = ending[window - 1 :: window].copy()
+    ending[window:] += suffix[1 : n - window + 1]
+    ending[window - 1 :: window] = whole
+    return ending if include_current else np.concatenate(([0.0], ending[:-1]))

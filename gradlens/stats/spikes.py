@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.stats.robust import Q85_TO_SIGMA, as_series, rolling_moments, safe_log, window_quantiles, windows
+from gradlens.stats.robust import Q85_TO_SIGMA, as_series, rolling_levels, rolling_moments, safe_log
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,6 @@ WINDOW = 128
 MIN_WINDOW = 16
 GAP = 10
 FALSE_ALARMS = 0.5
-EXACT_UP_TO = 1 << 17  # longer curves get a level every few steps, at a 16th of the window
 MIN_Z = 4.0
 TAIL_SHARE = 0.10
 CENSORED_SHARE = 0.15
@@ -237,11 +236,7 @@ def spike_scores(value: NDArray[np.float64], *, window: int = WINDOW) -> SpikeSc
     finite = np.isfinite(value)
     logarithmic = np.count_nonzero(value[finite] <= 0.0) <= NONPOSITIVE_SHARE * max(int(finite.sum()), 1)
     curve = safe_log(value) if logarithmic else np.where(finite, value, np.nan)
-    n = value.size
-    start, stop = windows(n, window, centred=False)
-    stride = 1 if n <= EXACT_UP_TO else max(1, window // 16)
-    quantiles = window_quantiles(curve, start[::stride], stop[::stride], (0.5, 0.85))
-    level, upper = np.repeat(quantiles, stride, axis=1)[:, :n]
+    level, upper = rolling_levels(curve, window, (0.5, 0.85), centred=False)
     level[:MIN_WINDOW] = np.nan
     with np.errstate(invalid="ignore", over="ignore"):
         spread = Q85_TO_SIGMA * (upper - level)

@@ -37,13 +37,13 @@ from gradlens.stats.gpd import PeaksOverThreshold, fit_gpd, peaks_over_threshold
 from gradlens.stats.indices import TailIndices, tail_indices
 from gradlens.stats.normal import normal_quantile
 from gradlens.stats.powerlaw import PowerLaw, fit_power_law
-from gradlens.stats.robust import as_series, detrending_window, rolling_median, safe_log
+from gradlens.stats.robust import as_series, detrending_window, rolling_levels, safe_log
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST = 200
-LARGE = 200_000  # above it the raw norms get no power-law search and family fits use evenly spaced order statistics
+LARGE = 200_000  # above it the raw norms get no power-law search
 SIGNIFICANT = 2.33
 CLEARLY_HEAVY = 0.15
 CLEARLY_NOT_LOGNORMAL = 2.5
@@ -180,7 +180,7 @@ def describe_tail(
     usable = np.isfinite(log_norm)
     log_norm = log_norm[usable]
     window = detrending_window(log_norm.size)
-    level = centred_level(log_norm, window)
+    level = rolling_levels(log_norm, window, (0.5,), centred=True)[0]
     detrended = view_tail(
         np.exp(np.clip(log_norm - level, -700.0, 700.0)), bootstrap=bootstrap, seed=seed, power_law=True
     )
@@ -195,11 +195,6 @@ def describe_tail(
         verdict=_sentence(raw, detrended),
         reason=reason,
     )
-
-
-def centred_level(log_value: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Return the centred rolling median of finite float64[n] logarithms."""
-    return rolling_median(log_value, window, centred=True)
 
 
 def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, power_law: bool = True) -> TailView:
@@ -217,9 +212,7 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
     log_value = np.log(value)
     n_effective = effective_size(log_value) if value.size else 0.0
     ordered = np.sort(value)
-    # A few hundred thousand evenly spaced order statistics are the sample, for a body fit.
-    thinned = ordered if ordered.size <= LARGE else ordered[:: -(-ordered.size // (LARGE // 2))]
-    fits = fit_families(thinned, n_effective=min(n_effective, float(thinned.size)))
+    fits = fit_families(ordered, n_effective=n_effective)
     tail = peaks_over_threshold(ordered)
     chosen = tail.chosen
     positions = np.flatnonzero(value > chosen.threshold) if chosen is not None else np.zeros(0, dtype=np.int64)
