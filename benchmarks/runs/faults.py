@@ -170,10 +170,18 @@ def data_shift(spec: Spec, strength: str) -> Changes:
 
 
 def adam_beta2_lag(spec: Spec, strength: str) -> Changes:
-    """`0.999-<data shift or bad batch>`: the shock, and a second moment that is slow to follow it."""
-    beta2, _, shock = strength.partition("-")
-    changes = data_shift(spec, shock) if _is_shift(shock) else bad_data(spec, shock)
-    return {"beta2": float(beta2)} | changes
+    """`0.999-lr5-easy2main-at40` or `0.99-lr1-x100-early20`: a shock, and a second moment slow to follow or to forget it.
+
+    Nothing is clipped, and the rate may be raised: with clipping, or far from the edge, the lag does no harm.
+    """
+    beta2, factor, shock = strength.split("-", 2)
+    if _is_shift(shock):
+        changes = data_shift(spec, shock)
+    else:
+        kind, where = shock.split("-")
+        step = _place(spec, _number(where) / 100)
+        changes = {"bad_kind": kind, "bad_steps": (step,), "acted_steps": (step,)}
+    return {"beta2": float(beta2), "lr": spec.lr * _number(factor), "clip_rule": None} | changes
 
 
 def batch_size_change(spec: Spec, strength: str) -> Changes:
@@ -231,9 +239,9 @@ def with_fault(spec: Spec, fault: str, strength: str) -> list[Spec]:
     )
     if fault != "adam_beta2_lag":
         return [changed]
-    shock = strength.partition("-")[2]
-    cause = "data_shift" if _is_shift(shock) else "bad_data"
-    label = f"{shock}-b2-0.95"
+    rest = strength.partition("-")[2]
+    cause = "data_shift" if _is_shift(rest.partition("-")[2]) else "bad_data"
+    label = f"{rest}-b2-0.95"
     quick = replace(
         changed,
         run=f"{spec.family}-s{spec.seed}-{cause}-{spec.recipe}-{label}",
