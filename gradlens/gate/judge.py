@@ -69,7 +69,7 @@ def judge_against(
         width=cut[0].width,
         progress=_progress(cut[split:]),
     )
-    metrics = [_nonfinite(sides), *_compare(sides, settings)]
+    metrics = _compare(sides, settings)
     if covered < settings.min_overlap:
         metrics.insert(0, _short(candidates, baselines, covered, settings))
     elif covered < 1.0 - SAME_LENGTH:
@@ -167,23 +167,23 @@ def _short(
     )  # fmt: skip
 
 
-def _nonfinite(sides: Sides) -> MetricResult:
-    """NaN never passes, whatever the baseline had."""
-    counts = [run.total("nonfinite") for run in sides.candidates]
-    total = sum(counts)
-    before = sum(run.total("nonfinite") for run in sides.baselines) / len(sides.baselines)
-    bad = [run for run, count in zip(sides.candidates, counts, strict=True) if count]
-    where = None
-    if bad:
-        hit = np.flatnonzero(np.sum([run.columns["nonfinite"] for run in bad], axis=0))
-        where = int(sides.window[hit[0]]) * sides.width, (int(sides.window[hit[-1]]) + 1) * sides.width - 1
+def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]) -> MetricResult:
+    """NaN never passes, whatever the baselines had, and wherever in the run it is."""
+    bad = [run for run in candidates if run.total("nonfinite")]
+    total = sum(run.total("nonfinite") for run in bad)
+    before = sum(run.total("nonfinite") for run in baselines) / len(baselines) if baselines else None
+    if not bad:
+        return MetricResult(
+            name="nonfinite", title="non-finite steps", unit="count", method="limit", outcome="pass", candidate=0.0,
+            baseline=before, tolerance=0.0, reason="every loss and norm is finite",
+        )  # fmt: skip
+    hit = np.flatnonzero(bad[0].columns["nonfinite"])
+    first, last = (int(bad[0].window[at]) * bad[0].width for at in (hit[0], hit[-1]))
     return MetricResult(
-        name="nonfinite", title="non-finite steps", unit="count", method="limit",
-        outcome="fail" if total else "pass",
-        reason=f"{total:,} steps with a NaN or infinite loss or norm" if total else "every loss and norm is finite",
-        candidate=float(total), baseline=before, tolerance=0.0, worst_steps=where,
-        advice="Find the first such step with `gradlens analyze`; overflows that the loss scaler handled do not count."
-        if total else "",
+        name="nonfinite", title="non-finite steps", unit="count", method="limit", outcome="fail", candidate=float(total),
+        baseline=before, tolerance=0.0, worst_steps=(first, min(last + bad[0].width - 1, bad[0].last_step)),
+        reason=f"{total:,} steps with a NaN or infinite loss or norm",
+        advice="Find the first such step with `gradlens analyze`; overflows that the loss scaler handled do not count.",
     )  # fmt: skip
 
 
@@ -197,7 +197,13 @@ def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:
             continue
         measured = metric.measure(sides, settings.tolerances[metric.name])
         found.append(_result(metric, "skipped", measured) if isinstance(measured, str) else measured)
-    adjusted = holm([m.difference.p_two_sided if isinstance(m, Measured) else None for m in found])
+    adjusted = holm(
+        [
+            metric.p_value(m.difference) if isinstance(m, Measured) else None
+            for metric, m in zip(chosen, found, strict=True)
+        ],
+        weights=[metric.weight for metric in chosen],
+    )
     return [
         _decide(metric, m, p, settings) if isinstance(m, Measured) else m
         for metric, m, p in zip(chosen, found, adjusted, strict=True)
@@ -257,6 +263,8 @@ def _refuse_clipping(metric: Metric, sides: Sides, settings: GateSettings) -> Me
     if untrusted is not None:
         return _result(metric, "inconclusive", f"cannot judge: {untrusted.provenance_reason or untrusted.provenance}")
     rows = min(run.total("norms") for run in sides.runs)
+    if rows < settings.min_effective and sides.paired:
+        return _result(metric, "skipped", f"{rows} steps are too few for a rate; the norms are compared step by step")
     if rows < settings.min_effective:
         return _result(
             metric, "inconclusive", f"cannot judge: {rows} norms, at least {settings.min_effective:g} are needed"
@@ -268,6 +276,8 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
     d = m.difference
     effect = abs(d.change) if metric.both_ways else d.change
     few = d.n_effective is not None and m.method == "blocks" and d.n_effective < settings.min_effective
+    p_value = metric.p_value(d)
+    excludes_zero = d.interval[0] > 0.0 or (metric.both_ways and d.interval[1] < 0.0)
     outcome, reason = "pass", "within tolerance"
     if not math.isfinite(d.change):
         outcome, reason = "inconclusive", "cannot judge: not a number"
@@ -276,9 +286,9 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
         reason = f"cannot judge: worth {d.n_effective:.0f} independent steps, {settings.min_effective:g} are needed"
     elif d.df <= 0.0:
         outcome, reason = "inconclusive", "cannot judge: too few steps"
-    elif effect > m.tolerance and p_adjusted is not None and p_adjusted < settings.alpha:
+    elif effect > m.tolerance and excludes_zero and p_adjusted is not None and p_adjusted < settings.alpha:
         outcome, reason = "fail", "beyond tolerance, and beyond chance"
-    elif effect > m.tolerance and (d.p_two_sided < settings.alpha or effect > GREY * m.tolerance):
+    elif effect > m.tolerance and (p_value < settings.alpha or effect > GREY * m.tolerance):
         outcome, reason = "inconclusive", "beyond tolerance, but chance could explain it: more steps or seeds would tell"
     elif effect > m.tolerance:
         reason = "beyond tolerance, but no more than chance"
@@ -295,7 +305,7 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
         change=scaled(d.change),
         interval=(scaled(min(low, 700.0)), scaled(min(high, 700.0))) if d.df > 0.0 else None,
         tolerance=scaled(m.tolerance if effect == d.change or metric.unit != "ratio" else -m.tolerance),
-        p_value=d.p_two_sided,
+        p_value=p_value,
         p_adjusted=p_adjusted,
         p_permutation=d.p_permutation,
         n_effective=d.n_effective,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gradlens.gate.settings import Tolerance
-from gradlens.gate.summary import RunSummary
+from gradlens.gate.summary import NEARLY, RunSummary
 from gradlens.stats.comparison import Difference, block_difference, count_difference, run_difference
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ TOLERANCE_IN_DEVIATIONS = 3.0
 #: the deviation.
 PRIOR_DF = 4.0
 STRETCHES = 10
+#: Fewer windows than this have no final part of their own worth a test.
+FINAL_WINDOWS = 5
+#: Correlation of the changes of two curves above which they saw the same batches. Our own choice: other seeds of one
+#: training reach .3.
+SAME_DATA = 0.9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -53,9 +58,26 @@ class Sides:
         """Whether there is one run a side, so that the noise between runs is unknown."""
         return len(self.candidates) == len(self.baselines) == 1
 
+    @property
+    def paired(self) -> bool:
+        """Whether the steps saw the same data: the ups and downs of loss or norm are then nearly the same in all runs."""
+        return any(
+            all(_moves_with(self.runs[0].columns[name], run.columns[name]) for run in self.runs[1:])
+            for name in ("loss", "log_norm")
+        )
+
     def least(self, name: str, part: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The smallest count of any run in each window, 0 outside `part`."""
         return np.where(part, np.min([run.columns[name] for run in self.runs], axis=0), 0.0)
+
+
+def _moves_with(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    """Whether the changes from window to window correlate by more than .9, over at least five of them."""
+    one, two = np.diff(first), np.diff(second)
+    use = np.isfinite(one) & np.isfinite(two)
+    if use.sum() < 5 or not (np.ptp(one[use]) > 0.0 and np.ptp(two[use]) > 0.0):
+        return False
+    return float(np.corrcoef(one[use], two[use])[0, 1]) > SAME_DATA
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +94,11 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """One metric. `both_ways` means that a fall is as bad as a rise; `needs` is the count that must not be zero."""
+    """One metric.
+
+    `both_ways` means that a fall is as bad as a rise; `needs` is the count that must not be zero; `weight` is its share of
+    the false alarms that the gate allows itself.
+    """
 
     name: str
     title: str
@@ -81,7 +107,16 @@ class Metric:
     measure: Callable[[Sides, Tolerance], Measured | str]
     advice: str
     both_ways: bool = False
+    weight: float = 1.0
 
+    def p_value(self, found: Difference) -> float:
+        """The p-value of "this did not get worse"."""
+        return found.p_two_sided if self.both_ways else found.p_higher
+
+
+#: The clip rate gets half of the false alarms, the other eight metrics the rest. Our own choice: it is the rarest event
+#: among them, so it needs the level most.
+CLIP_WEIGHT = 8.0
 
 Series = Callable[[RunSummary], "NDArray[np.float64]"]
 
@@ -161,9 +196,10 @@ def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
         added = [(p * n + 2.0) / (n + 4.0) for p in (candidate, baseline)]
         return sum(p * (1.0 - p) / (n + 4.0) for p in added)
 
-    found = _compare_windows(
-        sides, rate, weight, lambda b: max(tolerance.absolute, tolerance.relative * b), least_variance=binomial
-    )
+    def bound(baseline: float) -> float:
+        return max(tolerance.absolute, tolerance.relative * baseline, tolerance.level / NEARLY * _nearly(sides.baselines))
+
+    found = _compare_windows(sides, rate, weight, bound, least_variance=binomial)
     if isinstance(found, str) or found.method == "runs":
         return found
     independent, n = binomial(found.candidate, found.baseline), float(weight.sum())
@@ -173,27 +209,35 @@ def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
     return replace(found, difference=_sharpened(found.difference, pressure.difference, effective))
 
 
-def _sharpened(rate: Difference, pressure: Difference, n_effective: float) -> Difference:
-    """The change of the clip rate, with the p-value of the change of the clip pressure.
+def _nearly(baselines: Sequence[RunSummary]) -> float:
+    """How much a norm level higher by `NEARLY` would add to the clip rate.
 
-    The pressure tests the same question (are the norms near and above the threshold distributed alike?) with more power.
-    The interval is the one that belongs to that test (Miettinen 1976, American Journal of Epidemiology 103:226): the error
-    is change / t, between half of the error of the rate itself and all of it.
+    Where the norms crowd below the threshold, seeds of one training differ by more than any fixed number of points.
     """
-    error = rate.standard_error
-    if rate.change and pressure.standard_error > 0.0 and pressure.change * rate.change > 0.0:
-        error = min(max(abs(rate.change) * pressure.standard_error / abs(pressure.change), 0.5 * error), error)
-    shrink = error / rate.standard_error if rate.standard_error > 0.0 else 1.0
-    opposed = pressure.change * rate.change < 0.0
+    norms = sum(run.total("norms") for run in baselines)
+    return sum(run.total("nearly") - run.total("clipped") for run in baselines) / max(norms, 1)
+
+
+def _sharpened(rate: Difference, pressure: Difference, n_effective: float) -> Difference:
+    """The change of the clip rate, judged by the rate and by the clip pressure, whichever says more.
+
+    Both ask whether the norms are distributed alike about the threshold; the pressure says more where the level rose, the
+    rate where the noise did. The p-value is twice the smaller of the two (Bonferroni). Where it is the pressure's, the
+    interval is the one that belongs to that test (Miettinen 1976, American Journal of Epidemiology 103:226): its error is
+    change / t, between half of the error of the rate and all of it.
+    """
+    shrink = 1.0
+    if pressure.p_higher < rate.p_higher and rate.change > 0.0 and rate.standard_error > 0.0:
+        implied = rate.change * pressure.standard_error / (pressure.change * rate.standard_error)
+        shrink = min(max(implied, 0.5), 1.0)
     return replace(
         rate,
-        standard_error=error,
+        standard_error=shrink * rate.standard_error,
         interval=(
             rate.change - shrink * (rate.change - rate.interval[0]),
             rate.change + shrink * (rate.interval[1] - rate.change),
         ),
-        p_higher=pressure.p_higher,
-        p_two_sided=1.0 if opposed else pressure.p_two_sided,
+        p_higher=min(1.0, 2.0 * min(rate.p_higher, pressure.p_higher)),
         n_effective=n_effective,
     )
 
@@ -204,6 +248,7 @@ def _loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | str:
     if final:
         start, end = int(sides.window[0]), int(sides.window[-1]) + 1
         part = sides.window >= end - max(1, round(FINAL_SHARE * (end - start)))
+        part[-FINAL_WINDOWS:] = True
     with np.errstate(invalid="ignore"):
         usual = np.nanmedian([run.columns["loss"] for run in sides.baselines], axis=0)
     level = float(np.nanmean(np.abs(usual))) if np.isfinite(usual).any() else 0.0
@@ -287,7 +332,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         metric.name: metric
         for metric in (
             Metric(
-                name="clip_rate", title="clip rate", unit="share", needs="norms", measure=_clip_rate,
+                name="clip_rate", title="clip rate", unit="share", needs="norms", measure=_clip_rate, weight=CLIP_WEIGHT,
                 advice="More steps are cut at the same threshold: look for a higher learning rate, a smaller batch or new "
                 "data, then at the loss before loosening the threshold.",
             ),

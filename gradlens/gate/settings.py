@@ -12,24 +12,27 @@ from gradlens.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tolerance:
-    """The smallest change that matters: the largest of three.
+    """The smallest change that matters: the largest of its parts.
 
-    `absolute` in the metric's own unit, `relative` to the baseline's value, `progress` relative to how far the baseline's
-    loss came down over the run.
+    `absolute` in the metric's own unit; `relative` to the baseline's value; `progress` relative to how far the baseline's
+    loss came down over the run; `level`, for the clip rate, what a norm level higher by this share would do to the
+    baseline's rate.
     """
 
     absolute: float = 0.0
     relative: float = 0.0
     progress: float = 0.0
+    level: float = 0.0
 
 
+TOLERANCE_PARTS = tuple(f.name for f in fields(Tolerance))
 #: Default metrics and their tolerances, in the order of the report. The clip rate's are the customary two points and a
 #: quarter. The others are our own, set on healthy runs that differ in their seed alone, see `docs/ci.md`.
 DEFAULT_TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
     {
-        "clip_rate": Tolerance(absolute=0.02, relative=0.25),
+        "clip_rate": Tolerance(absolute=0.02, relative=0.25, level=0.05),
         "final_loss": Tolerance(relative=0.02, progress=0.02),
-        "loss": Tolerance(relative=0.02, progress=0.02),
+        "loss": Tolerance(relative=0.02, progress=0.05),
         "norm_level": Tolerance(relative=0.25),
         "norm_spread": Tolerance(relative=0.25),
         "norm_tail": Tolerance(relative=0.25),
@@ -81,7 +84,7 @@ class GateSettings:
         return {
             "metrics": list(self.metrics),
             "tolerances": {
-                name: {k: getattr(self.tolerances[name], k) for k in ("absolute", "relative", "progress")}
+                name: {k: getattr(self.tolerances[name], k) for k in TOLERANCE_PARTS}
                 for name in self.metrics
             },
             **plain,
@@ -95,7 +98,7 @@ class GateSettings:
 def gate_settings(table: Mapping[str, Any] | None, *, origin: str = "[gate]") -> GateSettings:
     """The settings of a `[gate]` table; names may use dashes.
 
-    A tolerance is a number (relative) or a table with `absolute`, `relative` and `progress`.
+    A tolerance is a number (relative) or a table with the parts of `Tolerance`.
 
     Raises
     ------
@@ -148,10 +151,10 @@ def _tolerances(value: Any, origin: str) -> Mapping[str, Tolerance]:
                               hint="known are " + ", ".join(DEFAULT_TOLERANCES))  # fmt: skip
         where = f"{origin} tolerances.{raw}"
         if isinstance(given, Mapping):
-            unknown = set(given) - {"absolute", "relative", "progress"}
+            unknown = set(given) - set(TOLERANCE_PARTS)
             if unknown:
                 raise ConfigError(f"{where}: unknown part {sorted(unknown)[0]!r}",
-                                  hint="absolute, relative and progress")  # fmt: skip
+                                  hint="one of " + ", ".join(TOLERANCE_PARTS))  # fmt: skip
             found[name] = Tolerance(**{k: _number(v, f"{where}.{k}", low=0.0) for k, v in given.items()})
         else:
             found[name] = Tolerance(relative=_number(given, where, low=0.0))

@@ -1,0 +1,157 @@
+"""The gate on one page: runs to summaries, summaries to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gradlens import __version__
+from gradlens.config import TrainingConfig
+from gradlens.errors import NoTrainingSeriesError, UsageError
+from gradlens.gate.judge import Judgement, judge_against, judge_limits, judge_nonfinite
+from gradlens.gate.settings import GateSettings
+from gradlens.gate.summary import RunSummary, summarize
+from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
+from gradlens.provenance import judge
+from gradlens.report import Report
+from gradlens.reporters.gate_words import headline
+from gradlens.run import Run
+from gradlens.signals import signals_of
+from gradlens.threshold import Threshold, choose_threshold
+
+#: What a red gate needs to be explained by: a cause less likely than this is not named.
+SURE_ENOUGH = 0.3
+
+
+def summarize_runs(
+    runs: Iterable[Run],
+    *,
+    threshold: float | str | None = "",
+    config: TrainingConfig | None = None,
+    known: float | None | str = "",
+) -> list[RunSummary]:
+    """Summaries of runs that have a loss or a norm.
+
+    Parameters
+    ----------
+    runs
+        As read.
+    threshold
+        What the user said: a number, None for no clipping, "" for nothing.
+    config
+        What is known of the training beyond the logs.
+    known
+        The threshold of the other side, taken where this side's would only be assumed; "" for none.
+
+    Raises
+    ------
+    NoTrainingSeriesError
+        None of the runs has a loss or a norm.
+    """
+    found = []
+    for run in runs:
+        if run.loss is None and run.grad_norm is None:
+            continue
+        chosen = choose_threshold(run, run.config.merged(config or TrainingConfig()), threshold)
+        if chosen.source == "assumed" and not isinstance(known, str):
+            chosen = Threshold(value=known, source="assumed")
+        provenance = judge(run, signals_of(run), chosen.value, chosen.source)
+        found.append(
+            summarize(run, threshold=chosen.value, threshold_source=chosen.source, provenance=provenance)
+        )
+    if not found:
+        raise NoTrainingSeriesError(
+            "no run has a loss or a gradient norm", hint="name the columns with --loss and --grad-norm"
+        )
+    return found
+
+
+def known_threshold(summaries: Sequence[RunSummary]) -> float | None | str:
+    """The one threshold that is known for these runs, "" where none or several are."""
+    values = {s.threshold for s in summaries if s.threshold_source != "assumed"}
+    return values.pop() if len(values) == 1 else ""
+
+
+def assess(
+    candidates: Sequence[RunSummary],
+    baselines: Sequence[RunSummary],
+    settings: GateSettings,
+    *,
+    baseline_sources: Sequence[str | Path] = (),
+) -> GateReport:
+    """The verdict on candidates: absolute limits, and regression against baselines where there are any.
+
+    Raises
+    ------
+    UsageError
+        Neither limits nor baselines.
+    """
+    limits = judge_limits(candidates, settings)
+    if not limits and not baselines:
+        raise UsageError(
+            "nothing to judge by", hint="give --baseline FILE, or a limit such as --max-clip-rate 0.10 --max-nonfinite 0"
+        )
+    judgement = (
+        judge_against(candidates, baselines, settings)
+        if baselines
+        else Judgement(metrics=(), notices=(), compared_steps=None)
+    )
+    # A limit of the user's own replaces the rule that no NaN passes.
+    always = () if settings.max_nonfinite is not None else (judge_nonfinite(candidates, baselines),)
+    metrics = (*always, *judgement.metrics)
+    report = GateReport(
+        gradlens_version=__version__,
+        outcome=_verdict([*limits, *metrics]),
+        headline="",
+        metrics=metrics,
+        limits=limits,
+        runs=tuple(
+            _described(run, role)
+            for role, side in (("candidate", candidates), ("baseline", baselines))
+            for run in side
+        ),
+        compared_steps=judgement.compared_steps,
+        notices=judgement.notices,
+        causes=(),
+        settings=settings.to_dict(),
+        baseline_sources=tuple(str(s) for s in baseline_sources),
+    )
+    return replace(report, headline=headline(report))
+
+
+def _verdict(results: Sequence[MetricResult | LimitResult]) -> Verdict:
+    outcomes = {r.outcome for r in results}
+    if "fail" in outcomes:
+        return "fail"
+    return "pass" if "pass" in outcomes and "inconclusive" not in outcomes else "inconclusive"
+
+
+def _described(run: RunSummary, role: str) -> GateRun:
+    return GateRun(
+        role="candidate" if role == "candidate" else "baseline",
+        id=run.id,
+        source=run.source,
+        format=run.format,
+        steps=run.rows,
+        first_step=run.first_step,
+        last_step=run.last_step,
+        log_interval=run.log_interval,
+        threshold=run.threshold,
+        threshold_source=run.threshold_source,
+        provenance=run.provenance,
+        clip_rate=run.clip_rate if run.clip_trusted else None,
+        nonfinite=run.total("nonfinite"),
+    )
+
+
+def with_causes(report: GateReport, analysed: Report) -> GateReport:
+    """The same verdict with what the diagnosis of the candidates says about why."""
+    causes = tuple(
+        LikelyCause(
+            run=run.id, cause=run.diagnosis.cause, confidence=run.diagnosis.confidence, summary=run.diagnosis.summary
+        )
+        for run in analysed.runs
+        if run.diagnosis.cause != "healthy" and run.diagnosis.confidence >= SURE_ENOUGH
+    )
+    return replace(report, causes=causes)

@@ -1,0 +1,248 @@
+"""Baseline files: summaries of one or more runs as small, stable, readable JSON.
+
+Keys are sorted, numbers rounded, and nothing depends on the time or the machine, so that a diff shows what changed in the
+training. A column that is the same in every window is one number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import numpy as np
+
+from gradlens import __version__
+from gradlens.errors import MalformedLogError, SourceError
+from gradlens.gate.summary import COLUMNS, SUMS, RunSummary
+from gradlens.report import ThresholdSource, plain_data
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCHEMA = "gradlens-baseline"
+SCHEMA_VERSION = 1
+DIGITS = 6
+LINE = 110
+HINT = "make it anew with `gradlens baseline SOURCE... -o FILE`"
+
+
+def dump_baseline(runs: Sequence[RunSummary]) -> str:
+    """The text of a baseline file."""
+    document = {
+        "gradlens_version": __version__,
+        "runs": [_plain_run(run) for run in runs],
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+    }
+    return "".join(_lines(document, 0)) + "\n"
+
+
+def _plain_run(run: RunSummary) -> dict[str, Any]:
+    return {
+        "clip_rate": _round(run.clip_rate),
+        "columns": {name: _column(run.columns[name]) for name in COLUMNS},
+        "config": plain_data(dict(run.config)),
+        "first_step": run.first_step,
+        "format": run.format,
+        "id": run.id,
+        "last_step": run.last_step,
+        "log_interval": run.log_interval,
+        "loss_first": _round(run.loss_first),
+        "percentiles": {q: _round(v) for q, v in run.percentiles.items()},
+        "provenance": run.provenance,
+        "provenance_reason": run.provenance_reason,
+        "rows": run.rows,
+        "source": run.source,
+        "spikes_judged": run.spikes_judged,
+        "threshold": run.threshold,
+        "threshold_source": run.threshold_source,
+        "width": run.width,
+        "window": _stretches(run.window),
+    }
+
+
+def _round(value: float | None) -> float | int | None:
+    if value is None or not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{DIGITS}g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+
+
+def _column(values: NDArray[np.float64]) -> Any:
+    rounded = [_round(float(v)) for v in values]
+    return rounded[0] if rounded and len(set(rounded)) == 1 else rounded
+
+
+def _stretches(window: NDArray[np.int64]) -> list[list[int]]:
+    """Windows as pairs of the first one and how many follow without a gap."""
+    if len(window) == 0:
+        return []
+    cuts = np.flatnonzero(np.diff(window) != 1) + 1
+    return [[int(part[0]), len(part)] for part in np.split(window, cuts)]
+
+
+def _lines(value: Any, indent: int) -> Iterator[str]:
+    """JSON with keys sorted and indented, and lists of numbers filled to the width of a line."""
+    inner = " " * (indent + 1)
+    if isinstance(value, Mapping) and value:
+        yield "{\n"
+        for i, key in enumerate(sorted(value)):
+            yield f"{inner}{json.dumps(key)}: "
+            yield from _lines(value[key], indent + 1)
+            yield ",\n" if i < len(value) - 1 else "\n"
+        yield " " * indent + "}"
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        yield "[\n"
+        for i, item in enumerate(value):
+            yield inner
+            yield from _lines(item, indent + 1)
+            yield ",\n" if i < len(value) - 1 else "\n"
+        yield " " * indent + "]"
+    elif isinstance(value, list) and value:
+        yield from _filled([json.dumps(item, allow_nan=False) for item in value], indent)
+    else:
+        yield json.dumps(value, allow_nan=False)
+
+
+def _filled(words: Sequence[str], indent: int) -> Iterator[str]:
+    lines, current = [], ""
+    for word in words:
+        longer = f"{current}, {word}" if current else word
+        if current and len(longer) + indent + 1 > LINE:
+            lines.append(current)
+            longer = word
+        current = longer
+    lines.append(current)
+    if len(lines) == 1:
+        yield f"[{lines[0]}]"
+        return
+    inner = " " * (indent + 1)
+    yield "[\n" + ",\n".join(inner + line for line in lines) + "\n" + " " * indent + "]"
+
+
+def is_baseline(path: Path) -> bool:
+    """Whether a file is a baseline of ours, by its content."""
+    try:
+        if not path.is_file() or path.stat().st_size > 1 << 28:
+            return False
+        with path.open("rb") as handle:
+            if not handle.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+                return False
+            handle.seek(0)
+            return f'"{SCHEMA}"'.encode() in handle.read()
+    except OSError:
+        return False
+
+
+def load_baseline(path: Path) -> list[RunSummary]:
+    """The runs of a baseline file.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read.
+    MalformedLogError
+        It is not a baseline, of a newer version, or damaged.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}", hint="check the path given to --baseline") from error
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise MalformedLogError(f"{path}: not JSON: {error}", hint=HINT) from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise MalformedLogError(f"{path}: not a baseline of gradlens", hint=HINT)
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise MalformedLogError(
+            f"{path}: version {document.get('schema_version')} of the format, this gradlens reads {SCHEMA_VERSION}", hint=HINT
+        )
+    runs = document.get("runs")
+    if not isinstance(runs, list) or not runs:
+        raise MalformedLogError(f"{path}: holds no run", hint=HINT)
+    return [_run(item, f"{path}: run {number}") for number, item in enumerate(runs, 1)]
+
+
+def _run(item: Any, where: str) -> RunSummary:
+    try:
+        window = np.concatenate([np.arange(first, first + count, dtype=np.int64) for first, count in item["window"]])
+        columns = {name: _values(item["columns"][name], len(window)) for name in COLUMNS}
+        source = item["threshold_source"]
+        width = int(item["width"])
+        if source not in get_args(ThresholdSource) or width < 1 or width & (width - 1):
+            raise ValueError(f"threshold_source {source!r}, width {width}")
+        if len(window) and not (np.diff(window) > 0).all():
+            raise ValueError("windows out of order")
+        return RunSummary(
+            id=str(item["id"]),
+            source=str(item["source"]),
+            format=str(item["format"]),
+            rows=int(item["rows"]),
+            first_step=int(item["first_step"]),
+            last_step=int(item["last_step"]),
+            log_interval=_number(item["log_interval"]),
+            threshold=_number(item["threshold"]),
+            threshold_source=cast("ThresholdSource", source),
+            provenance=str(item["provenance"]),
+            provenance_reason=str(item["provenance_reason"]),
+            width=width,
+            window=window,
+            columns=MappingProxyType(columns),
+            percentiles={str(q): float(v) for q, v in item["percentiles"].items()},
+            loss_first=_number(item["loss_first"]),
+            spikes_judged=bool(item["spikes_judged"]),
+            config=dict(item["config"]),
+        )
+    except KeyError as error:
+        raise MalformedLogError(f"{where}: has no {error}", hint=HINT) from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise MalformedLogError(f"{where}: {error}", hint=HINT) from error
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _values(value: Any, size: int) -> NDArray[np.float64]:
+    if not isinstance(value, list):
+        value = [value] * size
+    if len(value) != size:
+        raise ValueError(f"{len(value)} values for {size} windows")
+    return np.array([math.nan if v is None else float(v) for v in value], dtype=np.float64)
+
+
+def describe_update(before: Sequence[RunSummary], after: Sequence[RunSummary]) -> list[str]:
+    """What a new baseline changes, a line each; empty where the files are the same."""
+    if dump_baseline(before) == dump_baseline(after):
+        return []
+    lines = []
+    if len(before) != len(after):
+        lines.append(f"runs: {len(before)} -> {len(after)}")
+    for title, of in (
+        ("last step", lambda r: float(r.last_step)),
+        ("threshold", lambda r: r.threshold),
+        ("clip rate", lambda r: r.clip_rate),
+        ("median norm", lambda r: r.percentiles.get("50")),
+        ("99th percentile of the norm", lambda r: r.percentiles.get("99")),
+        ("final loss", _last_loss),
+        *((name.replace("_", " "), lambda r, n=name: float(r.total(n))) for name in SUMS[5:]),
+    ):
+        old, new = _mean(map(of, before)), _mean(map(of, after))
+        if old != new:
+            lines.append(f"{title}: {old} -> {new}")
+    return lines or ["only details of the windows"]
+
+
+def _last_loss(run: RunSummary) -> float | None:
+    loss = run.columns["loss"][np.isfinite(run.columns["loss"])]
+    return float(loss[-max(1, len(loss) // 5) :].mean()) if len(loss) else None
+
+
+def _mean(values: Iterator[float | None]) -> str:
+    known = [v for v in values if v is not None]
+    return f"{sum(known) / len(known):.5g}" if known else "none"
