@@ -170,7 +170,7 @@ def data_shift(spec: Spec, strength: str) -> Changes:
 
 
 def adam_beta2_lag(spec: Spec, strength: str) -> Changes:
-    """`0.999-lr5-easy2main-at40` or `0.99-lr1-x100-early20`: a shock, and a second moment slow to follow or to forget it.
+    """`0.999-lr5-easy2main-at40`, `0.99-lr1-x100-early20`: a shock, and a second moment slow to follow or forget it.
 
     Nothing is clipped, and the rate may be raised: with clipping, or far from the edge, the lag does no harm.
     """
