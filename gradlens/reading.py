@@ -98,7 +98,9 @@ def _read_folder(target: Target, options: ReadOptions, input_format: str | None)
         raise NoTrainingSeriesError(
             f"{target.text}: no log with a loss or a gradient norm; found {_inventory(target.sources)}"
             + (f"; first problem: {problems[0]}" if problems else ""),
-            hint="name the columns with --loss and --grad-norm" if groups else "see `gradlens formats` for what can be read",
+            hint="name the columns with --loss and --grad-norm"
+            if groups
+            else "see `gradlens formats` for what can be read",
         )
     notices = tuple(_folder_notices(target, groups, problems, empty))
     return [replace(runs[0], notices=(*runs[0].notices, *notices)), *runs[1:]]
@@ -130,13 +132,21 @@ def _folder_notices(
 ) -> Iterable[Notice]:
     """What was found in a folder beside the runs."""
     if problems:
-        yield Notice(code="unreadable-file", message=f"files that could not be read; first: {problems[0]}", count=len(problems))
+        yield Notice(
+            code="unreadable-file", message=f"files that could not be read; first: {problems[0]}", count=len(problems)
+        )
     if empty:
-        yield Notice(code="file-without-series", message="logs without a loss or a gradient norm, left out", count=empty)
+        yield Notice(
+            code="file-without-series", message="logs without a loss or a gradient norm, left out", count=empty
+        )
     grouped = {id(source) for _, bundle in groups for source in bundle}
     others = [s for s in target.sources if id(s) not in grouped]
     if others:
-        yield Notice(code="file-of-no-format", message=f"files that are no logs, left out (first: {others[0].name})", count=len(others))
+        yield Notice(
+            code="file-of-no-format",
+            message=f"files that are no logs, left out (first: {others[0].name})",
+            count=len(others),
+        )
 
 
 def _inventory(sources: Sequence[Source]) -> str:

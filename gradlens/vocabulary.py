@@ -149,9 +149,18 @@ def choose(role: str, names: Iterable[str]) -> str | None:
 def facts_of(norm: str | None) -> frozenset[str]:
     """What the name of a norm says about where it was measured."""
     shape = plain(norm or "")
-    if shape in {"grad_gnorm"} or "clipped" in shape.replace("unclipped", "") or "post_clip" in shape or "after_clip" in shape:
+    if (
+        shape in {"grad_gnorm"}
+        or "clipped" in shape.replace("unclipped", "")
+        or "post_clip" in shape
+        or "after_clip" in shape
+    ):
         return frozenset({"post_clip"})
-    if "raw_grad_norm" in shape or "unclipped" in shape or any(w in shape for w in ("pre_clip", "preclip", "before_clip")):
+    if (
+        "raw_grad_norm" in shape
+        or "unclipped" in shape
+        or any(w in shape for w in ("pre_clip", "preclip", "before_clip"))
+    ):
         return frozenset({"pre_clip"})
     return frozenset()
 
@@ -162,9 +171,7 @@ _MARKS: dict[str, str] = {
     "generator": "generator", "gen": "generator", "g": "generator",
     "discriminator": "discriminator", "disc": "discriminator", "d": "discriminator",
 } | {str(n): str(n) for n in range(10)}  # fmt: skip
-_MARK = re.compile(
-    rf"(?<![a-z0-9.])(?:{'|'.join(sorted(_MARKS, key=len, reverse=True))})(?![a-z0-9.])", re.IGNORECASE
-)
+_MARK = re.compile(rf"(?<![a-z0-9.])(?:{'|'.join(sorted(_MARKS, key=len, reverse=True))})(?![a-z0-9.])", re.IGNORECASE)
 
 
 def _owner_by_name(name: str) -> str | None:

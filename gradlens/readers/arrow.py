@@ -28,7 +28,11 @@ class ArrowReader(Reader):
         if head.startswith((_PARQUET, _ARROW)):
             return 1.0
         # An Arrow stream begins with a continuation mark, a small length and the flatbuffer of its schema.
-        return 0.8 if head.startswith(_STREAM) and len(head) > 16 and int.from_bytes(head[4:8], "little") < 1 << 24 else 0.0
+        return (
+            0.8
+            if head.startswith(_STREAM) and len(head) > 16 and int.from_bytes(head[4:8], "little") < 1 << 24
+            else 0.0
+        )
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources

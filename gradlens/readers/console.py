@@ -22,7 +22,9 @@ _ANSI = r"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|\
 _GLUED = re.compile(rf"(?<=[\d.]){_ANSI}(?=[\d.])")
 _COLOUR = re.compile(_ANSI)
 #: What launchers put in front of each line: `[default0]:`, `[rank0]:`, `(Worker pid=12)`, `0: `, `train-0 |`.
-_LAUNCHER = re.compile(r"^(?:\[(?:default|rank)?\d+\]:? ?|\([\w. :=-]{1,60}pid=\d+[^)\n]{0,60}\) ?|\d{1,4}: )+", re.MULTILINE)
+_LAUNCHER = re.compile(
+    r"^(?:\[(?:default|rank)?\d+\]:? ?|\([\w. :=-]{1,60}pid=\d+[^)\n]{0,60}\) ?|\d{1,4}: )+", re.MULTILINE
+)
 _NUMBER = re.compile(NUMBER)
 _UNIT = re.compile(r"[A-Za-z%/µ]*(?:[\s()\[\],'\";:].*)?$", re.DOTALL)
 _WORDS = re.compile(rf"(?P<key>[A-Za-z_][\w./@%#-]*)(?:\s*[:=]\s*|\s+)(?P<value>{TOKEN})")
@@ -221,7 +223,9 @@ def _json_fields(body: str) -> Iterator[tuple[str, float]]:
     for key, value in record.items():
         if isinstance(value, bool):
             continue
-        number = float(value) if isinstance(value, (int, float)) else number_of(value) if isinstance(value, str) else None
+        number = (
+            float(value) if isinstance(value, (int, float)) else number_of(value) if isinstance(value, str) else None
+        )
         if number is not None:
             yield key, number
 

@@ -11,11 +11,15 @@ _TOO_COMMON = frozenset({"opt", "lr", "b1", "b2", "wd", "l2", "clip", "batch", "
 _MAX_CHARS = 4_000_000
 
 _ALIAS = {name for spellings in SPELLINGS.values() for name in spellings if "." not in name and name not in _TOO_COMMON}
-_KEY = "|".join(sorted((re.escape(name).replace("_", "[-_]") for name in _ALIAS | {"adam_betas", "betas"}), key=len, reverse=True))
+_KEY = "|".join(
+    sorted((re.escape(name).replace("_", "[-_]") for name in _ALIAS | {"adam_betas", "betas"}), key=len, reverse=True)
+)
 _VALUE = r"'[^'\n]{0,80}'|\"[^\"\n]{0,80}\"|\[[^\]\n]{0,80}\]|\([^)\n]{0,80}\)|[^\s,;(){}\[\]|]+"
 #: Megatron and DeepSpeed: `clip_grad ..................... 1.0`.
 _DOTTED = re.compile(r"(?:^|[ \]])(?P<key>[a-z]\w{1,60}) \.{2,} (?P<value>[^\n]{1,80})$", re.MULTILINE)
-_PAIR = re.compile(rf"(?i)(?<![\w./-])(?:--)?['\"]?(?P<key>{_KEY})['\"]?\s{{0,4}}(?:[:=]\s{{0,4}}|\s(?=[-\d.]))(?P<value>{_VALUE})")
+_PAIR = re.compile(
+    rf"(?i)(?<![\w./-])(?:--)?['\"]?(?P<key>{_KEY})['\"]?\s{{0,4}}(?:[:=]\s{{0,4}}|\s(?=[-\d.]))(?P<value>{_VALUE})"
+)
 _PATHED = re.compile(rf"(?i)--[\w.]+\.(?P<key>{_KEY})[= ](?P<value>{_VALUE})")
 
 

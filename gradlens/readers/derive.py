@@ -129,6 +129,8 @@ def _check(whole: Series, total: Series, n_layers: int, book: NoticeBook) -> Non
         book.add("layers-below-total", f"the norms of {n_layers} layers combine to {median:.3g} times {total.name}: layers "
                  "are missing from the log", count=int(good.sum()))  # fmt: skip
     elif far:
-        book.add("layers-differ", f"the norms of {n_layers} layers do not combine to {total.name} at some steps", count=far)
+        book.add(
+            "layers-differ", f"the norms of {n_layers} layers do not combine to {total.name} at some steps", count=far
+        )
     else:
         book.add("layers-checked", f"the norms of {n_layers} layers combine to {total.name}", count=int(good.sum()))

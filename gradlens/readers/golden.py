@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from gradlens.errors import MalformedLogError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, load_json, parse_number
+from gradlens.readers.base import (
+    NoticeBook,
+    RawRun,
+    Reader,
+    ReadOptions,
+    TableBuilder,
+    as_float,
+    load_json,
+    parse_number,
+)
 from gradlens.run import Series
 from gradlens.source import Source
 
@@ -36,14 +45,20 @@ class MegatronGoldenReader(Reader):
             raise MalformedLogError(f"{source.name}: {error}") from error
         book = NoticeBook()
         quantities = data.items() if isinstance(data, dict) else ()
-        series = [s for name, entry in quantities if isinstance(entry, dict) and (s := _golden(name, entry, book)) is not None]
+        series = [
+            s for name, entry in quantities if isinstance(entry, dict) and (s := _golden(name, entry, book)) is not None
+        ]
         if not series:
             raise MalformedLogError(f"{source.name}: golden values without a number")
         return [RawRun(series=tuple(series), notices=book.notices(), norm_facts=frozenset({"pre_clip"}))]
 
 
 def _golden(name: str, entry: Mapping[str, Any], book: NoticeBook) -> Series | None:
-    values, first, interval = entry.get("values"), as_float(entry.get("start_step")), as_float(entry.get("step_interval"))
+    values, first, interval = (
+        entry.get("values"),
+        as_float(entry.get("start_step")),
+        as_float(entry.get("step_interval")),
+    )
     if isinstance(values, dict):
         pairs = [(as_float(step), value) for step, value in values.items()]
     elif isinstance(values, list):
@@ -99,4 +114,12 @@ class TextColumnsReader(Reader):
                 book.add("malformed-record", "not a row of numbers, left out", f"line {number}")
         if not table.n_rows:
             raise MalformedLogError(f"{source.name}: no row of numbers")
-        return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=settings, notices=book.notices(), step_column=titles[0])]
+        return [
+            RawRun(
+                columns=table.columns(),
+                n_rows=table.n_rows,
+                config=settings,
+                notices=book.notices(),
+                step_column=titles[0],
+            )
+        ]

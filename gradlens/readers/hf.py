@@ -71,7 +71,9 @@ def _load(source: Source) -> _State:
         match = _HISTORY.search(text)
         rows = list(_salvage(text, match.end())) if match else []
         if not rows:
-            raise MalformedLogError(f"{source.name}: {error}", hint="the file is not whole: take the state of another checkpoint") from error
+            raise MalformedLogError(
+                f"{source.name}: {error}", hint="the file is not whole: take the state of another checkpoint"
+            ) from error
         data, cut = {"log_history": rows}, True
     history = data.get("log_history") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(history, list):

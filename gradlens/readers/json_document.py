@@ -27,12 +27,19 @@ class JsonDocumentReader(Reader):
             # The head of a longer document, or lines: a document's first line is rarely an object by itself.
             first = text.split("\n", 1)[0].strip()
             return 0.4 if first in {"{", "["} or first.startswith(("[{", "[ {")) else 0.0
-        return 0.6 if isinstance(value, list) or (isinstance(value, dict) and any(isinstance(v, (list, dict)) for v in value.values())) else 0.0
+        return (
+            0.6
+            if isinstance(value, list)
+            or (isinstance(value, dict) and any(isinstance(v, (list, dict)) for v in value.values()))
+            else 0.0
+        )
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
         if (source.size or 0) > _MOST_BYTES:
-            raise MalformedLogError(f"{source.name}: a single JSON document of more than 1 GiB", hint="write JSON lines instead")
+            raise MalformedLogError(
+                f"{source.name}: a single JSON document of more than 1 GiB", hint="write JSON lines instead"
+            )
         try:
             data = load_json(source.read_bytes().decode("utf-8-sig", errors="replace"))
         except ValueError as error:
@@ -46,7 +53,8 @@ class JsonDocumentReader(Reader):
                 table.add(row)
         if not table.n_rows:
             raise NoTrainingSeriesError(
-                f"{source.name}: a JSON document without records or arrays of numbers", hint="a log holds one record a step"
+                f"{source.name}: a JSON document without records or arrays of numbers",
+                hint="a log holds one record a step",
             )
         settings = {k: v for k, v in data.items() if not isinstance(v, list)} if isinstance(data, dict) else {}
         return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=settings, notices=book.notices())]

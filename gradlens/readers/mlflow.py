@@ -45,16 +45,18 @@ class MlflowFilesReader(Reader):
         book = NoticeBook()
         series = []
         for source in sources:
-            folder, found, metric = source.name.rpartition("/metrics/")
+            _, found, metric = source.name.rpartition("/metrics/")
             name = metric if found else source.file_name
             if options.wanted(name):
-                points = [p for n, line in enumerate(_lines(source), 1) if (p := _point(line, book, f"{name} line {n}"))]
+                points = [
+                    p for n, line in enumerate(_lines(source), 1) if (p := _point(line, book, f"{name} line {n}"))
+                ]
                 if points:
                     series.append(_series(name, points))
         if not series:
             raise MalformedLogError(f"{sources[0].name}: no metric with a value")
-        folder = Path(sources[0].name.rpartition("/metrics/")[0]) if "/metrics/" in sources[0].name else None
-        return [RawRun(series=tuple(series), config=_parameters(folder), notices=book.notices())]
+        run, found, _ = sources[0].name.rpartition("/metrics/")
+        return [RawRun(series=tuple(series), config=_parameters(Path(run) if found else None), notices=book.notices())]
 
 
 class MlflowDatabaseReader(Reader):
@@ -107,7 +109,9 @@ def _parameters(folder: Path | None) -> dict[str, str]:
         with contextlib.suppress(OSError):
             for path in sorted((folder / "params").rglob("*"))[:2000]:
                 if path.is_file() and path.stat().st_size < 10_000:
-                    found[path.relative_to(folder / "params").as_posix()] = path.read_text("utf-8", errors="replace").strip()
+                    found[path.relative_to(folder / "params").as_posix()] = path.read_text(
+                        "utf-8", errors="replace"
+                    ).strip()
     return found
 
 
@@ -124,7 +128,8 @@ def _database_runs(database: sqlite3.Connection, source: Source, options: ReadOp
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"runs", "metrics"} <= tables:
         raise MalformedLogError(
-            f"{source.name}: a SQLite database without MLflow's tables", hint=f"its tables are {', '.join(sorted(tables)) or 'none'}"
+            f"{source.name}: a SQLite database without MLflow's tables",
+            hint=f"its tables are {', '.join(sorted(tables)) or 'none'}",
         )
     runs = database.execute("SELECT run_uuid, name FROM runs ORDER BY start_time, run_uuid").fetchall()
     count = 0
@@ -134,7 +139,9 @@ def _database_runs(database: sqlite3.Connection, source: Source, options: ReadOp
             count += 1
             parameters: dict[str, Any] = {}
             if "params" in tables:
-                parameters = dict(database.execute("SELECT key, value FROM params WHERE run_uuid = ?", (identity,)).fetchall())
+                parameters = dict(
+                    database.execute("SELECT key, value FROM params WHERE run_uuid = ?", (identity,)).fetchall()
+                )
             yield RawRun(name=str(label or identity) if len(runs) > 1 else "", series=tuple(series), config=parameters)
     if not count:
         raise NoTrainingSeriesError(f"{source.name}: {len(runs)} runs, none with a metric")

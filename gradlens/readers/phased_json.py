@@ -52,11 +52,19 @@ class PhasedJsonReader(Reader):
                 # The first line of OpenMMLab's logs holds the environment and the configuration.
                 config.update({k: v for k, v in record.items() if isinstance(v, (str, int, float, dict))})
             prefix = "" if phase is None or phase in _TRAIN else f"{phase}/"
-            row = {f"{prefix}{k}": v for k, raw in record.items() if (v := as_float(raw)) is not None and options.wanted(k)}
+            row = {
+                f"{prefix}{k}": v for k, raw in record.items() if (v := as_float(raw)) is not None and options.wanted(k)
+            }
             if prefix:
-                book.add("other-phase", f"records of another phase than training, kept as {prefix}...", f"line {number}")
+                book.add(
+                    "other-phase", f"records of another phase than training, kept as {prefix}...", f"line {number}"
+                )
             if row:
                 table.add(row)
         if not table.n_rows:
             raise MalformedLogError(f"{source.name}: no record with a number in {len(lines)} lines")
-        return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=config, notices=book.notices(), step_column=None)]
+        return [
+            RawRun(
+                columns=table.columns(), n_rows=table.n_rows, config=config, notices=book.notices(), step_column=None
+            )
+        ]

@@ -65,7 +65,11 @@ def _axis(main: Series, book: NoticeBook) -> None:
         book.add("overlapping-steps", "points at steps that were logged before; the analysis takes the later ones",
                  count=overlapping)  # fmt: skip
     repeated = _repeats(step, main.value)
-    book.add("duplicate-records", f"points of {main.name} that repeat the step and the value of the point before", count=repeated)
+    book.add(
+        "duplicate-records",
+        f"points of {main.name} that repeat the step and the value of the point before",
+        count=repeated,
+    )
     positive = change[change > 0]
     if len(positive) < 4:
         return
@@ -74,7 +78,7 @@ def _axis(main: Series, book: NoticeBook) -> None:
     if odd > IRREGULAR_SHARE * len(positive) and len(positive) >= 20:
         book.add("irregular-steps", f"the distance between steps varies ({int(positive.min())} to {int(positive.max())}): "
                  "a sampled download, or only some steps were logged", count=odd)  # fmt: skip
-    elif interval > 1:
+    elif interval > 1 and odd <= IRREGULAR_SHARE * len(positive):
         book.add("log-interval", f"one point every {interval:g} steps", count=len(main))
 
 

@@ -26,7 +26,11 @@ class SacredReader(Reader):
         text = source.head_text
         if _METRICS.match(text):
             return 0.9
-        return 0.9 if text.lstrip().startswith("{") and any(f'"{m["name"]}"' in text for m in _PARALLEL.finditer(text)) else 0.0
+        return (
+            0.9
+            if text.lstrip().startswith("{") and any(f'"{m["name"]}"' in text for m in _PARALLEL.finditer(text))
+            else 0.0
+        )
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         del options

@@ -96,8 +96,8 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
     offset = np.zeros(n_rows, dtype=np.int64)
     begin = 0
     for fall in falls:
-        offset[fall:] += steps[begin:fall].max()
-        begin = fall
+        offset[fall:] += int(steps[begin:fall].max())
+        begin = int(fall)
     book.add("epoch-counter", "the counter restarts with each epoch and was made to go on; the last count of an epoch "
              "stands for its length", count=len(falls))  # fmt: skip
     return steps + offset

@@ -15,7 +15,9 @@ from gradlens.run import Series
 from gradlens.source import Source
 
 _HEADER = re.compile(r"^\ufeff?\"?wall[ _]time\"?,\"?step\"?,\"?value\"?\s*$", re.IGNORECASE)
-_JSON = re.compile(r"^\s*\[\s*\[\s*-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?\s*,\s*-?\d+\s*,\s*(?:-?\d|NaN|-?Inf|\"NaN\"|\"-?Inf)")
+_JSON = re.compile(
+    r"^\s*\[\s*\[\s*-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?\s*,\s*-?\d+\s*,\s*(?:-?\d|NaN|-?Inf|\"NaN\"|\"-?Inf)"
+)
 _NAME = re.compile(r"^(?:run-)?(?P<run>.+?)[-_]tag-(?P<tag>.+)$")
 
 
@@ -46,7 +48,11 @@ class TensorBoardDownloadReader(Reader):
                 book.add("repeated-download", f"a second download of {tag} was left out", source.file_name)
                 continue
             series[tag] = _read_one(source, tag, book)
-        return [RawRun(name=_split(sources[0])[0], series=tuple(series.values()), notices=book.notices(), step_column="Step")]
+        return [
+            RawRun(
+                name=_split(sources[0])[0], series=tuple(series.values()), notices=book.notices(), step_column="Step"
+            )
+        ]
 
 
 def _split(source: Source) -> tuple[str, str]:

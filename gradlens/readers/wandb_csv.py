@@ -32,7 +32,11 @@ class WandbCsvReader(Reader):
         if len(_RUNS_TABLE.intersection(header)) >= 5:
             return 0.95
         charts = [_CHART.match(name) for name in header[1:]]
-        return 0.9 if all(charts) and any(m["bound"] for m in charts if m) or (all(charts) and _is_step(header[0])) else 0.0
+        return (
+            0.9
+            if all(charts) and any(m["bound"] for m in charts if m) or (all(charts) and _is_step(header[0]))
+            else 0.0
+        )
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         del options
@@ -77,7 +81,10 @@ def _runs(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[RawRun]:
         points = [
             (step, value)
             for step, row in zip(steps, rows, strict=True)
-            if step is not None and abs(step) < 2.0**62 and place < len(row) and (value := parse_number(row[place])) is not None
+            if step is not None
+            and abs(step) < 2.0**62
+            and place < len(row)
+            and (value := parse_number(row[place])) is not None
         ]
         if points:
             step_array, value_array = np.array(points, dtype=np.float64).T

@@ -56,7 +56,9 @@ class WandbOfflineReader(Reader):
                             if inner == 4 and isinstance(part, bytes):
                                 config.update(_config(part))
             except ValueError as error:
-                book.add("malformed-record", f"a record that is no protobuf message, left out: {error}", f"byte {place}")
+                book.add(
+                    "malformed-record", f"a record that is no protobuf message, left out: {error}", f"byte {place}"
+                )
         if table.n_rows == 0:
             raise NoTrainingSeriesError(
                 f"{source.name}: a W&B file without a history record",
@@ -97,7 +99,11 @@ def _records(data: bytes, book: NoticeBook) -> Iterator[tuple[int, bytes]]:
             return
         part = data[body : body + length]
         if kind not in {_FULL, _FIRST, _MIDDLE, _LAST} or zlib.crc32(part, zlib.crc32(bytes([kind]))) != checksum:
-            book.add("damaged-record", "a record with a wrong checksum; the rest of its 32 KiB block was left out", f"byte {at}")
+            book.add(
+                "damaged-record",
+                "a record with a wrong checksum; the rest of its 32 KiB block was left out",
+                f"byte {at}",
+            )
             parts = []
             at += left
             continue
@@ -177,7 +183,9 @@ def _history(message: bytes, options: ReadOptions) -> dict[str, float]:
             if name and options.wanted(name):
                 _put(row, name, found, 0)
         elif number == _STEP and isinstance(value, bytes):
-            row.setdefault("_step", float(next((_signed(v) for n, v in fields(value) if n == 1 and isinstance(v, int)), 0)))
+            row.setdefault(
+                "_step", float(next((_signed(v) for n, v in fields(value) if n == 1 and isinstance(v, int)), 0))
+            )
     return row if set(row) - {"_step", "_runtime", "_timestamp"} else {}
 
 
@@ -224,5 +232,3 @@ def _config(message: bytes) -> dict[str, Any]:
             name, item = _item(value)
             found[name.replace("/", ".")] = item
     return found
-
-
