@@ -12,7 +12,7 @@ from functools import cache
 
 from gradlens import vocabulary
 from gradlens.errors import NoTrainingSeriesError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
 from gradlens.readers.console_settings import settings_in
 from gradlens.readers.grammars import GRAMMARS, NUMBER, TOKEN, Fields, Grammar, Line, compiled
 from gradlens.source import Source
@@ -26,7 +26,7 @@ _LAUNCHER = re.compile(
     r"^(?:\[(?:default|rank)?\d+\]:? ?|\([\w. :=-]{1,60}pid=\d+[^)\n]{0,60}\) ?|\d{1,4}: )+", re.MULTILINE
 )
 _NUMBER = re.compile(NUMBER)
-_UNIT = re.compile(r"[A-Za-z%/µ]*(?:[\s()\[\],'\";:].*)?$", re.DOTALL)
+_UNIT = re.compile(r"[A-Za-z%/µ]*(?:[\s()\[\],'\";].*)?$", re.DOTALL)
 _WORDS = re.compile(rf"(?P<key>[A-Za-z_][\w./@%#-]*)(?:\s*[:=]\s*|\s+)(?P<value>{TOKEN})")
 _PHRASES = re.compile(
     rf"(?P<key>[A-Za-z_][\w./-]*(?:[ ][A-Za-z_][\w./()-]*){{0,2}})\s*(?:[:=]\s*|\s)(?P<value>{TOKEN})"
@@ -125,6 +125,8 @@ def number_of(token: str) -> float | None:
     except ValueError:
         pass
     token = token.lstrip("[('\"{ ")
+    if "/" in token and (counted := parse_number(token.rstrip("'\"})] "))) is not None:
+        return counted  # "17/438"
     match = _NUMBER.match(token)
     if match is None:
         head, parenthesis, rest = token.partition("(")
@@ -378,7 +380,9 @@ def _split(text: str, parsed: _Parsed) -> list[tuple[str, list[_Record], int]]:
     for first, after in zip(edges, [*edges[1:], len(records)], strict=True):
         if first < after:
             name = f"start {cuts[first]} of {len(places)}"
-            parts.append((name, records[first:after], records[first - 1].start if first else 0))
+            # The settings of a start are dumped after the mark of the start before.
+            begin = places[cuts[first] - 2] if cuts[first] > 1 else 0
+            parts.append((name, records[first:after], begin))
     if len(parts) > 1:
         parsed.book.add(
             "several-starts",

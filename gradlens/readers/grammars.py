@@ -120,7 +120,7 @@ GRAMMARS: tuple[Grammar, ...] = (
     ),
     Grammar(
         name="llm.c",
-        lines=(Line(pattern=r"^s:(?P<step>\d+) (?=tr?[el]l:|eval:)"),),
+        lines=(Line(pattern=r"^s:(?P<step>\d+) (?=trl:|tel:|eval:)"),),
         rename=(("trl", "train_loss"), ("tel", "val_loss")),
         facts=_PRE,
     ),
@@ -238,9 +238,9 @@ GRAMMARS: tuple[Grammar, ...] = (
         name="icefall",
         lines=(
             Line(
-                pattern=rf"\bEpoch (?P<epoch>\d+), batch (?P<iter>\d+), (?:global_batch_idx: \d+, )?"
+                pattern=rf"\bEpoch (?P<epoch>\d+), batch (?P<iter>\d+), (?:global_batch_idx: (?P<step>\d+), )?"
                 rf"[^\n]{{0,40}}?\bloss\[loss=(?P<loss>{NUMBER})[^\n]*?tot_loss\[loss=(?P<tot_loss>{NUMBER})"
-                rf"(?:[^\n]*?, lr: (?P<lr>{NUMBER}))?(?:[^\n]*?grad_scale: (?P<grad_scale>{NUMBER}))?",
+                rf"(?:[^\n]*?, (?:cur_)?lr: (?P<lr>{NUMBER}))?(?:[^\n]*?grad_scale: (?P<grad_scale>{NUMBER}))?",
                 fields=Fields.NAMED,
                 first_epoch=1,
             ),
