@@ -42,6 +42,22 @@ def train_all(folder: Path, specs: list[Spec], workers: int) -> None:
                 print(f"{time.perf_counter() - begun:7.1f} s  {spec.run}: {expected}", flush=True)
 
 
+def summary() -> None:
+    """Print, from the archive, how many runs of each kind took effect in each family."""
+    from benchmarks.runs.archive import SPLITS, labels_of
+
+    labels = [label for split in SPLITS for label in labels_of(split)]
+    for title in ("family", "fault_kind"):
+        print(f"{title:20} {'runs':>5} {'scored':>7} {'harmful':>8}   left out")
+        for name in sorted({str(label[title]) for label in labels}):
+            of = [label for label in labels if label[title] == name]
+            scored = [one for one in of if one["manifested"] or one["expected"] == "healthy"]
+            out = collections.Counter(str(one["expected"]) for one in of if one not in scored)
+            harmful = sum(bool(one["harmful"]) for one in scored)
+            words = ", ".join(f"{word} {count}" for word, count in out.most_common())
+            print(f"{name:20} {len(of):5} {len(scored):7} {harmful:8}   {words}")
+
+
 def main(arguments: list[str]) -> int:
     """Run one command; training is the default."""
     if arguments[:1] == ["unpack"]:
@@ -53,6 +69,9 @@ def main(arguments: list[str]) -> int:
         from benchmarks.runs.archive import pack
 
         print(pack(Path(arguments[1])), "bytes written")
+        return 0
+    if arguments[:1] == ["summary"]:
+        summary()
         return 0
     parser = argparse.ArgumentParser(prog="python -m benchmarks.runs", description=__doc__)
     parser.add_argument(

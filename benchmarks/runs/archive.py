@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.runs.catalogue import catalogue
 from benchmarks.runs.recording import EXTRA
 from benchmarks.runs.store import EXTRA as EXTRA_LOG
 from benchmarks.runs.store import LABEL, RUN, read_label, read_rows, write_label, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from benchmarks.runs.recording import Row
 
@@ -27,8 +28,9 @@ SPLITS = ("develop", "test")
 
 # Exponents no log has stand for what is not a number, and for a column that a row does not have.
 NAN, POSITIVE, NEGATIVE, ABSENT = 120, 121, 122, 123
-# Divisions by powers of ten up to this one are correctly rounded: both operands are exact doubles.
+# Products with and quotients by powers of ten up to this one are rounded once: both operands are exact doubles.
 EXACT = 22
+POWERS = np.array([float(f"1e{power}") for power in range(EXACT + 1)])
 
 
 def encode(value: float | None) -> tuple[int, int]:
@@ -47,20 +49,16 @@ def encode(value: float | None) -> tuple[int, int]:
     return (mantissa, power) if mantissa else (0, 0)
 
 
-def decode(mantissa: int, power: int) -> float | None:
-    """Inverse of `encode`, exact to the bit."""
-    match power:
-        case 120:
-            return math.nan
-        case 121:
-            return math.inf
-        case 122:
-            return -math.inf
-        case 123:
-            return None
-    if -EXACT <= power < 0:
-        return float(mantissa) / 10.0**-power
-    return float(f"{mantissa}e{power}")
+def decode(mantissas: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """Inverse of `encode` for arrays of shape (n,), exact to the bit; NaN where a value is absent."""
+    small = np.abs(powers) <= EXACT
+    scale = POWERS[np.where(small, np.abs(powers), 0)]
+    values = np.where(powers < 0, mantissas / scale, mantissas * scale)
+    for i in np.flatnonzero(~small & (powers < NAN)):
+        values[i] = float(f"{mantissas[i]}e{powers[i]}")
+    for code, value in ((NAN, np.nan), (POSITIVE, np.inf), (NEGATIVE, -np.inf), (ABSENT, np.nan)):
+        values[powers == code] = value
+    return values
 
 
 def _columns(rows: list[Row]) -> list[str]:
@@ -79,16 +77,18 @@ def _columns(rows: list[Row]) -> list[str]:
     return order
 
 
-def pack_split(folder: Path, target: Path) -> int:
-    """Pack all runs below a folder into one file; returns its size in bytes."""
+def pack_split(folder: Path, target: Path, names: Collection[str] | None = None) -> int:
+    """Pack the runs below a folder (only those named, if names are given) into one file; returns its size in bytes."""
     index: list[dict[str, Any]] = []
     mantissas: list[int] = []
     exponents: list[int] = []
     for path in sorted(folder.glob(f"*/{LABEL}")):
+        if names is not None and path.parent.name not in names:
+            continue
         rows = read_rows(path.parent / EXTRA_LOG)
-        names = _columns(rows)
-        index.append({"run": path.parent.name, "rows": len(rows), "columns": names, "label": read_label(path)})
-        for name in names:
+        columns = _columns(rows)
+        index.append({"run": path.parent.name, "rows": len(rows), "columns": columns, "label": read_label(path)})
+        for name in columns:
             for row in rows:
                 mantissa, power = encode(row.get(name))
                 mantissas.append(mantissa)
@@ -107,10 +107,14 @@ def pack_split(folder: Path, target: Path) -> int:
 
 
 def pack(folder: Path) -> int:
-    """Pack both splits of a folder of runs into the repository; returns the bytes written."""
+    """Pack both splits of a folder of runs into the repository; returns the bytes written.
+
+    Runs that the catalogue no longer asks for are left out.
+    """
+    names = {spec.run for spec in catalogue()}
     written = 0
     for split in SPLITS:
-        written += pack_split(folder / split, FOLDER / f"{split}.npz")
+        written += pack_split(folder / split, FOLDER / f"{split}.npz", names)
     write_index()
     return written
 
@@ -119,17 +123,17 @@ def archived(source: Path) -> Iterator[tuple[dict[str, Any], list[Row]]]:
     """Label and rows (with the extra columns) of every run in one archive file."""
     with np.load(source, allow_pickle=False) as file:
         index: list[dict[str, Any]] = json.loads(file["index"].tobytes())
-        exponents = file["exponent"].tolist()
+        exponents = file["exponent"].astype(np.int64)
         planes = np.stack([file[f"plane_{k}"] for k in range(4)], axis=1)
-        mantissas = np.ascontiguousarray(planes).view("<i4")[:, 0].tolist()
+    mantissas = np.ascontiguousarray(planes).view("<i4")[:, 0].astype(np.int64)
+    values, present = decode(mantissas, exponents).tolist(), (exponents != ABSENT).tolist()
     begin = 0
     for entry in index:
         rows: list[Row] = [{} for _ in range(entry["rows"])]
         for name in entry["columns"]:
             for position, row in enumerate(rows, begin):
-                value = decode(mantissas[position], exponents[position])
-                if value is not None:
-                    row[name] = int(value) if name == "step" else value
+                if present[position]:
+                    row[name] = int(values[position]) if name == "step" else values[position]
             begin += len(rows)
         yield entry["label"], rows
 
@@ -148,6 +152,13 @@ def unpack(folder: Path, splits: tuple[str, ...] = SPLITS, source: Path = FOLDER
     return count
 
 
+def labels_of(split: str, source: Path = FOLDER) -> list[dict[str, Any]]:
+    """The labels of one archive file, without decoding its logs."""
+    with np.load(source / f"{split}.npz", allow_pickle=False) as file:
+        entries: list[dict[str, Any]] = json.loads(file["index"].tobytes())
+    return [entry["label"] for entry in entries]
+
+
 INDEX_COLUMNS = ("split", "run", "family", "fault_kind", "expected", "manifested", "harmful", "opt", "schedule", "clip")
 
 
@@ -155,7 +166,5 @@ def write_index(source: Path = FOLDER) -> None:
     """A table of the archived runs that people can read."""
     lines = ["\t".join(INDEX_COLUMNS)]
     for split in SPLITS:
-        with np.load(source / f"{split}.npz", allow_pickle=False) as file:
-            entries: list[dict[str, Any]] = json.loads(file["index"].tobytes())
-        lines += ["\t".join(str(entry["label"][name]) for name in INDEX_COLUMNS) for entry in entries]
+        lines += ["\t".join(str(label[name]) for name in INDEX_COLUMNS) for label in labels_of(split, source)]
     (source / "INDEX.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")

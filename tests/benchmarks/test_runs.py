@@ -101,6 +101,11 @@ def test_loss_scale_halves_on_overflow_and_doubles_after_clean_steps():
     assert scales == [4.0, 4.0, 8.0, 4.0]
 
 
+def back(value):
+    mantissa, power = archive.encode(value)
+    return archive.decode(np.array([mantissa]), np.array([power]))[0]
+
+
 class TestArchive:
     @pytest.mark.parametrize(
         "value",
@@ -116,14 +121,14 @@ class TestArchive:
             2.9802322e-08,
             math.inf,
             -math.inf,
-            None,
         ],
     )
     def test_numbers_come_back_to_the_bit(self, value):
-        assert archive.decode(*archive.encode(value)) == value
+        assert back(value) == value
 
     def test_nan_comes_back(self):
-        assert math.isnan(archive.decode(*archive.encode(math.nan)))
+        assert math.isnan(back(math.nan))
+        assert math.isnan(back(None))
 
     def test_a_folder_comes_back_byte_for_byte(self, tmp_path):
         rng = np.random.default_rng(0)
