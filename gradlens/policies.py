@@ -280,7 +280,7 @@ def zclip_trace(norm: NDArray[np.float64], policy: ZClip) -> ZClipTrace:
             if len(start) < policy.warmup:
                 start.append(g)
                 if len(start) == policy.warmup:
-                    mean = math.fsum(start) / policy.warmup
+                    mean = math.fsum(s / policy.warmup for s in start)
                     variance = math.fsum((s - mean) ** 2 for s in start if abs(s - mean) < 1e150) / policy.warmup
             else:
                 deviation = math.sqrt(variance)

@@ -215,7 +215,7 @@ def sign_test(positive: int, total: int) -> float:
 
 
 def decluster(onsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Merge onsets that follow each other by less than 10 steps into the first of each group."""
+    """Merge onsets that follow the one before by less than 10 steps into the first of the chain."""
     onsets = np.unique(onsets)
     if onsets.size == 0:
         return onsets

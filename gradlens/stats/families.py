@@ -85,7 +85,7 @@ def fit_families(value: NDArray[np.float64], *, n_effective: float | None = None
         Empty for fewer than 20 values or a sample without spread.
     """
     everything = np.sort(value[np.isfinite(value) & (value > 0.0)])
-    stride = -(-everything.size // MOST_VALUES)
+    stride = max(1, -(-everything.size // MOST_VALUES))
     x = everything[stride // 2 :: stride]
     if x.size < FEWEST or not float(x[-1]) > float(x[0]) * (1.0 + 1e-9):
         return ()

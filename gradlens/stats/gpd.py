@@ -326,7 +326,7 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
 
 def _fit_thinned(excess: NDArray[np.float64]) -> GpdFit:
     """Fit increasing excesses, at most 20,000 evenly spaced ones of them; error and likelihood are those of all."""
-    stride = -(-excess.size // MOST_EXCESSES)
+    stride = max(1, -(-excess.size // MOST_EXCESSES))
     fit = fit_gpd(excess[stride // 2 :: stride], goodness=True)
     if stride == 1 or fit.xi_error is None or fit.log_likelihood is None:
         return fit

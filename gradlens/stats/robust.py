@@ -347,8 +347,8 @@ def rolling_moments(
     divisor = np.maximum(count, 1)
     mean = total[1] / divisor
     variance = np.maximum(total[2] - total[1] * mean, 0.0) / np.maximum(count - ddof, 1)
-    # What is left of a constant series is rounding, not spread.
-    variance[variance < 1e-14 * (mean * mean + 1e-4)] = 0.0
+    # What is left of a constant window is rounding, not spread.
+    variance[variance < 1e-14 * total[2] / divisor] = 0.0
     return RollingMoments(
         mean=np.where(usable, centre + scale * mean, np.nan),
         deviation=np.where(usable, scale * np.sqrt(variance), np.nan),

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.stats.dependence import ExtremalIndex, effective_size, extremal_index
-from gradlens.stats.families import FamilyFit, fit_families
+from gradlens.stats.families import KS_LIMITS, FamilyFit, fit_families
 from gradlens.stats.gammafn import gamma_survival
 from gradlens.stats.gpd import PeaksOverThreshold, fit_gpd, peaks_over_threshold
 from gradlens.stats.indices import TailIndices, tail_indices
@@ -47,6 +47,7 @@ LARGE = 200_000  # above it the raw norms get no power-law search
 SIGNIFICANT = 2.33
 CLEARLY_HEAVY = 0.15
 CLEARLY_NOT_LOGNORMAL = 2.5
+VISIBLY_NOT_LOGNORMAL = 0.03
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,7 +226,8 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
         interval = (xi - 1.96 * error, xi + 1.96 * error)
         implied = lognormal_index(ordered, chosen.level)
         lognormal = next((fit for fit in fits if fit.family == "lognormal"), None)
-        unfit = lognormal is not None and lognormal.ks > CLEARLY_NOT_LOGNORMAL * lognormal.ks_limit
+        chance = KS_LIMITS["lognormal"] / math.sqrt(max(n_effective, 1.0))
+        unfit = lognormal is not None and lognormal.ks > max(CLEARLY_NOT_LOGNORMAL * chance, VISIBLY_NOT_LOGNORMAL)
         above_body = implied is not None and xi - implied > SIGNIFICANT * error
         if value.size >= FEWEST:
             heavy = bool((above_body and interval[0] > 0.0) or (unfit and interval[0] > CLEARLY_HEAVY))

@@ -163,11 +163,9 @@ def find_phases(lr: NDArray[np.float64] | None, n: int, warmup_end: int = 0) -> 
         return (*phases, Phase(name="main", first=warmup_end, last=n - 1))
     shortest = max(5, n // 100)
     slope = np.diff(rate[warmup_end:], append=rate[-1])
-    # A slope below a millionth of the peak a step is the rounding of a printed rate, not a schedule.
-    flat = 1e-6 * float(np.max(np.abs(rate)))
-    direction = np.sign(np.where(np.abs(slope) <= flat, 0.0, slope)).astype(np.int64)
-    if direction.size > 1:
-        direction[-1] = direction[-2]
+    # Slopes that small are the rounding of a float32 rate.
+    flat = np.abs(slope) <= 1e-9 * np.abs(rate[warmup_end:])
+    direction = np.sign(np.where(flat, 0.0, slope)).astype(np.int64)
     direction = _steps_as_decay(direction, shortest)
     edges = [0, *(np.flatnonzero(np.diff(direction)) + 1).tolist(), direction.size]
     names = {0: "stable", -1: "decay", 1: "rise"}
@@ -188,6 +186,11 @@ def _steps_as_decay(direction: NDArray[np.int64], shortest: int) -> NDArray[np.i
         return direction
     filled = direction.copy()
     gap = np.diff(moving)
+    # The same holds for what is left before the first move and after the last.
+    if moving[0] < shortest:
+        filled[: moving[0]] = direction[moving[0]]
+    if direction.size - 1 - moving[-1] <= shortest:
+        filled[moving[-1] :] = direction[moving[-1]]
     for at in np.flatnonzero((gap > 1) & (gap <= shortest)).tolist():
         if direction[moving[at]] == direction[moving[at + 1]]:
             filled[moving[at] : moving[at + 1]] = direction[moving[at]]

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.signal import lfilter
+
+from gradlens.stats import clipping
+
+
+@pytest.mark.parametrize(("clipped", "n", "low", "high"), [(10, 100, 0.0552, 0.1744), (0, 100, 0.0, 0.0370)])
+def test_wilson_reference_intervals(clipped, n, low, high):
+    found = clipping.wilson_interval(clipped / n, n)
+    assert found == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+def test_clipping_is_strictly_above_the_threshold():
+    found = clipping.clip_statistics(np.array([0.5, 1.0, 1.0, 2.0]), 1.0)
+    assert (found.clip_rate, found.clipped, found.one_in) == (0.25, 1, 4.0)
+    assert found.shrink_factor == pytest.approx((1 + 1 + 1 + 0.5) / 4)
+
+
+def test_nonfinite_norms_are_a_class_of_their_own():
+    found = clipping.clip_statistics(np.array([np.nan, np.inf, -np.inf, 2.0, 0.5]), 1.0)
+    assert (found.n, found.nonfinite, found.clip_rate) == (2, 3, 0.5)
+
+
+def test_windows_carry_step_numbers_and_cover_the_run():
+    norm = np.concatenate((np.full(100, 2.0), np.full(100, 0.5)))
+    found = clipping.clip_statistics(norm, 1.0, step=np.arange(200) * 10 + 5, n_windows=4)
+    assert [(w.first, w.last, w.clip_rate) for w in found.windows] == [
+        (5, 495, 1.0),
+        (505, 995, 1.0),
+        (1005, 1495, 0.0),
+        (1505, 1995, 0.0),
+    ]
+
+
+def test_rate_interval_and_effective_size_do_not_depend_on_the_unit():
+    norm = np.exp(0.3 * lfilter([1], [1, -0.8], np.random.default_rng(0).standard_normal(1500)))
+    a, b = clipping.clip_statistics(norm, 1.5), clipping.clip_statistics(norm * 1024.0, 1.5 * 1024.0)
+    assert (a.clip_rate, a.interval, a.n_effective) == (b.clip_rate, b.interval, b.n_effective)
+
+
+@pytest.mark.parametrize(("phi", "rate"), [(0.5, 0.1), (0.9, 0.1), (0.9, 0.02), (0.9, 0.5)])
+def test_effective_steps_of_an_autoregression(phi, rate):
+    threshold = stats.norm.isf(rate)
+    correlation = clipping.orthant_covariance(phi ** np.arange(1.0, 400.0), threshold) / (rate * (1 - rate))
+    exact = 5000 / (1 + 2 * correlation.sum())
+    x = lfilter([1], [1, -phi], np.random.default_rng(1).standard_normal((20, 5500)), axis=1)[:, 500:]
+    x *= np.sqrt(1 - phi**2)
+    found = np.median([clipping.effective_steps(row, threshold) for row in x])
+    assert found == pytest.approx(exact, rel=0.12)
+
+
+def test_orthant_covariance_matches_the_bivariate_normal():
+    for rho in (-0.7, 0.0, 0.3, 0.95):
+        exact = stats.multivariate_normal([0, 0], [[1, rho], [rho, 1]]).cdf([-1.0, -1.0]) - stats.norm.cdf(-1.0) ** 2
+        assert clipping.orthant_covariance(np.array([rho]), 1.0)[0] == pytest.approx(exact, abs=2e-6)
+
+
+def test_few_effective_steps_are_said():
+    norm = np.exp(np.cumsum(np.random.default_rng(0).standard_normal(400)) * 0.1)
+    found = clipping.clip_statistics(norm, float(np.median(norm)))
+    assert found.n_effective < 50
+    assert any("independent" in warning for warning in found.warnings)
+
+
+def test_return_periods_are_exact_poisson_limits():
+    found = clipping.return_period(3, 1000)
+    low, high = stats.chi2.ppf(0.025, 6) / 2, stats.chi2.ppf(0.975, 8) / 2
+    assert found.interval == (pytest.approx(1000 / high, rel=1e-9), pytest.approx(1000 / low, rel=1e-9))
+    none = clipping.return_period(0, 1000)
+    assert none.steps_between is None
+    assert none.interval == (pytest.approx(1000 / 3.6889, rel=1e-4), None)
+    many = clipping.return_period(500, 10_000)
+    assert many.interval[0] == pytest.approx(10_000 / (stats.chi2.ppf(0.975, 1002) / 2), rel=2e-3)
+
+
+def test_runs_of_clipped_steps():
+    found = clipping.clip_statistics(np.array([2.0, 2, 0, 0, 2, 0, 2, 2, 2]), 1.0)
+    assert found.mean_run_length == pytest.approx(2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
+def test_interval_covers_the_true_rate(phi):
+    rng = np.random.default_rng(7)
+    x = lfilter([1], [1, -phi], rng.standard_normal((600, 1300)), axis=1)[:, 300:] * np.sqrt(1 - phi**2)
+    threshold = stats.norm.isf(0.1)
+    covered = 0
+    for row in x:
+        low, high = clipping.wilson_interval(float((row > threshold).mean()), clipping.effective_steps(row, threshold))
+        covered += low <= 0.1 <= high
+    assert 0.92 <= covered / 600 <= 0.98

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from gradlens.stats import coincidence
+
+
+def test_event_coincidence_reference():
+    found = coincidence.event_coincidence(np.array([10, 50, 51, 200, 400]), np.array([9, 48, 199, 300]), 500, 3)
+    assert found.precursor_rate == 0.8
+    assert found.precursor_p == pytest.approx(4.8706e-6, rel=1e-5)
+    assert found.trigger_rate == 0.75
+    assert found.trigger_p == pytest.approx(2.3680e-4, rel=2e-5)
+
+
+def test_event_coincidence_of_nothing():
+    found = coincidence.event_coincidence(np.zeros(0, dtype=int), np.zeros(0, dtype=int), 0, 3)
+    assert found.precursor_rate is None
+    assert found.trigger_p is None
+
+
+def test_shared_steps_point_at_the_batch():
+    at = np.arange(100, 2000, 90)
+    found = coincidence.test_coincidence(2000, at, at)
+    assert found.same_step.count == at.size
+    assert found.same_step.p_holm < 0.01
+    assert found.norm_leads.count == found.loss_leads.count == 0
+    assert found.leader is None
+    assert found.median_lag == 0.0
+
+
+@pytest.mark.parametrize(("lag", "leader"), [(3, "norm"), (-3, "loss")])
+def test_who_leads(lag, leader):
+    at = np.arange(100, 2000, 90)
+    found = coincidence.test_coincidence(2000, at + lag, at)
+    test = found.norm_leads if lag > 0 else found.loss_leads
+    assert test.p_holm < 0.01
+    assert found.same_step.count == 0
+    assert (found.leader, found.median_lag) == (leader, float(lag))
+
+
+def test_each_loss_event_is_in_one_class_only():
+    rng = np.random.default_rng(0)
+    loss, norm = rng.integers(0, 3000, 60), rng.integers(0, 3000, 60)
+    found = coincidence.test_coincidence(3000, loss, norm)
+    assert found.same_step.count + found.norm_leads.count + found.loss_leads.count <= found.loss_events
+
+
+def test_few_events_give_counts_only():
+    found = coincidence.test_coincidence(1000, np.array([100, 300]), np.array([100, 500]))
+    assert found.same_step.count == 1
+    assert found.same_step.p is None
+    assert "counts only" in found.reason
+
+
+def test_results_are_reproducible():
+    rng = np.random.default_rng(0)
+    loss, norm = rng.integers(0, 3000, 40), rng.integers(0, 3000, 40)
+    assert coincidence.test_coincidence(3000, loss, norm) == coincidence.test_coincidence(3000, loss, norm)
+
+
+def test_sign_test_needs_six_lags():
+    assert coincidence.sign_test(5, 5) == pytest.approx(0.0625)
+    assert coincidence.sign_test(6, 6) == pytest.approx(0.03125)
+    assert coincidence.sign_test(3, 6) == 1.0
+
+
+def test_onsets_closer_than_ten_steps_merge():
+    np.testing.assert_array_equal(coincidence.decluster(np.array([41, 5, 7, 14, 30, 39, 51])), [5, 30, 51])
+
+
+def test_warmup_events_are_dropped():
+    at = np.arange(10, 1000, 60)
+    found = coincidence.test_coincidence(1000, at, at, warmup_end=500)
+    assert found.loss_events == int((at >= 500).sum())
+
+
+@pytest.mark.slow
+def test_size_under_shared_decaying_rates():
+    rng = np.random.default_rng(3)
+    n = 5000
+    rate = np.exp(-np.arange(n) / (n / 4))
+    rate *= 40 / rate.sum()
+    rejected = []
+    for seed in range(300):
+        a, b = (np.flatnonzero(rng.random(n) < rate) for _ in range(2))
+        found = coincidence.test_coincidence(n, a, b, draws=499, seed=seed)
+        rejected.append([t.p <= 0.05 for t in (found.same_step, found.norm_leads, found.loss_leads)])
+    assert 0.02 <= np.mean(rejected) <= 0.08

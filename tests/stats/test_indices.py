@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from gradlens.stats import indices
+
+GRID = (1 - (np.arange(1, 1001) - 0.5) / 1000) ** (-1 / 1.5)
+
+
+@pytest.mark.parametrize(("k", "hill", "moment"), [(50, 0.66869, 0.62736), (100, 0.667684, 0.645178), (200, 0.667177, 0.654899)])
+def test_reference_grid(k, hill, moment):
+    found = indices.tail_indices(GRID, k)
+    assert found.hill == pytest.approx(hill, abs=1e-6)
+    assert found.moment == pytest.approx(moment, abs=1e-6)
+    assert found.hill_error == pytest.approx(hill / np.sqrt(k), rel=1e-5)
+    assert found.pickands == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_guillou_hall_takes_all_of_an_exact_power_law_and_less_of_a_bent_one():
+    rng = np.random.default_rng(0)
+    pareto = np.sort((1 - rng.random(4000)) ** -0.5)[::-1]
+    bent = np.sort(pareto + 3.0)[::-1]
+    assert indices.guillou_hall(pareto) > 2 * indices.guillou_hall(bent)
+
+
+def test_guillou_hall_statistic_by_hand():
+    x = np.sort((1 - np.random.default_rng(1).random(60)) ** -0.5)[::-1]
+    spacing = np.arange(1, 31) * (np.log(x[:30]) - np.log(x[1:31]))
+
+    def t(k):
+        i = np.arange(1, k + 1)
+        return np.sqrt(3 / k**3) * ((k - 2 * i + 1) * spacing[:k]).sum() / spacing[:k].mean()
+
+    passed = [k for k in range(10, 21) if np.sqrt(np.mean([t(j) ** 2 for j in range(k - k // 2, k + k // 2 + 1)])) >= 1.25]
+    assert indices.guillou_hall(x) == (passed[0] if passed else 20)
+
+
+def test_unit_does_not_matter():
+    assert indices.tail_indices(GRID).hill == pytest.approx(indices.tail_indices(GRID * 1e6).hill, rel=1e-12)
+
+
+@pytest.mark.parametrize("x", [np.zeros(0), np.ones(5), np.ones(500), np.full(100, np.nan)])
+def test_thin_data_has_a_reason(x):
+    assert indices.tail_indices(x).reason

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.signal import lfilter
+
+from gradlens.stats import spikes
+
+
+def alternating(n=2000):
+    x = 1 + 0.1 * (-1.0) ** np.arange(n)
+    x[1500], x[1501] = 3.0, 1.75
+    return x
+
+
+def test_one_spike_hides_the_next_from_the_olmo_score_unless_it_leaves_the_window():
+    assert np.flatnonzero(spikes.olmo_flags(alternating())).tolist() == [1500]
+    assert np.flatnonzero(spikes.olmo_flags(alternating(), flagged_leave=True)).tolist() == [1500, 1501]
+    assert spikes.olmo_spike_score(alternating()) == 1 / 2000
+
+
+def test_our_definition_finds_both_as_one_event():
+    found = spikes.find_spikes(alternating())
+    assert [(s.index, s.value, s.length, s.recovery) for s in found.spikes] == [(1500, 3.0, 2, 1502)]
+
+
+def test_sigma_rules_are_not_calibrated_under_heavy_tails():
+    # Why the limit is not a number of sigmas: the deviation of Student t3 is sqrt(3).
+    assert stats.norm.sf(6.0) == pytest.approx(9.9e-10, rel=0.005)
+    assert stats.t.sf(6.0 * np.sqrt(3), 3) == pytest.approx(9.5e-4, rel=0.005)
+
+
+def test_a_window_that_holds_the_point_caps_its_z():
+    window = np.zeros(128)
+    window[-1] = 1e9
+    assert (window[-1] - window.mean()) / window.std(ddof=0) == pytest.approx(np.sqrt(127), rel=1e-9)
+    assert np.sqrt(127) == pytest.approx(11.27, abs=0.005)
+    assert np.sqrt(50 - 1) == 7.0
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return np.exp(0.2 * np.random.default_rng(0).standard_normal(3000) - np.arange(3000) / 1500)
+
+
+def test_planted_spikes_are_found_with_onset_size_and_recovery(noise):
+    x = noise.copy()
+    x[1000:1004] *= 20.0
+    x[2000] *= 30.0
+    found = spikes.find_spikes(x)
+    assert [s.index for s in found.spikes] == [1000, 2000]
+    assert found.spikes[0].length == 4
+    assert found.spikes[0].recovery == 1004
+    assert found.spikes[1].size == pytest.approx(30.0, rel=0.8)
+
+
+def test_a_shift_of_level_does_not_recover(noise):
+    x = noise.copy()
+    x[1500:] *= 30.0
+    first = spikes.find_spikes(x).spikes[0]
+    assert (first.index, first.recovery) == (1500, None)
+
+
+def test_many_spikes_do_not_hide_themselves(noise):
+    x = noise.copy()
+    at = np.arange(200, 3000, 100)
+    x[at] *= 15.0
+    assert [s.index for s in spikes.find_spikes(x).spikes] == at.tolist()
+
+
+def test_scale_invariance(noise):
+    x = noise.copy()
+    x[1000] *= 30.0
+    a, b = spikes.find_spikes(x), spikes.find_spikes(x * 2.0**20)
+    assert [s.index for s in a.spikes] == [s.index for s in b.spikes]
+    assert a.z_limit == pytest.approx(b.z_limit, rel=1e-9)
+
+
+def test_warmup_is_not_judged(noise):
+    x = noise.copy()
+    x[100] *= 30.0
+    assert spikes.find_spikes(x, warmup_end=101).spikes == ()
+
+
+def test_drops_only_where_asked(noise):
+    x = noise.copy()
+    x[1000] /= 50.0
+    assert spikes.find_spikes(x).spikes == ()
+    assert [(s.index, s.downward) for s in spikes.find_spikes(x, two_sided=True).spikes] == [(1000, True)]
+
+
+def test_negative_losses_are_judged_on_a_linear_scale():
+    x = np.random.default_rng(1).standard_normal(1000) - 5.0
+    x[500] = 60.0
+    found = spikes.find_spikes(x)
+    assert found.scale == "linear"
+    assert [s.index for s in found.spikes] == [500]
+
+
+def test_nonfinite_values_are_a_class_of_their_own(noise):
+    x = noise.copy()
+    x[10:13] = np.nan
+    x[50] = np.inf
+    x[60:62] = [np.nan, -np.inf]
+    found = spikes.find_spikes(x)
+    assert [(r.index, r.length, r.kind) for r in found.nonfinite] == [(10, 3, "nan"), (50, 1, "inf"), (60, 2, "mixed")]
+    assert found.spikes == ()
+
+
+def test_rounded_logs_have_a_spread():
+    x = np.round(3.0 + 0.01 * np.random.default_rng(2).standard_normal(2000), 2)
+    x[1200] = 9.0
+    assert [s.index for s in spikes.find_spikes(x).spikes] == [1200]
+
+
+@pytest.mark.parametrize("x", [np.zeros(0), np.array([1.0]), np.full(300, 2.0), np.full(300, np.nan), np.arange(30.0)])
+def test_thin_data_gives_a_reason(x):
+    found = spikes.find_spikes(x)
+    assert found.spikes == ()
+    assert found.reason is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["lognormal", "student3", "ar9"])
+def test_at_most_one_false_alarm_a_run(kind):
+    rng = np.random.default_rng(11)
+    n, count = 10_000, 0
+    for _ in range(25):
+        draw = {
+            "lognormal": lambda: rng.standard_normal(n),
+            "student3": lambda: rng.standard_t(3, n),
+            "ar9": lambda: lfilter([1], [1, -0.9], rng.standard_normal(n + 300))[300:],
+        }[kind]()
+        count += len(spikes.find_spikes(np.exp(0.1 * draw)).spikes)
+    assert count / 25 <= 1.0

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from gradlens.stats import tails
+from gradlens.stats.indices import tail_indices
+from gradlens.stats.robust import log_residuals
+
+
+def test_a_decaying_scale_looks_heavy_raw_and_light_detrended():
+    rng = np.random.default_rng(0)
+    x = np.exp(-np.arange(5000) / 1500) * np.exp(0.2 * rng.standard_normal(5000))
+    found = tails.describe_tail(x)
+    assert tail_indices(x, 2000).hill > 0.5
+    assert tail_indices(np.exp(log_residuals(x, found.detrending_window, centred=True)), 2000).hill < 0.2
+    assert found.raw.power_law.alpha < 10 < found.detrended.power_law.alpha
+    assert found.heavy is False
+    assert found.family in ("lognormal", "gamma", "power_law_cutoff")
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_a_pareto_tail_is_heavy(shift):
+    x = shift + stats.genpareto.rvs(0.5, size=5000, random_state=np.random.default_rng(1))
+    found = tails.describe_tail(x)
+    assert found.heavy is True
+    assert found.detrended.xi_interval[0] < 0.5 < found.detrended.xi_interval[1] + 0.1
+    assert "heavy-tailed around their level" in found.verdict
+
+
+def test_a_heavy_tail_on_a_decaying_scale_is_still_heavy():
+    rng = np.random.default_rng(2)
+    x = np.exp(-np.arange(5000) / 1500) * (1 + stats.genpareto.rvs(0.5, size=5000, random_state=rng))
+    assert tails.describe_tail(x).heavy is True
+
+
+def test_lognormal_noise_of_any_spread_is_not_heavy():
+    rng = np.random.default_rng(3)
+    for spread in (0.1, 0.5, 1.0):
+        assert tails.describe_tail(np.exp(spread * rng.standard_normal(3000))).heavy is False
+
+
+def test_the_gaussian_null_predicts_its_own_clip_rate():
+    rng = np.random.default_rng(4)
+    norm = np.sqrt(rng.chisquare(40, 20_000) / 40)
+    threshold = float(np.quantile(norm, 0.9))
+    null = tails.describe_tail(norm, threshold=threshold).gaussian_null
+    assert null.effective_dimension == pytest.approx(20.0 * 2, rel=0.1)
+    assert null.expected_clip_rate == pytest.approx(0.1, abs=0.012)
+    assert null.observed_clip_rate == pytest.approx(0.1, abs=0.001)
+
+
+def test_unit_does_not_matter():
+    x = np.exp(0.3 * np.random.default_rng(5).standard_normal(2000))
+    a, b = tails.describe_tail(x), tails.describe_tail(4096.0 * x)
+    assert a.detrended.xi == pytest.approx(b.detrended.xi, rel=1e-6)
+    assert a.heavy == b.heavy
+    assert a.gaussian_null.effective_dimension == pytest.approx(b.gaussian_null.effective_dimension, rel=1e-9)
+
+
+def test_the_best_of_bad_fits_is_said():
+    rng = np.random.default_rng(6)
+    x = rng.permutation(np.concatenate((rng.normal(1, 0.01, 2000), rng.normal(3, 0.01, 2000))))
+    assert "best of bad fits" in tails.describe_tail(x).detrended.verdict
+
+
+def test_few_norms_give_no_verdict():
+    found = tails.describe_tail(np.exp(np.random.default_rng(0).standard_normal(150)))
+    assert found.heavy is None
+    assert found.reason
+
+
+def test_warmup_is_left_out():
+    rng = np.random.default_rng(7)
+    x = np.exp(0.2 * rng.standard_normal(2000))
+    y = x.copy()
+    y[:200] *= 1000
+    assert tails.describe_tail(y, warmup_end=200).raw.n == 1800
+    assert tails.describe_tail(y, warmup_end=200).detrended.xi == tails.describe_tail(x, warmup_end=200).detrended.xi

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from gradlens.stats import thresholds
+
+
+@pytest.fixture(scope="module")
+def steady():
+    return 0.5 * np.exp(0.3 * np.random.default_rng(0).standard_normal(3000))
+
+
+@pytest.mark.parametrize(("mode", "z"), [("safety_net", 2.326), ("step_limiter", 1.2816)])
+def test_the_quantile_of_steady_noise(steady, mode, z):
+    found = thresholds.suggest_level(steady, mode=mode)
+    assert found.value == pytest.approx(0.5 * np.exp(0.3 * z), rel=0.08)
+    assert found.interval[0] < found.value < found.interval[1]
+    assert found.abstained is None
+
+
+def test_a_target_clip_rate_is_met(steady):
+    found = thresholds.suggest_level(steady, target_clip_rate=0.05)
+    assert float((steady > found.value).mean()) == pytest.approx(0.05, abs=0.03)
+
+
+def test_scaling_the_norms_scales_the_threshold(steady):
+    a, b = thresholds.suggest_level(steady), thresholds.suggest_level(8.0 * steady)
+    assert b.value == pytest.approx(8.0 * a.value, rel=1e-9)
+    assert b.interval == pytest.approx(tuple(8.0 * v for v in a.interval), rel=1e-9)
+
+
+def test_it_belongs_to_where_the_run_is_now():
+    rng = np.random.default_rng(1)
+    level = np.concatenate((np.linspace(2, 0, 1000), np.zeros(2000)))
+    found = thresholds.suggest_level(np.exp(level + 0.2 * rng.standard_normal(3000)))
+    assert found.value == pytest.approx(np.exp(0.2 * 2.326), rel=0.12)
+    assert found.first >= 500
+    assert found.drift <= 2.0
+
+
+def test_it_abstains_on_drift():
+    rng = np.random.default_rng(2)
+    found = thresholds.suggest_level(np.exp(np.linspace(0, 6, 1000) + 0.1 * rng.standard_normal(1000)))
+    assert found.value is None
+    assert "drifts" in found.abstained
+    assert found.drift > 100
+
+
+def test_it_abstains_on_few_points(steady):
+    assert "200 are needed" in thresholds.suggest_level(steady[:150]).abstained
+    assert thresholds.suggest_level(np.zeros(0)).abstained
+
+
+def test_a_quantile_beyond_the_data_comes_from_the_tail(steady):
+    found = thresholds.suggest_level(steady[:500], quantile=0.999)
+    assert found.method == "pareto_tail"
+    assert found.interval[0] < 0.5 * np.exp(0.3 * 3.09) < found.interval[1]
+
+
+def test_reproducible(steady):
+    assert thresholds.suggest_level(steady, seed=3) == thresholds.suggest_level(steady, seed=3)
+
+
+def test_impossible_quantiles_are_the_callers_mistake(steady):
+    with pytest.raises(ValueError, match="strictly between"):
+        thresholds.suggest_level(steady, target_clip_rate=0.0)
+
+
+@pytest.mark.slow
+def test_the_interval_covers_the_true_quantile():
+    rng = np.random.default_rng(5)
+    truth = np.exp(0.3 * 1.2815515655446004)
+    held = 0
+    for seed in range(60):
+        found = thresholds.suggest_level(np.exp(0.3 * rng.standard_normal(1000)), mode="step_limiter", seed=seed)
+        held += found.interval[0] <= truth <= found.interval[1]
+    assert held >= 51
