@@ -53,7 +53,7 @@ def decode(mantissas: np.ndarray, powers: np.ndarray) -> np.ndarray:
     """Inverse of `encode` for arrays of shape (n,), exact to the bit; NaN where a value is absent."""
     small = np.abs(powers) <= EXACT
     scale = POWERS[np.where(small, np.abs(powers), 0)]
-    values = np.where(powers < 0, mantissas / scale, mantissas * scale)
+    values: np.ndarray = np.where(powers < 0, mantissas / scale, mantissas * scale)
     for i in np.flatnonzero(~small & (powers < NAN)):
         values[i] = float(f"{mantissas[i]}e{powers[i]}")
     for code, value in ((NAN, np.nan), (POSITIVE, np.inf), (NEGATIVE, -np.inf), (ABSENT, np.nan)):

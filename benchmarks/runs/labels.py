@@ -373,7 +373,9 @@ RULES: dict[str, Callable[..., Finding]] = {
 }
 
 # Visible in the numbers themselves, whatever became of the twin.
-SELF_EVIDENT = frozenset({"postclip_logged", "resume_artifact", "fp16_overflow", "loss_scale_collapse"})
+SELF_EVIDENT = frozenset(
+    {"postclip_logged", "resume_artifact", "fp16_overflow", "loss_scale_collapse", "l2_contamination"}
+)
 
 
 def judge_healthy(run: Judged, reference: Judged | None) -> Verdict:

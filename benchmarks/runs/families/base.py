@@ -69,8 +69,8 @@ class Task(ABC):
                 return (spread * torch.randn(inputs.shape, generator=rng), *middle, target)
             case "x8" | "x30" | "x100" if not integers:
                 return (inputs * float(kind[1:]), *middle, target)
-            case "target_x20" if target.is_floating_point():
-                return (inputs, *middle, 20 * target)
+            case "target_x20" | "target_x500" if target.is_floating_point():
+                return (inputs, *middle, float(kind.removeprefix("target_x")) * target)
             case "overflow" if not integers:
                 return (inputs * 1e6, *middle, target)
         message = f"{self.spec.family} cannot corrupt a batch by {kind!r}"
