@@ -98,7 +98,11 @@ class Source:
         if self.compression == "gzip":
             import gzip
 
-            return cast("BinaryIO", gzip.GzipFile(fileobj=self._open_raw()))
+            # A GzipFile closes what it opened itself, not what it was handed.
+            if self.path is not None:
+                return cast("BinaryIO", gzip.open(self.path, "rb"))
+            with self._open_raw() as raw:
+                return cast("BinaryIO", gzip.GzipFile(fileobj=io.BytesIO(raw.read())))
         if self.compression == "zstd":
             try:
                 import zstandard

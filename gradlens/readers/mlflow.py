@@ -69,10 +69,11 @@ class MlflowDatabaseReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
+        _check_size(source)
         try:
             with contextlib.closing(_connect(source)) as database:
                 return list(_database_runs(database, source, options))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, UnicodeError, TypeError, ValueError) as error:
             raise MalformedLogError(
                 f"{source.name}: {error}", hint="a SQLite file, but not a whole MLflow tracking database"
             ) from error
@@ -113,6 +114,26 @@ def _parameters(folder: Path | None) -> dict[str, str]:
                         "utf-8", errors="replace"
                     ).strip()
     return found
+
+
+def _check_size(source: Source) -> None:
+    """SQLite reads a copy that is cut off as far as it goes, and says nothing of the rows that are gone.
+
+    Raises
+    ------
+    MalformedLogError
+        Fewer pages than the header counts (https://sqlite.org/fileformat2.html, section 1.3).
+    """
+    head = source.head[:100]
+    if len(head) < 100:
+        raise MalformedLogError(f"{source.name}: cut off inside the header of the database")
+    page = int.from_bytes(head[16:18], "big")
+    wanted = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
+    # The count of pages is only valid if the last change was made by a version of SQLite that writes it.
+    if source.compression is None and head[24:28] == head[92:96] and source.size is not None and source.size < wanted:
+        raise MalformedLogError(
+            f"{source.name}: {source.size} of {wanted} bytes of a database", hint="copy it again, with its -wal file if there is one"
+        )
 
 
 def _connect(source: Source) -> sqlite3.Connection:
