@@ -22,6 +22,11 @@ NO_NONFINITE: frozenset[str] = frozenset()
 NO_EXTRAS = frozenset({"console", "text-columns"})
 
 
+def ROWS_OF(count: int) -> list[Row]:  # noqa: N802 -- a constant with a length
+    """Rows of an ordinary run."""
+    return [{"step": n, "loss": 4.0 - n / 64, "grad_norm": 1.0 + n / 16, "lr": 0.001 * n} for n in range(1, count + 1)]
+
+
 def writer(name: str):
     def register(function: Writer) -> Writer:
         WRITERS[name] = function
