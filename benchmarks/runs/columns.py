@@ -56,9 +56,11 @@ def ratio_around(run: Seen, name: str, skip: int, width: int) -> float:
     return float(np.log(after / before)) if before > 0 and after > 0 else np.nan
 
 
-def update_share(run: Seen) -> float:
-    """Median length of an update over that of the weights, in logs."""
-    return float(np.log(run.median(run.column["update_norm"] / run.column["weight_norm"]) + 1e-12))
+def weight_growth(run: Seen) -> float:
+    """Largest norm of the weights over their first, in logs: steps that are too large leave large weights behind."""
+    weights = run.column["weight_norm"]
+    weights = weights[np.isfinite(weights)]
+    return float(np.log(weights.max() / weights[0])) if len(weights) else np.nan
 
 
 def progress(run: Seen) -> float:
@@ -86,21 +88,21 @@ def data_share(run: Seen) -> float:
 
 
 def overshoot(run: Seen) -> float:
-    """At the twenty steps with the largest loss: share where the update made the loss of its own batch worse."""
+    """Share of the updates that made the loss of their own batch worse."""
     after = run.column.get("loss_after")
-    if after is None:
-        return np.nan
-    loss = run.column["loss"]
-    usable = np.flatnonzero(np.isfinite(loss))
-    worst = usable[np.argsort(loss[usable])[-20:]]
-    return float(np.mean(~(after[worst] <= loss[worst])))
+    return np.nan if after is None else float(np.mean(~(after <= run.column["loss"])))
 
 
 def spikiness(run: Seen) -> float:
     """Largest loss over the median loss of the later nine tenths, in logs of the deviation from it."""
     loss = run.column["loss"][len(run.column["loss"]) // 10 :]
     middle = run.median(loss)
-    return float(np.log1p((np.nanmax(loss) - middle) / (1.4826 * run.median(np.abs(loss - middle)) + 1e-12)))
+    return float(
+        np.log1p(
+            (np.max(loss, initial=middle, where=np.isfinite(loss)) - middle)
+            / (1.4826 * run.median(np.abs(loss - middle)) + 1e-12)
+        )
+    )
 
 
 def shock_ratio(run: Seen) -> float:
@@ -123,9 +125,11 @@ def level_ratio(run: Seen) -> float:
 Statistic = tuple[str, "Callable[[Seen], float]"]
 
 PAIRS: tuple[tuple[str, str, Statistic, Statistic], ...] = (
-    ("lr_too_high", "vanishing", ("norm after / at the start", median_norm), ("update / weights", update_share)),
-    ("lr_too_high", "clip_too_tight", ("progress of the loss", progress), ("update / weights", update_share)),
-    ("lr_too_high", "bad_data", ("largest loss", spikiness), ("own batch worse after the update", overshoot)),
+    ("lr_too_high", "vanishing", ("norm after / at the start", median_norm), ("growth of the weights", weight_growth)),
+    ("lr_too_high", "clip_too_tight", ("progress of the loss", progress), ("growth of the weights", weight_growth)),
+    ("lr_too_high", "bad_data", ("largest loss", spikiness), ("growth of the weights", weight_growth)),
+    ("lr_too_high", "healthy", ("progress of the loss", progress), ("growth of the weights", weight_growth)),
+    ("lr_too_high", "exploding", ("norm after / at the start", median_norm), ("own batch worse after", overshoot)),
     (
         "adam_beta2_lag",
         "data_shift",
