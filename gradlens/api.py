@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from gradlens.reading import read
 
 if TYPE_CHECKING:
+    import os
+
     from gradlens.config import TrainingConfig
+    from gradlens.gate_report import GateReport
     from gradlens.report import Report
     from gradlens.run import Run
     from gradlens.stats.thresholds import Mode
     from gradlens.suggestion import Advice
 
-__all__ = ["analyze", "read", "suggest_threshold"]
+__all__ = ["analyze", "gate", "read", "suggest_threshold"]
 
 
 def analyze(
@@ -107,6 +110,51 @@ def suggest_threshold(
     return advise(
         run, mode=mode, target_clip_rate=target_clip_rate, threshold=_threshold(threshold), config=_config(config)
     )
+
+
+def gate(
+    candidate: Run | Iterable[Run],
+    baseline: Run | str | os.PathLike[str] | Iterable[Run | str | os.PathLike[str]] = (),
+    *,
+    threshold: float | str | None = "",
+    config: TrainingConfig | Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> GateReport:
+    """Judge whether runs are worse than their baselines, or beyond a limit.
+
+    Parameters
+    ----------
+    candidate
+        One run, or several seeds of one training.
+    baseline
+        Runs, paths of logs, or paths of files that `gradlens baseline` wrote; several are several seeds.
+    threshold, config
+        As for `analyze`.
+    settings
+        What a `[gate]` table may hold, such as `{"max_clip_rate": 0.1, "metrics": ["clip_rate", "final_loss"]}`.
+
+    Returns
+    -------
+    GateReport
+        `outcome` is "pass", "fail" or "inconclusive"; `.to_dict()` is the JSON document.
+
+    Raises
+    ------
+    GradlensError
+        Neither a baseline nor a limit, an unreadable baseline, or an unknown setting.
+    """
+    from gradlens.gate.assess import gate_runs
+    from gradlens.gate.baseline import load_sides
+    from gradlens.gate.settings import gate_settings
+    from gradlens.run import Run
+
+    given = [baseline] if isinstance(baseline, (Run, str)) or hasattr(baseline, "__fspath__") else list(baseline)
+    runs, summaries = load_sides([b for b in given if not isinstance(b, Run)], read)
+    report, _ = gate_runs(
+        _listed(candidate), [*(b for b in given if isinstance(b, Run)), *runs], summaries,
+        gate_settings(settings, origin="settings"), threshold=_threshold(threshold), config=_config(config),
+    )  # fmt: skip
+    return report
 
 
 def _listed(runs: Run | Iterable[Run]) -> list[Run]:

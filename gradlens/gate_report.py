@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradlens.report import Interval, Notice, Severity, plain_data
+from gradlens.report import Cause, Interval, Notice, Severity, plain_data
 
 SCHEMA_VERSION = 1
 
@@ -57,6 +57,7 @@ class LimitResult:
     run: str
     value: float | None
     limit: float
+    advice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +84,7 @@ class LikelyCause:
     """What the diagnosis of a candidate says; only where it is not healthy."""
 
     run: str
-    cause: str
+    cause: Cause
     confidence: float
     summary: str = ""
 

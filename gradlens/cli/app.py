@@ -14,9 +14,12 @@ import typer
 
 from gradlens import __version__
 from gradlens.cli.analyze import analyze
+from gradlens.cli.baseline import baseline
+from gradlens.cli.compare import compare
 from gradlens.cli.convert import convert
 from gradlens.cli.explain import explain
 from gradlens.cli.formats import formats
+from gradlens.cli.gate import gate
 from gradlens.cli.suggest_threshold import suggest_threshold
 from gradlens.cli.watch import watch
 from gradlens.errors import GradlensError
@@ -32,6 +35,9 @@ app = typer.Typer(
 )
 app.command()(analyze)
 app.command("suggest-threshold")(suggest_threshold)
+app.command()(gate)
+app.command()(baseline)
+app.command()(compare)
 app.command()(explain)
 app.command()(formats)
 app.command()(convert)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from gradlens.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
-    from gradlens.report import Report
-    from gradlens.reporters.base import Reporter
+    from collections.abc import Mapping
+
+    from gradlens.reporters.base import Document, Reporter
 
 
 def fail_level(text: str) -> str | None:
@@ -35,7 +36,7 @@ class Writer:
         self._files: list[tuple[Path, Reporter]] = []
         self._verbose = verbose
         for path in paths:
-            name = suffixes().get(path.suffix.lower())
+            name = _format_of(path, suffixes())
             if name is None:
                 raise UsageError(
                     f"--save {path}: no format for {path.suffix or 'a file without suffix'}",
@@ -45,16 +46,41 @@ class Writer:
                 raise UsageError(f"--save {path}: no such folder {path.parent}", hint="make the folder first")
             self._files.append((path, load(name)))
 
-    def write(self, report: Report) -> None:
+    def write(self, report: Document) -> None:
         """Render everything, then write."""
         from gradlens.reporters.base import Screen
 
         screen = Screen.of_stdout(verbose=self._verbose)
-        text = self._main.render(report, screen)
-        files = [(path, reporter.render(report, Screen(verbose=self._verbose))) for path, reporter in self._files]
+        text = self._main.render_document(report, screen)
+        plain = Screen(verbose=self._verbose)
+        files = [(path, reporter.render_document(report, plain)) for path, reporter in self._files]
+        if self._main.name == "github":
+            append_summary(report)
         for path, content in files:
             write_whole(path, content)
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def _format_of(path: Path, suffixes: Mapping[str, str]) -> str | None:
+    """The format of the longest suffix that the name ends with: `x.bencher.json` is not plain JSON."""
+    hits = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
+    return suffixes[max(hits, key=len)] if hits else None
+
+
+def append_summary(report: Document) -> None:
+    """Add the report to the summary page of a GitHub job, where there is one."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from gradlens.reporters.base import Screen
+    from gradlens.reporters.markdown import SUMMARY_BYTES, MarkdownReporter, fit
+
+    text = fit(MarkdownReporter().render_document(report, Screen()), SUMMARY_BYTES)
+    try:
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}", hint="GITHUB_STEP_SUMMARY names this file") from error
 
 
 def write_whole(path: Path, content: str) -> None:

@@ -155,3 +155,27 @@ def with_causes(report: GateReport, analysed: Report) -> GateReport:
         if run.diagnosis.cause != "healthy" and run.diagnosis.confidence >= SURE_ENOUGH
     )
     return replace(report, causes=causes)
+
+
+def gate_runs(
+    candidates: Sequence[Run],
+    baseline_runs: Sequence[Run],
+    baseline_summaries: Sequence[RunSummary],
+    settings: GateSettings,
+    *,
+    threshold: float | str | None = "",
+    config: TrainingConfig | None = None,
+    baseline_sources: Sequence[str | Path] = (),
+) -> tuple[GateReport, list[RunSummary]]:
+    """The verdict on runs as read, and the summaries of the candidates.
+
+    A threshold that is known on one side only is taken for the other too, rather than the customary one.
+    """
+    rough = list(baseline_summaries)
+    if baseline_runs:
+        rough += summarize_runs(baseline_runs, threshold=threshold, config=config)
+    judged = summarize_runs(candidates, threshold=threshold, config=config, known=known_threshold(rough))
+    baselines = list(baseline_summaries)
+    if baseline_runs:
+        baselines += summarize_runs(baseline_runs, threshold=threshold, config=config, known=known_threshold(judged))
+    return assess(judged, baselines, settings, baseline_sources=baseline_sources), judged

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -19,6 +20,7 @@ from gradlens import __version__
 from gradlens.errors import MalformedLogError, SourceError
 from gradlens.gate.summary import COLUMNS, SUMS, RunSummary
 from gradlens.report import ThresholdSource, plain_data
+from gradlens.run import Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,6 +138,21 @@ def is_baseline(path: Path) -> bool:
             return f'"{SCHEMA}"'.encode() in handle.read()
     except OSError:
         return False
+
+
+def load_sides(
+    given: Iterable[str | os.PathLike[str]], read: Callable[[str], list[Run]]
+) -> tuple[list[Run], list[RunSummary]]:
+    """What baseline arguments hold: runs of raw logs (golden files among them), and summaries of baseline files."""
+    runs: list[Run] = []
+    summaries: list[RunSummary] = []
+    for argument in given:
+        text = os.fspath(argument)
+        if is_baseline(Path(text)):
+            summaries += load_baseline(Path(text))
+        else:
+            runs += read(text)
+    return runs, summaries
 
 
 def load_baseline(path: Path) -> list[RunSummary]:

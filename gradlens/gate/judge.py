@@ -18,7 +18,7 @@ import numpy as np
 from gradlens.gate.measures import METRICS, Measured, Metric, Sides
 from gradlens.gate.settings import GateSettings
 from gradlens.gate.summary import RunSummary, bring_together
-from gradlens.gate_report import LimitResult, MetricResult
+from gradlens.gate_report import LimitResult, MetricResult, Outcome
 from gradlens.run import Notice
 from gradlens.stats.multiple import holm
 
@@ -210,9 +210,9 @@ def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:
     ]
 
 
-def _result(metric: Metric, outcome: str, reason: str) -> MetricResult:
+def _result(metric: Metric, outcome: Outcome, reason: str) -> MetricResult:
     return MetricResult(
-        name=metric.name, title=metric.title, outcome=outcome, reason=reason, unit=metric.unit,  # type: ignore[arg-type]
+        name=metric.name, title=metric.title, outcome=outcome, reason=reason, unit=metric.unit,
         advice=metric.advice if outcome in {"fail", "inconclusive"} else "",
     )  # fmt: skip
 
@@ -278,7 +278,8 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
     few = d.n_effective is not None and m.method == "blocks" and d.n_effective < settings.min_effective
     p_value = metric.p_value(d)
     excludes_zero = d.interval[0] > 0.0 or (metric.both_ways and d.interval[1] < 0.0)
-    outcome, reason = "pass", "within tolerance"
+    outcome: Outcome = "pass"
+    reason = "within tolerance"
     if not math.isfinite(d.change):
         outcome, reason = "inconclusive", "cannot judge: not a number"
     elif few:
@@ -297,7 +298,7 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
     return MetricResult(
         name=metric.name,
         title=metric.title,
-        outcome=outcome,  # type: ignore[arg-type]
+        outcome=outcome,
         reason=reason,
         unit=metric.unit,
         candidate=scaled(m.candidate),
@@ -326,26 +327,38 @@ def _threshold_notices(runs: Sequence[RunSummary]) -> Iterator[Notice]:
         )
 
 
+#: Title of each limit, and what to do beyond it.
+LIMIT_WORDS = {
+    "max_clip_rate": (
+        "limit on the clip rate",
+        "More steps are cut than allowed: see `gradlens suggest-threshold`, and the learning rate first.",
+    ),
+    "max_spikes": ("limit on spikes", "Look at the batches of the spikes that `gradlens analyze` lists."),
+    "max_nonfinite": ("limit on non-finite steps", "Find the first such step with `gradlens analyze`."),
+    "max_loss": ("limit on the final loss", "The run ends worse than allowed: `gradlens analyze` names the likely cause."),
+    "max_grad_norm": ("limit on the 99 % norm", "The largest norms are beyond the limit: look at their batches."),
+}
+
+
 def judge_limits(candidates: Sequence[RunSummary], settings: GateSettings) -> tuple[LimitResult, ...]:
     """The absolute limits, each candidate on its own."""
     return tuple(result for run in candidates for result in _limits_of(run, settings))
 
 
 def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]:
-    nonfinite = run.total("nonfinite") + run.total("overflow")
     if settings.max_clip_rate is not None:
-        yield _limit(run, "max_clip_rate", "clip rate", run.clip_rate, settings.max_clip_rate, why_not=_no_rate(run))
+        yield _limit(run, "max_clip_rate", run.clip_rate, settings.max_clip_rate, why_not=_no_rate(run))
     if settings.max_spikes is not None:
         spikes = run.total("loss_spikes") + run.total("norm_spikes") if run.spikes_judged else None
-        yield _limit(run, "max_spikes", "spikes of loss and norm", spikes, settings.max_spikes,
-                     why_not=None if run.spikes_judged else "too few rows to tell spikes from noise")  # fmt: skip
+        why_not = None if run.spikes_judged else "too few rows to tell spikes from noise"
+        yield _limit(run, "max_spikes", spikes, settings.max_spikes, why_not=why_not)
     if settings.max_nonfinite is not None:
-        yield _limit(run, "max_nonfinite", "non-finite steps", nonfinite, settings.max_nonfinite)
+        nonfinite = run.total("nonfinite") + run.total("overflow")
+        yield _limit(run, "max_nonfinite", nonfinite, settings.max_nonfinite)
     if settings.max_loss is not None:
-        yield _limit(run, "max_loss", "final loss", final_loss(run), settings.max_loss, why_not=_ends_badly(run))
+        yield _limit(run, "max_loss", final_loss(run), settings.max_loss, why_not=_ends_badly(run))
     if settings.max_grad_norm is not None:
-        norm = run.percentiles.get("99")
-        yield _limit(run, "max_grad_norm", "99th percentile of the norm", norm, settings.max_grad_norm)
+        yield _limit(run, "max_grad_norm", run.percentiles.get("99"), settings.max_grad_norm)
 
 
 def final_loss(run: RunSummary) -> float | None:
@@ -367,19 +380,19 @@ def _no_rate(run: RunSummary) -> str | None:
 
 
 def _limit(
-    run: RunSummary, name: str, title: str, value: float | None, limit: float, *, why_not: str | None = None
+    run: RunSummary, name: str, value: float | None, limit: float, *, why_not: str | None = None
 ) -> LimitResult:
+    title, advice = LIMIT_WORDS[name]
+    outcome: Outcome = "pass"
     if name == "max_clip_rate" and run.threshold is None:
-        return LimitResult(
-            name=name, title=title, outcome="pass", reason="the run does not clip", run=run.id, value=None, limit=limit
-        )
-    if value is None or why_not is not None or not math.isfinite(value):
-        return LimitResult(
-            name=name, title=title, outcome="inconclusive", run=run.id, value=None, limit=limit,
-            reason=f"cannot judge: {why_not or 'not in the log'}",
-        )  # fmt: skip
-    beyond = not value <= limit
+        reason, value = "the run does not clip", None
+    elif value is None or why_not is not None or not math.isfinite(value):
+        outcome, reason, value = "inconclusive", f"cannot judge: {why_not or 'not in the log'}", None
+    elif value <= limit:
+        reason = "within the limit"
+    else:
+        outcome, reason = "fail", "above the limit"
     return LimitResult(
-        name=name, title=title, outcome="fail" if beyond else "pass", run=run.id, value=float(value), limit=limit,
-        reason="above the limit" if beyond else "within the limit",
+        name=name, title=title, outcome=outcome, reason=reason, run=run.id,
+        value=None if value is None else float(value), limit=limit, advice=advice if outcome == "fail" else "",
     )  # fmt: skip

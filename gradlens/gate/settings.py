@@ -31,11 +31,11 @@ TOLERANCE_PARTS = tuple(f.name for f in fields(Tolerance))
 DEFAULT_TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
     {
         "clip_rate": Tolerance(absolute=0.02, relative=0.25, level=0.05),
-        "final_loss": Tolerance(relative=0.02, progress=0.02),
-        "loss": Tolerance(relative=0.02, progress=0.05),
-        "norm_level": Tolerance(relative=0.25),
-        "norm_spread": Tolerance(relative=0.25),
-        "norm_tail": Tolerance(relative=0.25),
+        "final_loss": Tolerance(relative=0.02, progress=0.04),
+        "loss": Tolerance(relative=0.02, progress=0.08),
+        "norm_level": Tolerance(relative=0.3),
+        "norm_spread": Tolerance(relative=0.35),
+        "norm_tail": Tolerance(relative=0.5),
         "loss_spikes": Tolerance(absolute=2.0, relative=1.0),
         "norm_spikes": Tolerance(absolute=2.0, relative=1.0),
         "overflow": Tolerance(absolute=0.005, relative=1.0),

@@ -15,6 +15,18 @@ REPORTERS: dict[str, Entry] = {
     "text": Entry(target="gradlens.reporters.terminal:TerminalReporter", title="for people, in a terminal or a pipe"),
     "json": Entry(target="gradlens.reporters.json_:JsonReporter", title="for scripts", patterns=(".json",)),
     "html": Entry(target="gradlens.reporters.html:HtmlReporter", title="one self-contained page", patterns=(".html",)),
+    "markdown": Entry(
+        target="gradlens.reporters.markdown:MarkdownReporter", title="for a comment or a wiki", patterns=(".md",)
+    ),
+    "junit": Entry(target="gradlens.reporters.junit:JunitReporter", title="test results for CI", patterns=(".xml",)),
+    "sarif": Entry(target="gradlens.reporters.sarif:SarifReporter", title="for code scanning", patterns=(".sarif",)),
+    "github": Entry(target="gradlens.reporters.github:GithubReporter", title="annotations of a GitHub job"),
+    "metrics": Entry(
+        target="gradlens.reporters.metrics:MetricsReporter", title="OpenMetrics, as GitLab reads it", patterns=(".txt",)
+    ),
+    "bencher": Entry(
+        target="gradlens.reporters.bencher:BencherReporter", title="Bencher metrics", patterns=(".bencher.json",)
+    ),
 }
 
 

@@ -9,7 +9,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gradlens.comparison_report import ComparisonReport
+from gradlens.errors import UsageError
+from gradlens.gate_report import GateReport
 from gradlens.report import Report
+
+Document = Report | GateReport | ComparisonReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,3 +48,19 @@ class Reporter(ABC):
     @abstractmethod
     def render(self, report: Report, screen: Screen) -> str:
         """The report as text; never computes a statistic."""
+
+    def render_gate(self, gate: GateReport, screen: Screen) -> str:
+        """The result of a gate as text; a format that has no use for it says so."""
+        raise UsageError(f"--format {self.name}: cannot show a gate")
+
+    def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:
+        """A comparison of runs as text."""
+        raise UsageError(f"--format {self.name}: cannot show a comparison", hint="use text, json, markdown or html")
+
+    def render_document(self, document: Document, screen: Screen) -> str:
+        """Whatever a command made."""
+        if isinstance(document, GateReport):
+            return self.render_gate(document, screen)
+        if isinstance(document, ComparisonReport):
+            return self.render_comparison(document, screen)
+        return self.render(document, screen)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gradlens.gate_report import GateReport, LimitResult, MetricResult
-from gradlens.reporters.wording import number, percent
+from gradlens.gate_report import GateReport, LikelyCause, LimitResult, MetricResult
+from gradlens.reporters.wording import TITLES, number, percent
 
 VERDICTS = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "INCONCLUSIVE"}
 MARKS = {"pass": "✔", "fail": "✖", "inconclusive": "?", "skipped": "–"}
@@ -24,7 +24,7 @@ def value(result: MetricResult | LimitResult, figure: float | None) -> str:
     if result.unit == "share":
         return percent(figure)
     if result.unit == "per_1000":
-        return f"{number(figure)} per 1,000"
+        return f"{number(figure)}/1k"
     return number(figure)
 
 
@@ -38,7 +38,7 @@ def _signed(result: MetricResult, figure: float) -> str:
         return f"×{number(figure)}"
     if result.unit == "share":
         return f"{_with_sign(100 * figure)} points"
-    return _with_sign(figure) + (" per 1,000" if result.unit == "per_1000" else "")
+    return _with_sign(figure) + ("/1k" if result.unit == "per_1000" else "")
 
 
 def _with_sign(figure: float) -> str:
@@ -68,8 +68,9 @@ def sentence(result: MetricResult | LimitResult) -> str:
     if isinstance(result, LimitResult):
         if result.value is None:
             return f"{result.title}: {result.reason}"
-        sign = ">" if result.outcome == "fail" else "<="
-        return f"{result.title} {value(result, result.value)} {sign} limit {value(result, result.limit)}"
+        sign = "is above" if result.outcome == "fail" else "is within"
+        what = result.title.removeprefix("limit on ").removeprefix("the ")
+        return f"{what} {value(result, result.value)} {sign} the limit of {value(result, result.limit)}"
     if result.name == "nonfinite":
         return result.reason if result.outcome == "fail" else f"{result.title}: {result.reason}"
     if result.change is None:
@@ -100,6 +101,17 @@ def where(result: MetricResult | LimitResult) -> str:
     if isinstance(result, LimitResult):
         return result.run
     return f"steps {result.worst_steps[0]:,}-{result.worst_steps[1]:,}" if result.worst_steps else ""
+
+
+def advice(report: GateReport) -> list[str]:
+    """What to do about what failed or could not be judged, each advice once."""
+    found = (r.advice for r in (*report.failed, *report.inconclusive) if r.advice)
+    return list(dict.fromkeys(found))
+
+
+def cause(likely: LikelyCause) -> str:
+    """What the diagnosis of a candidate says."""
+    return f"{likely.run} looks like: {TITLES[likely.cause]} ({percent(likely.confidence)} sure)"
 
 
 def headline(report: GateReport) -> str:

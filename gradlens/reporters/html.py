@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+from gradlens.comparison_report import ComparisonReport
 from gradlens.escape import for_terminal
+from gradlens.gate_report import GateReport
 from gradlens.report import Finding, Report, RunReport, Severity
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
@@ -46,13 +48,33 @@ class HtmlReporter(Reporter):
 
     def render(self, report: Report, screen: Screen) -> str:  # noqa: ARG002
         title = "gradlens: " + (_safe(report.runs[0].id) if len(report.runs) == 1 else f"{len(report.runs)} runs")
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width,initial-scale=1">'
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-            f"<title>{title}</title><style>body{{margin:0;background:var(--bg)}}</style></head><body>"
-            f"{render_fragment(report)}</body></html>\n"
-        )
+        return page(title, render_fragment(report))
+
+    def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
+        from gradlens.reporters.gate_html import gate_body
+
+        return page(f"gradlens gate: {gate.outcome}", fragment(gate_body(gate)))
+
+    def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:  # noqa: ARG002
+        from gradlens.reporters.gate_html import comparison_body
+
+        return page("gradlens compare", fragment(comparison_body(comparison)))
+
+
+def page(title: str, body: str) -> str:
+    """A whole document; the title is escaped already."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{title}</title><style>body{{margin:0;background:var(--bg)}}</style></head><body>"
+        f"{body}</body></html>\n"
+    )
+
+
+def fragment(body: str) -> str:
+    """One element with its own style."""
+    return f'<style>{_CSS}</style><div class="gl">{body}</div>'
 
 
 def render_fragment(report: Report) -> str:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 
+from gradlens.comparison_report import ComparisonReport
+from gradlens.gate_report import GateReport
 from gradlens.report import Report
-from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.base import Document, Reporter, Screen
 
 
 class JsonReporter(Reporter):
-    """`Report.to_dict()` as JSON; non-finite numbers are null."""
+    """`to_dict()` of the report as JSON; non-finite numbers are null."""
 
     name = "json"
 
     def render(self, report: Report, screen: Screen) -> str:  # noqa: ARG002
-        return json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return _text(report)
+
+    def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
+        return _text(gate)
+
+    def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:  # noqa: ARG002
+        return _text(comparison)
+
+
+def _text(document: Document) -> str:
+    return json.dumps(document.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -10,7 +10,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from gradlens.comparison_report import ComparisonReport
 from gradlens.escape import for_terminal
+from gradlens.gate_report import GateReport
 from gradlens.report import CoincidenceTest, Finding, Report, RunReport, Severity
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
@@ -31,6 +33,16 @@ class TerminalReporter(Reporter):
 
     def render(self, report: Report, screen: Screen) -> str:
         return print_parts(_pages(report, screen), screen)
+
+    def render_gate(self, gate: GateReport, screen: Screen) -> str:
+        from gradlens.reporters.gate_terminal import gate_parts
+
+        return print_parts(gate_parts(gate, screen), screen)
+
+    def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:
+        from gradlens.reporters.comparison_terminal import comparison_parts
+
+        return print_parts(comparison_parts(comparison, screen), screen)
 
 
 def _pages(report: Report, screen: Screen) -> Iterator[RenderableType]:

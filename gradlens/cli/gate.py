@@ -1,0 +1,164 @@
+"""`gradlens gate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradlens.cli import options
+from gradlens.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradlens.config import TrainingConfig
+    from gradlens.gate.summary import RunSummary
+    from gradlens.gate_report import GateReport
+    from gradlens.run import Run
+
+
+def gate(
+    sources: options.Sources,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline", metavar="FILE", help="A file of `gradlens baseline`, a golden file or a log. Repeatable: seeds."
+        ),
+    ] = None,
+    max_clip_rate: Annotated[float | None, typer.Option(metavar="RATE", help="Fail above this clip rate (0 to 1).")] = None,
+    max_spikes: Annotated[int | None, typer.Option(metavar="N", help="Fail above so many spikes of loss and norm.")] = None,
+    max_nonfinite: Annotated[
+        int | None, typer.Option(metavar="N", help="Fail above so many steps with a NaN or infinity, overflows included.")
+    ] = None,
+    max_loss: Annotated[float | None, typer.Option(metavar="L", help="Fail if the final loss is above this.")] = None,
+    max_grad_norm: Annotated[
+        float | None, typer.Option(metavar="G", help="Fail if the 99th percentile of the norm is above this.")
+    ] = None,
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="Exit 0 where the runs could not be judged.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write the baseline anew from these runs and print what changed.")
+    ] = False,
+    threshold: options.Threshold = None,
+    config: options.ConfigFile = None,
+    output_format: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="NAME", help="text, json, markdown, html, junit, sarif, github, metrics or bencher."
+        ),
+    ] = "text",
+    save: options.SavePaths = None,
+    input_format: options.InputFormat = None,
+    step: options.StepColumn = None,
+    loss: options.LossColumn = None,
+    grad_norm: options.NormColumn = None,
+    lr: options.LrColumn = None,
+    loss_scale: options.ScaleColumn = None,
+) -> None:
+    """Judge whether runs are worse than their baselines, or beyond absolute limits.
+
+    Exit codes: 0 passed, 1 failed, 2 could not judge.
+    """
+    from gradlens.cli.output import Writer
+    from gradlens.gate.assess import gate_runs
+    from gradlens.gate.baseline import load_sides
+    from gradlens.gate.settings import gate_settings
+    from gradlens.settings import find_settings
+
+    settings = find_settings()
+    writer = Writer(output_format, save or [])
+    table = settings.get("gate") or {}
+    given = {
+        "max_clip_rate": max_clip_rate, "max_spikes": max_spikes, "max_nonfinite": max_nonfinite, "max_loss": max_loss,
+        "max_grad_norm": max_grad_norm,
+    }  # fmt: skip
+    stated = {name: value for name, value in given.items() if value is not None}
+    gate_settings(stated, origin="gate")
+    chosen = gate_settings(table, origin=f"{settings.path or ''} [gate]").updated(
+        **stated, allow_inconclusive=True if allow_inconclusive else None
+    )
+    files = list(baseline or [])
+    target = _update_target(files) if update else None
+    reading = options.reading(
+        settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
+        loss_scale=loss_scale,
+    )  # fmt: skip
+    candidates = reading.runs()
+    # Options about columns are about the candidates; a baseline log may spell its own.
+    known = [f for f in files if target is None or Path(f).exists()]
+    runs, summaries = load_sides(known, lambda path: _read_baseline(path, reading))
+    threshold_given = options.threshold_value(threshold if threshold is not None else settings.get("threshold"))
+    training = options.training_config(settings, config)
+    if target is not None and not known and not stated:
+        from gradlens.gate.assess import summarize_runs
+
+        _write_baseline(target, [], summarize_runs(candidates, threshold=threshold_given, config=training))
+        return
+    report, judged = gate_runs(
+        candidates, runs, summaries, chosen, threshold=threshold_given, config=training, baseline_sources=known
+    )
+    if report.outcome != "pass":
+        report = _explained(report, candidates, threshold_given, training)
+    writer.write(report)
+    if target is not None and not _beyond_repair(report):
+        _write_baseline(target, summaries, judged)
+        return
+    code = {"pass": 0, "fail": 1, "inconclusive": 0 if chosen.allow_inconclusive else 2}[report.outcome]
+    if code:
+        raise typer.Exit(code)
+
+
+def _read_baseline(path: str, reading: options.Reading) -> list[Run]:
+    from gradlens.errors import GradlensError
+    from gradlens.reading import read
+
+    try:
+        return read(
+            path, columns="needed", step=reading.step, loss=reading.loss, grad_norm=reading.grad_norm, lr=reading.lr,
+            loss_scale=reading.loss_scale,
+        )  # fmt: skip
+    except GradlensError:
+        # The names given may be those of the candidates only; what the log itself offers comes second.
+        return read(path, columns="needed")
+
+
+def _update_target(files: Sequence[str]) -> Path:
+    from gradlens.gate.baseline import is_baseline
+
+    if len(files) != 1:
+        raise UsageError("--update writes one file", hint="give exactly one --baseline FILE")
+    path = Path(files[0])
+    if path.exists() and not is_baseline(path):
+        raise UsageError(f"--update: {path} is not a file of `gradlens baseline`", hint="it will not be overwritten")
+    return path
+
+
+def _beyond_repair(report: GateReport) -> bool:
+    """Whether the runs must not become the measure of others: a NaN, or a limit that they break."""
+    return any(r.name == "nonfinite" or r.name.startswith("max_") for r in report.failed)
+
+
+def _write_baseline(target: Path, before: Sequence[RunSummary], after: Sequence[RunSummary]) -> None:
+    import sys
+
+    from gradlens.cli.output import write_whole
+    from gradlens.gate.baseline import describe_update, dump_baseline
+
+    changes = describe_update(before, after) if before else [f"new, {len(after)} run{'s' if len(after) > 1 else ''}"]
+    if changes:
+        write_whole(target, dump_baseline(after))
+    print(f"{target}: {'updated' if changes else 'unchanged'}", file=sys.stderr)
+    for line in changes:
+        print(f"  {line}", file=sys.stderr)
+
+
+def _explained(report: GateReport, candidates: Sequence[Run], threshold: float | str | None, config: TrainingConfig) -> GateReport:
+    """The report with the likely cause, where the diagnosis names one."""
+    from gradlens.api import analyze
+    from gradlens.gate.assess import with_causes
+
+    judged = [run for run in candidates if run.loss is not None or run.grad_norm is not None]
+    return with_causes(report, analyze(judged, threshold=threshold, config=config))
