@@ -21,12 +21,14 @@ class Entry:
     """One plug-in: `target` is `module:attribute`; `extra` the install extra it needs, if any.
 
     `patterns` are shell patterns of file names that make a reader the first to be asked; content decides all the same.
+    `shapes` are the shapes of content (`readers/shape.py`) a reader is asked about; it is asked about all where empty.
     """
 
     target: str
     title: str
     extra: str | None = None
     patterns: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """The class or function itself."""

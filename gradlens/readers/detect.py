@@ -9,6 +9,7 @@ from functools import cache
 from gradlens.errors import MalformedLogError, UnknownFormatError, UsageError
 from gradlens.readers import READERS
 from gradlens.readers.base import Reader
+from gradlens.readers.shape import shape_of
 from gradlens.registry import Entry, with_plugins
 from gradlens.source import Source
 
@@ -45,7 +46,10 @@ def _by_name_first(file_name: str) -> Iterable[str]:
 def detect(source: Source, least: float = 0.0) -> Reader | None:
     """The reader that is surest of the content of `source`, or None where none is surer than `least`."""
     best: tuple[float, Reader] | None = None
+    shape = shape_of(source.head)
     for name in _by_name_first(source.file_name):
+        if (shapes := table()[name].shapes) and shape not in shapes:
+            continue
         reader = load(name)
         sure = reader.sniff(source)
         if sure > (best[0] if best else least):

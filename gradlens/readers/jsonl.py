@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gradlens.errors import MalformedLogError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, is_number, parse_number
-from gradlens.source import Source
+from gradlens.progress import track
+from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions
+from gradlens.readers.json_blocks import BlockParser, Table
+from gradlens.readers.text_blocks import blocks, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from gradlens.source import Source
 
 
 class JsonLinesReader(Reader):
@@ -25,45 +36,75 @@ class JsonLinesReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
-        book, table, config = NoticeBook(), TableBuilder(), dict[str, Any]()
-        text = source.read_bytes().decode("utf-8-sig", errors="replace")
-        lines = text.split("\n")
-        for number, line in enumerate(lines, 1):
-            stripped = line.strip().strip("\0")
-            if not stripped:
-                continue
-            where = f"line {number}"
-            try:
-                record = json.loads(stripped)
-            except ValueError as error:
-                if number == len(lines):
-                    book.add("truncated-record", "the last line is cut off and was left out", where)
-                else:
-                    book.add("malformed-record", f"not a JSON object, left out: {error}", where)
-                continue
-            if not isinstance(record, dict):
-                book.add("malformed-record", "not a JSON object, left out", where)
-                continue
-            row = numbers_of(record, book, where)
-            if row:
-                table.add(row)
-        if table.n_rows == 0:
-            raise MalformedLogError(f"{source.name}: no record with a number in {len(lines)} lines")
-        return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=config, notices=book.notices())]
+        book, joiner, config = NoticeBook(), TableJoiner(options), dict[str, Any]()
+        parser = BlockParser()
+        n_lines = 0
+        with open_text(source) as handle, track(source.name, source.size) as progress:
+            for table in in_order(parser.parse, blocks(handle), source.size):
+                for problem in table.problems:
+                    where = f"line {n_lines + problem.line + 1}"
+                    book.add(problem.code, problem.message, where, problem.count)
+                config.update(table.config)
+                joiner.add(table)
+                n_lines += table.n_lines
+                progress(handle.tell())
+        if joiner.n_rows == 0:
+            raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
+        return [RawRun(columns=joiner.columns(), n_rows=joiner.n_rows, config=config, notices=book.notices())]
 
 
-def numbers_of(record: Mapping[str, Any], book: NoticeBook, where: str, prefix: str = "") -> dict[str, float]:
-    """The numbers of a nested record by `outer/inner` name; strings that hold numbers count as numbers."""
-    row: dict[str, float] = {}
-    for key, value in record.items():
-        name = f"{prefix}{key}"
-        if is_number(value):
-            row[name] = float(value)
-        elif isinstance(value, str):
-            number = parse_number(value)
-            if number is not None:
-                row[name] = number
-                book.add("string-number", f"numbers written as text, read as numbers (first: {name})", where)
-        elif isinstance(value, dict):
-            row.update(numbers_of(value, book, where, f"{name}/"))
-    return row
+def open_text(source: Source) -> BinaryIO:
+    """The bytes of a text log as UTF-8 without a byte order mark."""
+    start = source.head[:4]
+    if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return io.BytesIO(source.read_bytes().decode("utf-16", errors="replace").encode())
+    handle = source.open()
+    if start.startswith(b"\xef\xbb\xbf"):
+        handle.read(3)
+    return handle
+
+
+class TableJoiner:
+    """Joins the tables of blocks into the columns of a log."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+        self._values: dict[str, list[NDArray[np.float64]]] = {}
+        self._rows: dict[str, list[NDArray[np.int64]]] = {}
+        self._counts: dict[str, int] = {}
+        self._is_wanted: dict[str, bool] = {}
+        self.n_rows = 0
+
+    def add(self, table: Table) -> None:
+        """Append the rows of one block."""
+        for name, (value, row) in table.columns.items():
+            if name not in self._is_wanted:
+                self._is_wanted[name] = self._options.wanted(name)
+            if not self._is_wanted[name]:
+                continue
+            if name not in self._values:
+                self._values[name], self._rows[name], self._counts[name] = [], [], 0
+            self._values[name].append(np.ascontiguousarray(value))
+            # Rows are kept as ranges where a block has them all, and only joined if some block has not.
+            self._rows[name].append(_range(self.n_rows, table.n_rows) if row is None else row + self.n_rows)
+            self._counts[name] += len(value)
+        self.n_rows += table.n_rows
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns; may be called once."""
+        found = []
+        for name in list(self._values):
+            rows = self._rows.pop(name)
+            is_whole = self._counts[name] == self.n_rows
+            found.append(
+                Column(
+                    name=name,
+                    value=np.concatenate(self._values.pop(name)),
+                    row=None if is_whole else np.concatenate(rows),
+                )
+            )
+        return tuple(found)
+
+
+def _range(first: int, count: int) -> NDArray[np.int64]:
+    return np.arange(first, first + count, dtype=np.int64)

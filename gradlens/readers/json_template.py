@@ -1,0 +1,174 @@
+"""What the lines of a JSON-lines log have in common: the same bytes around values of changing width."""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gradlens.readers.base import parse_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Where a record holds the settings of the run instead of measurements.
+SETTINGS_KEYS = frozenset({"config", "args", "hparams", "hyperparameters", "cfg"})
+_KEY = re.compile(r'[ \t\r]*"((?:[^"\\]|\\.)*)"[ \t\r]*:[ \t\r]*')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ATOM = re.compile(r"[-+.0-9A-Za-z]+")
+_GAP = re.compile(r"[ \t\r]*([,}])")
+_COMMA = ord(",")
+_DEEPEST = 8
+_decoder = json.JSONDecoder()
+
+
+class _Slot(NamedTuple):
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Template:
+    """Lines that differ only in their values.
+
+    Attributes
+    ----------
+    names
+        The name of the value in each slot, `outer/inner` for nested objects.
+    literals
+        The bytes before each slot, from the end of the one before (or the start of the line).
+    commas, after
+        Each slot but the last ends so many bytes (`after`) before a certain comma of the line.
+    n_commas
+        How many commas a line has.
+    tail
+        The bytes from the last slot to the end of the line.
+    """
+
+    names: tuple[str, ...]
+    literals: tuple[bytes, ...]
+    commas: tuple[int, ...]
+    after: tuple[int, ...]
+    n_commas: int
+    tail: bytes
+
+
+class Slots(NamedTuple):
+    """Where the values of the lines stand: int64[n_lines, n_slots], and which lines fit the template: bool[n_lines]."""
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    fits: NDArray[np.bool_]
+
+
+def template_of(line: bytes) -> Template | None:
+    """The template of a line that is a JSON object, or None where lines like it are better parsed one at a time."""
+    # Latin-1 keeps a character a byte, so that places in the text are places in the line.
+    text = line.decode("latin-1")
+    try:
+        json.loads(line.decode("utf-8", errors="replace"))
+        slots, end = _scan(text, 0)
+    except (ValueError, RecursionError):
+        return None
+    names = tuple(slot.name for slot in slots)
+    if not slots or text[end:].strip(" \t\r") or len(set(names)) < len(names):
+        return None
+    places = [at for at, byte in enumerate(line) if byte == _COMMA]
+    next_comma = [bisect_left(places, slot.end) for slot in slots[:-1]]
+    edges = [0, *(slot.end for slot in slots)]
+    return Template(
+        names=names,
+        literals=tuple(line[edge : slot.start] for edge, slot in zip(edges, slots, strict=False)),
+        commas=tuple(next_comma),
+        after=tuple(places[comma] - slot.end for comma, slot in zip(next_comma, slots, strict=False)),
+        n_commas=len(places),
+        tail=line[slots[-1].end :],
+    )
+
+
+def _scan(text: str, at: int, prefix: str = "", depth: int = 0) -> tuple[list[_Slot], int]:
+    """The scalars of the object at `at`, and where it ends.
+
+    Lists, and strings with a comma in them, are no slots: they are part of the bytes around, which must not change.
+    """
+    if text[at : at + 1] != "{" or depth > _DEEPEST:
+        raise ValueError("no object")
+    slots: list[_Slot] = []
+    at += 1
+    while True:
+        key = _KEY.match(text, at)
+        if key is None:
+            raise ValueError("no key")
+        name = prefix + json.loads(f'"{key[1].encode("latin-1").decode("utf-8", errors="replace")}"')
+        at = key.end()
+        if text[at : at + 1] == "{":
+            if name in SETTINGS_KEYS:
+                raise ValueError("settings")
+            inner, at = _scan(text, at, f"{name}/", depth + 1)
+            slots += inner
+        else:
+            start, at = at, _end_of_value(text, at)
+            if text[start] != "[" and "," not in text[start:at]:
+                slots.append(_Slot(name, start, at))
+        gap = _GAP.match(text, at)
+        if gap is None:
+            raise ValueError("no end")
+        at = gap.end()
+        if gap[1] == "}":
+            return slots, at
+
+
+def _end_of_value(text: str, at: int) -> int:
+    """Where the list, string or other scalar at `at` ends."""
+    first = text[at : at + 1]
+    if first == "[":
+        return _decoder.raw_decode(text, at)[1]
+    atom = (_STRING if first == '"' else _ATOM).match(text, at)
+    if atom is None:
+        raise ValueError("no value")
+    if "," in atom[0] and parse_number(atom[0].strip('"')) is not None:
+        raise ValueError("a number with a comma in it")
+    return atom.end()
+
+
+def find_slots(
+    template: Template,
+    text: NDArray[np.uint8],
+    lines: NDArray[np.int64],
+    line_ends: NDArray[np.int64],
+    commas: NDArray[np.int64],
+) -> Slots:
+    """The slots of lines that have as many commas as the template.
+
+    Parameters
+    ----------
+    lines, line_ends
+        int64[n], where the lines begin and end.
+    commas
+        int64[n, n_commas], the places of their commas.
+    """
+    shape = (len(lines), len(template.names))
+    starts, ends = np.empty(shape, np.int64), np.empty(shape, np.int64)
+    np.subtract(commas[:, template.commas], np.array(template.after, np.int64), out=ends[:, :-1])
+    np.subtract(line_ends, len(template.tail), out=ends[:, -1])
+    fits = _stands(text, ends[:, -1], template.tail)
+    before = lines
+    for number, literal in enumerate(template.literals):
+        fits &= _stands(text, before, literal)
+        np.add(before, len(literal), out=starts[:, number])
+        before = ends[:, number]
+    fits &= (starts < ends).all(axis=1)
+    return Slots(starts, ends, fits)
+
+
+def _stands(text: NDArray[np.uint8], at: NDArray[np.int64], literal: bytes) -> NDArray[np.bool_]:
+    """Whether `literal` stands at each place."""
+    size = len(literal)
+    windows = np.ndarray((len(text) - size + 1,), f"S{size}", text, 0, (1,))
+    found: NDArray[np.bool_] = windows[np.clip(at, 0, len(windows) - 1)] == literal
+    return found

@@ -1,0 +1,88 @@
+"""Text logs in blocks of whole lines, each with what a vectorised parser needs around it, worked on by two threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+
+import numpy as np
+
+from gradlens.readers.decimals import PADDING
+from gradlens.readers.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+BLOCK = 1 << 20
+_LARGEST_BLOCK = 16 << 20
+#: A block holds so many lines if it can: the cost of a column in a block is paid once for all of them.
+_LINES = 512
+#: Smaller logs are read before a second thread would have started.
+_WORTH_A_THREAD = 4 << 20
+_NEWLINE = ord("\n")
+
+T = TypeVar("T")
+
+
+class Block(NamedTuple):
+    """Whole lines of a log.
+
+    `text` uint8[m] begins with `PADDING` spaces; `is_last` says that the file ends here, so that the last line may be
+    cut off; `position` is the place in the file of the first byte after the padding.
+    """
+
+    text: NDArray[np.uint8]
+    is_last: bool
+    position: int
+
+
+def blocks(handle: BinaryIO) -> Iterator[Block]:
+    """The blocks of a log, in order; a line longer than a block makes that block longer."""
+    rest = np.empty(0, np.uint8)
+    size, position, is_last = BLOCK, 0, False
+    while not is_last:
+        text = np.empty(PADDING + max(size, 2 * len(rest)), np.uint8)
+        text[:PADDING] = ord(" ")
+        filled = PADDING + len(rest)
+        text[PADDING:filled] = rest
+        while filled < len(text):
+            got = handle.readinto(text.data[filled:])  # type: ignore[attr-defined]
+            if not got:
+                is_last = True
+                break
+            filled += got
+        cut = filled if is_last else last_newline(text[:filled]) + 1
+        if cut <= PADDING and not is_last:
+            rest = text[PADDING:filled]
+            continue
+        rest = text[cut:filled]
+        yield Block(text[:cut], is_last, position)
+        if position == 0:
+            lines = max(int(np.count_nonzero(text[:cut] == _NEWLINE)), 1)
+            size = min(max(BLOCK, _LINES * cut // lines), _LARGEST_BLOCK)
+        position += cut - PADDING
+
+
+def last_newline(text: NDArray[np.uint8]) -> int:
+    """The place of the last line feed, or -1."""
+    return text.tobytes().rfind(b"\n")
+
+
+def in_order(work: Callable[[Block], T], source: Iterator[Block], size: int | None) -> Iterator[T]:
+    """`work` of each block, in order; by two threads where the log is large, with only a few blocks in memory."""
+    keep_freed_memory()
+    if size is not None and size < _WORTH_A_THREAD:
+        yield from map(work, source)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        waiting: deque[Future[T]] = deque()
+        for block in source:
+            waiting.append(pool.submit(work, block))
+            if len(waiting) > 3:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

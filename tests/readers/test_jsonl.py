@@ -1,0 +1,228 @@
+"""JSON lines: the columnar parser against `json.loads` line by line, on everything a log may hold."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradlens
+from gradlens.errors import MalformedLogError
+from gradlens.readers import json_blocks, text_blocks
+from gradlens.readers.base import ReadOptions
+from gradlens.readers.decimals import PADDING, parse_decimals
+from gradlens.readers.json_blocks import numbers_in
+from gradlens.readers.jsonl import JsonLinesReader
+from gradlens.source import Source
+
+
+def read_text(data: bytes):
+    (raw,) = JsonLinesReader().read([Source(name="log.jsonl", data=data)], ReadOptions())
+    return raw
+
+
+def columns_of(raw):
+    return {
+        c.name: list(zip(range(raw.n_rows) if c.row is None else c.row.tolist(), c.value.tolist(), strict=True))
+        for c in raw.columns
+    }
+
+
+def reference(data: bytes):
+    """The slow way: every line by itself."""
+    columns, n_rows, codes = {}, 0, {}
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    for number, line in enumerate(lines):
+        text = line.decode("utf-8", errors="replace").strip().strip("\0")
+        if not text:
+            continue
+        try:
+            record = json.loads(text)
+        except ValueError:
+            code = "truncated-record" if number == len(lines) - 1 else "malformed-record"
+            codes[code] = codes.get(code, 0) + 1
+            continue
+        if not isinstance(record, dict):
+            codes["malformed-record"] = codes.get("malformed-record", 0) + 1
+            continue
+        row = {name: (value, is_text) for name, value, is_text in numbers_in(record, {})}
+        for name, (value, is_text) in row.items():
+            columns.setdefault(name, []).append((n_rows, value))
+            if is_text:
+                codes["string-number"] = codes.get("string-number", 0) + 1
+        n_rows += bool(row)
+    return columns, n_rows, codes
+
+
+def same_numbers(a, b) -> bool:
+    return len(a) == len(b) and all(
+        i == j and ((x == y and math.copysign(1, x) == math.copysign(1, y)) or (math.isnan(x) and math.isnan(y)))
+        for (i, x), (j, y) in zip(a, b, strict=True)
+    )
+
+
+def assert_same_as_slow(data: bytes) -> None:
+    columns, n_rows, codes = reference(data)
+    if n_rows == 0:
+        with pytest.raises(MalformedLogError):
+            read_text(data)
+        return
+    raw = read_text(data)
+    found = columns_of(raw)
+    assert list(found) == list(columns)
+    assert raw.n_rows == n_rows
+    for name, values in columns.items():
+        assert same_numbers(found[name], values), name
+    assert {n.code: n.count for n in raw.notices} == codes
+
+
+numbers = st.one_of(
+    st.floats(),
+    st.floats(width=32),
+    st.integers(),
+    st.integers(-(10**25), 10**25),
+    st.decimals(-(10**6), 10**6, places=4).map(float),
+)
+texts = st.one_of(
+    st.sampled_from(["NaN", "inf", "-Infinity", "1/438", "1,125", "3.5", " 7 ", "007", "np.float64(0.72)", "nan"]),
+    st.text(max_size=6),
+    numbers.map(str),
+)
+values = st.one_of(
+    numbers, texts, st.none(), st.booleans(), st.lists(st.integers(), max_size=2), st.just({}),
+    st.dictionaries(st.sampled_from("xyz"), numbers, max_size=2),
+)  # fmt: skip
+keys = st.one_of(
+    st.sampled_from(["step", "loss", "grad_norm", "train/loss", "a b", "ä", 'q"', "a,b", "x}", "\\", "config"]),
+    st.text(max_size=3),
+)
+#: Records of a few kinds, each repeated with other values, which is what templates are for.
+kinds = st.lists(st.lists(keys, min_size=1, max_size=4, unique=True), min_size=1, max_size=3)
+junk = st.sampled_from(
+    [
+        b"",
+        b"  ",
+        b"\0\0",
+        b"not json",
+        b"[1, 2]",
+        b"3",
+        b'{"a": 01}',
+        b'{"a": .5}',
+        b'{"loss": 1.}',
+        b'{"a": 1} x',
+        b"\xff\xfe{}",
+    ]
+)
+
+
+@st.composite
+def logs(draw):
+    lines = []
+    names = draw(kinds)
+    for _ in range(draw(st.integers(1, 6))):
+        kind = draw(st.sampled_from(names))
+        simple = draw(st.booleans())
+        for _ in range(draw(st.integers(1, 20))):
+            record = {key: draw(numbers if simple else values) for key in kind}
+            lines.append(json.dumps(record, ensure_ascii=draw(st.booleans())).encode("utf-8", errors="replace"))
+        if draw(st.booleans()):
+            lines.append(draw(junk))
+    end = draw(st.sampled_from([b"\n", b"\r\n"]))
+    data = end.join(lines) + (end if draw(st.booleans()) else b"")
+    if draw(st.booleans()):
+        data = b"\xef\xbb\xbf" + data
+    return data[: draw(st.integers(0, len(data)))] if draw(st.integers(0, 3)) == 0 else data
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs(), st.sampled_from([64, 1 << 20]))
+def test_same_as_line_by_line(data, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_blocks, "BLOCK", block)
+        patch.setattr(json_blocks, "_WORTHWHILE", 2)
+        assert_same_as_slow(data)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(
+    numbers.map(str), numbers.map(repr), st.text("0123456789.-+eE", max_size=26),
+    st.tuples(st.integers(0, 10**19), st.integers(0, 10**12)).map(lambda p: f"{p[0]}.{p[1]}"),
+), min_size=1, max_size=40))  # fmt: skip
+def test_decimals_are_exact(tokens):
+    data = b" " * PADDING + b",".join(t.encode() for t in tokens)
+    lengths = np.array([len(t.encode()) for t in tokens])
+    starts = PADDING + np.concatenate(([0], np.cumsum(lengths + 1)[:-1]))
+    parsed = parse_decimals(np.frombuffer(data, np.uint8), starts, starts + lengths)
+    for token, value, is_plain in zip(tokens, parsed.value.tolist(), parsed.is_plain.tolist(), strict=True):
+        if is_plain:
+            true = float(json.loads(token))  # raises where the grammar of JSON does not allow it
+            assert (value, math.copysign(1, value)) == (true, math.copysign(1, true)), token
+
+
+def test_ordinary_numbers_are_not_left_to_float():
+    rng = np.random.default_rng(0)
+    tokens = [repr(float(x)) for x in rng.lognormal(size=1000).astype(np.float32)] + [str(n) for n in range(1000)]
+    data = b" " * PADDING + ",".join(tokens).encode()
+    lengths = np.array([len(t) for t in tokens])
+    starts = PADDING + np.concatenate(([0], np.cumsum(lengths + 1)[:-1]))
+    assert parse_decimals(np.frombuffer(data, np.uint8), starts, starts + lengths).is_plain.all()
+
+
+@pytest.mark.parametrize("nothing_fits", [True, False])
+def test_threads_give_the_same(monkeypatch, nothing_fits):
+    monkeypatch.setattr(text_blocks, "BLOCK", 2048)
+    rows = [{"step": i, "loss": 1 / (i + 1), **({f"k{i % 50}": i} if nothing_fits else {})} for i in range(3000)]
+    rows[100]["loss"] = math.nan
+    rows[200]["loss"] = "0.5"
+    data = "\n".join(map(json.dumps, rows)).encode() + b'\n{"step": 30'
+    alone = read_text(data)
+    monkeypatch.setattr(text_blocks, "_WORTH_A_THREAD", 0)
+    together = read_text(data)
+    assert columns_of(alone).keys() == columns_of(together).keys()
+    assert all(same_numbers(columns_of(alone)[k], columns_of(together)[k]) for k in columns_of(alone))
+    assert alone.notices == together.notices
+    assert [(n.code, n.where) for n in alone.notices] == [
+        ("string-number", "line 201"),
+        ("truncated-record", "line 3001"),
+    ]
+
+
+def test_a_line_longer_than_a_block(monkeypatch):
+    monkeypatch.setattr(text_blocks, "BLOCK", 128)
+    row = {"step": 1, **{f"grad_norm/layer.{n}": n / 7 for n in range(400)}}
+    assert_same_as_slow("\n".join(json.dumps({**row, "step": i}) for i in range(5)).encode())
+
+
+def test_nested_records_and_settings(tmp_path):
+    path = tmp_path / "run.jsonl"
+    lines = [{"config": {"max_grad_norm": 0.5, "lr": 1e-3}}]
+    lines += [{"step": i, "train": {"loss": 2.0 / (i + 1), "grad_norm": 1.0}, "tags": [1, 2]} for i in range(30)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    (run,) = gradlens.read(path)
+    assert run.loss.name == "train/loss"
+    assert run.config.max_grad_norm == 0.5
+    assert len(run.grad_norm) == 30
+
+
+def test_utf16_and_byte_order_mark(tmp_path):
+    text = "\n".join(json.dumps({"step": i, "loss": i / 3}) for i in range(20))
+    for encoding in ("utf-16", "utf-8-sig"):
+        path = tmp_path / f"{encoding}.jsonl"
+        path.write_bytes(text.encode(encoding))
+        (run,) = gradlens.read(path, input_format="jsonl")
+        assert run.loss.value.tolist() == [i / 3 for i in range(20)]
+
+
+def test_only_wanted_columns(tmp_path):
+    data = "\n".join(json.dumps({"step": i, "loss": 1.0, "gpu_temperature": 60}) for i in range(20)).encode()
+    (raw,) = JsonLinesReader().read([Source(name="x", data=data)], ReadOptions(columns="needed"))
+    assert [c.name for c in raw.columns] == ["step", "loss"]
+
+
+def test_nothing_to_read():
+    with pytest.raises(MalformedLogError, match="no record with a number in 2 lines"):
+        read_text(b'{"a": "x"}\n{"a": "y"}')
