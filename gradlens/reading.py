@@ -181,8 +181,8 @@ def _id_of(bundle: Sequence[Source], target: Target) -> str:
     first = bundle[0]
     if target.folder is None:
         return first.name
-    where = Path(first.name)
-    if len(bundle) > 1:
-        where = where.parent
+    where = Path(os.path.commonpath([s.name for s in bundle]))
+    if len(bundle) > 1 and where.name == "metrics" and where != target.folder:
+        where = where.parent  # MLflow keeps the metrics of a run in a folder of this name
     relative = where.relative_to(target.folder)
     return str(relative) if str(relative) != "." else target.folder.resolve().name

@@ -161,7 +161,11 @@ def walk(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(f for f in folders if f not in _SKIPPED_FOLDERS and not f.startswith("."))
+        # Links last: W&B's `latest-run` must not give its name to the run that it points to.
+        links = {f for f in folders if os.path.islink(os.path.join(root, f))}  # noqa: PTH114, PTH118 -- a hot loop
+        folders[:] = sorted(
+            (f for f in folders if f not in _SKIPPED_FOLDERS and not f.startswith(".")), key=lambda f: (f in links, f)
+        )
         for name in sorted(files):
             path = Path(root, name)
             if not name.startswith(".") and path.is_file():
