@@ -220,6 +220,7 @@ FAMILIES: dict[str, Family] = {
             "sgd postclip_logged q0.7",
             "slow l2_contamination wd8.0",
             "adam data_shift shift-at55",
+            "adam adam_beta2_lag 0.999-lr10-easy2main-at45",
             "sgd data_shift shift-at70",
             "adam batch_size_change to64-at50",
             "sparse batch_size_change to32-at50",

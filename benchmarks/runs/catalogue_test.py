@@ -142,7 +142,7 @@ FAMILIES: dict[str, Family] = {
             "plain batch_size_change to256-at60",
             "sgd resume_artifact 50to40-renumber",
             "plain lr_restart n1-x3",
-            "plain adam_beta2_lag 0.999-lr4-easy2main-at45",
+            "plain adam_beta2_lag 0.999-lr1-target_x500-early10",
             "sgd exploding relu-d8-g3",
             "amsgrad vanishing sigmoid-d10",
         ),
@@ -165,7 +165,7 @@ FAMILIES: dict[str, Family] = {
             "plain data_shift shift-at55",
             "rms batch_size_change to128-at50",
             "plain resume_artifact 60to45",
-            "plain adam_beta2_lag 0.999-lr3-easy2main-at40",
+            "plain adam_beta2_lag 0.999-lr1-target_x500-early10",
         ),
     ),
 }
