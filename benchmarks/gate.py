@@ -22,9 +22,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from gradlens.gate.assess import assess
-from gradlens.gate.settings import GateSettings
-from gradlens.gate.summary import RunSummary, summarize
+from gradlens.gating.assess import assess
+from gradlens.gating.settings import GateSettings
+from gradlens.gating.summary import RunSummary, summarize
 from gradlens.report import Provenance
 from gradlens.run import Columns, Run, Series
 from gradlens.stats.comparison import two_proportion_p

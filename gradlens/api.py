@@ -143,9 +143,9 @@ def gate(
     GradlensError
         Neither a baseline nor a limit, an unreadable baseline, or an unknown setting.
     """
-    from gradlens.gate.assess import gate_runs
-    from gradlens.gate.baseline import load_sides
-    from gradlens.gate.settings import gate_settings
+    from gradlens.gating.assess import gate_runs
+    from gradlens.gating.baseline import load_sides
+    from gradlens.gating.settings import gate_settings
     from gradlens.run import Run
 
     given = [baseline] if isinstance(baseline, (Run, str)) or hasattr(baseline, "__fspath__") else list(baseline)

@@ -16,10 +16,10 @@ import numpy as np
 from gradlens import __version__
 from gradlens.comparison_report import ComparedRun, ComparisonReport, Fingerprint, Pair
 from gradlens.config import TrainingConfig
-from gradlens.gate.assess import known_threshold, summarize_runs
-from gradlens.gate.judge import final_loss
-from gradlens.gate.measures import Sides
-from gradlens.gate.summary import RunSummary, bring_together
+from gradlens.gating.assess import known_threshold, summarize_runs
+from gradlens.gating.judge import final_loss
+from gradlens.gating.measures import Sides
+from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.run import Run
 from gradlens.signals import Signals, signals_of
 from gradlens.stats.comparison import block_difference, first_divergence

@@ -26,8 +26,8 @@ def baseline(
 ) -> None:
     """Write the small summary of one or more runs (several seeds go into one file) that `gate` compares with."""
     from gradlens.cli.output import write_whole
-    from gradlens.gate.assess import summarize_runs
-    from gradlens.gate.baseline import dump_baseline
+    from gradlens.gating.assess import summarize_runs
+    from gradlens.gating.baseline import dump_baseline
     from gradlens.settings import find_settings
 
     if output.suffix.lower() != ".json":

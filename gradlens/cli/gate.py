@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradlens.config import TrainingConfig
-    from gradlens.gate.summary import RunSummary
+    from gradlens.gating.summary import RunSummary
     from gradlens.gate_report import GateReport
     from gradlens.run import Run
 
@@ -63,9 +63,9 @@ def gate(
     Exit codes: 0 passed, 1 failed, 2 could not judge.
     """
     from gradlens.cli.output import Writer
-    from gradlens.gate.assess import gate_runs
-    from gradlens.gate.baseline import load_sides
-    from gradlens.gate.settings import gate_settings
+    from gradlens.gating.assess import gate_runs
+    from gradlens.gating.baseline import load_sides
+    from gradlens.gating.settings import gate_settings
     from gradlens.settings import find_settings
 
     settings = find_settings()
@@ -93,7 +93,7 @@ def gate(
     threshold_given = options.threshold_value(threshold if threshold is not None else settings.get("threshold"))
     training = options.training_config(settings, config)
     if target is not None and not known and not stated:
-        from gradlens.gate.assess import summarize_runs
+        from gradlens.gating.assess import summarize_runs
 
         _write_baseline(target, [], summarize_runs(candidates, threshold=threshold_given, config=training))
         return
@@ -126,7 +126,7 @@ def _read_baseline(path: str, reading: options.Reading) -> list[Run]:
 
 
 def _update_target(files: Sequence[str]) -> Path:
-    from gradlens.gate.baseline import is_baseline
+    from gradlens.gating.baseline import is_baseline
 
     if len(files) != 1:
         raise UsageError("--update writes one file", hint="give exactly one --baseline FILE")
@@ -145,7 +145,7 @@ def _write_baseline(target: Path, before: Sequence[RunSummary], after: Sequence[
     import sys
 
     from gradlens.cli.output import write_whole
-    from gradlens.gate.baseline import describe_update, dump_baseline
+    from gradlens.gating.baseline import describe_update, dump_baseline
 
     changes = describe_update(before, after) if before else [f"new, {len(after)} run{'s' if len(after) > 1 else ''}"]
     if changes:
@@ -158,7 +158,7 @@ def _write_baseline(target: Path, before: Sequence[RunSummary], after: Sequence[
 def _explained(report: GateReport, candidates: Sequence[Run], threshold: float | str | None, config: TrainingConfig) -> GateReport:
     """The report with the likely cause, where the diagnosis names one."""
     from gradlens.api import analyze
-    from gradlens.gate.assess import with_causes
+    from gradlens.gating.assess import with_causes
 
     judged = [run for run in candidates if run.loss is not None or run.grad_norm is not None]
     return with_causes(report, analyze(judged, threshold=threshold, config=config))

@@ -73,7 +73,7 @@ def _case(run: RunReport, check: CheckResult) -> Case:
 
 
 def _gate_case(title: str, outcome: str, message: str, text: str) -> Case:
-    group = "gradlens.gate"
+    group = "gradlens.gating"
     if outcome == "fail":
         return Case(name=title, group=group, kind="failure", type="regression", message=message, text=text)
     if outcome == "inconclusive":

@@ -18,7 +18,7 @@ import numpy as np
 
 from gradlens import __version__
 from gradlens.errors import MalformedLogError, SourceError
-from gradlens.gate.summary import COLUMNS, SUMS, RunSummary
+from gradlens.gating.summary import COLUMNS, SUMS, RunSummary
 from gradlens.report import ThresholdSource, plain_data
 from gradlens.run import Run
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from gradlens import __version__
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError, UsageError
-from gradlens.gate.judge import Judgement, judge_against, judge_limits, judge_nonfinite
-from gradlens.gate.settings import GateSettings
-from gradlens.gate.summary import RunSummary, summarize
+from gradlens.gating.judge import Judgement, judge_against, judge_limits, judge_nonfinite
+from gradlens.gating.settings import GateSettings
+from gradlens.gating.summary import RunSummary, summarize
 from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
 from gradlens.provenance import judge
 from gradlens.report import Report

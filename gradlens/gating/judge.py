@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.gate.measures import METRICS, Measured, Metric, Sides
-from gradlens.gate.settings import GateSettings
-from gradlens.gate.summary import RunSummary, bring_together
+from gradlens.gating.measures import METRICS, Measured, Metric, Sides
+from gradlens.gating.settings import GateSettings
+from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.gate_report import LimitResult, MetricResult, Outcome
 from gradlens.run import Notice
 from gradlens.stats.multiple import holm

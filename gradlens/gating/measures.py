@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gradlens.gate.settings import Tolerance
-from gradlens.gate.summary import NEARLY, RunSummary
+from gradlens.gating.settings import Tolerance
+from gradlens.gating.summary import NEARLY, RunSummary
 from gradlens.stats.comparison import Difference, block_difference, count_difference, run_difference
 
 if TYPE_CHECKING:
