@@ -17,9 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from gradlens.errors import MalformedLogError, MissingExtraError, SourceError
+from gradlens.errors import GradlensError, MalformedLogError, MissingExtraError, SourceError
 
 HEAD_BYTES = 1 << 16
+#: A packed log unpacks to some ten times its size; a file that unpacks to this many times is an attack.
+_MOST_EXPANSION = 300
+_FREE_BYTES = 1 << 28
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 #: Folders that never hold logs and may be huge.
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
@@ -48,8 +51,10 @@ class Source:
         try:
             with self.open() as handle:
                 return handle.read(HEAD_BYTES)
-        except (EOFError, OSError) as error:
-            raise MalformedLogError(f"{self.name}: {error}") from error
+        except GradlensError:
+            raise
+        except Exception as error:
+            raise self._damaged(error) from error
 
     @cached_property
     def head_text(self) -> str:
@@ -119,19 +124,27 @@ class Source:
         Raises
         ------
         MalformedLogError
-            A damaged compressed file; what came before the damage is not used silently.
+            A damaged compressed file (what came before the damage is not used silently), or one that unpacks to more
+            than any log does.
         """
         if self.data is not None and self.compression is None:
             return self.data
+        limit = max(_FREE_BYTES, _MOST_EXPANSION * (self.size or _FREE_BYTES)) if self.compression else None
         try:
             with self.open() as handle:
-                return handle.read()
-        except MissingExtraError:
+                data = handle.read() if limit is None else handle.read(limit + 1)
+        except GradlensError:
             raise
         except Exception as error:
-            if self.compression is None and not isinstance(error, OSError):
-                raise
-            raise MalformedLogError(f"{self.name}: {error}", hint="unpack the file and keep what is whole") from error
+            raise self._damaged(error) from error
+        if limit is not None and len(data) > limit:
+            raise MalformedLogError(f"{self.name}: unpacks to more than {limit >> 20} MiB", hint="unpack it yourself if it is a log")
+        return data
+
+    def _damaged(self, error: Exception) -> MalformedLogError:
+        # The packages for gzip, zstd and URLs raise what they like: zlib.error, ZstdError, EOFError, OSError.
+        hint = "unpack the file and keep what is whole" if self.compression else ""
+        return MalformedLogError(f"{self.name}: {error}", hint=hint)
 
 
 def _open_url(url: str) -> BinaryIO:

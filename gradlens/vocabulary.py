@@ -99,7 +99,7 @@ _RANK: dict[str, dict[str, int]] = {
 #: `lr-Adam/pg1`, `lr-AdamW`: Lightning's LearningRateMonitor.
 _LR_MONITOR = re.compile(r"lr-\w+(/pg\d+)?(-momentum)?$")
 _LAYER = re.compile(
-    r"^(?:train/)?(?:grad_[0-9.]+_norm|l2_norm/grad|grad_norms?|grad/norm|gradnorm|gradients?/norm|grad_norm_layers?)[/.](?P<layer>.+)$"
+    r"^(?:train/)?(?:grad_(?:[0-9.]+|inf)_norm|l2_norm/grad|grad_norms?|grad/norm|gradnorm|gradients?/norm|grad_norm_layers?)[/.](?P<layer>.+)$"
 )
 _LAYER_SUFFIX = re.compile(r"^optim/grad/(?P<layer>.+)\.norm$")
 _NOT_LAYERS = frozenset({"total", "global", "all", "grad_norm", "var", "square"})

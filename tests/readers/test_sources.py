@@ -1,0 +1,161 @@
+"""Where logs come from: folders, globs, standard input, packed files, URLs; and the settings that lie beside them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+
+import pytest
+
+import gradlens
+from tests.readers.writers import ROWS_OF, WRITERS
+
+ROWS = ROWS_OF(6)
+
+
+def log(path, rows=ROWS):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def codes(run):
+    return {notice.code: notice.count for notice in run.notices}
+
+
+def test_a_tree_of_several_formats_is_read_run_by_run(tmp_path):
+    log(tmp_path / "a" / "run.jsonl")
+    WRITERS["tensorboard"](ROWS, tmp_path / "b")
+    WRITERS["hf-trainer-state"](ROWS, tmp_path / "c" / "checkpoint-6")
+    (tmp_path / "README.md").write_text("At step 3 the loss was 2.5, at step 4 the loss was 2.25, at step 5 the loss was 2.0\n")
+    (tmp_path / "train.py").write_text("print(f'step {step} loss {loss}')\n")
+    runs = gradlens.read(tmp_path)
+    assert sorted(run.format for run in runs) == ["hf-trainer-state", "jsonl", "tensorboard"]
+    assert {run.id for run in runs} >= {"a/run.jsonl"}
+    assert codes(runs[0])["file-of-no-format"] == 2
+
+
+def test_a_bad_file_costs_the_others_nothing(tmp_path):
+    log(tmp_path / "good.jsonl")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 but not whole")
+    (run,) = gradlens.read(tmp_path)
+    assert codes(run)["unreadable-file"] == 1
+
+
+def test_links_do_not_give_a_run_twice(tmp_path):
+    log(tmp_path / "offline-run-1" / "run.jsonl")
+    (tmp_path / "latest-run").symlink_to(tmp_path / "offline-run-1")
+    (run,) = gradlens.read(tmp_path)
+    assert run.id == "offline-run-1/run.jsonl"
+
+
+def test_the_console_that_wandb_captured_is_the_same_run(tmp_path):
+    WRITERS["wandb"](ROWS, tmp_path)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "output.log").write_text("".join(f"iter {n}: loss {n}.5, time 1ms\n" for n in range(5)))
+    (run,) = gradlens.read(tmp_path)
+    assert run.format == "wandb"
+
+
+def test_checkpoints_of_one_run_and_of_another(tmp_path):
+    for length in (2, 4, 6):
+        WRITERS["hf-trainer-state"](ROWS[:length], tmp_path / "out" / f"checkpoint-{length}")
+        state = tmp_path / "out" / f"checkpoint-{length}" / "trainer_state.json"
+        data = json.loads(state.read_text())
+        del data["log_history"][-1]  # the summary is only written at the end
+        state.write_text(json.dumps(data))
+    other = [{**row, "loss": 9.0} for row in ROWS[:3]]
+    WRITERS["hf-trainer-state"](other, tmp_path / "out" / "checkpoint-3")
+    runs = gradlens.read(tmp_path)
+    assert sorted(len(run.loss) for run in runs) == [3, 6]
+
+
+def test_globs_and_several_sources(tmp_path):
+    paths = [log(tmp_path / f"run{n}.jsonl") for n in range(3)]
+    assert len(gradlens.read(str(tmp_path / "run*.jsonl"))) == 3
+    assert len(gradlens.read(paths[:2])) == 2
+    with pytest.raises(gradlens.GradlensError, match="no file matches"):
+        gradlens.read(str(tmp_path / "nothing*.jsonl"))
+    with pytest.raises(gradlens.GradlensError, match="no such file"):
+        gradlens.read(tmp_path / "nothing.jsonl")
+
+
+def test_standard_input(tmp_path, monkeypatch):
+    data = log(tmp_path / "run.jsonl").read_bytes()
+    monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": io.BytesIO(data)}))
+    (run,) = gradlens.read("-")
+    assert len(run.loss) == len(ROWS)
+
+
+def test_packed_files(tmp_path):
+    data = log(tmp_path / "run.jsonl").read_bytes()
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(data))
+    assert len(gradlens.read(tmp_path / "a.jsonl.gz")[0].loss) == len(ROWS)
+    zstandard = pytest.importorskip("zstandard")
+    (tmp_path / "b.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(data))
+    assert len(gradlens.read(tmp_path / "b.jsonl.zst")[0].loss) == len(ROWS)
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:-12], lambda d: d[:40] + b"x" * 9 + d[49:]])
+def test_damaged_packing_is_an_error_with_the_name(damage, tmp_path):
+    data = log(tmp_path / "run.jsonl", ROWS_OF(200)).read_bytes()
+    path = tmp_path / "cut.jsonl.gz"
+    path.write_bytes(damage(gzip.compress(data)))
+    with pytest.raises(gradlens.GradlensError, match=r"cut\.jsonl\.gz"):
+        gradlens.read(path)
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradlens.source._FREE_BYTES", 1 << 20)
+    path = tmp_path / "bomb.log.gz"
+    path.write_bytes(gzip.compress(b"iter 1: loss 2.5, time 1ms\n" + b" " * (1 << 23)))
+    with pytest.raises(gradlens.GradlensError, match="unpacks to more than"):
+        gradlens.read(path)
+
+
+def test_urls(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    with fsspec.open("memory://logs/run.jsonl", "wb") as file:
+        file.write(log(tmp_path / "run.jsonl").read_bytes())
+    (run,) = gradlens.read("memory://logs/run.jsonl")
+    assert run.source == "memory://logs/run.jsonl"
+    with pytest.raises(gradlens.GradlensError):
+        gradlens.read("memory://logs/missing.jsonl")
+
+
+class TestSettingsBeside:
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("args.json", '{"max_grad_norm": 0.5, "adam_beta2": 0.95}'),
+            ("hparams.yaml", "gradient_clip_val: 0.5\nbetas: [0.9, 0.95]\n"),
+            ("config.yaml", "wandb_version: 1\nmax_grad_norm:\n  desc: null\n  value: 0.5\nadam_beta2:\n  value: 0.95\n"),
+            ("hparams.yaml", "gradient_clip_val: 0.5\nbeta2: 0.95\nmodel: !!python/object:torch.nn.Linear {}\n"),
+            ("ds_config.json", '{"gradient_clipping": 0.5, "optimizer": {"params": {"betas": [0.9, 0.95]}}}'),
+        ],
+    )
+    def test_found(self, name, text, tmp_path):
+        (tmp_path / name).write_text(text)
+        (run,) = gradlens.read(log(tmp_path / "run.jsonl"))
+        assert (run.config.max_grad_norm, run.config.beta2) == (0.5, 0.95)
+        assert run.config.origin == name
+
+    def test_a_models_configuration_is_none_of_the_training(self, tmp_path):
+        (tmp_path / "config.json").write_text('{"architectures": ["X"], "model_type": "x", "torch_dtype": "float16", "hidden_size": 8}')
+        (run,) = gradlens.read(log(tmp_path / "run.jsonl"))
+        assert not run.config
+
+    def test_the_logs_own_settings_are_stronger(self, tmp_path):
+        (tmp_path / "args.json").write_text('{"max_grad_norm": 0.5, "weight_decay": 0.1}')
+        text = "  clip_grad ....... 2.0\n" + "".join(f" iteration {n:8d}/  9 | lm loss: 1.5 | grad norm: 1.5 |\n" for n in (1, 2))
+        (tmp_path / "m.out").write_text(text)
+        (run,) = gradlens.read(tmp_path / "m.out")
+        assert (run.config.max_grad_norm, run.config.weight_decay) == (2.0, 0.1)
+
+    @pytest.mark.parametrize("spelt", ["0", "0.0", "-1", "None", "null", "off"])
+    def test_off_is_spelt_in_many_ways(self, spelt, tmp_path):
+        (tmp_path / "m.log").write_text(f"  clip_grad ....... {spelt}\n iteration 1/  9 | lm loss: 1.5 | grad norm: 1.5 |\n")
+        (run,) = gradlens.read(tmp_path / "m.log")
+        assert run.config.max_grad_norm == 0.0
