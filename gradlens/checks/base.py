@@ -4,18 +4,20 @@ A check looks at one `Case` and yields findings. It declares what it needs, and 
 the log lacks that. Its docstring is the page that `gradlens explain CODE` prints, so it has these sections: What it
 measures, Why it matters, Threshold, When it is wrong, What to try, References.
 
-A finding's severity is a proposal: how much it matters if its cause is the right one. The engine lowers it to a note
-where the weighed evidence names another cause or none.
+A `CauseCheck` speaks for one cause of the diagnosis. It raises its voice only where the weighed evidence names that cause
+first, and leaves a note where the cause is a serious runner-up, so that findings and diagnosis never disagree. All other
+checks describe: they leave notes.
 """
 
 from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from gradlens.checks.case import Case
+from gradlens.checks.signs import SIGNS
 from gradlens.report import Cause, Evidence, Finding, Severity
 
 SECTIONS = ("What it measures", "Why it matters", "Threshold", "When it is wrong", "What to try", "References")
@@ -75,3 +77,56 @@ class Check(ABC):
     def summary(cls) -> str:
         """The first line of the docstring."""
         return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+#: Confidence from which a cause that is not the first is worth a note. Our own choice.
+HINT = 0.15
+
+
+class CauseCheck(Check):
+    """A check that speaks for one cause, as loudly as the weighed evidence allows."""
+
+    severity: ClassVar[Severity] = Severity.WARNING
+
+    def look(self, case: Case) -> Iterator[Finding]:
+        """Yield one finding where the cause is the likeliest or a serious runner-up."""
+        if self.cause is None:
+            return
+        belief = case.beliefs.of(self.cause)
+        first = case.beliefs.cause == self.cause
+        if not first and belief < HINT:
+            return
+        severity = (Severity.ERROR if self.fatal(case) else self.severity) if first else Severity.NOTE
+        yield self.finding(
+            severity,
+            self.message(case),
+            *self.facts(case),
+            Evidence(label="confidence of this cause", value=belief),
+            steps=steps_at(case, self.rows(case)),
+        )
+
+    @abstractmethod
+    def message(self, case: Case) -> str:
+        """One line: what the log shows."""
+
+    def facts(self, case: Case) -> Iterator[Evidence]:
+        """The signs that speak for the cause, as graded."""
+        arguments = case.beliefs.arguments.get(self.cause, ()) if self.cause else ()
+        for argument in arguments:
+            if argument.contribution > 0:
+                yield Evidence(label=SIGNS[argument.sign].text, value=round(argument.grade, 3), unit="grade 0 to 1")
+
+    def rows(self, case: Case) -> Iterable[int]:
+        """The rows to look at, most important first."""
+        del case
+        return ()
+
+    def fatal(self, case: Case) -> bool:
+        """Whether the run is lost rather than harmed."""
+        del case
+        return False
+
+
+def steps_at(case: Case, rows: Iterable[int], most: int = 20) -> tuple[int, ...]:
+    """The steps of some rows of a case, at most that many."""
+    return tuple(int(case.signals.step[row]) for row in list(rows)[:most] if 0 <= row < len(case))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.checks.features.curves import Curve, curve_of, window_of
+from gradlens.checks.features.events import Event, find_events, joint_strength
+from gradlens.checks.features.norms import Clipped, Norms, clipped_of, norms_of
+from gradlens.checks.features.numerics import Numerics, numerics_of
+from gradlens.checks.features.progress import Progress, progress_of
+from gradlens.checks.features.schedule import Schedule, schedule_of
+from gradlens.checks.features.steps import Break, Step, find_break, find_step
+from gradlens.checks.signs import grade_all
 from gradlens.checks.weighing import Beliefs, weigh
 from gradlens.config import TrainingConfig
 from gradlens.provenance import judge
@@ -78,9 +87,98 @@ class Case:
         return self.signals.norm[np.isfinite(self.signals.norm)]
 
     @cached_property
+    def loss(self) -> Curve:
+        """The loss with its level taken out."""
+        return curve_of(self.signals.loss, window_of(len(self)))
+
+    @cached_property
+    def norm(self) -> Curve:
+        """The gradient norm with its level taken out."""
+        return curve_of(self.signals.norm, window_of(len(self)))
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """What the learning-rate column says."""
+        return schedule_of(self.signals.lr)
+
+    @cached_property
+    def warmup_rows(self) -> int:
+        """Rows of warm-up: from the rate where it is logged, a twentieth of the run otherwise, at most half of it."""
+        known = self.schedule.warmup_rows
+        return min(len(self) // 20 if known is None else known, len(self) // 2)
+
+    @cached_property
+    def settled_row(self) -> int:
+        """The row from which sudden changes are looked for: 3 % of the run after the warm-up, at least 6 % of it."""
+        n = len(self)
+        return max(self.warmup_rows + n // 33, n // 16)
+
+    @cached_property
+    def numerics(self) -> Numerics:
+        """What the numbers themselves say."""
+        return numerics_of(self.signals)
+
+    @cached_property
+    def progress(self) -> Progress | None:
+        """How the loss came down; None with too few finite losses."""
+        return progress_of(self.signals.loss, self.schedule.relative)
+
+    @cached_property
+    def norms(self) -> Norms | None:
+        """The course of the norm; None with too few."""
+        return norms_of(self.norm, self.loss)
+
+    @cached_property
+    def clipped(self) -> Clipped | None:
+        """The norm against the threshold; None where there is none, or the norms cannot be trusted."""
+        if self.threshold is None or not self.provenance.trusted:
+            return None
+        return clipped_of(self.signals.norm, self.threshold, self.warmup_rows)
+
+    @cached_property
+    def strength(self) -> NDArray[np.float64]:
+        """float64[n]: how strongly loss and norm stand out together."""
+        return joint_strength(self.loss, self.norm)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """Rows in which loss and norm stand out together, after the first 3 % of the run."""
+        return find_events(self.loss, self.norm, self.strength, max(len(self) // 33, 5))
+
+    @cached_property
+    def loss_step(self) -> Step:
+        """The strongest sudden rise of the loss level."""
+        return find_step(self.loss, up=True, first=self.settled_row)
+
+    @cached_property
+    def loss_drop(self) -> Step:
+        """The strongest sudden fall of the loss level."""
+        return find_step(self.loss, up=False, first=self.settled_row)
+
+    @cached_property
+    def norm_step_up(self) -> Step:
+        """The strongest sudden rise of the norm level."""
+        return find_step(self.norm, up=True, first=self.settled_row, wide=True)
+
+    @cached_property
+    def norm_step_down(self) -> Step:
+        """The strongest sudden fall of the norm level."""
+        return find_step(self.norm, up=False, first=self.settled_row, wide=True)
+
+    @cached_property
+    def noise_break(self) -> Break | None:
+        """The row at which the noise of the run changes most."""
+        return find_break(self.loss, self.norm, first=self.settled_row)
+
+    @cached_property
     def beliefs(self) -> Beliefs:
         """The weighed evidence: how likely each cause is."""
-        return weigh({})
+        return weigh(self.signs)
+
+    @cached_property
+    def signs(self) -> Mapping[str, float]:
+        """The grade of every sign."""
+        return grade_all(self)
 
 
 def build_case(

@@ -56,7 +56,8 @@ def _settled(case: Case, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Only the root cause speaks up: whatever another cause explains, or a healthy run shows, becomes a note."""
     root = case.beliefs.cause
     for finding in findings:
-        yield finding if root != "healthy" and finding.cause == root else replace(finding, severity=Severity.NOTE)
+        speaks = root != "healthy" and finding.cause == root
+        yield finding if speaks else replace(finding, severity=Severity.NOTE)
 
 
 def catalogue() -> list[tuple[str, str, str]]:

@@ -1,10 +1,8 @@
-"""GL103: more than a tenth of the steps is clipped."""
+"""GL103: more than a tenth of the steps is clipped: a prompt to look, not a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import numpy as np
 
 from gradlens.checks.base import Check
 from gradlens.checks.case import Case
@@ -30,7 +28,8 @@ class HighClipRate(Check):
 
     When it is wrong
     ----------------
-    Often: healthy runs with 15 to 100 % clipped steps are common under AdamW. It is therefore never more than a note.
+    Often: healthy runs with 15 to 100 % clipped steps are common under AdamW. It is therefore never more than a
+    note.
 
     What to try
     -----------
@@ -38,22 +37,23 @@ class HighClipRate(Check):
 
     References
     ----------
-    Godbole et al., Deep Learning Tuning Playbook (2023). Zhang et al., Why gradient clipping accelerates training (2020).
+    Godbole et al., Deep Learning Tuning Playbook (2023). Zhang et al., Why gradient clipping accelerates training
+    (2020).
     """
 
     code = "GL103"
     name = "high-clip-rate"
-    needs = frozenset({"norm", "threshold", "trusted_norm", "rows"})
+    needs = frozenset({"norm", "rows", "threshold", "trusted_norm"})
     advice = "compare thresholds with `gradlens suggest-threshold`"
 
     def look(self, case: Case) -> Iterator[Finding]:
         """Yield one note where the clip rate exceeds 10 %."""
-        assert case.threshold is not None  # noqa: S101 - the engine checked `needs`
-        norm = case.finite_norm
-        rate = float(np.mean(norm > case.threshold))
+        if case.clipped is None or case.threshold is None:
+            return
+        rate = case.clipped.reach
         if rate > 0.10:
             yield self.finding(
                 Severity.NOTE,
                 f"{rate:.0%} of the norms exceed {case.threshold:g}",
-                Evidence(label="clip rate", value=rate, threshold=0.10, n=len(norm)),
+                Evidence(label="clip rate", value=rate, threshold=0.10, n=len(case.finite_norm)),
             )

@@ -1,41 +1,42 @@
-"""GL001: the logged norms were measured after clipping."""
+"""GL001: the logged gradient norms were measured after clipping."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from gradlens.checks.base import Check
+from gradlens.checks.base import CauseCheck
 from gradlens.checks.case import Case
-from gradlens.report import Cause, Finding, Severity
+from gradlens.report import Cause, Evidence
 
 
-class NormAfterClipping(Check):
+class NormAfterClipping(CauseCheck):
     """The logged gradient norms were measured after clipping.
 
     What it measures
     ----------------
-    The share of norms within 0.2 % below the threshold, the density just below that band, and whether any norm exceeds
-    the threshold. PyTorch scales clipped gradients by C / (norm + 1e-6), so their norm afterwards is C less a rounding.
+    The share of norms within 0.2 % below the threshold, the density just below that band, and whether any norm
+    exceeds the threshold. PyTorch scales clipped gradients by C / (norm + 1e-6), so their norm afterwards is C less
+    a rounding.
 
     Why it matters
     --------------
-    A norm after clipping never exceeds the threshold, whatever the gradients do. Clip rates, spikes, tails and threshold
-    advice drawn from it are meaningless: a run that explodes every step logs a quiet constant.
+    A norm after clipping never exceeds the threshold, whatever the gradients do. Clip rates, spikes, tails and
+    threshold advice drawn from it are meaningless: a run that explodes every step logs a quiet constant.
 
     Threshold
     ---------
-    At least 1 % of 50 norms or more within 0.2 % of C, five times the density below the band, none above C by more than
-    0.1 %. Our own limits: labelled runs have at most .2 % there without and at least 43 % with the fault.
+    At least 1 % of 50 norms or more within 0.2 % of C, five times the density below the band, none above C by more
+    than 0.1 %. Our own limits: labelled runs have at most .2 % there without and at least 43 % with the fault.
 
     When it is wrong
     ----------------
-    Clip rates below 1 % leave no visible bunch; then the norms are called `unknown`. A regularizer that normalises
+    Clip rates below 1 % leave no visible bunch; then the norms are called unknown. A regularizer that normalises
     gradients would look the same.
 
     What to try
     -----------
-    Log the value that `clip_grad_norm_` returns: it is the norm before clipping.
+    Log the value that clip_grad_norm_ returns: it is the norm before clipping.
 
     References
     ----------
@@ -49,8 +50,10 @@ class NormAfterClipping(Check):
     advice = "log the value returned by clip_grad_norm_, the norm before clipping"
     reference = "https://pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html"
 
-    def look(self, case: Case) -> Iterator[Finding]:
-        """Yield one finding where the provenance is after clipping."""
-        judged = case.provenance
-        if judged.verdict == "post_clip":
-            yield self.finding(Severity.WARNING, judged.reason, *judged.evidence)
+    def message(self, case: Case) -> str:
+        """The reason of the verdict."""
+        return case.provenance.reason
+
+    def facts(self, case: Case) -> Iterator[Evidence]:
+        """The shares the verdict rests on."""
+        yield from case.provenance.evidence

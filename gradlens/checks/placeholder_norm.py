@@ -1,4 +1,4 @@
-"""GL003: a norm that was never measured."""
+"""GL003: the gradient norm is a constant placeholder."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class PlaceholderNorm(Check):
 
     Why it matters
     --------------
-    Megatron-LM and torchtitan print a norm of 0.000 where clipping is off and none was computed. Taken at face value it
-    looks like vanishing gradients.
+    Megatron-LM and torchtitan print a norm of 0.000 where clipping is off and none was computed. Taken at face
+    value it looks like vanishing gradients.
 
     Threshold
     ---------

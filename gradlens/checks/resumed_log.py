@@ -1,39 +1,41 @@
-"""GL007: steps repeat or restart."""
+"""GL007: the log goes back: a resume repeats steps, or several runs share one file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import ClassVar
 
-from gradlens.checks.base import Check
+from gradlens.checks.base import CauseCheck
 from gradlens.checks.case import Case
-from gradlens.report import Cause, Evidence, Finding, Severity
+from gradlens.report import Cause
 
 
-class ResumedLog(Check):
+class ResumedLog(CauseCheck):
     """The log goes back: a resume repeats steps, or several runs share one file.
 
     What it measures
     ----------------
-    Places where the step number falls, how far, and how many rows are superseded by the later attempt.
+    Places where the step number falls, how far, and how many rows are superseded by the later attempt; and places
+    where the learning rate goes back to an earlier value and repeats itself from there.
 
     Why it matters
     --------------
-    Rows of two attempts on one axis look like spikes and shifts. A resume that does not restore the optimizer's state,
-    the data order or the schedule also leaves a bump.
+    Rows of two attempts on one axis look like spikes and shifts. A resume that does not restore the optimizer's
+    state, the data order or the schedule also leaves a bump.
 
     Threshold
     ---------
-    Any backward step.
+    Any backward step; eight rows of the schedule repeated exactly.
 
     When it is wrong
     ----------------
-    Validation rows that put the epoch into the step column, and counters that restart on purpose (curriculum phases).
+    Validation rows that put the epoch into the step column, and counters that restart on purpose (curriculum
+    phases).
 
     What to try
     -----------
-    Check that optimizer state, schedule, random state and data position are restored; log the resumed part as a run of
-    its own.
+    Check that optimizer state, schedule, random state and data position are restored; log the resumed part as a run
+    of its own.
 
     References
     ----------
@@ -43,18 +45,16 @@ class ResumedLog(Check):
     code = "GL007"
     name = "resumed-log"
     cause: ClassVar[Cause | None] = "resume_artifact"
-    needs = frozenset({"rows"})
     advice = "check that optimizer state, schedule and data position are restored on resume"
 
-    def look(self, case: Case) -> Iterator[Finding]:
-        """Yield one finding for all restarts."""
+    def message(self, case: Case) -> str:
+        """Where the log or its schedule goes back."""
         restarts = case.signals.restarts
         if restarts:
             first = restarts[0]
-            yield self.finding(
-                Severity.WARNING,
-                f"steps go back {len(restarts)} time(s), first from {first.reached:,} to {first.step:,}",
-                Evidence(label="restarts", value=len(restarts)),
-                Evidence(label="rows superseded", value=sum(r.superseded for r in restarts)),
-                steps=tuple(r.step for r in restarts[:20]),
-            )
+            return f"steps go back {len(restarts)} time(s), first from {first.reached:,} to {first.step:,}"
+        return "the schedule goes back to an earlier value and repeats itself from there"
+
+    def rows(self, case: Case) -> Iterable[int]:
+        """The rows at which it went on."""
+        return [restart.index for restart in case.signals.restarts] or case.schedule.replayed

@@ -1,0 +1,62 @@
+"""GL301: single batches hit loss and norm at the same step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from gradlens.checks.base import CauseCheck
+from gradlens.checks.case import Case
+from gradlens.report import Cause
+
+
+class BadBatch(CauseCheck):
+    """Single batches hit loss and norm at the same step.
+
+    What it measures
+    ----------------
+    Rows in which the loss stands 5 and the norm 3 local deviations above their centred medians, alone, with the
+    loss back within two rows; and whether these rows stand apart from the tail of all others. A bad batch is
+    visible where it was met: loss and norm of one step come from the same batch, before the update.
+
+    Why it matters
+    --------------
+    Corrupt, mislabelled or wrongly scaled examples waste steps, and without clipping each one moves the weights by
+    many times the usual update.
+
+    Threshold
+    ---------
+    5 and 3 deviations as the labels of our runs have it; a strength of 1.1 to 1.8 times that and a gap of 25 to 90
+    % between neighbours grade the signs.
+
+    When it is wrong
+    ----------------
+    Healthy runs spike too, mostly in the norm alone: those are not counted. PaLM found that the same batches did
+    not spike from an earlier checkpoint, so a batch is a suspect, not a culprit.
+
+    What to try
+    -----------
+    Print the examples of the listed steps; replay one of them from the checkpoint before it. Keep a threshold near
+    the 99th percentile.
+
+    References
+    ----------
+    Chowdhery et al., PaLM (2022), section 5.1.
+    """
+
+    code = "GL301"
+    name = "bad-batch"
+    cause: ClassVar[Cause | None] = "bad_data"
+    advice = "look at the examples of the listed steps, and replay one from the checkpoint before"
+
+    def message(self, case: Case) -> str:
+        """How many rows stand out."""
+        events = case.events
+        if not events:
+            return "loss and norm stand out together for a while"
+        strongest = max(events, key=lambda e: e.norm_ratio)
+        return f"{len(events)} event(s) hit loss and norm at the same step, the largest norm {strongest.norm_ratio:.3g} times the level"
+
+    def rows(self, case: Case) -> Iterable[int]:
+        """The events, strongest first."""
+        return [e.first for e in sorted(case.events, key=lambda e: -e.strength)]

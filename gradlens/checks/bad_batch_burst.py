@@ -1,0 +1,55 @@
+"""GL302: neighbouring batches are bad for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlens.checks.base import Check, steps_at
+from gradlens.checks.case import Case
+from gradlens.report import Evidence, Finding, Severity
+
+
+class BadBatchBurst(Check):
+    """Neighbouring batches are bad for a while.
+
+    What it measures
+    ----------------
+    Events of three rows or more in which loss and norm stand out together and after which the loss returns.
+
+    Why it matters
+    --------------
+    A damaged shard or a broken worker feeds a run of bad examples. The weights move with them.
+
+    Threshold
+    ---------
+    Three rows or more, and the loss back within 4 % of the run. Our own choice.
+
+    When it is wrong
+    ----------------
+    A short instability of the optimizer looks much the same: there the norm usually leads.
+
+    What to try
+    -----------
+    Find the shard or the worker that fed the listed steps.
+
+    References
+    ----------
+    Chowdhery et al., PaLM (2022), skipped 200 to 500 batches around spikes.
+    """
+
+    code = "GL302"
+    name = "bad-batch-burst"
+    needs = frozenset({"loss", "norm", "rows"})
+    advice = "find the shard or worker that fed these steps"
+
+    def look(self, case: Case) -> Iterator[Finding]:
+        """Yield one note for bursts."""
+        bursts = [e for e in case.events if not e.isolated and e.rows >= 3 and e.ramp < 3.0]
+        if bursts and case.beliefs.cause == "bad_data":
+            longest = max(bursts, key=lambda e: e.rows)
+            yield self.finding(
+                Severity.NOTE,
+                f"{len(bursts)} burst(s), the longest of {longest.rows} rows from step {case.signals.step[longest.first]:,}",
+                Evidence(label="rows of the longest burst", value=longest.rows, threshold=3.0),
+                steps=steps_at(case, [e.first for e in bursts]),
+            )

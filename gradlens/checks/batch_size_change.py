@@ -1,0 +1,62 @@
+"""GL305: the noise of loss and norm changes at one step while the loss level hardly does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+
+from gradlens.checks.base import CauseCheck
+from gradlens.checks.case import Case
+from gradlens.report import Cause
+
+
+class BatchSizeChange(CauseCheck):
+    """The noise of loss and norm changes at one step while the loss level hardly does.
+
+    What it measures
+    ----------------
+    The level of ln norm on both sides of a row, its spread, the spread of the loss, and the change of the loss
+    level.
+
+    Why it matters
+    --------------
+    A batch k times as large averages the noise down by the root of k and the norm with it; the learning rate was
+    tuned for the other size. A lost worker has the same effect.
+
+    Threshold
+    ---------
+    A step of the norm of 4.5 to 8 standard errors and 35 to 80 %, or all three changes together at 7 to 13 errors;
+    the loss level within 1 to 2 deviations. Our own limits.
+
+    When it is wrong
+    ----------------
+    Where the norm is not dominated by noise it hardly depends on the batch.
+
+    What to try
+    -----------
+    Check batch size, accumulation steps and world size around the step; scale the rate with the size or keep the
+    size.
+
+    References
+    ----------
+    McCandlish et al., An empirical model of large-batch training (2018).
+    """
+
+    code = "GL305"
+    name = "batch-size-change"
+    cause: ClassVar[Cause | None] = "batch_size_change"
+    advice = "check batch size, accumulation steps and the number of workers around this step"
+
+    def message(self, case: Case) -> str:
+        """By how much the norm changes, and where."""
+        up, down = case.norm_step_up, case.norm_step_down
+        step = up if up.errors >= down.errors else down
+        factor = float(np.exp(step.size if step is up else -step.size))
+        return f"the norm level changes {factor:.3g}-fold at step {case.signals.step[step.row]:,} while the loss level hardly does"
+
+    def rows(self, case: Case) -> Iterable[int]:
+        """The edge."""
+        up, down = case.norm_step_up, case.norm_step_down
+        return [(up if up.errors >= down.errors else down).row]

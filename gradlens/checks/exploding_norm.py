@@ -1,0 +1,65 @@
+"""GL501: gradient norms explode."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from gradlens.checks.base import CauseCheck
+from gradlens.checks.case import Case
+from gradlens.report import Cause
+
+
+class ExplodingNorm(CauseCheck):
+    """Gradient norms explode.
+
+    What it measures
+    ----------------
+    Whether the norm grows exponentially before the run dies, starts orders of magnitude above where it settles,
+    exceeds twenty times its median in many rows, or varies wildly while the loss does not; and whether the loss
+    itself grows by orders of magnitude.
+
+    Why it matters
+    --------------
+    Products of many Jacobians grow exponentially with depth or length. Steps then have the right direction at best
+    and any length.
+
+    Threshold
+    ---------
+    A rise to 4.5 to 20 times the level over the last rows; a start at 25 to 100 times; .5 to 3 % of rows above
+    twenty times; a spread of ln norm of .45 to .75. Our own limits.
+
+    When it is wrong
+    ----------------
+    A rate that is too high ends the same way; from scalars alone the two are told apart only by what comes first.
+
+    What to try
+    -----------
+    Clip at the usual level of the norm, check the initialisation (orthogonal or scaled), add normalisation layers.
+    Per-layer norms show where it starts.
+
+    References
+    ----------
+    Pascanu et al., On the difficulty of training recurrent neural networks (2013).
+    """
+
+    code = "GL501"
+    name = "exploding-norm"
+    cause: ClassVar[Cause | None] = "exploding"
+    advice = "clip near the usual norm, check initialisation and normalisation, and log norms of single layers"
+
+    def message(self, case: Case) -> str:
+        """What grows."""
+        if case.numerics.dead_from is not None:
+            return f"norms grow until the run dies at step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,}"
+        n = case.norms
+        if n is not None and case.signs["norm_starts_huge"] > 0:
+            return f"the norm starts {float(np.exp(min(n.start_over_rest, 700.0))):.3g} times above where it settles"
+        if case.signs["loss_explodes"] > 0:
+            return "loss and norm grow by orders of magnitude"
+        return "the norm varies wildly from step to step"
+
+    def fatal(self, case: Case) -> bool:
+        """Dead."""
+        return case.numerics.dead_from is not None

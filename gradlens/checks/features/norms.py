@@ -1,0 +1,124 @@
+"""Level, noise and reach of the gradient norm, alone and against the threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.checks.features.curves import Curve, rolling_level, thinned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_NORMS = 20
+MOST_ROWS = 4000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Norms:
+    """The norm over the run.
+
+    Attributes
+    ----------
+    noise
+        Standard deviation of ln norm between neighbouring rows, over sqrt 2: what a new batch does to it.
+    loss_noise
+        The same of ln loss (NaN for a loss that takes negative values).
+    upper_spread
+        Median upper deviation of ln norm.
+    start_over_rest
+        ln of the highest smoothed level in the first fifth over the median of the last two thirds.
+    first_over_rest
+        ln of the median of the first three norms over the median of the last two thirds.
+    growth
+        ln of the smoothed level at the end over its median.
+    rows_far_above
+        Share of the rows at more than 20 times the median of the run.
+    last_rise
+        ln of the last finite norm over the median of the fifty before the last five.
+    rising_rows
+        How many of the last ten finite norms are larger than the one before.
+    sag
+        ln of the median in the first tenth over the lowest smoothed level later: how far the norm fell.
+    """
+
+    noise: float
+    loss_noise: float
+    upper_spread: float
+    start_over_rest: float
+    first_over_rest: float
+    growth: float
+    rows_far_above: float
+    last_rise: float
+    rising_rows: int
+    sag: float
+
+
+def norms_of(norm: Curve, loss: Curve) -> Norms | None:
+    """The course of the norm; None with fewer than 20 positive values."""
+    value = norm.value[np.isfinite(norm.value)]
+    if len(value) < MIN_NORMS or not norm.logarithmic:
+        return None
+    thin = thinned(value, MOST_ROWS)
+    m = len(thin)
+    smooth = rolling_level(thin, max(5, m // 40) | 1)
+    rest = float(np.median(thin[m // 3 :]))
+    tail = value[-60:]
+    lv = loss.value[np.isfinite(loss.value)]
+    return Norms(
+        noise=neighbour_noise(value),
+        loss_noise=neighbour_noise(lv) if loss.logarithmic and len(lv) > 3 else float("nan"),
+        upper_spread=float(np.nanmedian(norm.upper)),
+        start_over_rest=float(smooth[: max(m // 5, 3)].max()) - rest,
+        first_over_rest=float(np.median(value[:3])) - rest,
+        growth=float(np.median(thin[-max(3, m // 20) :]) - np.median(thin)),
+        rows_far_above=float(np.mean(value > np.median(value) + np.log(20.0))),
+        last_rise=float(tail[-1] - np.median(tail[:-5])),
+        rising_rows=int((np.diff(value[-11:]) > 0).sum()),
+        sag=float(np.median(smooth[: max(m // 10, 3)]) - smooth.min()),
+    )
+
+
+def neighbour_noise(value: NDArray[np.float64]) -> float:
+    """Standard deviation of the noise of a slowly moving curve, from the median size of its first differences."""
+    return float(np.median(np.abs(np.diff(value)))) / 0.9539 if len(value) > 1 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clipped:
+    """The norm against the threshold.
+
+    Attributes
+    ----------
+    rate, rate_late
+        Share of the finite norms above the threshold after the warm-up, and in the last third.
+    reach
+        Share of all norms above it.
+    headroom
+        ln of the threshold over the median norm.
+    """
+
+    rate: float
+    rate_late: float
+    reach: float
+    headroom: float
+
+
+def clipped_of(norm: NDArray[np.float64], threshold: float, warmup: int) -> Clipped | None:
+    """How the norms, float64[n], stand to a threshold, with a warm-up of that many rows; None without norms."""
+    finite = norm[np.isfinite(norm)]
+    after = norm[min(warmup, len(norm) // 2) :]
+    after = after[np.isfinite(after)]
+    if len(finite) == 0 or len(after) == 0:
+        return None
+    late = norm[2 * len(norm) // 3 :]
+    late = late[np.isfinite(late)]
+    median = float(np.median(finite))
+    return Clipped(
+        rate=float(np.mean(after > threshold)),
+        rate_late=float(np.mean(late > threshold)) if len(late) else 0.0,
+        reach=float(np.mean(finite > threshold)),
+        headroom=float(np.log(threshold / median)) if median > 0 else float("inf"),
+    )

@@ -1,0 +1,219 @@
+"""Sudden changes: the level of the loss or the norm, or the spread of both, differs before and after one row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.checks.features.curves import Curve, rolling_level, thinned
+from gradlens.stats.robust import MAD_TO_SIGMA, window_quantiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_ROWS = 20_000
+MIN_ROWS = 60
+#: Smallest local deviation of a logarithm that is taken seriously: losses printed with few digits have windows without any.
+LEAST_DEVIATION = 2e-3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """The strongest step of a level.
+
+    Attributes
+    ----------
+    row
+        The first row after it.
+    errors
+        Difference of the medians on both sides in standard errors; 0 where nothing could be measured.
+    size
+        The difference on the curve's scale (a difference of logarithms, usually).
+    deviations
+        The difference in local standard deviations.
+    sharpness
+        Largest change between neighbouring triples of rows at the step, over the difference: about 1 for a sudden
+        change, small for a ramp.
+    lasting
+        Share of the difference that is still there one to four windows later.
+    """
+
+    row: int
+    errors: float
+    size: float
+    deviations: float
+    sharpness: float
+    lasting: float
+
+
+NO_STEP = Step(row=0, errors=0.0, size=0.0, deviations=0.0, sharpness=0.0, lasting=0.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Break:
+    """The row at which norm level, norm spread and loss spread change most, taken together.
+
+    Attributes
+    ----------
+    row
+        The first row after it.
+    score
+        Root of the summed squares of the three changes, each in standard errors.
+    norm_size
+        ln of the norm level after over before.
+    norm_spread, loss_spread
+        ln of the spread after over before.
+    loss_deviations
+        Change of the loss level in deviations of the noisier side.
+    sharpness
+        As for `Step`, of the norm.
+    """
+
+    row: int
+    score: float
+    norm_size: float
+    norm_spread: float
+    loss_spread: float
+    loss_deviations: float
+    sharpness: float
+
+
+def side_quantiles(value: NDArray[np.float64], width: int, quantile: float = 0.5) -> NDArray[np.float64]:
+    """float64[2, n]: the quantile of the `width` rows before, and of those from each row on."""
+    n = len(value)
+    row = np.arange(n)
+    before = window_quantiles(value, np.maximum(row - width, 0), row, (quantile,))[0]
+    after = window_quantiles(value, row, np.minimum(row + width, n), (quantile,))[0]
+    return np.stack((before, after))
+
+
+def find_step(curve: Curve, *, up: bool, first: int, wide: bool = False) -> Step:
+    """The strongest step up or down of a curve after its row `first`.
+
+    The medians of the 8 to 30 rows on both sides (a fortieth of the run; `wide` takes 15 to 80, a sixteenth) are compared.
+    What the neighbouring windows rise or fall by in the same direction is a trend, and is taken off.
+    """
+    value, block = _usable(curve)
+    m = len(value)
+    if m < MIN_ROWS:
+        return NO_STEP
+    width = int(np.clip(m // 16, 15, 80)) if wide else int(np.clip(m // 40, 8, 30))
+    before, after = side_quantiles(value, width)
+    residual = np.abs(value - rolling_level(value, 2 * width + 1))
+    spreads = MAD_TO_SIGMA * side_quantiles(residual, 2 * width)
+    spread = np.fmax(np.fmax(spreads[0], spreads[1]), 0.25 * float(np.nanmedian(spreads)))
+    spread = np.maximum(spread, LEAST_DEVIATION)
+    size = _without_trend((after - before) * (1 if up else -1), width)
+    errors = size / (spread * 1.2533 * np.sqrt(2 / width))
+    row = np.arange(m)
+    # The wide windows must not reach back into the start-up, whose end is a change of level and noise by itself.
+    begin = first // block + (width if wide else 0)
+    errors = np.where((row >= max(width, begin)) & (row < m - width // 2), errors, 0.0)
+    best = int(np.nanargmax(errors))
+    if not errors[best] > 0:
+        return NO_STEP
+    sign = 1.0 if up else -1.0
+    difference = float(size[best])
+    at = _edge(value * sign, best, width)
+    later = value[at + width : at + 4 * width]
+    return Step(
+        row=_row_of(curve, at * block),
+        errors=float(errors[best]),
+        size=difference,
+        deviations=difference / float(spread[best]),
+        sharpness=_jump(value * sign, at) / difference,
+        lasting=float(np.median(later) - before[best]) * sign / difference if len(later) else 1.0,
+    )
+
+
+def _without_trend(size: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Differences of sides less the smaller of those one and a half windows earlier and later, where all three agree."""
+    shift = 3 * width // 2
+    m = len(size)
+    if m <= 2 * shift:
+        return size
+    earlier = np.concatenate((np.full(shift, np.inf), size[:-shift]))
+    later = np.concatenate((size[shift:], np.full(shift, np.inf)))
+    trend = np.minimum(earlier, later)
+    trend[~np.isfinite(trend)] = 0.0
+    return size - np.clip(trend, 0.0, None)
+
+
+def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
+    """The row at which the noise of a run changes most, after its row `first`; None with too few rows."""
+    both = np.isfinite(loss.value) & np.isfinite(norm.value)
+    rows = np.flatnonzero(both)
+    block = max(len(rows) // MOST_ROWS, 1)
+    lv, gv = loss.value[rows], norm.value[rows]
+    if block > 1:
+        lv, gv = lv[::block], gv[::block]
+    m = len(lv)
+    if m < MIN_ROWS:
+        return None
+    width = int(np.clip(m // 12, 15, 80))
+    levels = side_quantiles(gv, width)
+    loss_levels = side_quantiles(lv, width)
+    short = max(width // 3, 5) | 1
+    noise = [_log_spread(v, short, width) for v in (gv, lv)]
+    local = np.exp(np.maximum(*noise[0]))
+    error = 1.2533 * np.sqrt(2 / width)
+    change = levels[1] - levels[0]
+    change = np.where(change > 0, _without_trend(change, width), -_without_trend(-change, width))
+    level_score = change / (np.maximum(local, LEAST_DEVIATION) * error)
+    # The ln of a median absolute deviation of k normal values has a standard error of about 1.17 / sqrt(k).
+    spread_error = 1.17 * np.sqrt(2 / width) * 1.3
+    changes = [
+        np.where(c > 0, _without_trend(c, width), -_without_trend(-c, width)) for c in (n[1] - n[0] for n in noise)
+    ]
+    score = np.sqrt(level_score**2 + (changes[0] / spread_error) ** 2 + (changes[1] / spread_error) ** 2)
+    row = np.arange(m)
+    score = np.where((row >= np.searchsorted(rows, first) // block + width) & (row < m - width), score, 0.0)
+    if not np.nanmax(score) > 0:
+        return None
+    at = int(np.nanargmax(score))
+    size = float(change[at])
+    sign = 1.0 if size > 0 else -1.0
+    edge = _edge(gv * sign, at, width)
+    loss_local = float(np.exp(max(noise[1][0][at], noise[1][1][at])))
+    return Break(
+        row=int(rows[min(edge * block, len(rows) - 1)]),
+        score=float(score[at]),
+        norm_size=size,
+        norm_spread=float(changes[0][at]),
+        loss_spread=float(changes[1][at]),
+        loss_deviations=float(loss_levels[1][at] - loss_levels[0][at]) / loss_local,
+        sharpness=_jump(gv * sign, edge) / max(abs(size), 1e-12),
+    )
+
+
+def _log_spread(value: NDArray[np.float64], short: int, width: int) -> NDArray[np.float64]:
+    residual = np.abs(value - rolling_level(value, short))
+    usual = float(np.median(residual[residual > 0])) if (residual > 0).any() else 1e-12
+    sides = MAD_TO_SIGMA * side_quantiles(residual, width)
+    return np.log(np.fmax(sides, 0.02 * usual))
+
+
+def _usable(curve: Curve) -> tuple[NDArray[np.float64], int]:
+    value = curve.value[np.isfinite(curve.value)]
+    block = max(len(value) // MOST_ROWS, 1)
+    return (thinned(value, MOST_ROWS) if block > 1 else value), block
+
+
+def _row_of(curve: Curve, position: int) -> int:
+    rows = np.flatnonzero(np.isfinite(curve.value))
+    return int(rows[min(position, len(rows) - 1)])
+
+
+def _edge(value: NDArray[np.float64], at: int, width: int) -> int:
+    """The row near `at` with the largest rise from the triple before to the triple from it on."""
+    low, high = max(at - width, 3), min(at + width, len(value) - 3)
+    if low >= high:
+        return at
+    return low + int(np.argmax([_jump(value, row) for row in range(low, high)]))
+
+
+def _jump(value: NDArray[np.float64], at: int) -> float:
+    before, after = value[max(at - 3, 0) : at], value[at : at + 3]
+    return float(np.median(after) - np.median(before)) if len(before) and len(after) else 0.0

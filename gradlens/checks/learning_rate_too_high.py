@@ -1,0 +1,66 @@
+"""GL201: the learning rate is too high."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gradlens.checks.base import CauseCheck
+from gradlens.checks.case import Case
+from gradlens.report import Cause
+
+
+class LearningRateTooHigh(CauseCheck):
+    """The learning rate is too high.
+
+    What it measures
+    ----------------
+    Whether the loss climbs again while the rate is high, how much of the descent is lost and for how long; whether
+    it drops fast at small rates, stalls at high ones and falls as the rate decays; whether it is stuck after an
+    early drop, spiky everywhere, or ends in NaN.
+
+    Why it matters
+    --------------
+    Above the edge of stability each step overshoots. The run ends worse than it could, or not at all.
+
+    Threshold
+    ---------
+    Grades run from 12 to 35 % of the descent for a climb, from 75 to 40 % kept for lost progress; their weights
+    were learned. The limits are ours; that divergence sets in where curvature passes 2 / rate is theory.
+
+    When it is wrong
+    ----------------
+    Mild cases look like healthy runs: nothing in the loss tells that a lower rate would have ended lower. A tight
+    threshold, a data shift or dying units can imitate a stuck run.
+
+    What to try
+    -----------
+    Repeat with a third of the rate. Log the update-to-weight ratio: about 1e-3 is usual.
+
+    References
+    ----------
+    Cohen et al., Gradient descent on neural networks typically occurs at the edge of stability (2021). Wortsman et
+    al., Small-scale proxies for large-scale transformer training instabilities (2023).
+    """
+
+    code = "GL201"
+    name = "learning-rate-too-high"
+    cause: ClassVar[Cause | None] = "lr_too_high"
+    advice = "repeat with a third of the learning rate, or a longer warm-up"
+
+    def message(self, case: Case) -> str:
+        """How the loss behaved under the rate."""
+        p = case.progress
+        if case.numerics.dead_from is not None:
+            return f"the run ends in NaN or infinity from step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,} on"
+        if p is None:
+            return "the loss is unstable"
+        if p.rebound > 0.1:
+            where = int(case.signals.step[min(int(p.rebound_at * len(case)), len(case) - 1)])
+            return f"the loss climbs again by {min(p.rebound, 9.99):.0%} of its descent, highest near step {where:,}"
+        if p.drop_as_rate_falls > 0.1:
+            return f"{min(p.drop_as_rate_falls, 1.0):.0%} of the descent comes only as the rate decays"
+        return "the loss is stuck or unstable at this rate"
+
+    def fatal(self, case: Case) -> bool:
+        """Dead, or nothing kept."""
+        return case.numerics.dead_from is not None or case.signs["progress_lost"] >= 1.0

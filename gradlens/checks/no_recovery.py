@@ -1,0 +1,53 @@
+"""GL503: the loss ends well above its lowest level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlens.checks.base import Check
+from gradlens.checks.case import Case
+from gradlens.report import Evidence, Finding, Severity
+
+
+class NoRecovery(Check):
+    """The loss ends well above its lowest level.
+
+    What it measures
+    ----------------
+    The last twentieth of the losses against the lowest smoothed level, as a share of the descent.
+
+    Why it matters
+    --------------
+    A run that has lost part of its progress should be continued from an earlier checkpoint, whatever the cause.
+
+    Threshold
+    ---------
+    A quarter of the descent. Our own choice.
+
+    When it is wrong
+    ----------------
+    A data shift on purpose, a curriculum, or reinforcement learning, where the loss is no measure of success.
+
+    What to try
+    -----------
+    Go back to a checkpoint before the rise; PaLM rewound about 100 steps and skipped 200 to 500 batches.
+
+    References
+    ----------
+    Chowdhery et al., PaLM (2022), section 5.1.
+    """
+
+    code = "GL503"
+    name = "no-recovery"
+    needs = frozenset({"loss", "rows"})
+    advice = "go back to a checkpoint from before the rise"
+
+    def look(self, case: Case) -> Iterator[Finding]:
+        """Yield one note where progress is lost at the end."""
+        p = case.progress
+        if p is not None and p.in_noise > 3 and p.kept < 0.75:
+            yield self.finding(
+                Severity.NOTE,
+                f"the loss ends having lost {min(1 - p.kept, 9.99):.0%} of its descent",
+                Evidence(label="descent kept", value=p.kept, threshold=0.75),
+            )

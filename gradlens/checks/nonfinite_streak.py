@@ -1,0 +1,60 @@
+"""GL403: losses or norms are not finite for several rows on end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradlens.checks.base import Check, steps_at
+from gradlens.checks.case import Case
+from gradlens.report import Evidence, Finding, Severity
+
+
+class NonfiniteStreak(Check):
+    """Losses or norms are not finite for several rows on end.
+
+    What it measures
+    ----------------
+    The longest run of rows with a NaN or infinite loss or norm.
+
+    Why it matters
+    --------------
+    An isolated blip while a loss scale recovers is normal; a streak means that steps are lost, and one without end
+    that the run is.
+
+    Threshold
+    ---------
+    Five rows. Our own choice.
+
+    When it is wrong
+    ----------------
+    Some trainers log NaN where nothing was measured.
+
+    What to try
+    -----------
+    Look at the first of them: a NaN loss points at the forward pass or the data, an infinite norm at the backward
+    pass.
+
+    References
+    ----------
+    PyTorch documentation of torch.autograd.set_detect_anomaly.
+    """
+
+    code = "GL403"
+    name = "nonfinite-streak"
+    advice = "look at the first non-finite step: a NaN loss points at the forward pass or the data"
+
+    def look(self, case: Case) -> Iterator[Finding]:
+        """Yield one note for the longest streak."""
+        streak = case.numerics.longest_streak
+        if streak >= 5:
+            s = case.signals
+            bad = (s.has_loss & ~np.isfinite(s.loss)) | (s.has_norm & ~np.isfinite(s.norm))
+            first = int(np.flatnonzero(bad)[0])
+            yield self.finding(
+                Severity.NOTE,
+                f"loss or norm is not finite in up to {streak} rows on end, first at step {s.step[first]:,}",
+                Evidence(label="longest streak", value=streak, threshold=5.0, unit="rows"),
+                steps=steps_at(case, [first]),
+            )

@@ -1,0 +1,62 @@
+"""GL506: one shock, then damage for as long as Adam remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from gradlens.checks.base import CauseCheck
+from gradlens.checks.case import Case
+from gradlens.report import Cause
+
+
+class SecondMomentLag(CauseCheck):
+    """One shock, then damage for as long as Adam remembers.
+
+    What it measures
+    ----------------
+    The strongest joint event, the excess of the loss in the thirty rows after it, and, where the configuration is
+    known, whether the optimizer keeps a long second moment.
+
+    Why it matters
+    --------------
+    After one huge gradient Adam's second moment stays large for 1 / (1 - beta2) steps and the steps too small;
+    after a jump from small gradients to large ones it is too small, and the steps up to (1 - beta1) / sqrt(1 -
+    beta2) times too large, 3.2 at (.9, .999).
+
+    Threshold
+    ---------
+    A norm of 3 to 10 times the level, followed by losses .8 to 2.5 deviations higher. Our own limits. SGD or a
+    beta2 of .99 and below rules it out.
+
+    When it is wrong
+    ----------------
+    A single bad batch that wrecks the weights, and a data shift, look the same in loss and norm.
+
+    What to try
+    -----------
+    Repeat with beta2 = .95, or clip. Log the RMS of g^2 / v: it exceeds 2 where the second moment lags.
+
+    References
+    ----------
+    Wortsman et al., Stable and low-precision training for large-scale vision-language models (2023).
+    """
+
+    code = "GL506"
+    name = "second-moment-lag"
+    cause: ClassVar[Cause | None] = "adam_beta2_lag"
+    advice = "lower beta2 towards .95 or clip below the shock; log the RMS of g^2/v"
+
+    def message(self, case: Case) -> str:
+        """The shock and what followed."""
+        if not case.events:
+            return "the loss stays raised after a shock"
+        worst = max(case.events, key=lambda e: e.norm_ratio)
+        return (
+            f"a norm {worst.norm_ratio:.3g} times the level at step {case.signals.step[worst.first]:,} leaves the loss "
+            f"{worst.damage:.2g} deviations higher"
+        )
+
+    def rows(self, case: Case) -> Iterable[int]:
+        """The shock."""
+        return [max(case.events, key=lambda e: e.norm_ratio).first] if case.events else []
