@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.runs.produce import apply_rules, chosen, done, make
+from benchmarks.runs.produce import chosen, done, judge_again, make
 
 if TYPE_CHECKING:
     from benchmarks.runs.spec import Spec
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
     elif options.judge:
         for spec in specs:
             if done(options.out, spec):
-                print(f"{spec.run}: {apply_rules(options.out, spec)}")
+                print(f"{spec.run}: {judge_again(options.out, spec)}")
     else:
         train_all(options.out, specs, options.workers)
     return 0

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.runs.catalogue import catalogue
-from benchmarks.runs.labels import MILD, Verdict, judge_fault, judge_healthy, judged
+from benchmarks.runs.labels import judge_fault, judge_healthy, judged
 from benchmarks.runs.spec import HEALTHY, Spec
-from benchmarks.runs.store import RUN, describe, label_path, read_label, read_rows, write_label, write_logs
+from benchmarks.runs.store import LABEL, RUN, describe, label_path, read_label, read_rows, write_label, write_logs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.runs.labels import Judged
+    from benchmarks.runs.recording import Row
 
 
 def chosen(only: str, split: str | None) -> list[Spec]:
@@ -38,7 +37,7 @@ def resolve(spec: Spec, folder: Path) -> Spec:
     """Give the run its threshold, where that depends on the norms of a reference run."""
     if spec.clip_rule is None:
         return spec
-    facts: dict[str, Any] = read_label(label_path(folder, spec.split, spec.clip_rule.reference))["facts"]  # type: ignore[assignment]
+    facts = read_label(label_path(folder, spec.split, spec.clip_rule.reference))["facts"]
     known = {float(q): float(v) for q, v in facts["norm_quantiles_after_warmup"].items()}
     quantiles = sorted(known)
     below = max(q for q in quantiles if q <= max(spec.clip_rule.quantile, quantiles[0]))
@@ -48,35 +47,34 @@ def resolve(spec: Spec, folder: Path) -> Spec:
     return replace(spec, clip=float(f"{spec.clip_rule.factor * level:.2g}"))
 
 
-def _judged(folder: Path) -> Judged:
-    return judged(read_label(folder / "label.json"), read_rows(folder / RUN))
-
-
-def verdict_of(folder: Path, split: str, run: str) -> Verdict:
-    """Apply the rules to a run on disk, whose twin must be there and judged."""
-    one = _judged(folder / split / run)
-    twin = _judged(folder / split / str(one.label["twin"])) if one.label["twin"] else None
-    if one.label["fault_kind"] == HEALTHY:
-        return judge_healthy(one, twin)
-    if twin is None:
-        raise ValueError(f"{run} has a fault and no twin to be judged against")
-    return judge_fault(one, twin)
-
-
-def apply_rules(folder: Path, spec: Spec) -> str:
-    """Judge a run and complete its label; returns what is expected of the diagnosis."""
-    path = label_path(folder, spec.split, spec.run)
-    label = read_label(path)
-    verdict = verdict_of(folder, spec.split, spec.run)
-    label |= {
+def completed(folder: Path, label: dict[str, Any], rows: list[Row]) -> dict[str, Any]:
+    """The label with the verdict of the rules; the twin must be on disk, and judged."""
+    run = judged(label, rows)
+    twin = None
+    if label["twin"]:
+        place = folder / str(label["split"]) / str(label["twin"])
+        twin = judged(read_label(place / LABEL), read_rows(place / RUN))
+    if label["fault_kind"] == HEALTHY:
+        verdict = judge_healthy(run, twin)
+    elif twin is None:
+        raise ValueError(f"{label['run']} has a fault and no twin to be judged against")
+    else:
+        verdict = judge_fault(run, twin)
+    return label | {
         "expected": verdict.expected,
         "also_acceptable": verdict.also_acceptable,
         "manifested": verdict.manifested,
         "harmful": verdict.harmful,
         "evidence": {key: _plain(value) for key, value in verdict.evidence.items()},
     }
-    write_label(path.parent, label)
-    return verdict.expected
+
+
+def judge_again(folder: Path, spec: Spec) -> str:
+    """Apply the rules anew to a run on disk; returns what is expected of the diagnosis."""
+    place = folder / spec.split / spec.run
+    label = completed(folder, read_label(place / LABEL), read_rows(place / RUN))
+    write_label(place, label)
+    return str(label["expected"])
 
 
 def _plain(value: Any) -> Any:
@@ -88,21 +86,17 @@ def _plain(value: Any) -> Any:
 
 
 def done(folder: Path, spec: Spec) -> bool:
-    """A run is done once its label holds a verdict."""
-    path = label_path(folder, spec.split, spec.run)
-    return path.exists() and "expected" in json.loads(path.read_text(encoding="utf-8"))
+    """A run is done once its label is there: it is written last, and whole."""
+    return label_path(folder, spec.split, spec.run).exists()
 
 
 def make(folder: Path, spec: Spec) -> str:
-    """Train one run, write it, judge it."""
+    """Train one run, write it, judge it; returns what is expected of the diagnosis."""
     from benchmarks.runs.training import train
 
-    spec = resolve(spec, folder)
-    recording = train(spec)
+    recording = train(resolve(spec, folder))
     place = folder / spec.split / spec.run
     write_logs(place, recording)
-    write_label(place, describe(spec, recording))
-    return apply_rules(folder, spec)
-
-
-__all__ = ["MILD", "apply_rules", "chosen", "done", "make", "resolve", "verdict_of"]
+    label = completed(folder, describe(recording), read_rows(place / RUN))
+    write_label(place, label)
+    return str(label["expected"])

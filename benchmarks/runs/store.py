@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.runs.recording import log_rows, measured
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.runs.recording import Recording, Row
-    from benchmarks.runs.spec import Spec
 
 RUN, EXTRA, LABEL = "run.jsonl", "extra.jsonl", "label.json"
 
@@ -39,14 +38,15 @@ def read_rows(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def read_label(path: Path) -> dict[str, object]:
+def read_label(path: Path) -> dict[str, Any]:
     """Read a label back."""
-    label: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    label: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return label
 
 
-def describe(spec: Spec, recording: Recording) -> dict[str, object]:
+def describe(recording: Recording) -> dict[str, Any]:
     """Everything a label says before the verdict: the spec under the usual key names, and the facts."""
+    spec = recording.spec
     label = asdict(spec)
     label["fault_kind"], label["fault_strength"] = spec.fault, spec.strength
     label["extra_columns"] = True
@@ -61,7 +61,7 @@ def write_logs(folder: Path, recording: Recording) -> None:
     write_rows(folder / EXTRA, list(log_rows(recording, extra=True)))
 
 
-def write_label(folder: Path, label: dict[str, object]) -> None:
+def write_label(folder: Path, label: dict[str, Any]) -> None:
     """Write the label, last of the files."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / LABEL, json.dumps(label, indent=1) + "\n")
