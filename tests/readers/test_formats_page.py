@@ -1,0 +1,25 @@
+"""The page of formats names every format, every grammar and every notice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gradlens.readers import READERS
+from gradlens.readers.grammars import GRAMMARS
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "formats.md").read_text()
+
+
+def test_formats_and_grammars():
+    named = set(re.findall(r"`([^`]+)`", PAGE))
+    assert set(READERS) <= named
+    assert {g.name for g in GRAMMARS} <= named
+
+
+def test_notices():
+    files = [*(ROOT / "gradlens" / "readers").glob("*.py"), ROOT / "gradlens" / "reading.py"]
+    codes = {c for f in files for c in re.findall(r"(?:\.add\(\s*|code=|code = )\"([a-z0-9-]+)\"", f.read_text())}
+    assert len(codes) > 30
+    assert codes <= set(re.findall(r"`([a-z0-9-]+)`", PAGE))
