@@ -41,6 +41,12 @@ READERS: dict[str, Entry] = {
         patterns=("*-tag-*.csv", "*-tag-*.json"),
         shapes=("table", "other"),
     ),
+    "csv": Entry(
+        target="gradlens.readers.csv_:CsvReader",
+        title="CSV with a line of names: Lightning metrics.csv, Keras CSVLogger, W&B histories, any other",
+        patterns=("*.csv", "*.tsv"),
+        shapes=("table", "other"),
+    ),
     "sacred": Entry(
         target="gradlens.readers.sacred:SacredReader",
         title="Sacred info.json and metrics.json",

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gradlens.readers.base import as_float
+from gradlens.readers.block_table import Problem, Table
 from gradlens.readers.decimals import PADDING, parse_decimals
 from gradlens.readers.json_template import SETTINGS_KEYS, Slots, Template, find_slots, template_of
 
@@ -30,26 +30,6 @@ _WORTHWHILE = 8
 _NEWLINE, _COMMA, _QUOTE = (ord(c) for c in '\n,"')
 _NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 STRING_NUMBER = "string-number"
-
-
-class Problem(NamedTuple):
-    """Something to notice, `line` counted from the start of the block (0)."""
-
-    code: str
-    message: str
-    line: int
-    count: int
-
-
-@dataclass(slots=True)
-class Table:
-    """The columns of a block: by name, float64[n] and the rows int64[n] that hold a value."""
-
-    n_lines: int = 0
-    n_rows: int = 0
-    columns: dict[str, tuple[NDArray[np.float64], NDArray[np.int64] | None]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    config: dict[str, Any] = field(default_factory=dict)
 
 
 def numbers_in(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from gradlens.source import Source
 
 BLOCK = 1 << 20
 _LARGEST_BLOCK = 16 << 20
@@ -86,3 +89,14 @@ def in_order(work: Callable[[Block], T], source: Iterator[Block], size: int | No
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def open_text(source: Source) -> BinaryIO:
+    """The bytes of a text log as UTF-8 without a byte order mark."""
+    start = source.head[:4]
+    if start[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return io.BytesIO(source.read_bytes().decode("utf-16", errors="replace").encode())
+    handle = source.open()
+    if start.startswith(b"\xef\xbb\xbf"):
+        handle.read(3)
+    return handle

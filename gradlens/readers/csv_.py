@@ -1,0 +1,190 @@
+"""Comma-, semicolon- or tab-separated values: one record a line below a line of names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from gradlens.errors import MalformedLogError
+from gradlens.progress import track
+from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
+from gradlens.readers.block_table import TableJoiner
+from gradlens.readers.csv_blocks import CsvBlockParser, Header, QuotedLinesError
+from gradlens.readers.text_blocks import blocks, in_order, open_text
+from gradlens.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gradlens.run import Notice
+
+_SEPARATORS = ",;\t"
+_HEAD_LINES = 50
+_LONGEST_HEADER = 1 << 20
+_NUMBER = re.compile(r"\s*[-+]?(\d|\.\d|nan\b|inf)", re.IGNORECASE)
+
+
+class CsvTable(NamedTuple):
+    """The columns of numbers of a table, what was noticed, and all names (of columns without numbers too)."""
+
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    n_rows: int
+    notices: tuple[Notice, ...]
+
+
+class CsvReader(Reader):
+    """Lightning's `metrics.csv`, Keras' CSVLogger, W&B histories, and any other table with names."""
+
+    name = "csv"
+
+    def sniff(self, source: Source) -> float:
+        if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
+            return 0.0
+        lines = [line for line in source.head_text.splitlines()[:_HEAD_LINES] if line.strip() and line[0] != "#"]
+        if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[")):
+            return 0.0
+        separator = _separator_of(lines[0])
+        names = _cells(lines[0], separator)
+        if len(names) < 2 or any(_NUMBER.fullmatch(name.strip()) or parse_number(name) is not None for name in names):
+            return 0.0
+        rows = [_cells(line, separator) for line in lines[1:8]]
+        good = sum(len(row) == len(names) and any(parse_number(cell) is not None for cell in row) for row in rows)
+        return 0.5 if good >= len(rows) / 2 else 0.0
+
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        (source,) = sources
+        with track(source.name, source.size) as progress:
+            table = read_table(source, options, progress)
+        if table.n_rows == 0:
+            raise MalformedLogError(
+                f"{source.name}: a table of {len(table.names)} columns without a row of numbers",
+                hint="the training had not logged anything yet",
+            )
+        return [RawRun(columns=table.columns, n_rows=table.n_rows, notices=table.notices)]
+
+
+def parse_table(data: bytes, *, name: str = "<table>") -> CsvTable:
+    """The table in `data`: names in the first line, then one record a line."""
+    return read_table(Source(name=name, data=data), ReadOptions(), lambda _done: None)
+
+
+def read_table(source: Source, options: ReadOptions, progress: Callable[[int], None]) -> CsvTable:
+    """The table in a source.
+
+    Raises
+    ------
+    MalformedLogError
+        No line of names.
+    """
+    book = NoticeBook()
+    texts: Counter[str] = Counter()
+    try:
+        with open_text(source) as handle:
+            header, n_before = _read_header(handle, source.name, book)
+            parser, joiner = CsvBlockParser(header), TableJoiner(options)
+            n_lines = n_before
+            for table in in_order(parser.parse, blocks(handle), source.size):
+                for problem in table.problems:
+                    book.add(problem.code, problem.message, f"line {n_lines + problem.line + 1}", problem.count)
+                joiner.add(table)
+                texts.update(table.texts)
+                n_lines += table.n_lines
+                progress(handle.tell())
+            columns, n_rows = joiner.columns(), joiner.n_rows
+    except QuotedLinesError:
+        return _read_slowly(source, options)
+    order = {name: place for place, name in enumerate(header.names)}
+    columns = tuple(sorted(columns, key=lambda column: order[column.name]))
+    _notice_texts(columns, texts, book)
+    return CsvTable(header.names, columns, n_rows, book.notices())
+
+
+def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[Header, int]:
+    """The names, and how many lines were read; blank lines and comments before them are passed over."""
+    for number in range(1, _HEAD_LINES + 1):
+        line = handle.readline(_LONGEST_HEADER)
+        if not line:
+            break
+        raw = line.rstrip(b"\r\n")
+        text = raw.decode("utf-8", errors="replace").replace("\0", "")
+        if text.strip() and not text.startswith("#"):
+            separator = _separator_of(text)
+            return Header(_names(_cells(text, separator), book), raw, separator), number
+    raise MalformedLogError(f"{source_name}: no line of column names", hint="the table seems to be empty")
+
+
+def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
+    """A table with line breaks in its cells, record by record."""
+    book, builder = NoticeBook(), TableBuilder()
+    with open_text(source) as whole:
+        text = whole.read().decode("utf-8", errors="replace").replace("\0", "")
+    handle = io.BytesIO(text.encode())
+    header, n_before = _read_header(handle, source.name, book)
+    rest = io.StringIO(handle.read().decode(), newline="")
+    reader = csv.reader(rest, delimiter=header.separator)
+    texts: Counter[str] = Counter()
+    width = len(header.names)
+    n_after = text.count("\n") + 1 - n_before
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) < width and not text.endswith(("\n", "\r")) and reader.line_num == n_after:
+            book.add("truncated-record", "the last line is cut off, left out", f"line {n_before + n_after}")
+            continue
+        where = f"line {n_before + reader.line_num}"
+        numbers = {name: parse_number(cell) for name, cell in zip(header.names, cells, strict=False)}
+        row = {name: number for name, number in numbers.items() if number is not None}
+        if all(number is None for number in numbers.values()) and _names(cells, NoticeBook()) == header.names:
+            book.add("repeated-header", "the header line again, in mid-file", where)
+            continue
+        if len(cells) < width:
+            book.add("short-row", "rows with fewer cells than the header has names", where)
+        elif len(cells) > width:
+            book.add(
+                "long-row", "rows with more cells than the header has names; the cells too many were left out", where
+            )
+        texts.update(n for (n, v), cell in zip(numbers.items(), cells, strict=False) if v is None and cell.strip())
+        if row:
+            builder.add(row)
+    order = {name: place for place, name in enumerate(header.names) if options.wanted(name)}
+    columns = tuple(sorted((c for c in builder.columns() if c.name in order), key=lambda column: order[column.name]))
+    _notice_texts(columns, texts, book)
+    return CsvTable(header.names, columns, builder.n_rows, book.notices())
+
+
+def _notice_texts(columns: Sequence[Column], texts: dict[str, int], book: NoticeBook) -> None:
+    for column in columns:
+        count = texts.get(column.name, 0)
+        book.add("text-cell", "cells that hold text in columns of numbers, left out", f"column {column.name!r}", count)
+
+
+def _separator_of(line: str) -> str:
+    unquoted = re.sub(r'"[^"]*"', "", line)
+    return max(_SEPARATORS, key=unquoted.count)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
+def _names(cells: Sequence[str], book: NoticeBook) -> tuple[str, ...]:
+    """The names of the columns: blank ones by their place, repeated ones with a number."""
+    names: list[str] = []
+    for place, cell in enumerate(cells, 1):
+        name = cell.strip()
+        if not name:
+            name = f"column {place}"
+            book.add("unnamed-column", "columns without a name, named by their place", "line 1")
+        if name in names:
+            again = next(n for n in range(2, len(cells) + 2) if f"{name} ({n})" not in names)
+            name = f"{name} ({again})"
+            book.add("repeated-name", f"columns of the same name, numbered (first: {name})", "line 1")
+        names.append(name)
+    return tuple(names)

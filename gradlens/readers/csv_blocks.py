@@ -1,0 +1,192 @@
+"""Blocks of separated values to columns: lines with as many cells as the header all at once, others one at a time."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gradlens.readers.base import parse_number
+from gradlens.readers.block_table import Problem, Table
+from gradlens.readers.decimals import PADDING, parse_decimals
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gradlens.readers.text_blocks import Block
+
+_NEWLINE, _RETURN, _QUOTE = (ord(c) for c in '\n\r"')
+_CACHED = 1 << 16
+_BLANK = b" \t\r\n\v\f\0"
+csv.field_size_limit(1 << 24)
+
+
+class Header(NamedTuple):
+    """The names of the columns, the line they came from, and what separates them."""
+
+    names: tuple[str, ...]
+    line: bytes
+    separator: str
+
+
+class QuotedLinesError(Exception):
+    """A quoted cell that goes on in the next line: blocks of lines are no way to read such a file."""
+
+
+class CsvBlockParser:
+    """Parses the blocks below one header."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._cells: dict[bytes, float | None] = {}
+        cells = next(csv.reader([header.line.decode("utf-8", errors="replace")], delimiter=header.separator), [])
+        self._named = np.array([bool(cell.strip()) for cell in cells], np.int64)
+
+    def parse(self, block: Block) -> Table:
+        """The table of one block.
+
+        Raises
+        ------
+        QuotedLinesError
+            A line with an odd number of quotes.
+        """
+        text, width = block.text, len(self._header.names)
+        ends = np.flatnonzero(text == _NEWLINE)
+        has_open_end = len(text) > PADDING and text[-1] != _NEWLINE
+        if has_open_end:
+            ends = np.append(ends, len(text))
+        starts = np.empty_like(ends)
+        starts[:1] = PADDING
+        starts[1:] = ends[:-1] + 1
+        has_quotes = _check_quotes(text, ends)
+        separators = np.flatnonzero(text == ord(self._header.separator))
+        edges = np.searchsorted(separators, ends)
+        counts = np.diff(edges, prepend=0)
+        # Line ends of two bytes.
+        ends = ends - ((text[ends - 1] == _RETURN) & (ends > starts))
+        is_regular = (counts == width - 1) & (ends > starts)
+        builder = _Rows(len(ends), width)
+        lines = np.flatnonzero(is_regular)
+        if len(lines):
+            # One row a column, so that a column's values lie together.
+            first, last = np.empty((width, len(lines)), np.int64), np.empty((width, len(lines)), np.int64)
+            places = separators[edges[lines] - (width - 1) + np.arange(width - 1)[:, None]]
+            first[0], first[1:] = starts[lines], places + 1
+            last[:-1], last[-1] = places, ends[lines]
+            if has_quotes:
+                is_good = _unquote(text, first, last)
+                is_regular[lines[~is_good]] = False
+                lines, first, last = lines[is_good], first[:, is_good], last[:, is_good]
+            self._take(builder, lines, text, first, last)
+        for line in np.flatnonzero(~is_regular & (ends > starts)).tolist():
+            is_cut = block.is_last and has_open_end and line == len(ends) - 1
+            self._take_odd(builder, line, text[starts[line] : ends[line]].tobytes(), is_cut=is_cut)
+        for line in builder.lines_without_number(starts < ends):
+            if text[starts[line] : ends[line]].tobytes() == self._header.line:
+                message = "the header line again, in mid-file"
+                builder.problems.append(Problem("repeated-header", message, line, 1))
+                builder.texts -= self._named
+        return builder.table(self._header.names)
+
+    def _take(
+        self,
+        builder: _Rows,
+        lines: NDArray[np.int64],
+        text: NDArray[np.uint8],
+        first: NDArray[np.int64],
+        last: NDArray[np.int64],
+    ) -> None:
+        """Regular lines: cells at `first`, `last`, both int64[width, n]."""
+        start, end = first.ravel(), last.ravel()
+        value, is_present = parse_decimals(text, start, end)
+        for place in np.flatnonzero(~is_present & (end > start)).tolist():
+            number = self._cell(text[start[place] : end[place]].tobytes())
+            if number is not None:
+                value[place], is_present[place] = number, True
+            else:
+                builder.texts[place // len(lines)] += bool(text[start[place] : end[place]].tobytes().strip(_BLANK))
+        builder.values[:, lines] = value.reshape(first.shape)
+        builder.is_present[:, lines] = is_present.reshape(first.shape)
+
+    def _take_odd(self, builder: _Rows, line: int, raw: bytes, *, is_cut: bool) -> None:
+        """A line with more or fewer separators than the header."""
+        text = raw.decode("utf-8", errors="replace").replace("\0", "")
+        if not text.strip():
+            return
+        cells = next(csv.reader([text], delimiter=self._header.separator), [])
+        width = len(self._header.names)
+        if len(cells) < width and is_cut:
+            builder.problems.append(Problem("truncated-record", "the last line is cut off, left out", line, 1))
+            return
+        if len(cells) < width:
+            builder.problems.append(Problem("short-row", "rows with fewer cells than the header has names", line, 1))
+        elif len(cells) > width:
+            message = "rows with more cells than the header has names; the cells too many were left out"
+            builder.problems.append(Problem("long-row", message, line, 1))
+        for column, cell in enumerate(cells[:width]):
+            number = self._cell(cell.encode())
+            if number is not None:
+                builder.values[column, line], builder.is_present[column, line] = number, True
+            else:
+                builder.texts[column] += bool(cell.strip())
+
+    def _cell(self, token: bytes) -> float | None:
+        if token not in self._cells:
+            if len(self._cells) >= _CACHED:
+                self._cells.clear()
+            number = parse_number(token.decode("utf-8", errors="replace").replace("\0", ""))
+            self._cells[token] = number
+            return number
+        return self._cells[token]
+
+
+class _Rows:
+    """The lines of a block as float64[width, n]."""
+
+    def __init__(self, n_lines: int, width: int) -> None:
+        self.values = np.empty((width, n_lines))
+        self.is_present = np.zeros((width, n_lines), np.bool_)
+        self.problems: list[Problem] = []
+        self.texts = np.zeros(width, np.int64)
+
+    def lines_without_number(self, is_line: NDArray[np.bool_]) -> list[int]:
+        lines: list[int] = np.flatnonzero(is_line & ~self.is_present.any(axis=0)).tolist()
+        return lines
+
+    def table(self, names: tuple[str, ...]) -> Table:
+        """The columns in the order of the header; lines without a number are no rows."""
+        n_lines = self.values.shape[1]
+        table = Table(n_lines=n_lines, problems=sorted(self.problems, key=lambda problem: problem.line))
+        table.texts.update({name: int(n) for name, n in zip(names, self.texts, strict=True) if n})
+        is_row = self.is_present.any(axis=0)
+        table.n_rows = int(np.count_nonzero(is_row))
+        row_of_line = np.cumsum(is_row) - 1
+        has_all = self.is_present.sum(axis=1) == table.n_rows
+        for name, value, is_present, is_whole in zip(names, self.values, self.is_present, has_all, strict=True):
+            if is_whole and table.n_rows == n_lines:
+                table.columns[name] = (value, None)
+            elif is_present.any():
+                table.columns[name] = (value[is_present], None if is_whole else row_of_line[is_present])
+        return table
+
+
+def _unquote(text: NDArray[np.uint8], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Leave the quotes around cells out of their places, and tell the lines where every cell has both or none."""
+    opens = (text.take(first, mode="clip") == _QUOTE) & (last > first)
+    closes = (text[last - 1] == _QUOTE) & (last > first)
+    is_quoted = opens & closes & (last - first >= 2)
+    first += is_quoted
+    last -= is_quoted
+    is_good: NDArray[np.bool_] = ((opens == closes) & (opens == is_quoted)).all(axis=0)
+    return is_good
+
+
+def _check_quotes(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> bool:
+    """Whether there are quotes; raises where a line has an odd number of them."""
+    quotes = np.flatnonzero(text == _QUOTE)
+    if not len(quotes):
+        return False
+    if (np.diff(np.searchsorted(quotes, ends), prepend=0) & 1).any():
+        raise QuotedLinesError
+    return True

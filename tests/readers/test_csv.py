@@ -1,0 +1,150 @@
+"""Separated values: the columnar parser against the csv module, and the shapes that loggers write."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradlens
+from gradlens.errors import MalformedLogError
+from gradlens.readers import text_blocks
+from gradlens.readers.base import ReadOptions
+from gradlens.readers.csv_ import CsvReader, _read_slowly, parse_table
+from gradlens.source import Source
+
+
+def columns_of(table):
+    return {
+        c.name: list(zip(range(table.n_rows) if c.row is None else c.row.tolist(), c.value.tolist(), strict=True))
+        for c in table.columns
+    }
+
+
+def same_numbers(a, b) -> bool:
+    return len(a) == len(b) and all(
+        i == j and ((x == y and math.copysign(1, x) == math.copysign(1, y)) or (math.isnan(x) and math.isnan(y)))
+        for (i, x), (j, y) in zip(a, b, strict=True)
+    )
+
+
+cells = st.one_of(
+    st.floats().map(repr), st.integers(-(10**20), 10**20).map(str), st.floats(width=32).map(lambda x: f"{x:.6g}"),
+    st.sampled_from(["", "", " ", "nan", "NaN", "-inf", "1/438", "1,125", "007", ".5", "1.", "text", 'a"b', "True", "1e-05"]),
+    st.text('0123456789.,-"; e', max_size=6),
+)  # fmt: skip
+
+
+@st.composite
+def tables(draw):
+    width = draw(st.integers(2, 5))
+    separator = draw(st.sampled_from(",;\t"))
+    handle = io.StringIO()
+    writer = csv.writer(
+        handle, delimiter=separator, lineterminator=draw(st.sampled_from(["\n", "\r\n"])),
+        quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
+    )  # fmt: skip
+    names = [f"name{n}" for n in range(width)]
+    writer.writerow(names)
+    for _ in range(draw(st.integers(1, 12))):
+        kind = draw(st.integers(0, 9))
+        if kind == 0:
+            writer.writerow(names)
+        elif kind == 1:
+            handle.write("\n")
+        else:
+            size = width if kind < 8 else draw(st.integers(1, width + 2))
+            writer.writerow([draw(cells) for _ in range(size)])
+    text = handle.getvalue()
+    end = draw(st.one_of(st.just(len(text)), st.integers(len(separator.join(names)) + 12, max(len(text), 60))))
+    return text[:end].encode()
+
+
+@settings(max_examples=120, deadline=None)
+@given(tables(), st.sampled_from([64, 1 << 20]))
+def test_same_as_the_csv_module(data, block):
+    source = Source(name="x", data=data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_blocks, "BLOCK", block)
+        fast = parse_table(data)
+    slow = _read_slowly(source, ReadOptions())
+    assert fast.names == slow.names
+    assert fast.n_rows == slow.n_rows
+    assert [c.name for c in fast.columns] == [c.name for c in slow.columns]
+    for name, values in columns_of(slow).items():
+        assert same_numbers(columns_of(fast)[name], values), name
+    assert {n.code: n.count for n in fast.notices} == {n.code: n.count for n in slow.notices}
+
+
+def read(tmp_path, text, name="metrics.csv", **options):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    (run,) = gradlens.read(path, **options)
+    return run
+
+
+def notices(run):
+    return {n.code: n.count for n in run.notices}
+
+
+def test_sparse_rows_of_lightning(tmp_path):
+    text = "epoch,step,train_loss,val_loss\n0,0,2.5,\n0,50,2.0,\n0,99,,2.2\n1,100,1.5,\n"
+    run = read(tmp_path, text)
+    assert run.loss.step.tolist() == [0, 50, 100]
+    assert run.loss.value.tolist() == [2.5, 2.0, 1.5]
+    assert run.val_loss.step.tolist() == [99]
+
+
+def test_header_again_byte_order_mark_and_line_ends(tmp_path):
+    text = b"\xef\xbb\xbfstep;loss\r\n1;0.5\r\n2;0.25\r\nstep;loss\r\n3;nan\r\n"
+    run = read(tmp_path, text)
+    assert run.loss.step.tolist() == [1, 2, 3]
+    assert math.isnan(run.loss.value[2])
+    assert notices(run)["repeated-header"] == 1
+    assert "text-cell" not in notices(run)
+
+
+def test_blank_and_repeated_names(tmp_path):
+    run = read(tmp_path, ",step,loss,loss\n0,1,0.5,9\n1,2,0.25,8\n")
+    assert list(run.series) == ["column 1", "loss", "loss (2)"]
+    assert {"unnamed-column", "repeated-name"} <= notices(run).keys()
+
+
+def test_quoted_cells_and_cells_of_several_lines(tmp_path):
+    run = read(tmp_path, '"step","loss","note"\n"1","0.5","a, b"\n"2","0.25","two\nlines"\n"3","0.125",""\n')
+    assert run.loss.value.tolist() == [0.5, 0.25, 0.125]
+    assert run.loss.step.tolist() == [1, 2, 3]
+
+
+def test_damage_is_noticed(tmp_path):
+    run = read(tmp_path, "step,loss,lr\n1,0.5,0.1\n2,oops,0.1\n3,0.25\n4,0.2,0.1,7\n5,0.1,0.1\n6,0.")
+    assert run.loss.step.tolist() == [1, 3, 4, 5]
+    assert notices(run) == {"text-cell": 1, "short-row": 1, "long-row": 1, "truncated-record": 1}
+
+
+def test_comments_and_blank_lines_before_the_names(tmp_path):
+    run = read(tmp_path, "# made by a logger\n\nstep\tloss\n1\t0.5\n2\t0.25\n", name="log.tsv")
+    assert run.loss.value.tolist() == [0.5, 0.25]
+
+
+def test_threads_and_columns(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_blocks, "BLOCK", 4096)
+    monkeypatch.setattr(text_blocks, "_WORTH_A_THREAD", 0)
+    values = np.random.default_rng(0).normal(size=(5000, 3))
+    text = "step,loss,gpu\n" + "".join(f"{i},{a!r},{b!r}\n" for i, (a, b, _) in enumerate(values.tolist()))
+    run = read(tmp_path, text)
+    assert np.array_equal(run.loss.value, values[:, 0])
+    run = read(tmp_path, text, columns="needed")
+    assert list(run.series) == ["loss"]
+
+
+def test_nothing_to_read():
+    with pytest.raises(MalformedLogError, match="without a row of numbers"):
+        CsvReader().read([Source(name="x", data=b"step,loss\n")], ReadOptions())
+    with pytest.raises(MalformedLogError, match="no line of column names"):
+        parse_table(b"\n\n")
