@@ -112,9 +112,9 @@ class CsvBlockParser:
     def _take_odd(self, builder: _Rows, line: int, raw: bytes, *, is_cut: bool) -> None:
         """A line with more or fewer separators than the header."""
         text = raw.decode("utf-8", errors="replace").replace("\0", "")
-        if not text.strip():
-            return
         cells = next(csv.reader([text], delimiter=self._header.separator), [])
+        if not any(cell.strip() for cell in cells):
+            return
         width = len(self._header.names)
         if len(cells) < width and is_cut:
             builder.problems.append(Problem("truncated-record", "the last line is cut off, left out", line, 1))
