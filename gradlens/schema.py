@@ -1,6 +1,6 @@
 """JSON Schema of a document, made from the frozen dataclasses that the document is made from.
 
-The shipped `gradlens/schemas/report-1.json` is the output of `python -m gradlens.schema`; a test keeps the two the same.
+The shipped files of `gradlens/schemas` are the output of `python -m gradlens.schema`; a test keeps the two the same.
 """
 
 from __future__ import annotations
@@ -85,10 +85,28 @@ def report_schema() -> dict[str, Any]:
     return schema_of(Report, title="gradlens report", identifier="urn:gradlens:report:1")
 
 
+def gate_schema() -> dict[str, Any]:
+    """The schema of `gradlens gate --format json`."""
+    from gradlens.gate_report import GateReport
+
+    return schema_of(GateReport, title="gradlens gate", identifier="urn:gradlens:gate:1")
+
+
+def comparison_schema() -> dict[str, Any]:
+    """The schema of `gradlens compare --format json`."""
+    from gradlens.comparison_report import ComparisonReport
+
+    return schema_of(ComparisonReport, title="gradlens comparison", identifier="urn:gradlens:comparison:1")
+
+
+SCHEMAS = {"report-1": report_schema, "gate-1": gate_schema, "comparison-1": comparison_schema}
+
+
 def write_schemas() -> None:
-    """Write the shipped schema again."""
-    path = Path(__file__).parent / "schemas" / "report-1.json"
-    path.write_text(json.dumps(report_schema(), indent=1) + "\n", encoding="utf-8")
+    """Write the shipped schemas again."""
+    for name, make in SCHEMAS.items():
+        path = Path(__file__).parent / "schemas" / f"{name}.json"
+        path.write_text(json.dumps(make(), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -184,6 +184,15 @@ def _worst(
     return int(sides.window[worst[0]]) * sides.width, (int(sides.window[worst[-1]]) + 1) * sides.width - 1
 
 
+def _mean_of_known(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The mean of the finite values in each window, NaN where there is none."""
+    table = np.array(rows)
+    known = np.isfinite(table)
+    count = known.sum(axis=0)
+    total = np.where(known, table, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+
+
 def _everywhere(sides: Sides) -> NDArray[np.bool_]:
     return np.ones(len(sides.window), dtype=bool)
 
@@ -254,8 +263,7 @@ def _loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | str:
         start, end = int(sides.window[0]), int(sides.window[-1]) + 1
         part = sides.window >= end - max(1, round(FINAL_SHARE * (end - start)))
         part[-FINAL_WINDOWS:] = True
-    with np.errstate(invalid="ignore"):
-        usual = np.nanmedian([run.columns["loss"] for run in sides.baselines], axis=0)
+    usual = _mean_of_known([run.columns["loss"] for run in sides.baselines])
     level = float(np.nanmean(np.abs(usual))) if np.isfinite(usual).any() else 0.0
     most = max(sides.progress, level)
     return _compare_windows(
@@ -278,8 +286,7 @@ def _norm_level(sides: Sides, tolerance: Tolerance) -> Measured | str:
     thousandth of their first level, and nothing hangs on it. A window counts at most as a thousand times the baseline's.
     """
     weight = sides.least("norms", _everywhere(sides))
-    with np.errstate(invalid="ignore"):
-        usual = np.nanmean([run.columns["log_norm"] for run in sides.baselines], axis=0)
+    usual = _mean_of_known([run.columns["log_norm"] for run in sides.baselines])
     most = LARGEST_RATIO
     return _compare_windows(
         sides,

@@ -1,0 +1,281 @@
+"""What passes, what fails, and what cannot be judged."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import gradlens
+from gradlens.errors import GradlensError
+from gradlens.gating.assess import assess
+from gradlens.gating.settings import GateSettings
+from gradlens.report import Provenance
+
+POST_CLIP = Provenance(verdict="post_clip", reason="the norms never exceed 1.3")
+
+
+def outcomes(report):
+    return {m.name: m.outcome for m in report.metrics}
+
+
+def gate(candidates, baselines, **settings):
+    candidates = candidates if isinstance(candidates, list) else [candidates]
+    baselines = baselines if isinstance(baselines, list) else [baselines]
+    return assess(candidates, baselines, GateSettings(**settings))
+
+
+def test_the_same_process_passes(make_summary):
+    report = gate(make_summary(1), make_summary(0))
+    assert report.outcome == "pass"
+    assert report.headline.startswith("9 of 9 checks passed")
+    assert report.compared_steps == (0, 1199)
+
+
+@pytest.mark.parametrize(
+    ("change", "metric"),
+    [
+        ({"level": 1.6}, "norm_level"),
+        ({"level": 0.5}, "norm_level"),
+        ({"level": 1.3}, "clip_rate"),
+        ({"noise": 0.6}, "norm_spread"),
+        ({"loss_factor": 1.2}, "final_loss"),
+        ({"loss_factor": 1.2}, "loss"),
+    ],
+)
+def test_a_change_for_the_worse_fails(make_summary, change, metric):
+    report = gate(make_summary(1, **change), make_summary(0))
+    assert report.outcome == "fail"
+    (failed,) = [m for m in report.metrics if m.name == metric]
+    assert failed.outcome == "fail"
+    assert failed.p_adjusted < 0.05
+    assert failed.worst_steps is not None
+    assert failed.advice
+
+
+@pytest.mark.parametrize("change", [{"loss_factor": 0.8}, {"level": 0.85}, {"noise": 0.28}])
+def test_better_or_a_little_different_passes(make_summary, change):
+    assert gate(make_summary(1, **change), make_summary(0)).outcome == "pass"
+
+
+@pytest.mark.parametrize("column", ["loss", "grad_norm"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nan_never_passes(make_run, column, value):
+    bad = make_run(1).series[column].value.copy()
+    bad[700] = value
+    candidate = make_run(1, replace={column: bad})
+    report = gradlens.gate(candidate, make_run(0), threshold=1.3)
+    assert report.outcome == "fail"
+    assert outcomes(report)["nonfinite"] == "fail"
+
+
+def test_nan_on_both_sides_is_not_equal(make_run):
+    bad = make_run(1).loss.value.copy()
+    bad[700] = math.nan
+    run = make_run(1, replace={"loss": bad})
+    assert gradlens.gate(run, run, threshold=1.3).outcome == "fail"
+
+
+def test_all_nan_fails(make_run):
+    lost = {"loss": np.full(1200, math.nan), "grad_norm": np.full(1200, math.nan)}
+    assert gradlens.gate(make_run(1, replace=lost), make_run(0), threshold=1.3).outcome == "fail"
+
+
+def test_nan_fails_under_limits_alone(make_run):
+    bad = make_run(1).loss.value.copy()
+    bad[-1] = math.nan
+    report = gradlens.gate(make_run(1, replace={"loss": bad}), threshold=1.3, settings={"max_clip_rate": 0.9})
+    assert report.outcome == "fail"
+
+
+def test_an_own_limit_allows_what_it_says(make_run):
+    bad = make_run(1).loss.value.copy()
+    bad[700] = math.nan
+    run = make_run(1, replace={"loss": bad})
+    assert gradlens.gate(run, make_run(0), threshold=1.3, settings={"max_nonfinite": 1}).outcome == "pass"
+    assert gradlens.gate(run, make_run(0), threshold=1.3, settings={"max_nonfinite": 0}).outcome == "fail"
+
+
+def test_other_thresholds_cannot_be_judged(make_summary):
+    report = gate(make_summary(1, threshold=2.0), make_summary(0, threshold=1.0))
+    assert report.outcome == "inconclusive"
+    (metric,) = report.inconclusive
+    assert metric.name == "clip_rate"
+    assert "thresholds differ" in metric.reason
+    rest = gate(make_summary(1, threshold=2.0), make_summary(0, threshold=1.0), metrics=("final_loss", "norm_level"))
+    assert rest.outcome == "pass"
+
+
+def test_clipping_switched_off_cannot_be_judged(make_summary):
+    assert outcomes(gate(make_summary(1, threshold=None), make_summary(0)))["clip_rate"] == "inconclusive"
+
+
+def test_runs_that_do_not_clip_are_judged_by_the_rest(make_summary):
+    report = gate(make_summary(1, threshold=None), make_summary(0, threshold=None))
+    assert outcomes(report)["clip_rate"] == "skipped"
+    assert report.outcome == "pass"
+
+
+def test_norms_after_clipping_say_nothing_about_clipping(make_summary):
+    both = gate(make_summary(1, provenance=POST_CLIP), make_summary(0, provenance=POST_CLIP))
+    assert outcomes(both)["clip_rate"] == "inconclusive"
+    assert "never exceed" in both.headline
+    one = gate(make_summary(1, provenance=POST_CLIP), make_summary(0))
+    assert outcomes(one)["norm_level"] == "inconclusive"
+    assert outcomes(one)["final_loss"] == "pass"
+
+
+def test_other_steps_cannot_be_judged(make_summary):
+    report = gate(make_summary(1, start=100_000), make_summary(0))
+    assert report.outcome == "inconclusive"
+    assert "no step in common" in report.headline
+
+
+def test_a_run_cut_short_is_inconclusive(make_summary):
+    assert outcomes(gate(make_summary(1, n=300), make_summary(0)))["overlap"] == "inconclusive"
+    assert "overlap" not in outcomes(gate(make_summary(1, n=1000), make_summary(0)))
+
+
+def test_a_longer_candidate_is_compared_over_the_shared_steps(make_columns, make_summary):
+    first_half = {name: values[:1200] for name, values in make_columns(0, n=2400).items()}
+    report = gate(make_summary(1, n=2400), make_summary(replace=first_half))
+    assert report.outcome == "pass"
+    assert report.compared_steps[1] < 1300
+
+
+def test_stretched_schedules_are_compared_in_the_same_phase_only(make_summary):
+    def cosine(n):
+        return {"lr": 0.05 * (1 + np.cos(np.pi * np.arange(n) / n))}
+
+    report = gate(make_summary(1, n=2400, replace=cosine(2400)), make_summary(0, replace=cosine(1200)))
+    assert "phases-differ" in {n.code for n in report.notices}
+    assert report.compared_steps[1] < 900
+
+
+def test_a_changed_schedule_of_the_same_length_is_judged(make_summary):
+    report = gate(make_summary(1, replace={"lr": np.linspace(0.1, 0, 1200)}, loss_factor=1.3), make_summary(0))
+    assert report.outcome == "fail"
+    assert "schedules-differ" in {n.code for n in report.notices}
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 30])
+def test_too_few_steps_are_inconclusive(make_summary, n):
+    assert gate(make_summary(1, n=n), make_summary(0, n=n)).outcome == "inconclusive"
+
+
+def test_strongly_dependent_norms_are_inconclusive(make_summary):
+    slow = {"grad_norm": 1.3 * np.exp(np.sin(np.arange(1200) / 150.0))}
+    other = {"grad_norm": 1.3 * np.exp(np.sin(np.arange(1200) / 150.0 + 2.5))}
+    (metric,) = [m for m in gate(make_summary(replace=slow), make_summary(replace=other)).metrics if m.name == "clip_rate"]
+    assert metric.outcome == "inconclusive"
+    assert metric.n_effective < 50
+
+
+def test_a_missing_column_on_one_side_is_inconclusive(make_summary):
+    report = gate(make_summary(1, drop=("loss",)), make_summary(0))
+    assert outcomes(report)["final_loss"] == "inconclusive"
+    assert outcomes(gate(make_summary(1, drop=("loss",)), make_summary(0, drop=("loss",))))["final_loss"] == "skipped"
+
+
+def test_one_norm_that_exploded_does_not_hide_itself(make_summary):
+    norm = np.exp(np.linspace(0, 300, 1200))
+    assert gate(make_summary(1, replace={"grad_norm": norm}), make_summary(0)).outcome == "fail"
+
+
+def test_seeds_are_the_unit(make_summary):
+    baselines = [make_summary(seed) for seed in range(5)]
+    assert gate([make_summary(seed) for seed in range(10, 15)], baselines).outcome == "pass"
+    report = gate([make_summary(seed, level=1.35) for seed in range(10, 15)], baselines)
+    (clip,) = [m for m in report.metrics if m.name == "clip_rate"]
+    assert clip.outcome == "fail"
+    assert clip.method == "runs"
+    assert clip.p_permutation == pytest.approx(1 / 252)
+
+
+def test_one_candidate_against_seeds(make_summary):
+    baselines = [make_summary(seed) for seed in range(4)]
+    assert gate(make_summary(9), baselines).outcome == "pass"
+    assert gate(make_summary(9, loss_factor=1.3), baselines).outcome == "fail"
+
+
+def test_seeds_that_differ_widen_the_test(make_summary):
+    alike = [make_summary(seed) for seed in range(4)]
+    apart = [make_summary(seed, level=level) for seed, level in enumerate((0.75, 0.9, 1.1, 1.35))]
+    candidate = make_summary(9, level=1.4)
+    assert gate(candidate, alike).outcome == "fail"
+    assert gate(candidate, apart).outcome != "fail"
+
+
+def test_spikes_are_counted_and_compared(make_run, make_summary):
+    loss = make_run(1).loss.value.copy()
+    loss[200:1200:60] *= 4.0
+    report = gate(make_summary(1, replace={"loss": loss}), make_summary(0))
+    assert outcomes(report)["loss_spikes"] == "fail"
+
+
+def test_metrics_and_tolerances_are_configurable(make_run):
+    candidate, baseline = make_run(1, loss_factor=1.2), make_run(0)
+    strict = gradlens.gate(candidate, baseline, threshold=1.3)
+    assert strict.outcome == "fail"
+    only = gradlens.gate(candidate, baseline, threshold=1.3, settings={"metrics": ["clip_rate", "norm_level"]})
+    assert only.outcome == "pass"
+    loose = {"tolerances": {"loss": 0.5, "final_loss": {"relative": 0.5}}}
+    assert gradlens.gate(candidate, baseline, threshold=1.3, settings=loose).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcome"),
+    [
+        ({"max_clip_rate": 0.001}, "fail"),
+        ({"max_clip_rate": 0.9}, "pass"),
+        ({"max_loss": 0.5}, "fail"),
+        ({"max_loss": 5.0}, "pass"),
+        ({"max_grad_norm": 0.1}, "fail"),
+        ({"max_nonfinite": 0}, "pass"),
+        ({"max_spikes": 10}, "pass"),
+    ],
+)
+def test_limits_work_alone_and_with_a_baseline(make_run, limit, outcome):
+    assert gradlens.gate(make_run(1), threshold=1.3, settings=limit).outcome == outcome
+    assert gradlens.gate(make_run(1), make_run(0), threshold=1.3, settings=limit).outcome == outcome
+
+
+def test_limits_hold_for_each_candidate(make_run):
+    report = gradlens.gate([make_run(0), make_run(1, level=3.0)], threshold=1.3, settings={"max_clip_rate": 0.3})
+    assert [(r.run, r.outcome) for r in report.limits] == [("run-0", "pass"), ("run-1", "fail")]
+
+
+def test_a_limit_on_what_is_not_there_is_inconclusive(make_run):
+    report = gradlens.gate(make_run(1, drop=("grad_norm",)), threshold=1.3, settings={"max_clip_rate": 0.1})
+    assert report.outcome == "inconclusive"
+
+
+def test_nothing_to_judge_by_is_an_error(make_run):
+    with pytest.raises(GradlensError, match="nothing to judge by"):
+        gradlens.gate(make_run(1))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"unknown": 1}, "unknown setting"),
+        ({"metrics": "clip_rate"}, "list"),
+        ({"metrics": ["speed"]}, "unknown metric 'speed'"),
+        ({"tolerances": {"speed": 1}}, "unknown metric"),
+        ({"tolerances": {"loss": {"size": 1}}}, "unknown part"),
+        ({"tolerances": {"loss": "big"}}, "number"),
+        ({"max-clip-rate": 10}, "between 0 and 1"),
+        ({"alpha": True}, "number"),
+        ({"allow_inconclusive": 1}, "true or false"),
+    ],
+)
+def test_bad_settings_are_named(make_run, table, message):
+    with pytest.raises(GradlensError, match=message):
+        gradlens.gate(make_run(1), make_run(0), settings=table)
+
+
+def test_a_threshold_known_on_one_side_serves_both(make_run):
+    report = gradlens.gate(make_run(1), make_run(0), settings={"metrics": ["clip_rate"]})
+    assert {r.threshold for r in report.runs} == {1.0}
+    assert report.notices[0].code == "threshold-assumed"
