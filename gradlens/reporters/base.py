@@ -7,14 +7,16 @@ import shutil
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from gradlens.comparison_report import ComparisonReport
 from gradlens.errors import UsageError
-from gradlens.gate_report import GateReport
 from gradlens.report import Report
 
-Document = Report | GateReport | ComparisonReport
+if TYPE_CHECKING:
+    from gradlens.comparison_report import ComparisonReport
+    from gradlens.gate_report import GateReport
+
+    Document = Report | GateReport | ComparisonReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,18 +51,21 @@ class Reporter(ABC):
     def render(self, report: Report, screen: Screen) -> str:
         """The report as text; never computes a statistic."""
 
-    def render_gate(self, gate: GateReport, screen: Screen) -> str:
+    def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
         """The result of a gate as text; a format that has no use for it says so."""
         raise UsageError(f"--format {self.name}: cannot show a gate")
 
-    def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:
+    def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:  # noqa: ARG002
         """A comparison of runs as text."""
         raise UsageError(f"--format {self.name}: cannot show a comparison", hint="use text, json, markdown or html")
 
     def render_document(self, document: Document, screen: Screen) -> str:
         """Whatever a command made."""
+        if isinstance(document, Report):
+            return self.render(document, screen)
+        # Loaded only for the commands that made one: `analyze` starts faster without.
+        from gradlens.gate_report import GateReport
+
         if isinstance(document, GateReport):
             return self.render_gate(document, screen)
-        if isinstance(document, ComparisonReport):
-            return self.render_comparison(document, screen)
-        return self.render(document, screen)
+        return self.render_comparison(document, screen)

@@ -73,6 +73,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     css = [' class="n"' if place > 1 else "" for place in range(len(head))]
     first = "".join(f"<th{c}>{_safe(cell)}</th>" for c, cell in zip(css, head, strict=True))
     body = "".join(
-        "<tr>" + "".join(f"<td{c}>{_safe(cell)}</td>" for c, cell in zip(css, row, strict=True)) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{c}>{_safe(cell)}</td>" for c, cell in zip(css, row, strict=True)) + "</tr>"
+        for row in rows
     )
     return f"<table><tr>{first}</tr>{body}</table>"

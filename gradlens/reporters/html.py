@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
-from gradlens.comparison_report import ComparisonReport
 from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport
 from gradlens.report import Finding, Report, RunReport, Severity
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.svg import chart
 from gradlens.reporters.wording import number, percent
-from gradlens.reporters.words import PROVENANCE, number_rows
+from gradlens.reporters.words import PROVENANCE, advice, facts, number_rows, taken
+
+if TYPE_CHECKING:
+    from gradlens.comparison_report import ComparisonReport
+    from gradlens.gate_report import GateReport
 
 _CSS = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#667080;--line:#e3e6ea;--card:#f7f8fa;
@@ -102,20 +105,15 @@ def _overview(report: Report) -> str:
         f'<td class="n">{number(run.suggestion.threshold)}</td></tr>'
         for run in report.runs
     )
-    head = '<tr><th>run</th><th>verdict</th><th class="n">clipped</th><th class="n">spikes</th><th class="n">threshold</th></tr>'
+    heads = "".join(f'<th class="n">{name}</th>' for name in ("clipped", "spikes", "threshold"))
+    head = f"<tr><th>run</th><th>verdict</th>{heads}</tr>"
     return f"<h1>{len(report.runs)} runs</h1><table>{head}{rows}</table><hr>"
 
 
 def _run(run: RunReport) -> str:
-    c = run.columns
-    taken = ", ".join(
-        f"{label} = {_safe(name)}"
-        for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm), ("lr", c.lr), ("loss scale", c.loss_scale))
-        if name
-    )
     parts = [
         f"<h1>{_safe(run.id)}</h1>",
-        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>took {taken or "nothing"}</p>',
+        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>took {_safe(taken(run)) or "nothing"}</p>',
         f'<p class="verdict {_tone(run)}">{escape(wording.verdict(run))}</p>',
         f"<p>{_safe(run.diagnosis.summary)}</p>" if run.diagnosis.summary else "",
         f'<p class="dim">Norm: {PROVENANCE[run.provenance.verdict]} – {_safe(run.provenance.reason)}</p>',
@@ -125,11 +123,9 @@ def _run(run: RunReport) -> str:
     notes = [f for f in run.findings if f.severity is Severity.NOTE]
     if problems:
         parts += ["<h2>Evidence</h2>", *(_finding(f) for f in problems)]
-    advice = list(dict.fromkeys(f.advice for f in problems if f.advice))
-    if run.diagnosis.experiment and run.diagnosis.cause != "healthy":
-        advice.append(f"To be sure: {run.diagnosis.experiment}")
-    if advice:
-        parts += ["<h2>What to do</h2><ul>", *(f"<li>{_safe(a)}</li>" for a in advice), "</ul>"]
+    to_do = advice(run)
+    if to_do:
+        parts += ["<h2>What to do</h2><ul>", *(f"<li>{_safe(a)}</li>" for a in to_do), "</ul>"]
     parts += ["<h2>Numbers</h2><table>"]
     parts += [f"<tr><th>{escape(label)}</th><td>{_safe(text)}</td></tr>" for label, text in number_rows(run)]
     parts += ["</table>", _steps(run), _ranking(run)]
@@ -153,11 +149,15 @@ def _charts(run: RunReport) -> str:
     parts = []
     if "grad_norm" in curves:
         marks = [s.step for s in run.spikes.grad_norm]
-        parts.append(chart(curves["grad_norm"], title="gradient norm", css="norm", last_step=last, line=line, marks=marks))
+        parts.append(
+            chart(curves["grad_norm"], title="gradient norm", css="norm", last_step=last, line=line, marks=marks)
+        )
     rates = [w.clip_rate for w in run.clipping.windows]
     if any(r for r in rates if r is not None):
         bars = "".join(f'<i style="height:{(r or 0) * 100:.0f}%" title="{percent(r)}"></i>' for r in rates)
-        parts.append(f'<div class="bars">{bars}</div><p class="dim">share of steps clipped, by window (full height: 100 %)</p>')
+        parts.append(
+            f'<div class="bars">{bars}</div><p class="dim">share of steps clipped, by window (full height: 100 %)</p>'
+        )
     if "loss" in curves:
         marks = [s.step for s in run.spikes.loss]
         parts.append(chart(curves["loss"], title="loss", css="loss", last_step=last, marks=marks))
@@ -167,16 +167,12 @@ def _charts(run: RunReport) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    facts = "; ".join(
-        f"{_safe(e.label)} {number(e.value) if isinstance(e.value, (int, float)) else _safe(str(e.value))}{_safe(e.unit)}"
-        + (f" (limit {number(e.threshold)})" if e.threshold is not None else "")
-        for e in finding.evidence
-    )
+    measured = _safe(facts(finding))
     steps = ", ".join(f"{s:,}" for s in finding.steps[:12]) + (" …" if len(finding.steps) > 12 else "")
     return (
         f'<div class="card {finding.severity.value}"><b class="code">{escape(finding.code)} {_safe(finding.name)}</b> '
         f"<span>{_safe(finding.message)}</span>"
-        + (f'<p class="dim">{facts}</p>' if facts else "")
+        + (f'<p class="dim">{measured}</p>' if measured else "")
         + (f'<p class="dim">steps {steps}</p>' if steps else "")
         + "</div>"
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from gradlens.comparison_report import ComparisonReport
-from gradlens.gate_report import GateReport
 from gradlens.report import Report
-from gradlens.reporters.base import Document, Reporter, Screen
+from gradlens.reporters.base import Reporter, Screen
+
+if TYPE_CHECKING:
+    from gradlens.comparison_report import ComparisonReport
+    from gradlens.gate_report import GateReport
+    from gradlens.reporters.base import Document
 
 
 class JsonReporter(Reporter):
@@ -26,4 +30,6 @@ class JsonReporter(Reporter):
 
 
 def _text(document: Document) -> str:
-    return json.dumps(document.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(document.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A name may hold half a surrogate pair, which no file can: JSON's own escape of it can.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

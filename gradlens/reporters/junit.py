@@ -40,7 +40,8 @@ class JunitReporter(Reporter):
 
     def render(self, report: Report, screen: Screen) -> str:  # noqa: ARG002
         suites = [
-            _suite(run.id, [_case(run, check) for check in run.checks], number) for number, run in enumerate(report.runs)
+            _suite(run.id, [_case(run, check) for check in run.checks], number)
+            for number, run in enumerate(report.runs)
         ]
         return _document("gradlens analyze", suites)
 

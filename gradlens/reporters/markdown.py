@@ -113,7 +113,12 @@ def _finding(finding: Finding) -> str:
 
 def _gate(gate: GateReport) -> list[str]:
     icon = _OUTCOMES[gate.outcome].split()[0]
-    lines = [f"## {icon} gradlens gate {gate_words.VERDICTS[gate.outcome].lower()}", "", f"**{safe(gate.headline)}**", ""]
+    lines = [
+        f"## {icon} gradlens gate {gate_words.VERDICTS[gate.outcome].lower()}",
+        "",
+        f"**{safe(gate.headline)}**",
+        "",
+    ]
     for result in (*gate.failed, *gate.inconclusive):
         lines.append(f"- {_OUTCOMES[result.outcome].split()[0]} {safe(gate_words.sentence(result))}")
         if isinstance(result, MetricResult) and (found := gate_words.details(result)):
@@ -139,7 +144,14 @@ def _gate_row(result: MetricResult | LimitResult) -> list[str]:
         limit = w.value(result, result.limit)
         return [safe(result.title), _OUTCOMES[result.outcome], "", w.value(result, result.value), "", "", limit]
     cells = [w.value(result, v) if v is not None else "" for v in (result.baseline, result.candidate)]
-    return [safe(result.title), _OUTCOMES[result.outcome], *cells, w.change(result), w.interval(result), w.tolerance(result)]
+    return [
+        safe(result.title),
+        _OUTCOMES[result.outcome],
+        *cells,
+        w.change(result),
+        w.interval(result),
+        w.tolerance(result),
+    ]
 
 
 def _comparison(comparison: ComparisonReport) -> list[str]:

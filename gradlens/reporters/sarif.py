@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from gradlens.reporters import gate_words
 from gradlens.reporters.base import Reporter, Screen
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
@@ -81,14 +83,14 @@ def _result(code: str, level: str, text: str, source: str, *, key: str) -> dict[
 
 def artifact_uri(source: str) -> str:
     """A relative reference for a path below the working folder, a file URI for any other, a URL unchanged."""
-    if "://" in source:
-        return quote(source, safe=":/?#[]@!$&'()*+,;=%-._~")
+    if _URL.match(source):
+        return quote(source, safe=":/?#[]@!$&'()*+,;=%-._~", errors="replace")
     path = Path(source)
     if path.is_absolute():
         here = Path.cwd()
         if path.is_relative_to(here):
-            return quote(path.relative_to(here).as_posix())
-        return "file://" + quote(path.as_posix())
+            return quote(path.relative_to(here).as_posix(), errors="replace")
+        return "file://" + quote(path.as_posix(), errors="replace")
     return quote(path.as_posix(), errors="replace")
 
 

@@ -12,7 +12,13 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 720, 150, 58, 20
 
 
 def chart(
-    curve: Curve, *, title: str, css: str, last_step: int, line: float | None = None, marks: Sequence[int] = (),
+    curve: Curve,
+    *,
+    title: str,
+    css: str,
+    last_step: int,
+    line: float | None = None,
+    marks: Sequence[int] = (),
     log_scale: bool = True,
 ) -> str:
     """One chart: the median as a line, the range of each bin as an area, log scale where the values span a decade.

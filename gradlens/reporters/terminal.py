@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -10,16 +11,18 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from gradlens.comparison_report import ComparisonReport
 from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport
 from gradlens.report import CoincidenceTest, Finding, Report, RunReport, Severity
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.page import print_parts
 from gradlens.reporters.plot import draw, sparkline
 from gradlens.reporters.wording import number, percent
-from gradlens.reporters.words import PROVENANCE, number_rows
+from gradlens.reporters.words import PROVENANCE, advice, facts, number_rows, taken
+
+if TYPE_CHECKING:
+    from gradlens.comparison_report import ComparisonReport
+    from gradlens.gate_report import GateReport
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
@@ -73,12 +76,10 @@ def _parts(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
     notes = [f for f in run.findings if f.severity is Severity.NOTE]
     if problems:
         yield _section("Evidence", [_finding(f, screen) for f in problems])
-    advice = list(dict.fromkeys(f.advice for f in problems if f.advice))
-    if run.diagnosis.experiment and run.diagnosis.cause != "healthy":
-        advice.append(f"To be sure: {run.diagnosis.experiment}")
-    if advice:
-        yield _section("What to do", [_bullet(line, screen) for line in advice])
-    yield _numbers(run, screen)
+    to_do = advice(run)
+    if to_do:
+        yield _section("What to do", [_bullet(line, screen) for line in to_do])
+    yield _numbers(run)
     if notes:
         yield _section("Notes", [_finding(f, screen, brief=not screen.verbose) for f in notes])
     if screen.verbose:
@@ -91,13 +92,9 @@ def _header(run: RunReport) -> RenderableType:
     text = Text(_safe(run.id), style="bold")
     text.append(f"  {run.format}, {wording.span(run)}", style="dim")
     c = run.columns
-    taken = [
-        f"{label} = {_safe(name)}"
-        for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm), ("lr", c.lr), ("loss scale", c.loss_scale))
-        if name
-    ]
+    found = _safe(taken(run))
     missing = [label for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm)) if not name]
-    line = "took " + ", ".join(taken) if taken else ""
+    line = f"took {found}" if found else ""
     if missing:
         line += f"{'; ' if line else ''}no {' and no '.join(missing)} found"
     return Group(text, Text(line, style="dim"))
@@ -134,9 +131,11 @@ def _picture(run: RunReport, screen: Screen) -> RenderableType | None:
             continue
         for row, dots in enumerate(plot.rows):
             left = number(plot.top) if row == 0 else number(plot.bottom) if row == height - 1 else ""
-            right = f"C={number(line)}" if row == plot.line_row else f"{label}{' (log)' if plot.log else ''}" * (row == 0)
-            table.add_row(Text(left, style="dim"), Text(dots, style="blue" if key == "loss" else "magenta"),
-                          Text(right, style="dim"))  # fmt: skip
+            right = (
+                f"C={number(line)}" if row == plot.line_row else f"{label}{' (log)' if plot.log else ''}" * (row == 0)
+            )
+            style = "blue" if key == "loss" else "magenta"
+            table.add_row(Text(left, style="dim"), Text(dots, style=style), Text(right, style="dim"))
     rates = [w.clip_rate for w in run.clipping.windows]
     if any(r for r in rates if r is not None):
         each = max(1, width // len(rates))
@@ -167,13 +166,9 @@ def _finding(finding: Finding, screen: Screen, *, brief: bool = False) -> Render
     body.append(_safe(finding.message), style="default" if screen.color else "")
     lines: list[RenderableType] = [body]
     if screen.verbose or not brief:
-        facts = [
-            f"{e.label} {number(e.value) if isinstance(e.value, (int, float)) else _safe(str(e.value))}{e.unit}"
-            + (f" (limit {number(e.threshold)})" if e.threshold is not None else "")
-            for e in finding.evidence
-        ]
-        if facts:
-            lines.append(Text("; ".join(facts), style="dim"))
+        measured = _safe(facts(finding))
+        if measured:
+            lines.append(Text(measured, style="dim"))
         if finding.steps:
             shown = ", ".join(f"{s:,}" for s in finding.steps[:8])
             more = f" and {len(finding.steps) - 8} more" if len(finding.steps) > 8 else ""
@@ -181,7 +176,7 @@ def _finding(finding: Finding, screen: Screen, *, brief: bool = False) -> Render
     return _hanging(Text(marks[finding.severity], style=_STYLE[finding.severity]), Group(*lines))
 
 
-def _numbers(run: RunReport, screen: Screen) -> RenderableType:
+def _numbers(run: RunReport) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(ratio=1)
@@ -200,7 +195,10 @@ def _notice(code: str, message: str, count: int, where: str) -> RenderableType:
 def _verbose(run: RunReport) -> Iterator[RenderableType]:
     if run.diagnosis.ranking:
         lines: list[RenderableType] = [
-            Text(f"{percent(r.confidence):>7}  {wording.TITLES[r.cause]}" + (f": {'; '.join(r.because)}" if r.because else ""))
+            Text(
+                f"{percent(r.confidence):>7}  {wording.TITLES[r.cause]}"
+                + (f": {'; '.join(r.because)}" if r.because else "")
+            )
             for r in run.diagnosis.ranking
         ]
         yield _section("Ranking", lines)
@@ -212,14 +210,18 @@ def _verbose(run: RunReport) -> Iterator[RenderableType]:
         yield _section(
             "Tail fits",
             [
-                Text(f"{f.family:<18} AIC {number(f.aic):>10}  KS {f.ks:.3f}  {'fits' if f.adequate else 'does not fit'}")
+                Text(
+                    f"{f.family:<18} AIC {number(f.aic):>10}  KS {f.ks:.3f}  {'fits' if f.adequate else 'does not fit'}"
+                )
                 for f in run.tail.fits
             ],
         )
     if run.notable_steps:
         rows_ = [
-            Text(f"step {s.step:>9,}  norm {number(s.grad_norm):>9}  {number(s.times_median):>6}× median"
-                 f"  loss {number(s.loss)}")  # fmt: skip
+            Text(
+                f"step {s.step:>9,}  norm {number(s.grad_norm):>9}  {number(s.times_median):>6}× median"
+                f"  loss {number(s.loss)}"
+            )
             for s in run.notable_steps
         ]
         yield _section("Steps to look at", rows_)

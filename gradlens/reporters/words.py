@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlens.report import RunReport
+from gradlens.report import Finding, RunReport
 from gradlens.reporters import wording
 from gradlens.reporters.wording import number, percent
 
@@ -16,11 +16,57 @@ PROVENANCE = {
 }
 
 
+def taken(run: RunReport) -> str:
+    """Which column was taken for which quantity."""
+    c = run.columns
+    named = {"loss": c.loss, "gradient norm": c.grad_norm, "lr": c.lr, "loss scale": c.loss_scale}
+    return ", ".join(f"{label} = {name}" for label, name in named.items() if name)
+
+
+def facts(finding: Finding) -> str:
+    """The evidence of a finding in one line."""
+    parts = []
+    for e in finding.evidence:
+        value = number(e.value) if isinstance(e.value, (int, float)) else str(e.value)
+        limit = f" (limit {number(e.threshold)})" if e.threshold is not None else ""
+        parts.append(f"{e.label}: {value}{e.unit}{limit}")
+    return "; ".join(parts)
+
+
+def advice(run: RunReport) -> list[str]:
+    """What to do: the advice of every warning and error once, and the experiment that would settle the cause."""
+    lines = list(dict.fromkeys(f.advice for f in run.findings if f.advice and f.severity.rank > 0))
+    if run.diagnosis.experiment and run.diagnosis.cause != "healthy":
+        lines.append(f"To be sure: {run.diagnosis.experiment}")
+    return lines
+
+
 def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     """Label and sentence of every figure that the run has."""
+    yield from _clipping_rows(run)
+    if run.percentiles:
+        yield "norm", ", ".join(f"p{q} {number(v)}" for q, v in run.percentiles.items())
+    n = run.nonfinite
+    if n.loss or n.grad_norm:
+        yield "non-finite", f"{n.grad_norm:,} norms and {n.loss:,} losses, longest streak {n.longest_streak:,} rows"
+    if run.tail:
+        yield "tail", run.tail.verdict
+        null = run.tail.gaussian_null
+        if null.expected_clip_rate is not None and null.observed_clip_rate:
+            yield (
+                "Gaussian",
+                f"noise of the same spread (effective dimension {number(null.effective_dimension)}) would exceed C in "
+                f"{percent(null.expected_clip_rate)} of steps, these norms do in {percent(null.observed_clip_rate)}",
+            )
+    yield from _spike_rows(run)
+    yield from _threshold_rows(run)
+
+
+def _clipping_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     c = run.clipping
     if c.clip_rate is not None and c.threshold is not None:
-        text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({wording.SOURCES[c.threshold_source]})"
+        source = wording.SOURCES[c.threshold_source]
+        text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({source})"
         if c.interval:
             text += f", 95 % interval {wording.interval(c.interval, as_percent=True)}"
         if c.n_effective is not None:
@@ -41,20 +87,9 @@ def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
         if v.share is not None:
             text = f"{percent(v.share)} of logged gradient elements beyond {number(v.threshold)}; {text}"
         yield "by value", text
-    if run.percentiles:
-        yield "norm", ", ".join(f"p{q} {number(v)}" for q, v in run.percentiles.items())
-    n = run.nonfinite
-    if n.loss or n.grad_norm:
-        yield "non-finite", f"{n.grad_norm:,} norms and {n.loss:,} losses, longest streak {n.longest_streak:,} rows"
-    if run.tail:
-        yield "tail", run.tail.verdict
-        null = run.tail.gaussian_null
-        if null.expected_clip_rate is not None and null.observed_clip_rate:
-            yield "Gaussian", (
-                f"noise of the same spread (effective dimension {number(null.effective_dimension)}) would exceed C in "
-                f"{percent(null.expected_clip_rate)} of steps, these norms do in {percent(null.observed_clip_rate)}"
-            )
-    yield from _spike_rows(run)
+
+
+def _threshold_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     s = run.suggestion
     if s.threshold is not None:
         text = f"{number(s.threshold)} ({wording.interval(s.interval)}) as {s.mode.replace('_', ' ')}"
