@@ -26,6 +26,7 @@ from benchmarks.runs.training import train
 if TYPE_CHECKING:
     from benchmarks.runs.recording import Recording
     from benchmarks.runs.spec import Spec
+    from gradlens.suggestion import Advice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,14 +54,13 @@ def spec_of(setup: SetUp, seed: int, clip: float | None, *, bad: bool = True) ->
     return replace(spec, **bad_data(spec, setup.bad)) if bad else spec
 
 
-def suggested(recording: Recording, threshold: str) -> gradlens.suggestion.Advice:
+def suggested(recording: Recording) -> Advice:
     """What gradlens makes of the log of a training."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in log_rows(recording)))
         (run,) = gradlens.read(path)
-    del threshold
-    return gradlens.suggest_threshold(run)
+    return gradlens.suggest_threshold(run, threshold=None)
 
 
 def final_loss(recording: Recording) -> float:
@@ -72,7 +72,7 @@ def final_loss(recording: Recording) -> float:
 def row_of(setup: SetUp, seed: int) -> dict[str, float | str | None]:
     """All trainings of one set-up and seed."""
     free = train(spec_of(setup, seed, None))
-    advice = suggested(free, "none")
+    advice = suggested(free)
     row: dict[str, float | str | None] = {
         "set-up": setup.title,
         "seed": seed,

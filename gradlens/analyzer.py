@@ -94,7 +94,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         clipping=measure.clipping(run, signals, threshold, provenance, warmup, options.value_threshold),
         percentiles=measure.percentiles(finite),
         nonfinite=measure.nonfinite(signals),
-        tail=measure.tail(signals, threshold.value, warmup),
+        tail=measure.tail(signals, threshold.value, warmup) if provenance.trusted else None,
         spikes=measure.spikes(signals, warmup),
         findings=findings,
         diagnosis=diagnosis,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,7 @@ def reduce_curve(
     middle: list[float | None] = []
     high: list[float | None] = []
     bad: list[int] = []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges.tolist()):
         part = value[first:last]
         finite = part[np.isfinite(part)]
         bad.append(int(np.count_nonzero(has[first:last]) - np.count_nonzero(np.isfinite(part) & has[first:last])))

@@ -6,7 +6,7 @@ import unicodedata
 
 
 def for_terminal(text: str) -> str:
-    """`text` without control characters: escapes, carriage returns and direction marks become `\\x1b`-like text."""
+    r"""`text` without control characters: escapes, carriage returns and direction marks become `\x1b`-like text."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else _visible(c) for c in text)

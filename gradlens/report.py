@@ -403,7 +403,7 @@ class Report:
         return render_fragment(self)
 
 
-def plain_data(value: Any) -> Any:
+def plain_data(value: Any) -> Any:  # noqa: PLR0911 -- one return a kind of value
     """Dataclasses, mappings and sequences as dicts and lists; NaN and infinities as None (strict JSON has neither)."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -1,5 +1,4 @@
-"""The threshold advice: a number with its uncertainty or the reason for none, what other choices would have done, and
-what to paste.
+"""The threshold advice: a number with its uncertainty or the reason for none, what-if tables, and what to paste.
 
 The number comes from `stats.thresholds`; what-if rows and policies are replayed on the logged norms by `policies`. Both
 are first-order: another threshold changes the run, and with it the norms.

@@ -18,7 +18,9 @@ def analyze(
         typer.Option("--format", metavar="NAME", help="text, json, markdown, html, junit, sarif or github."),
     ] = "text",
     save: options.SavePaths = None,
-    select: Annotated[str | None, typer.Option(metavar="CODE,...", help="Only these checks (GL1 means a group).")] = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="CODE,...", help="Only these checks (GL1 means a group).")
+    ] = None,
     ignore: Annotated[str | None, typer.Option(metavar="CODE,...", help="Leave these checks out.")] = None,
     fail_on: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="Exit 1 at error, warning or note; never by default.")

@@ -46,6 +46,8 @@ def baseline(
     write_whole(output, text)
     print(f"{output}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}, {len(text) / 1000:.1f} kB")
     if any(run.total("nonfinite") for run in runs):
-        print("gradlens: the baseline itself has NaN or infinite values; candidates with any will fail", file=sys.stderr)
+        print(
+            "gradlens: the baseline itself has NaN or infinite values; candidates with any will fail", file=sys.stderr
+        )
     if any(run.threshold_source == "assumed" for run in runs):
         print("gradlens: the clipping threshold is assumed; give --threshold, or none", file=sys.stderr)

@@ -14,7 +14,9 @@ def compare(
     sources: options.Sources,
     threshold: options.Threshold = None,
     config: options.ConfigFile = None,
-    output_format: Annotated[str, typer.Option("--format", metavar="NAME", help="text, json, markdown or html.")] = "text",
+    output_format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="text, json, markdown or html.")
+    ] = "text",
     save: options.SavePaths = None,
     input_format: options.InputFormat = None,
     step: options.StepColumn = None,

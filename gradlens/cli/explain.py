@@ -8,7 +8,9 @@ import typer
 
 
 def explain(
-    name: Annotated[str | None, typer.Argument(metavar="[CODE or NAME]", help="A check or a method; all without it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[CODE or NAME]", help="A check or a method; all without it.")
+    ] = None,
 ) -> None:
     """Print the page of one check or method, or list them all."""
     from gradlens.explain import catalogue, page

@@ -24,13 +24,20 @@ def gate(
     baseline: Annotated[
         list[str] | None,
         typer.Option(
-            "--baseline", metavar="FILE", help="A file of `gradlens baseline`, a golden file or a log. Repeatable: seeds."
+            "--baseline",
+            metavar="FILE",
+            help="A file of `gradlens baseline`, a golden file or a log. Repeatable: seeds.",
         ),
     ] = None,
-    max_clip_rate: Annotated[float | None, typer.Option(metavar="RATE", help="Fail above this clip rate (0 to 1).")] = None,
-    max_spikes: Annotated[int | None, typer.Option(metavar="N", help="Fail above so many spikes of loss and norm.")] = None,
+    max_clip_rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Fail above this clip rate (0 to 1).")
+    ] = None,
+    max_spikes: Annotated[
+        int | None, typer.Option(metavar="N", help="Fail above so many spikes of loss and norm.")
+    ] = None,
     max_nonfinite: Annotated[
-        int | None, typer.Option(metavar="N", help="Fail above so many steps with a NaN or infinity, overflows included.")
+        int | None,
+        typer.Option(metavar="N", help="Fail above so many steps with a NaN or infinity, overflows included."),
     ] = None,
     max_loss: Annotated[float | None, typer.Option(metavar="L", help="Fail if the final loss is above this.")] = None,
     max_grad_norm: Annotated[
@@ -155,7 +162,9 @@ def _write_baseline(target: Path, before: Sequence[RunSummary], after: Sequence[
         print(f"  {line}", file=sys.stderr)
 
 
-def _explained(report: GateReport, candidates: Sequence[Run], threshold: float | str | None, config: TrainingConfig) -> GateReport:
+def _explained(
+    report: GateReport, candidates: Sequence[Run], threshold: float | str | None, config: TrainingConfig
+) -> GateReport:
     """The report with the likely cause, where the diagnosis names one."""
     from gradlens.api import analyze
     from gradlens.gating.assess import with_causes

@@ -97,7 +97,7 @@ def reading(
     )
 
 
-def threshold_value(text: Any) -> float | None | str:
+def threshold_value(text: Any) -> float | str | None:
     """`--threshold`: a positive number, "none" as None, or "" where it was not given.
 
     Raises
