@@ -196,7 +196,9 @@ def replay(
     else:
         thresholds = _thresholds(norm, policy)
         size = np.where(finite, np.abs(norm), 1.0)
-        factor = np.minimum(1.0, np.maximum(thresholds, 0.0) / np.maximum(size, np.finfo(np.float64).tiny))
+        limit = np.maximum(thresholds, 0.0)
+        factor = np.ones(norm.size)
+        np.divide(limit, size, out=factor, where=size > limit)
         skip = np.zeros(norm.size, dtype=np.bool_)
     factor[~finite] = 0.0
     acted = (factor < 1.0) & finite

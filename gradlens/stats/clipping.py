@@ -16,7 +16,7 @@ the
    than a handful of 0/1 events, so this estimate is much less variable; monotone transforms of the norm leave it
    unchanged.
 
-This combination is our own. Measured by ``benchmarks/statistics.py`` it covers 93 to 97 % at clip rates from .02 to .5,
+This combination is our own. Measured by ``benchmarks/calibration.py`` it covers 93 to 97 % at clip rates from .02 to .5,
 phi 0, .5 and .9, and 1,000 or 5,000 steps. Below n_eff 50 the result carries a warning.
 
 **Shrink factor** is mean(min(1, C / norm)): by how much clipping shortened the average gradient. Under plain SGD that

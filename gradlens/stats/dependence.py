@@ -175,7 +175,7 @@ def block_length(value: NDArray[np.float64]) -> BlockLength:
     slope = 2.0 * float(np.sum(weight * lags * gamma[lags]))
     density = float(gamma[0] + 2.0 * np.sum(weight * gamma[lags]))
     ceiling = math.ceil(min(3.0 * math.sqrt(n), n / 3.0))
-    if density == 0.0:
+    if not density**2 > 0.0:
         return BlockLength(stationary=1.0, circular=1.0)
     stationary = (2.0 * slope**2 / (2.0 * density**2) * n) ** (1.0 / 3.0)
     circular = (2.0 * slope**2 / (4.0 / 3.0 * density**2) * n) ** (1.0 / 3.0)

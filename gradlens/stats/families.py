@@ -24,6 +24,7 @@ import numpy as np
 from gradlens.stats.dependence import inner
 from gradlens.stats.gammafn import digamma, gamma_survival, trigamma
 from gradlens.stats.normal import log_normal_cdf, mills_ratio, normal_cdf
+from gradlens.stats.robust import positive_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,15 +85,13 @@ def fit_families(value: NDArray[np.float64], *, n_effective: float | None = None
     tuple of FamilyFit
         Empty for fewer than 20 values or a sample without spread.
     """
-    everything = np.sort(value[np.isfinite(value) & (value > 0.0)])
+    everything = positive_sample(value)
     stride = max(1, -(-everything.size // MOST_VALUES))
     x = everything[stride // 2 :: stride]
     if x.size < FEWEST or not float(x[-1]) > float(x[0]) * (1.0 + 1e-9):
         return ()
     scale = math.exp(float(np.mean(np.log(x))))
     scaled = x / scale
-    if not (math.isfinite(float(scaled[-1])) and float(scaled[-1]) < 1e100 and float(scaled[0]) > 1e-100):
-        return ()
     size = float(everything.size) if n_effective is None else n_effective
     at = np.linspace(0, x.size - 1, GRID).astype(np.int64) if x.size > GRID else np.arange(x.size)
     fits = []

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.stats.robust import MOST, usable_sizes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -31,7 +33,7 @@ _SCAN = 256  # order statistics looked at for the start values
 _HEAVY_STARTS = np.geomspace(1e-3, 1e3, 33)
 
 # Upper quantiles of the Anderson-Darling statistic with both parameters fitted, by xi: our own simulation, 20,000
-# samples of 400 excesses each, seed 1 (benchmarks/statistics.py --ad-table). Standard error about 1 % of each entry.
+# samples of 400 excesses each, seed 1 (benchmarks/calibration.py --ad-table). Standard error about 1 % of each entry.
 AD_PROBABILITIES = (0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.001)
 AD_QUANTILES = {
     -0.4: (0.439, 0.651, 0.92, 1.155, 1.379, 1.589, 2.168),
@@ -90,7 +92,7 @@ def fit_gpd(excess: NDArray[np.float64], *, goodness: bool = False) -> GpdFit:
     GpdFit
         With a ``reason`` below 10 excesses or without spread. xi is kept above -1, where the likelihood has no maximum.
     """
-    y = excess[np.isfinite(excess) & (excess > 0.0)]
+    y = excess[usable_sizes(excess)]
     n = int(y.size)
     if n < FEWEST:
         return GpdFit(
@@ -295,7 +297,7 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
     -----
     Bader, Yan and Zhang (2018), Annals of Applied Statistics 12:310; G'Sell et al. (2016) for ForwardStop.
     """
-    ordered = np.sort(value[np.isfinite(value)])
+    ordered = np.sort(value[np.abs(value) < MOST])
     tried: list[TailThreshold] = []
     for level in levels:
         at = int(level * ordered.size)
@@ -390,7 +392,7 @@ def tail_quantile(
     ratio = math.log(fit.n / (n * (1.0 - p)))
     best = fit.sigma * _reach(fit.xi, ratio)
     floor = -fit.log_likelihood + HALF_CHI_SQUARE_95
-    y = excess[np.isfinite(excess) & (excess > 0.0)]
+    y = excess[usable_sizes(excess)]
 
     def outside(quantile: float) -> bool:
         return _quantile_loss(y, quantile, ratio, fit.xi or 0.0) > floor

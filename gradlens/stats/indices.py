@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.stats.robust import positive_sample
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -53,7 +55,7 @@ class TailIndices:
 
 def descending_positive(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the finite positive values, largest first."""
-    return np.sort(value[np.isfinite(value) & (value > 0.0)])[::-1]
+    return positive_sample(value)[::-1]
 
 
 def tail_indices(value: NDArray[np.float64], k: int | None = None) -> TailIndices:
@@ -132,7 +134,10 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     mean = np.maximum(total / index, 1e-300)
     statistic = np.sqrt(3.0 / index**3) * ((index + 1.0) * total - 2.0 * weighted) / mean
     squares = np.concatenate(([0.0], np.cumsum(statistic**2)))
-    k = np.arange(FEWEST, int(highest / 1.5) + 1)
+    k = np.arange(FEWEST, max(int(highest / 1.5), FEWEST) + 1)
+    k = k[k + k // 2 <= highest]
+    if k.size == 0:
+        return highest
     half = k // 2
     local = (squares[k + half] - squares[k - half - 1]) / (2 * half + 1)
     passed = np.flatnonzero(np.sqrt(local) >= CRITICAL)

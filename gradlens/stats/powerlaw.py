@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.stats.families import VuongTest, vuong_tests
+from gradlens.stats.robust import positive_sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def fit_power_law(
     PowerLaw
         With a ``reason`` for fewer than 10 values (2 if xmin is given) or a sample without spread.
     """
-    x = np.sort(value[np.isfinite(value) & (value > 0.0)])
+    x = positive_sample(value)
     found = _search(x) if xmin is None else _at(x, xmin)
     if found is None:
         return PowerLaw(

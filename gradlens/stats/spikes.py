@@ -16,7 +16,7 @@ error, so that uncertainty costs detection rather than false alarms. In short ru
 **Beside it**: the spike score of OLMo 2 (`olmo_spike_score`), and not-finite values as a class of their own
 (`find_nonfinite`), which are never spikes and never enter a window.
 
-Window, quantile, censoring and the half false alarm are our own, tuned with ``benchmarks/statistics.py``.
+Window, quantile, censoring and the half false alarm are our own, tuned with ``benchmarks/calibration.py``.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ import numpy as np
 
 from gradlens.stats.dependence import block_length, stationary_bootstrap
 from gradlens.stats.gpd import tail_quantile
-from gradlens.stats.robust import as_series, detrending_window, rolling_median, safe_log
+from gradlens.stats.robust import as_series, detrending_window, local_level, safe_log
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -152,13 +152,13 @@ def suggest_level(
     start = max(start, log_norm.size - LONGEST)
     used = log_norm[start:]
     window = detrending_window(used.size)
-    residual = used - rolling_median(used, window, centred=True)
+    residual = used - local_level(used, window)
     level = float(np.median(used[-window:]))
     reach = float(np.quantile(residual, wanted))
     centre, method = level + reach, "bootstrap"
     interval = _bootstrap_interval(used, residual, window, wanted, draws, np.random.default_rng(seed))
     if residual.size * (1.0 - wanted) < FEWEST_ABOVE:
-        ratios = np.exp(residual)
+        ratios = np.exp(np.clip(residual, -300.0, 300.0))
         threshold = float(np.quantile(ratios, TAIL_FROM))
         tail = tail_quantile(ratios[ratios > threshold] - threshold, threshold, ratios.size, wanted)
         if tail is not None:
