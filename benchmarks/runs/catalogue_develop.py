@@ -168,7 +168,7 @@ FAMILIES: dict[str, Family] = {
     "prenorm": (
         {
             "plain": {"seed": 0, "lr": 0.004, "warmup": 80, "beta2": 0.95, "weight_decay": 0.1, "schedule": "cosine", "batch": 8, "steps": 1000, "clip": 0.8},
-            "nowarm": {"seed": 1, "opt": "adam", "lr": 0.002, "beta2": 0.98, "schedule": "inverse_sqrt", "batch": 8, "steps": 800, "log_val": True},
+            "nowarm": {"seed": 1, "opt": "adam", "lr": 0.004, "beta2": 0.98, "schedule": "inverse_sqrt", "batch": 8, "steps": 800, "log_val": True},
             "rising": {"seed": 2, "lr": 0.006, "warmup": 40, "schedule": "const", "batch": 8, "steps": 1800, "log_every": 10, "log_average": True, "log_decimals": 4},
             "half": {"seed": 3, "lr": 0.003, "warmup": 40, "schedule": "wsd", "batch": 8, "steps": 800, "scaler": _CALIBRATED, **_FP16},
             "hot": {"seed": 1, "opt": "adam", "lr": 0.03, "warmup": 150, "schedule": "linear", "batch": 8, "steps": 800},

@@ -15,7 +15,7 @@ FAMILIES: dict[str, Family] = {
     "postnorm": (
         {
             "plain": {"seed": 6, "lr": 0.002, "warmup": 120, "beta2": 0.98, "schedule": "inverse_sqrt", "batch": 8, "steps": 900, "clip": 0.95},
-            "bare": {"seed": 7, "opt": "adam", "lr": 0.001, "schedule": "linear", "batch": 8, "steps": 800},
+            "bare": {"seed": 7, "opt": "adam", "lr": 0.003, "schedule": "linear", "batch": 8, "steps": 800},
             "hot": {"seed": 8, "opt": "adam", "lr": 0.01, "warmup": 200, "schedule": "cosine", "batch": 8, "steps": 800},
             "averaged": {"seed": 9, "lr": 0.003, "warmup": 60, "weight_decay": 0.1, "schedule": "wsd", "batch": 8, "steps": 1500, "clip": 0.78, "log_every": 10, "log_average": True, "log_decimals": 4},
         },

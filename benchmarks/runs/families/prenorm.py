@@ -13,7 +13,7 @@ from benchmarks.runs.families.base import Batch, Task
 if TYPE_CHECKING:
     from benchmarks.runs.spec import Spec
 
-VOCABULARY, LENGTH, WIDTH = 20, 16, 32
+VOCABULARY, LENGTH, WIDTH = 12, 16, 32
 
 
 class Block(nn.Module):
