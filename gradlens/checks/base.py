@@ -114,7 +114,7 @@ class CauseCheck(Check):
         arguments = case.beliefs.arguments.get(self.cause, ()) if self.cause else ()
         for argument in arguments:
             if argument.contribution > 0:
-                yield Evidence(label=SIGNS[argument.sign].text, value=round(argument.grade, 3), unit="grade 0 to 1")
+                yield Evidence(label=SIGNS[argument.sign].text, value=round(argument.grade, 2))
 
     def rows(self, case: Case) -> Iterable[int]:
         """The rows to look at, most important first."""

@@ -134,8 +134,13 @@ def grows_before_death(case: Case) -> float:
 
 @sign("the norm starts orders of magnitude above where it settles")
 def norm_starts_huge(case: Case) -> float:
-    """Highest level of the first fifth against the median of the rest: 25 to 100 times."""
-    return 0.0 if case.norms is None else ramp(case.norms.start_over_rest, 3.2, 4.6)
+    """Highest level of the first fifth against the median of the rest: 25 to 100 times, and over by 12 % of the rows.
+
+    Norms that fall with the loss of a task that is solved fall later, or go on falling.
+    """
+    if case.norms is None:
+        return 0.0
+    return ramp(case.norms.start_over_rest, 3.2, 4.6) * ramp(case.norms.settles_at_once, 2.0, 1.2)
 
 
 @sign("many rows have norms more than twenty times the usual one")
@@ -150,7 +155,7 @@ def norm_wild(case: Case) -> float:
     if case.norms is None:
         return 0.0
     quiet_loss = 1.0 if np.isnan(case.norms.loss_noise) else ramp(case.norms.loss_noise, 0.4, 0.15)
-    return ramp(case.norms.upper_spread, 0.45, 0.75) * quiet_loss
+    return ramp(case.norms.upper_spread, 0.45, 0.75) * quiet_loss * (1.0 - never_learned(case))
 
 
 @sign("the norm hardly reacts to the batch")
@@ -210,7 +215,8 @@ def climbs_at_high_rate(case: Case) -> float:
     if p is None:
         return 0.0
     high = 1.0 if np.isnan(p.rebound_rate) else ramp(p.rebound_rate, 0.2, 0.5)
-    return ramp(p.rebound, 0.12, 0.35) * high * (1.0 - sudden_step(case)) * (1.0 - never_learned(case))
+    gradual = min(1.0 - sudden_step(case), ramp(p.rebound_sharpness, 0.8, 0.5))
+    return ramp(p.rebound, 0.12, 0.35) * high * gradual * (1.0 - never_learned(case))
 
 
 @sign("the loss stays far above its lowest level for long")
@@ -271,6 +277,16 @@ def stuck_after_drop(case: Case) -> float:
     return ramp(p.kept, 0.5, 0.15) * ramp(p.in_noise, 3.0, 8.0) * ramp(p.raised, 0.3, 0.7)
 
 
+@sign("the loss never came down, after a violent start")
+def thrown_off(case: Case) -> float:
+    """It overshot at once, rose above its start, or its norms began far above where they settled."""
+    p = case.progress
+    violent = max(overshoots_at_once(case), 0.0 if p is None else ramp(p.above_start, 0.5, 2.0))
+    if case.norms is not None:
+        violent = max(violent, ramp(case.norms.start_over_rest, 1.9, 2.8))
+    return never_learned(case) * violent
+
+
 @sign("the rate starts at its peak")
 def starts_at_peak(case: Case) -> float:
     """No warm-up at all, by the rate or by the configuration."""
@@ -297,7 +313,8 @@ def early_rise(case: Case) -> float:
 def overshoots_at_once(case: Case) -> float:
     """A single row of the first ten, or of the first 1.5 %, above the first one by a fifth to the whole descent.
 
-    It must also stand above everything in the rest of the first fifth, since noisy losses jump about all the time.
+    It must also stand by a fifth to the double above everything in the rest of the first half, since noisy losses jump
+    about all the time.
     """
     p = case.progress
     value = case.signals.loss[np.isfinite(case.signals.loss)]
@@ -307,8 +324,11 @@ def overshoots_at_once(case: Case) -> float:
     span = max(p.start - p.best, 1e-300)
     noise = float(np.median(np.abs(np.diff(value[: 8 * len(early)])))) / 0.954
     top = float(early[1:].max())
-    following = value[len(early) : max(len(value) // 5, len(early) + 20)]
-    unmatched = ramp((top - float(following.max())) / span, 0.0, 0.3) if len(following) else 0.0
+    following = value[len(early) : max(len(value) // 2, len(early) + 20)]
+    if not len(following):
+        return 0.0
+    best = float(following.max())
+    unmatched = ramp(np.log(top / best), 0.2, 0.7) if best > 0 else ramp((top - best) / span, 0.1, 0.5)
     return ramp((top - float(early[0]) - 4.0 * noise) / span, 0.15, 0.7) * unmatched
 
 
@@ -330,7 +350,7 @@ def rough_start_without_warmup(case: Case) -> float:
 @sign("the rate starts at its peak and trouble follows")
 def trouble_without_warmup(case: Case) -> float:
     """A rebound or a loss that stays raised, without a warm-up."""
-    return starts_at_peak(case) * max(rebounds(case), stays_raised(case), early_rise(case))
+    return starts_at_peak(case) * max(climbs_at_high_rate(case), stays_raised(case), early_rise(case))
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -498,10 +518,13 @@ def noise_changes(case: Case) -> float:
     found = case.noise_break
     if found is None or _near_jump(case, found.row):
         return 0.0
-    level = ramp(abs(found.norm_size), 0.3, 0.7) * ramp(found.sharpness, 0.2, 0.6)
-    level *= 1.0 if found.norm_size * found.loss_spread > 0 else 0.4
-    spread = ramp(min(abs(found.norm_spread), abs(found.loss_spread)), 0.4, 0.9)
-    return ramp(found.score, 7.0, 13.0) * max(level, spread if found.norm_spread * found.loss_spread > 0 else 0.0)
+    # A smaller batch raises all three, a larger one lowers them: what goes the other way speaks against both.
+    way = 1.0 if found.norm_size + found.loss_spread > 0 else -1.0
+    agreement = way * (found.loss_spread + found.norm_size + 0.5 * found.norm_spread)
+    against = max(-way * found.norm_size, -way * found.loss_spread, 0.0)
+    return ramp(found.score, 6.0, 10.0) * ramp(agreement, 0.8, 1.6) * ramp(against, 0.5, 0.1) * ramp(
+        abs(found.loss_deviations), 3.5, 1.5
+    )
 
 
 # --- the schedule -----------------------------------------------------------------------------------------------------

@@ -30,12 +30,15 @@ class Norms:
         Median upper deviation of ln norm.
     start_over_rest
         ln of the highest smoothed level in the first fifth over the median of the last two thirds.
+    settles_at_once
+        ln of the level between 12 and 20 % of the rows over the median of the last two thirds, without sign: small where
+        the start-up is over by then.
     first_over_rest
         ln of the median of the first three norms over the median of the last two thirds.
     growth
         ln of the smoothed level at the end over its median.
     rows_far_above
-        Share of the rows at more than 20 times the median of the run.
+        Share of the rows at more than 20 times the local level.
     last_rise
         ln of the last finite norm over the median of the fifty before the last five.
     rising_rows
@@ -48,6 +51,7 @@ class Norms:
     loss_noise: float
     upper_spread: float
     start_over_rest: float
+    settles_at_once: float
     first_over_rest: float
     growth: float
     rows_far_above: float
@@ -72,9 +76,10 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         loss_noise=neighbour_noise(lv) if loss.logarithmic and len(lv) > 3 else float("nan"),
         upper_spread=float(np.nanmedian(norm.upper)),
         start_over_rest=float(smooth[: max(m // 5, 3)].max()) - rest,
+        settles_at_once=abs(float(np.median(smooth[int(0.12 * m) : int(0.20 * m) + 1])) - rest),
         first_over_rest=float(np.median(value[:3])) - rest,
         growth=float(np.median(thin[-max(3, m // 20) :]) - np.median(thin)),
-        rows_far_above=float(np.mean(value > np.median(value) + np.log(20.0))),
+        rows_far_above=float(np.mean((norm.value - norm.level)[np.isfinite(norm.value)] > np.log(20.0))),
         last_rise=float(tail[-1] - np.median(tail[:-5])),
         rising_rows=int((np.diff(value[-11:]) > 0).sum()),
         sag=float(np.median(smooth[: max(m // 10, 3)]) - smooth.min()),

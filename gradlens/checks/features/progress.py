@@ -40,12 +40,15 @@ class Progress:
         Highest rise of the smoothed loss above its lowest level so far, less what noise would do, over the span.
     rebound_from, rebound_at
         Where that rise begins and peaks, as shares of the rows.
+    rebound_sharpness
+        Largest change between neighbouring triples of rows on the way up, less twice the noise, over the rise: about 1 for
+        a jump, small for a climb.
     rebound_rate
         Learning rate over its peak at the top of the rebound, NaN if unknown.
     raised
         Share of the rows that lie more than a third of the span above the lowest level so far.
     above_start
-        Highest smoothed level above the start, in spans (or, where nothing was learned, in noise).
+        Highest smoothed level above the start less what luck does, in spans (or, where nothing was learned, in noise).
     explosion
         ln of the highest smoothed level over the start; 0 for losses that take negative values.
     half_at
@@ -69,6 +72,7 @@ class Progress:
     rebound: float
     rebound_from: float
     rebound_at: float
+    rebound_sharpness: float
     rebound_rate: float
     raised: float
     above_start: float
@@ -118,9 +122,10 @@ def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -
         rebound=max(float(rise[top]) / span, 0.0),
         rebound_from=foot / m,
         rebound_at=top / m,
+        rebound_sharpness=_sharpness(value[max(foot - width, 0) : top + width], float(smooth[top] - smooth[foot]), noise),
         rebound_rate=float(rate[top]),
         raised=float(np.mean(rise > 0.35 * span)),
-        above_start=(float(smooth.max()) - start) / span,
+        above_start=(float(smooth.max()) - start - luck) / span,
         explosion=float(np.log(smooth.max() / start)) if start > 0 and value.min() >= 0 and smooth.max() > 0 else 0.0,
         half_at=half / m,
         half_rate=float(rate[half]),
@@ -128,6 +133,13 @@ def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -
         drop_as_rate_falls=_drop_as_rate_falls(smooth, rate, end, span),
         plateau=float(np.mean(np.abs(smooth - start) < 0.1 * span)),
     )
+
+
+def _sharpness(value: NDArray[np.float64], rise: float, noise: float) -> float:
+    if len(value) < 6 or not rise > 0:
+        return 0.0
+    triple = np.median(np.lib.stride_tricks.sliding_window_view(value, 3), axis=1)
+    return (float((triple[3:] - triple[:-3]).max()) - 2.0 * noise) / rise
 
 
 def _drop_as_rate_falls(smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float) -> float:

@@ -60,7 +60,7 @@ class Break:
     row
         The first row after it.
     score
-        Root of the summed squares of the three changes, each in standard errors.
+        Sum of the three changes, each in standard errors, over the root of three, without sign.
     norm_size
         ln of the norm level after over before.
     norm_spread, loss_spread
@@ -152,7 +152,7 @@ def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
     m = len(lv)
     if m < MIN_ROWS:
         return None
-    width = int(np.clip(m // 12, 15, 80))
+    width = int(np.clip(m // 8, 15, 200))
     levels = side_quantiles(gv, width)
     loss_levels = side_quantiles(lv, width)
     short = max(width // 3, 5) | 1
@@ -167,7 +167,8 @@ def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
     changes = [
         np.where(c > 0, _without_trend(c, width), -_without_trend(-c, width)) for c in (n[1] - n[0] for n in noise)
     ]
-    score = np.sqrt(level_score**2 + (changes[0] / spread_error) ** 2 + (changes[1] / spread_error) ** 2)
+    # Noise that changes with the batch moves all three the same way; a curve that drifts does not.
+    score = np.abs(level_score + changes[0] / spread_error + changes[1] / spread_error) / np.sqrt(3.0)
     row = np.arange(m)
     score = np.where((row >= np.searchsorted(rows, first) // block + width) & (row < m - width), score, 0.0)
     if not np.nanmax(score) > 0:
