@@ -14,7 +14,7 @@ from gradlens import vocabulary
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
 from gradlens.readers.console_settings import settings_in
-from gradlens.readers.grammars import GRAMMARS, NUMBER, TOKEN, Fields, Grammar, Line, compiled
+from gradlens.readers.grammars import GRAMMARS, NUMBER, VALUE, Fields, Grammar, Line, compiled
 from gradlens.source import Source
 
 _ANSI = r"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b[=>78cM])+"
@@ -27,11 +27,11 @@ _LAUNCHER = re.compile(
 )
 _NUMBER = re.compile(NUMBER)
 _UNIT = re.compile(r"[A-Za-z%/µ]*(?:[\s()\[\],'\";].*)?$", re.DOTALL)
-_WORDS = re.compile(rf"(?P<key>[A-Za-z_][\w./@%#-]*)(?:\s*[:=]\s*|\s+)(?P<value>{TOKEN})")
+_WORDS = re.compile(rf"(?P<key>[A-Za-z_][\w./@%#-]*)(?:\s*[:=]\s*|\s+)(?P<value>{VALUE})")
 _PHRASES = re.compile(
-    rf"(?P<key>[A-Za-z_][\w./-]*(?:[ ][A-Za-z_][\w./()-]*){{0,2}})\s*(?:[:=]\s*|\s)(?P<value>{TOKEN})"
+    rf"(?P<key>[A-Za-z_][\w./-]*(?:[ ][A-Za-z_][\w./()-]*){{0,2}})\s*(?:[:=]\s*|\s)(?P<value>{VALUE})"
 )
-_SEGMENT = re.compile(rf"^[\s(]*(?P<key>[A-Za-z][^|:=\n]*?)\s*(?:[:=]\s*|\s)\s*(?P<value>{TOKEN})")
+_SEGMENT = re.compile(rf"^[\s(]*(?P<key>[A-Za-z][^|:=\n]*?)\s*(?:[:=]\s*|\s)\s*(?P<value>{VALUE})")
 _DICT = re.compile(r"['\"](?P<key>[^'\"\n]{1,200})['\"]\s*:\s*(?P<value>'[^'\n]*'|\"[^\"\n]*\"|[^,}\n]+)")
 _BAR = re.compile(r"(\d+)/(\d+) \[")
 _CONTINUES = re.compile(r"^(?!\s*(?:validation|time|-{3}|\[|```|iteration\s+\d+\s*/))[^\n|]{0,80}\|")
@@ -65,9 +65,10 @@ class _Parsed:
         for record in self.records:
             counts.update(record.row.keys())
         return sum(
-            n for name, n in counts.items()
+            n
+            for name, n in counts.items()
             if vocabulary.rank_of("loss", name) is not None or vocabulary.rank_of("grad_norm", name) is not None
-        )  # fmt: skip
+        )
 
 
 class ConsoleReader(Reader):
@@ -90,7 +91,7 @@ class ConsoleReader(Reader):
         del options  # every field is parsed to find the record's end: nothing to gain from leaving some out
         (source,) = sources
         text = clean(decode(source.read_bytes()))
-        best = _best(text)
+        best = _best_of_long(text) if len(text) > 2 * _PROBE_BYTES else _best(text)
         if best is None:
             raise NoTrainingSeriesError(
                 f"{source.name}: no line that looks like a training record",
@@ -148,6 +149,13 @@ def _best(text: str) -> _Parsed | None:
         if useful:
             return max(useful, key=lambda p: p.weight)
     return max(found, key=lambda p: len(p.records), default=None)
+
+
+def _best_of_long(text: str) -> _Parsed | None:
+    """The grammar that is best on the start, the middle and the end of a long log, applied to all of it."""
+    third, middle = _PROBE_BYTES // 4, len(text) // 2
+    probed = _best("\n".join((text[:third], text[middle : middle + third], text[-third:])))
+    return _parse(text, probed.grammar) if probed is not None and probed.weight else _best(text)
 
 
 def _parse(text: str, grammar: Grammar) -> _Parsed:
@@ -247,7 +255,7 @@ def _block_fields(text: str, start: int, limit: int, block: str) -> Iterator[tup
             if blanks > 1:
                 return
             continue
-        pairs = [m for m in pattern.finditer(line)]
+        pairs = list(pattern.finditer(line))
         if not pairs:
             return
         for pair in pairs:
@@ -301,7 +309,7 @@ def _epoch(match: re.Match[str]) -> tuple[int, int] | None:
 
 def _steps_from_bars(text: str, parsed: _Parsed) -> None:
     """The step of records that print none: the count of the training's progress bar before them."""
-    if not parsed.records or all(vocabulary.choose("step", r.row) in {None, "epoch"} for r in parsed.records) is False:
+    if any(vocabulary.choose("step", r.row) not in {None, "epoch"} for r in parsed.records):
         return
     bars = [(m.end(), int(m[1]), int(m[2])) for m in _BAR.finditer(text)]
     if not bars:
@@ -317,8 +325,11 @@ def _steps_from_bars(text: str, parsed: _Parsed) -> None:
     for record in parsed.records:
         at = bisect.bisect_right(ends, record.start)
         record.step = float(own[at - 1][1]) if at else None
-    parsed.book.add("step-from-progress-bar", "the records print no step; it is the count of the progress bar before them",
-                    count=len(parsed.records))  # fmt: skip
+    parsed.book.add(
+        "step-from-progress-bar",
+        "the records print no step; it is the count of the progress bar before them",
+        count=len(parsed.records),
+    )
 
 
 def _count_other_lines(text: str, best: _Parsed) -> None:
@@ -355,8 +366,11 @@ def _placed(records: Sequence[_Record], book: NoticeBook) -> list[float | None]:
         if record.step is None and record.epoch is not None:
             if epoch is not None and record.epoch[0] > epoch:
                 offset += last
-                book.add("epoch-counter", "the counter restarts with each epoch and was made to go on; the last logged "
-                         "count stands for the length of an epoch")  # fmt: skip
+                book.add(
+                    "epoch-counter",
+                    "the counter restarts with each epoch and was made to go on; the last logged "
+                    "count stands for the length of an epoch",
+                )
             epoch, last = record.epoch
             steps.append(float(offset + last))
         else:

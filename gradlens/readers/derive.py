@@ -49,14 +49,20 @@ def derive(table: Mapping[str, Series], layers: Mapping[str, Series], book: Noti
     if log2 is not None and vocabulary.choose("loss_scale", plain) is None:
         series = _mapped(table[log2], f"2**{log2}", np.exp2)
         made["loss_scale"] = series
-        book.add("log2-loss-scale", f"{log2} is the binary logarithm of the loss scale: powers of two were taken",
-                 count=len(series))  # fmt: skip
+        book.add(
+            "log2-loss-scale",
+            f"{log2} is the binary logarithm of the loss scale: powers of two were taken",
+            count=len(series),
+        )
     if len(layers) > 1:
         whole = _recombined(layers)
         if whole is not None and total is None and "grad_norm" not in made:
             made["grad_norm"] = whole
-            book.add("norm-from-layers", f"the log has no total norm: it was recombined from the norms of {len(layers)} layers",
-                     count=len(whole))  # fmt: skip
+            book.add(
+                "norm-from-layers",
+                f"no total norm in the log: recombined from the norms of {len(layers)} layers",
+                count=len(whole),
+            )
         elif whole is not None and total is not None:
             _check(whole, table[total], len(layers), book)
     return made
@@ -123,11 +129,18 @@ def _check(whole: Series, total: Series, n_layers: int, book: NoticeBook) -> Non
     median = float(np.median(ratio))
     far = int(np.count_nonzero(np.abs(ratio - median) > TOLERANCE * max(median, 1e-12)))
     if median > 1 + TOLERANCE:
-        book.add("layers-exceed-total", f"the norms of {n_layers} layers combine to {median:.3g} times {total.name}: it is "
-                 "not their norm (averaged, clipped, or of one shard?)", count=int(good.sum()))  # fmt: skip
+        book.add(
+            "layers-exceed-total",
+            f"the norms of {n_layers} layers come to {median:.3g} times {total.name}: it is "
+            "not their norm (averaged, clipped, or of one shard?)",
+            count=int(good.sum()),
+        )
     elif median < 1 - TOLERANCE:
-        book.add("layers-below-total", f"the norms of {n_layers} layers combine to {median:.3g} times {total.name}: layers "
-                 "are missing from the log", count=int(good.sum()))  # fmt: skip
+        book.add(
+            "layers-below-total",
+            f"the norms of {n_layers} layers come to {median:.3g} times {total.name}: layers are missing from the log",
+            count=int(good.sum()),
+        )
     elif far:
         book.add(
             "layers-differ", f"the norms of {n_layers} layers do not combine to {total.name} at some steps", count=far

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,7 +95,7 @@ class TextColumnsReader(Reader):
         titled = any(_TITLES.match(line) for line in lines)
         widths = {len(row.split()) for row in rows}
         steps = [int(row.split()[0]) for row in rows]
-        rising = all(a <= b for a, b in zip(steps, steps[1:], strict=False))
+        rising = all(a <= b for a, b in itertools.pairwise(steps))
         return 0.9 if titled else 0.6 if widths == {2} and rising and len(rows) > 1 else 0.0
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:

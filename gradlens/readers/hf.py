@@ -57,7 +57,7 @@ class TrainerStateReader(Reader):
             if any(other.key[: len(state.history)] == state.key for other in later):
                 repeated += 1
                 continue
-            alone = len(sources) == 1 or place == len(states) - 1 and not runs
+            alone = len(sources) == 1 or (place == len(states) - 1 and not runs)
             runs.append(_run(state, "" if alone else Path(state.source.name).parent.name, repeated))
             repeated = 0
         return runs
@@ -102,8 +102,9 @@ def _run(state: _State, name: str, repeated: int) -> RawRun:
     for row in state.history:
         table.add(_numbers(row, book))
     if table.n_rows == 0:
-        raise NoTrainingSeriesError(f"{state.source.name}: its log_history is empty",
-                                    hint="training stopped before the first logged step")  # fmt: skip
+        raise NoTrainingSeriesError(
+            f"{state.source.name}: its log_history is empty", hint="training stopped before the first logged step"
+        )
     return RawRun(
         name=name,
         columns=table.columns(),

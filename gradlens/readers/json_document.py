@@ -75,8 +75,11 @@ def _rows_of_arrays(data: object, book: NoticeBook) -> Iterator[Mapping[str, Any
             if isinstance(items, list) and len(items) > 1 and as_float(items[0]) is not None:
                 arrays[f"{key}/{name}" if name else key] = items
     longest = max(map(len, arrays.values()), default=0)
-    book.add("uneven-series", "arrays that are shorter than the longest, taken from the first record on",
-             count=sum(len(a) < longest for a in arrays.values()))  # fmt: skip
+    book.add(
+        "uneven-series",
+        "arrays that are shorter than the longest, taken from the first record on",
+        count=sum(len(a) < longest for a in arrays.values()),
+    )
     for place in range(longest):
         yield {name: items[place] for name, items in arrays.items() if place < len(items)}
 

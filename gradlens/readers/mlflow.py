@@ -132,7 +132,8 @@ def _check_size(source: Source) -> None:
     # The count of pages is only valid if the last change was made by a version of SQLite that writes it.
     if source.compression is None and head[24:28] == head[92:96] and source.size is not None and source.size < wanted:
         raise MalformedLogError(
-            f"{source.name}: {source.size} of {wanted} bytes of a database", hint="copy it again, with its -wal file if there is one"
+            f"{source.name}: {source.size} of {wanted} bytes of a database",
+            hint="copy it again, with its -wal file if there is one",
         )
 
 

@@ -22,8 +22,11 @@ def remark(loss: Series | None, norm: Series | None, scale: Series | None, book:
     if norm is not None:
         _placeholders(norm, loss, book)
     if scale is not None and len(scale) and bool(np.all(scale.value <= 0)):
-        book.add("placeholder-loss-scale", f"{scale.name} is {scale.value[0]:g} throughout: no loss scale is in use",
-                 count=len(scale))  # fmt: skip
+        book.add(
+            "placeholder-loss-scale",
+            f"{scale.name} is {scale.value[0]:g} throughout: no loss scale is in use",
+            count=len(scale),
+        )
     if loss is not None and norm is not None:
         _hidden_nans(loss, norm, book)
     main = max((s for s in (norm, loss) if s is not None), key=len, default=None)
@@ -37,8 +40,8 @@ def _placeholders(norm: Series, loss: Series | None, book: NoticeBook) -> None:
         moving = loss is not None and len(np.unique(loss.value)) > 1
         book.add(
             "placeholder-norm",
-            f"{norm.name} is 0 throughout{' while the loss moves' if moving else ''}: it was not measured, gradients have "
-            "not vanished",
+            f"{norm.name} is 0 throughout{' while the loss moves' if moving else ''}: it was not measured, gradients "
+            "have not vanished",
             count=len(norm),
         )
 
@@ -60,10 +63,17 @@ def _axis(main: Series, book: NoticeBook) -> None:
         ahead = np.maximum.accumulate(step)
         overlapping = int(np.count_nonzero(step[1:] <= ahead[:-1]))
         at = int(np.flatnonzero(change < 0)[0])
-        book.add("steps-go-backwards", f"steps go back, first from {step[at]} to {step[at + 1]}: a resume or a second start; "
-                 "every point was kept", where=f"point {at + 2}", count=back)  # fmt: skip
-        book.add("overlapping-steps", "points at steps that were logged before; the analysis takes the later ones",
-                 count=overlapping)  # fmt: skip
+        book.add(
+            "steps-go-backwards",
+            f"steps go back, first from {step[at]} to {step[at + 1]}: a resume or a second start; every point was kept",
+            where=f"point {at + 2}",
+            count=back,
+        )
+        book.add(
+            "overlapping-steps",
+            "points at steps that were logged before; the analysis takes the later ones",
+            count=overlapping,
+        )
     repeated = _repeats(step, main.value)
     book.add(
         "duplicate-records",
@@ -76,8 +86,12 @@ def _axis(main: Series, book: NoticeBook) -> None:
     interval = float(np.median(positive))
     odd = int(np.count_nonzero(positive != interval))
     if odd > IRREGULAR_SHARE * len(positive) and len(positive) >= 20:
-        book.add("irregular-steps", f"the distance between steps varies ({int(positive.min())} to {int(positive.max())}): "
-                 "a sampled download, or only some steps were logged", count=odd)  # fmt: skip
+        book.add(
+            "irregular-steps",
+            f"the distance between steps varies ({int(positive.min())} to {int(positive.max())}): "
+            "a sampled download, or only some steps were logged",
+            count=odd,
+        )
     elif interval > 1 and odd <= IRREGULAR_SHARE * len(positive):
         book.add("log-interval", f"one point every {interval:g} steps", count=len(main))
 

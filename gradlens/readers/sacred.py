@@ -61,8 +61,11 @@ def _pairs(data: Mapping[str, Any]) -> list[tuple[str, Sequence[Any], Sequence[A
 def _series(name: str, steps: Sequence[Any], values: Sequence[Any], book: NoticeBook) -> Series | None:
     kept: list[tuple[float, float]] = []
     if len(steps) != len(values):
-        book.add("uneven-series", f"{name}: {len(values)} values for {len(steps)} steps, the surplus left out",
-                 count=abs(len(steps) - len(values)))  # fmt: skip
+        book.add(
+            "uneven-series",
+            f"{name}: {len(values)} values for {len(steps)} steps, the surplus left out",
+            count=abs(len(steps) - len(values)),
+        )
     for step, value in zip(steps, values, strict=False):
         at, number = as_float(step), _plain(value)
         if at is None or not abs(at) < 2.0**62:

@@ -64,13 +64,19 @@ def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.i
         return np.arange(n_rows, dtype=np.int64)
     steps = value.astype(np.int64)
     if not np.array_equal(steps, value):
-        book.add("fractional-step", f"{column.name!r} holds fractions: records are numbered from 0 in the order written",
-                 count=int(np.count_nonzero(steps != value)))  # fmt: skip
+        book.add(
+            "fractional-step",
+            f"{column.name!r} holds fractions: records are numbered from 0 in the order written",
+            count=int(np.count_nonzero(steps != value)),
+        )
         return np.arange(n_rows, dtype=np.int64)
     if len(rows) == n_rows:
         return steps
-    book.add("row-without-step", f"records without {column.name!r} took the step of the record before",
-             count=n_rows - len(rows))  # fmt: skip
+    book.add(
+        "row-without-step",
+        f"records without {column.name!r} took the step of the record before",
+        count=n_rows - len(rows),
+    )
     at = np.searchsorted(rows, np.arange(n_rows), side="right") - 1
     filled: NDArray[np.int64] = steps[np.maximum(at, 0)]
     return filled
@@ -98,8 +104,11 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
     for fall in falls:
         offset[fall:] += int(steps[begin:fall].max())
         begin = int(fall)
-    book.add("epoch-counter", "the counter restarts with each epoch and was made to go on; the last count of an epoch "
-             "stands for its length", count=len(falls))  # fmt: skip
+    book.add(
+        "epoch-counter",
+        "the counter restarts with each epoch and was made to go on; the last count of an epoch stands for its length",
+        count=len(falls),
+    )
     return steps + offset
 
 

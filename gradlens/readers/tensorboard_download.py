@@ -75,8 +75,11 @@ def _read_one(source: Source, tag: str, book: NoticeBook) -> Series:
         raise MalformedLogError(f"{source.name}: a TensorBoard download without a point")
     wall, step, value = np.array(rows, dtype=np.float64).T
     if len(rows) in {1000, 5000, 10000}:
-        book.add("sampled-export", f"{tag}: exactly {len(rows)} points, the number that TensorBoard keeps: it is a sample",
-                 count=len(rows))  # fmt: skip
+        book.add(
+            "sampled-export",
+            f"{tag}: exactly {len(rows)} points, the number that TensorBoard keeps: it is a sample",
+            count=len(rows),
+        )
     return Series(name=tag, step=step.astype(np.int64), value=value.copy(), wall_time_s=wall.copy())
 
 

@@ -14,8 +14,9 @@ from gradlens.run import Series
 from gradlens.source import Source
 
 _CHART = re.compile(r"^(?P<run>.+?) - (?P<metric>.+?)(?P<bound>__MIN|__MAX)?$")
-_STEPS = frozenset({"step", "_step", "global_step", "trainer/global_step", "train/global_step", "relative time (process)",
-                    "relative time (wall)", "wall time", "epoch", "iteration", "train/step"})  # fmt: skip
+_STEPS = frozenset({"step", "_step", "global_step", "trainer/global_step", "train/global_step",
+                    "relative time (process)", "relative time (wall)", "wall time", "epoch",
+                    "iteration", "train/step"})  # fmt: skip
 _RUNS_TABLE = frozenset({"Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep"})
 csv.field_size_limit(1 << 24)
 
@@ -32,11 +33,7 @@ class WandbCsvReader(Reader):
         if len(_RUNS_TABLE.intersection(header)) >= 5:
             return 0.95
         charts = [_CHART.match(name) for name in header[1:]]
-        return (
-            0.9
-            if all(charts) and any(m["bound"] for m in charts if m) or (all(charts) and _is_step(header[0]))
-            else 0.0
-        )
+        return 0.9 if all(charts) and (_is_step(header[0]) or any(m["bound"] for m in charts if m)) else 0.0
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         del options

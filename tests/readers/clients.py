@@ -13,7 +13,8 @@ from pathlib import Path
 
 #: What the metric loggers log: one step a row, with a NaN and an infinity in it.
 ROWS = [
-    {"train/loss": 4.0 - n / 8, "train/grad_norm": math.inf if n == 7 else 1.0 + n / 16, "lr": 0.001 * n} for n in range(1, 21)
+    {"train/loss": 4.0 - n / 8, "train/grad_norm": math.inf if n == 7 else 1.0 + n / 16, "lr": 0.001 * n}
+    for n in range(1, 21)
 ]
 ROWS[4]["train/loss"] = math.nan
 CONFIG = {"optimizer": "AdamW", "learning_rate": 0.02, "max_grad_norm": 0.5, "betas": [0.9, 0.95], "batch_size": 16}
@@ -21,7 +22,9 @@ CONFIG = {"optimizer": "AdamW", "learning_rate": 0.02, "max_grad_norm": 0.5, "be
 
 def wandb(folder: Path) -> Path:
     """An offline run of the W&B client; gives the `.wandb` file."""
-    os.environ.update({"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(folder), "WANDB_DISABLE_CODE": "true"})
+    os.environ.update(
+        {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(folder), "WANDB_DISABLE_CODE": "true"}
+    )
     import wandb as client
 
     folder.mkdir(parents=True, exist_ok=True)

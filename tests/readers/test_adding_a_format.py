@@ -30,7 +30,7 @@ def _clean_tables():
 def test_the_grammar(tmp_path, monkeypatch):
     printed = next(text for kind, text in BLOCKS if kind == "text")
     entry = next(text for kind, text in BLOCKS if kind == "python" and text.startswith("Grammar("))
-    grammar = eval(entry, {"Grammar": grammars.Grammar, "Line": grammars.Line})  # noqa: S307 -- our own guide
+    grammar = eval(entry, {"Grammar": grammars.Grammar, "Line": grammars.Line})
     path = tmp_path / "train.log"
     path.write_text(printed)
     monkeypatch.setattr("gradlens.readers.console.GRAMMARS", (*grammars.GRAMMARS, grammar))
@@ -46,9 +46,9 @@ def test_the_reader(tmp_path, monkeypatch):
     source = next(text for kind, text in BLOCKS if "class TraceReader" in text)
     line = next(text for kind, text in BLOCKS if text.startswith('"trace"'))
     module = types.ModuleType("gradlens.readers.trace")
-    exec(source, module.__dict__)  # noqa: S102 -- our own guide
+    exec(source, module.__dict__)
     monkeypatch.setitem(sys.modules, "gradlens.readers.trace", module)
-    added = eval("{" + line + "}", {"Entry": Entry})  # noqa: S307
+    added = eval("{" + line + "}", {"Entry": Entry})
     monkeypatch.setattr("gradlens.readers.detect.READERS", {**detect.READERS, **added})
     path = tmp_path / "run.trace"
     path.write_text("%trace step,loss,grad_norm\n1,2.5,1.5;2,nan,inf;3,2.0;4,1.75,1.25")

@@ -124,25 +124,37 @@ class TestRoles:
         assert np.isnan(run.loss.value).all()
 
     def test_both_norms_are_kept_apart(self, tmp_path):
-        rows = [{"step": n, "learning/loss": 1.0, "learning/raw_grad_norm": 5.0, "learning/grad_norm": 1.0} for n in range(4)]
+        rows = [
+            {"step": n, "learning/loss": 1.0, "learning/raw_grad_norm": 5.0, "learning/grad_norm": 1.0}
+            for n in range(4)
+        ]
         (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
-        assert (run.columns.grad_norm, run.columns.grad_norm_clipped) == ("learning/raw_grad_norm", "learning/grad_norm")
+        assert (run.columns.grad_norm, run.columns.grad_norm_clipped) == (
+            "learning/raw_grad_norm",
+            "learning/grad_norm",
+        )
         assert "norm-pre-clip" in codes(run)
 
     def test_a_name_that_says_after_clipping(self, tmp_path):
-        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", [{"step": n, "loss": 1.0, "grad_gnorm": 1.0 + n} for n in range(4)]))
+        (run,) = gradlens.read(
+            lines(tmp_path / "r.jsonl", [{"step": n, "loss": 1.0, "grad_gnorm": 1.0 + n} for n in range(4)])
+        )
         assert "norm-post-clip" in codes(run)
 
 
 class TestDerived:
     def test_the_root_of_a_squared_norm(self, tmp_path):
-        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", [{"step": n, "loss": 1.0, "grad_norm_square": 4.0 * n} for n in range(4)]))
+        (run,) = gradlens.read(
+            lines(tmp_path / "r.jsonl", [{"step": n, "loss": 1.0, "grad_norm_square": 4.0 * n} for n in range(4)])
+        )
         np.testing.assert_allclose(run.grad_norm.value, 2 * np.sqrt(np.arange(4)))
         assert run.grad_norm.name == "sqrt(grad_norm_square)"
         assert codes(run)["squared-norm"] == 4
 
     def test_a_loss_scale_from_its_logarithm(self, tmp_path):
-        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", [{"step": n, "loss": 1.0, "lg_loss_scale": 20.0 - n} for n in range(3)]))
+        (run,) = gradlens.read(
+            lines(tmp_path / "r.jsonl", [{"step": n, "loss": 1.0, "lg_loss_scale": 20.0 - n} for n in range(3)])
+        )
         assert run.loss_scale.value.tolist() == [2.0**20, 2.0**19, 2.0**18]
         assert "log2-loss-scale" in codes(run)
 
@@ -154,18 +166,28 @@ class TestDerived:
         assert codes(run)["norm-from-layers"] == 4
 
     def test_huge_and_infinite_layers(self, tmp_path):
-        rows = [{"step": n, "loss": 1.0, "grad_norm/a": a, "grad_norm/b": b} for n, (a, b) in enumerate([(3e200, 4e200), (np.inf, 1.0), (nan, 1.0), (0.0, 0.0)])]
+        rows = [
+            {"step": n, "loss": 1.0, "grad_norm/a": a, "grad_norm/b": b}
+            for n, (a, b) in enumerate([(3e200, 4e200), (np.inf, 1.0), (nan, 1.0), (0.0, 0.0)])
+        ]
         (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
         np.testing.assert_allclose(run.grad_norm.value, [5e200, np.inf, nan, 0.0])
 
     def test_only_steps_that_every_layer_has(self, tmp_path):
-        rows = [{"step": n, "loss": 1.0, "grad_norm/a": 3.0} | ({"grad_norm/b": 4.0} if n % 2 else {}) for n in range(6)]
+        rows = [
+            {"step": n, "loss": 1.0, "grad_norm/a": 3.0} | ({"grad_norm/b": 4.0} if n % 2 else {}) for n in range(6)
+        ]
         (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
         assert run.grad_norm.step.tolist() == [1, 3, 5]
 
-    @pytest.mark.parametrize(("factor", "code"), [(1.0, "layers-checked"), (2.0, "layers-below-total"), (0.5, "layers-exceed-total")])
+    @pytest.mark.parametrize(
+        ("factor", "code"), [(1.0, "layers-checked"), (2.0, "layers-below-total"), (0.5, "layers-exceed-total")]
+    )
     def test_layers_are_checked_against_the_total(self, factor, code, tmp_path):
-        rows = [{"step": n, "loss": 1.0, "grad_norm": 5.0 * factor * n, "grad_norm/a": 3.0 * n, "grad_norm/b": 4.0 * n} for n in range(1, 9)]
+        rows = [
+            {"step": n, "loss": 1.0, "grad_norm": 5.0 * factor * n, "grad_norm/a": 3.0 * n, "grad_norm/b": 4.0 * n}
+            for n in range(1, 9)
+        ]
         (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
         assert run.columns.grad_norm == "grad_norm"
         assert code in codes(run)

@@ -38,7 +38,8 @@ def read_one(path, **options):
 class TestPlaceholders:
     def test_megatron_without_a_norm_or_a_scale(self, tmp_path):
         text = "".join(
-            f" iteration {n:8d}/  50 | lm loss: {9 - n / 8} | loss scale: -1.0 | grad norm: 0.000 |\n" for n in range(1, 13)
+            f" iteration {n:8d}/  50 | lm loss: {9 - n / 8} | loss scale: -1.0 | grad norm: 0.000 |\n"
+            for n in range(1, 13)
         )
         run = read_one(write(tmp_path / "m.out", text))
         assert codes(run)["placeholder-norm"] == 12
@@ -70,7 +71,9 @@ class TestMissingFields:
 
 class TestStepsGoingBackwards:
     def test_validation_rows_that_put_the_epoch_into_step(self, tmp_path):
-        rows = [{"iter": 50 * n, "step": 50 * n, "epoch": 1 + n // 4, "loss": 2.0, "grad_norm": 1.0} for n in range(1, 9)]
+        rows = [
+            {"iter": 50 * n, "step": 50 * n, "epoch": 1 + n // 4, "loss": 2.0, "grad_norm": 1.0} for n in range(1, 9)
+        ]
         rows.insert(4, {"bbox_mAP": 0.1, "step": 1})
         rows.append({"bbox_mAP": 0.2, "step": 2})
         run = read_one(lines(tmp_path / "scalars.json", rows))
@@ -108,7 +111,13 @@ class TestStepsGoingBackwards:
 class TestDuplicates:
     def test_rows_written_twice_are_counted(self, tmp_path):
         rows = [
-            {"loss": 2.0 - n / 8, "grad_norm": 1.0 + n, "learning_rate": 1e-4, "global_step/max_steps": f"{n}/40", "train_speed(iter/s)": s}
+            {
+                "loss": 2.0 - n / 8,
+                "grad_norm": 1.0 + n,
+                "learning_rate": 1e-4,
+                "global_step/max_steps": f"{n}/40",
+                "train_speed(iter/s)": s,
+            }
             for n in range(1, 9)
             for s in (0.5, 0.25)
         ]
@@ -119,7 +128,10 @@ class TestDuplicates:
 
 class TestNumbersAsText:
     def test_every_spelling_in_json(self, tmp_path):
-        rows = [{"global_step/max_steps": f"{n}/438", "loss": f"{n}.5", "grad_norm": "NaN" if n == 2 else "1,125"} for n in (1, 2, 3)]
+        rows = [
+            {"global_step/max_steps": f"{n}/438", "loss": f"{n}.5", "grad_norm": "NaN" if n == 2 else "1,125"}
+            for n in (1, 2, 3)
+        ]
         run = read_one(lines(tmp_path / "r.jsonl", rows))
         assert run.loss.step.tolist() == [1, 2, 3]
         assert run.loss.value.tolist() == [1.5, 2.5, 3.5]
@@ -127,7 +139,9 @@ class TestNumbersAsText:
         assert "string-number" in codes(run)
 
     def test_wrapped_and_averaged_in_console_logs(self, tmp_path):
-        text = "".join(f"step:{n} - actor/pg_loss:np.float64(0.{n}) - actor/grad_norm:np.float64(nan)\n" for n in (1, 2))
+        text = "".join(
+            f"step:{n} - actor/pg_loss:np.float64(0.{n}) - actor/grad_norm:np.float64(nan)\n" for n in (1, 2)
+        )
         run = read_one(write(tmp_path / "verl.log", text))
         assert run.loss.value.tolist() == [0.1, 0.2]
         assert np.isnan(run.grad_norm.value).all()
@@ -145,10 +159,13 @@ class TestDirtyText:
         assert run.loss.step.tolist() == [1, 2, 3]
         assert run.loss.value.tolist() == [1.5, 2.5, 3.5]
 
-    @pytest.mark.parametrize("colour", ["\x1b[31m", "\x1b[38;2;180;60;0m", "\x1b[0;1m", "\x1b]0;title\x07", "\x1b(B\x1b[m"])
+    @pytest.mark.parametrize(
+        "colour", ["\x1b[31m", "\x1b[38;2;180;60;0m", "\x1b[0;1m", "\x1b]0;title\x07", "\x1b(B\x1b[m"]
+    )
     def test_colour_around_every_field(self, colour, tmp_path):
         text = "".join(
-            f"{colour}step:  {n}  {colour}loss: {colour}{n}.5{colour}  {colour}grad_norm: {colour}1.25\x1b[39m\n" for n in (1, 2)
+            f"{colour}step:  {n}  {colour}loss: {colour}{n}.5{colour}  {colour}grad_norm: {colour}1.25\x1b[39m\n"
+            for n in (1, 2)
         )
         run = read_one(write(tmp_path / "t.log", text))
         assert run.loss.value.tolist() == [1.5, 2.5]
@@ -171,14 +188,19 @@ class TestTokens:
     def test_bare_and_quoted(self, tmp_path):
         text = "".join(
             f'{{"step": {n}, "loss": {loss}, "grad_norm": {norm}}}\n'
-            for n, (loss, norm) in enumerate([("NaN", '"NaN"'), ("Infinity", '"inf"'), ("-Infinity", '"-Infinity"'), ("1.5", '"2.5"')])
+            for n, (loss, norm) in enumerate(
+                [("NaN", '"NaN"'), ("Infinity", '"inf"'), ("-Infinity", '"-Infinity"'), ("1.5", '"2.5"')]
+            )
         )
         run = read_one(write(tmp_path / "r.jsonl", text))
         np.testing.assert_array_equal(run.loss.value, [nan, np.inf, -np.inf, 1.5])
         np.testing.assert_array_equal(run.grad_norm.value, [nan, np.inf, -np.inf, 2.5])
 
     def test_an_epoch_mean_that_one_step_made_infinite(self, tmp_path):
-        rows = [{"train_loss": 3.0 - n, "train_grad_norm": np.inf if n == 1 else 1.5, "train_lr": 0.1, "epoch": n} for n in range(4)]
+        rows = [
+            {"train_loss": 3.0 - n, "train_grad_norm": np.inf if n == 1 else 1.5, "train_lr": 0.1, "epoch": n}
+            for n in range(4)
+        ]
         run = read_one(lines(tmp_path / "log.txt", rows))
         assert run.grad_norm.step.tolist() == [0, 1, 2, 3]
         assert np.isinf(run.grad_norm.value).tolist() == [False, True, False, False]
@@ -229,14 +251,20 @@ class TestWandb:
 
     def test_nested_keys_unknown_records_and_a_step_of_the_trainers_own(self, tmp_path):
         def field(number, data):
-            return bytes([number << 3 & 127 | 2 | 128, number >> 4]) + bytes([len(data)]) + data if number > 15 else bytes([number << 3 | 2, len(data)]) + data
+            return (
+                bytes([number << 3 & 127 | 2 | 128, number >> 4]) + bytes([len(data)]) + data
+                if number > 15
+                else bytes([number << 3 | 2, len(data)]) + data
+            )
 
         def item(keys, value):
             return field(1, b"".join(field(2, k.encode()) for k in keys) + field(16, json.dumps(value).encode()))
 
         records = [field(100, b"request"), b"\x08\x05", field(21, b"")]
         for n in range(3):
-            records.append(field(2, item(["train", "loss"], 4.0 - n) + item(["train", "global_step"], 20 * n) + item(["_step"], n)))
+            records.append(
+                field(2, item(["train", "loss"], 4.0 - n) + item(["train", "global_step"], 20 * n) + item(["_step"], n))
+            )
             records.append(field(2, item(["eval", "score"], 0.5) + item(["_step"], n)))
         run = read_one(write(tmp_path / "run-x.wandb", wandb_container(records)))
         assert run.columns.step == "train/global_step"
@@ -294,7 +322,10 @@ class TestSeveralOptimizers:
             (("actor/grad_norm", "actor/pg_loss", "critic/grad_norm", "critic/vf_loss"), ("actor", "critic")),
             (("grad_norm_g", "loss_g", "grad_norm_d", "loss_d"), ("generator", "discriminator")),
             (("grad_norm_0", "loss_0", "grad_norm_1", "loss_1"), ("0", "1")),
-            (("train/gen_grad_norm", "train/gen_loss", "train/disc_grad_norm", "train/disc_loss"), ("generator", "discriminator")),
+            (
+                ("train/gen_grad_norm", "train/gen_loss", "train/disc_grad_norm", "train/disc_loss"),
+                ("generator", "discriminator"),
+            ),
             (("unet_grad_norm", "unet_loss", "text_encoder_grad_norm", "text_encoder_loss"), ("unet", "text_encoder")),
         ],
     )
@@ -307,7 +338,10 @@ class TestSeveralOptimizers:
             assert run.columns.lr == "lr"
 
     def test_parts_beside_a_total_are_no_optimizers(self, tmp_path):
-        rows = [{"step": n, "loss": 1.0, "grad_norm": 2.0, "encoder/grad_norm": 1.0, "decoder/grad_norm": 1.7} for n in range(5)]
+        rows = [
+            {"step": n, "loss": 1.0, "grad_norm": 2.0, "encoder/grad_norm": 1.0, "decoder/grad_norm": 1.7}
+            for n in range(5)
+        ]
         assert read_one(lines(tmp_path / "r.jsonl", rows)).columns.grad_norm == "grad_norm"
 
 
@@ -320,9 +354,12 @@ class TestHiddenValues:
 
     def test_fairseq_says_that_it_drops_what_is_not_finite(self, tmp_path):
         text = "".join(
-            f'2021 | INFO | train_inner | {{"epoch": 1, "loss": "9.5", "num_updates": "{n}", "gnorm": "2.5"}}\n' for n in (10, 20)
+            f'2021 | INFO | train_inner | {{"epoch": 1, "loss": "9.5", "num_updates": "{n}", "gnorm": "2.5"}}\n'
+            for n in (10, 20)
         )
-        assert {"norm-filtered", "norm-averaged", "norm-pre-clip"} <= set(codes(read_one(write(tmp_path / "f.log", text))))
+        assert {"norm-filtered", "norm-averaged", "norm-pre-clip"} <= set(
+            codes(read_one(write(tmp_path / "f.log", text)))
+        )
 
 
 class TestNothingThere:

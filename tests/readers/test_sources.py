@@ -29,7 +29,9 @@ def test_a_tree_of_several_formats_is_read_run_by_run(tmp_path):
     log(tmp_path / "a" / "run.jsonl")
     WRITERS["tensorboard"](ROWS, tmp_path / "b")
     WRITERS["hf-trainer-state"](ROWS, tmp_path / "c" / "checkpoint-6")
-    (tmp_path / "README.md").write_text("At step 3 the loss was 2.5, at step 4 the loss was 2.25, at step 5 the loss was 2.0\n")
+    (tmp_path / "README.md").write_text(
+        "At step 3 the loss was 2.5, at step 4 the loss was 2.25, at step 5 the loss was 2.0\n"
+    )
     (tmp_path / "train.py").write_text("print(f'step {step} loss {loss}')\n")
     runs = gradlens.read(tmp_path)
     assert sorted(run.format for run in runs) == ["hf-trainer-state", "jsonl", "tensorboard"]
@@ -131,7 +133,10 @@ class TestSettingsBeside:
         [
             ("args.json", '{"max_grad_norm": 0.5, "adam_beta2": 0.95}'),
             ("hparams.yaml", "gradient_clip_val: 0.5\nbetas: [0.9, 0.95]\n"),
-            ("config.yaml", "wandb_version: 1\nmax_grad_norm:\n  desc: null\n  value: 0.5\nadam_beta2:\n  value: 0.95\n"),
+            (
+                "config.yaml",
+                "wandb_version: 1\nmax_grad_norm:\n  desc: null\n  value: 0.5\nadam_beta2:\n  value: 0.95\n",
+            ),
             ("hparams.yaml", "gradient_clip_val: 0.5\nbeta2: 0.95\nmodel: !!python/object:torch.nn.Linear {}\n"),
             ("ds_config.json", '{"gradient_clipping": 0.5, "optimizer": {"params": {"betas": [0.9, 0.95]}}}'),
         ],
@@ -143,19 +148,25 @@ class TestSettingsBeside:
         assert run.config.origin == name
 
     def test_a_models_configuration_is_none_of_the_training(self, tmp_path):
-        (tmp_path / "config.json").write_text('{"architectures": ["X"], "model_type": "x", "torch_dtype": "float16", "hidden_size": 8}')
+        (tmp_path / "config.json").write_text(
+            '{"architectures": ["X"], "model_type": "x", "torch_dtype": "float16", "hidden_size": 8}'
+        )
         (run,) = gradlens.read(log(tmp_path / "run.jsonl"))
         assert not run.config
 
     def test_the_logs_own_settings_are_stronger(self, tmp_path):
         (tmp_path / "args.json").write_text('{"max_grad_norm": 0.5, "weight_decay": 0.1}')
-        text = "  clip_grad ....... 2.0\n" + "".join(f" iteration {n:8d}/  9 | lm loss: 1.5 | grad norm: 1.5 |\n" for n in (1, 2))
+        text = "  clip_grad ....... 2.0\n" + "".join(
+            f" iteration {n:8d}/  9 | lm loss: 1.5 | grad norm: 1.5 |\n" for n in (1, 2)
+        )
         (tmp_path / "m.out").write_text(text)
         (run,) = gradlens.read(tmp_path / "m.out")
         assert (run.config.max_grad_norm, run.config.weight_decay) == (2.0, 0.1)
 
     @pytest.mark.parametrize("spelt", ["0", "0.0", "-1", "None", "null", "off"])
     def test_off_is_spelt_in_many_ways(self, spelt, tmp_path):
-        (tmp_path / "m.log").write_text(f"  clip_grad ....... {spelt}\n iteration 1/  9 | lm loss: 1.5 | grad norm: 1.5 |\n")
+        (tmp_path / "m.log").write_text(
+            f"  clip_grad ....... {spelt}\n iteration 1/  9 | lm loss: 1.5 | grad norm: 1.5 |\n"
+        )
         (run,) = gradlens.read(tmp_path / "m.log")
         assert run.config.max_grad_norm == 0.0

@@ -53,7 +53,10 @@ def jsonl(rows, folder):
 @writer("phased-jsonl")
 def phased_jsonl(rows, folder):
     head = json.dumps({"env_info": "Python 3.11", "seed": 0}) + "\n"
-    lines = [json.dumps({"mode": "train", "epoch": 1, "iter": row["step"], **{k: v for k, v in row.items() if k != "step"}}) for row in rows]
+    lines = [
+        json.dumps({"mode": "train", "epoch": 1, "iter": row["step"], **{k: v for k, v in row.items() if k != "step"}})
+        for row in rows
+    ]
     lines.append(json.dumps({"mode": "val", "epoch": 1, "iter": 500, "loss": 99.0, "lr": 1.0}))
     return _put(folder / "20240101.log.json", head + "\n".join(lines) + "\n")
 
@@ -68,7 +71,14 @@ def hf_trainer_state(rows, folder):
     names = {"lr": "learning_rate"}
     history = [{names.get(k, k): v for k, v in row.items()} for row in rows]
     history.append({"step": rows[-1]["step"] if rows else 0, "train_runtime": 1.0, "train_loss": 99.0})
-    state = {"best_metric": None, "epoch": 1.0, "global_step": 1, "log_history": history, "logging_steps": 1, "max_steps": 10}
+    state = {
+        "best_metric": None,
+        "epoch": 1.0,
+        "global_step": 1,
+        "log_history": history,
+        "logging_steps": 1,
+        "max_steps": 10,
+    }
     return _put(folder / "trainer_state.json", json.dumps(state, indent=2))
 
 
@@ -173,7 +183,10 @@ def parquet(rows, folder):
     import pyarrow.parquet as pq
 
     names = _columns(rows)
-    table = pa.table({"step": pa.array([int(r["step"]) for r in rows], pa.int64())} | {n: pa.array([r.get(n) for r in rows], pa.float64()) for n in names})
+    table = pa.table(
+        {"step": pa.array([int(r["step"]) for r in rows], pa.int64())}
+        | {n: pa.array([r.get(n) for r in rows], pa.float64()) for n in names}
+    )
     path = folder / "history.parquet"
     pq.write_table(table, path)
     return path
@@ -197,7 +210,10 @@ def tensorboard(rows, folder):
 
 @writer("wandb")
 def wandb_offline(rows, folder):
-    records = [_field(2, b"".join(_history_item(k, v) for k, v in row.items()) + _field(2, b"\x08" + _varint(i))) for i, row in enumerate(rows)]
+    records = [
+        _field(2, b"".join(_history_item(k, v) for k, v in row.items()) + _field(2, b"\x08" + _varint(i)))
+        for i, row in enumerate(rows)
+    ]
     return _put(folder / "run-3f2a.wandb", wandb_container(records))
 
 
