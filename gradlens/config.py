@@ -73,7 +73,7 @@ class TrainingConfig:
         return any(getattr(self, f.name) is not None for f in fields(self) if f.name != "origin")
 
     def merged(self, stronger: TrainingConfig) -> TrainingConfig:
-        """This configuration with every field that `stronger` knows taken from there."""
+        """The same configuration with every field that `stronger` knows taken from there."""
         known = {
             f.name: getattr(stronger, f.name)
             for f in fields(self)
@@ -122,7 +122,7 @@ def _number(value: Any) -> float | None:
 
 
 def parse_threshold(value: Any) -> float | None:
-    """A clipping threshold as frameworks spell it: 0, -1, None, False and "none" are 0.0 (off); None where unreadable."""
+    """A clipping threshold as frameworks spell it: 0, -1, None, False and "none" are 0.0 (off); None if unreadable."""
     if value is None or value is False or (isinstance(value, str) and value.strip().lower() in _OFF):
         return 0.0
     number = _number(value)
@@ -201,6 +201,10 @@ def load_mapping(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from error
     suffix = path.suffix.lower()
+    if suffix not in {".json", ".yaml", ".yml", ".toml"}:
+        raise ConfigError(
+            f"{path}: cannot tell the format of a {suffix or 'suffix-less'} file", hint="use .json, .yaml or .toml"
+        )
     try:
         if suffix == ".toml":
             import tomllib
@@ -210,13 +214,8 @@ def load_mapping(path: Path) -> dict[str, Any]:
             import yaml
 
             data = yaml.safe_load(text)
-        elif suffix == ".json":
-            data = json.loads(text)
         else:
-            raise ConfigError(f"{path}: cannot tell the format of a {suffix or 'suffix-less'} file",
-                              hint="use .json, .yaml or .toml")  # fmt: skip
-    except ConfigError:
-        raise
+            data = json.loads(text)
     except Exception as error:
         raise ConfigError(f"{path}: {error}", hint=f"the file is not valid {suffix[1:].upper()}") from error
     if not isinstance(data, dict):

@@ -138,7 +138,9 @@ class Source:
         except Exception as error:
             raise self._damaged(error) from error
         if limit is not None and len(data) > limit:
-            raise MalformedLogError(f"{self.name}: unpacks to more than {limit >> 20} MiB", hint="unpack it yourself if it is a log")
+            raise MalformedLogError(
+                f"{self.name}: unpacks to more than {limit >> 20} MiB", hint="unpack it yourself if it is a log"
+            )
         return data
 
     def _damaged(self, error: Exception) -> MalformedLogError:
@@ -219,7 +221,7 @@ def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
         if path.exists():
             return [Target(text=text, sources=(Source(name=text, data=path.read_bytes()),))]
     if glob_module.has_magic(text):
-        matches = sorted(glob_module.glob(str(path), recursive=True))
+        matches = sorted(glob_module.glob(str(path), recursive=True))  # noqa: PTH207 -- absolute patterns
         if not matches:
             raise SourceError(f"{text}: no file matches", hint="quote the pattern and check the folder")
         return [target for match in matches for target in resolve(match)]

@@ -1,6 +1,6 @@
 """Which spelling means which quantity: the one table that all readers share.
 
-Names are compared after `plain`: lower case, every run of separators (space, `-`, `_`, `.`, `/`, `:`, brackets) a single `_`.
+Names are compared after `plain`: lower case, every run of separators (space, `-_./:`, brackets) a single `_`.
 A role takes the candidate that stands first in its table; the report says what was taken, and an option overrides it.
 """
 
@@ -65,7 +65,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     ),
     "lr": (
         "lr", "learning_rate", "train_learning_rate", "train_lr", "training_learning_rate", "training_lr",
-        "optim_learning_rate_group0", "optim_lr_group_0", "optim_lr_group0", "optim_lr", "actor_lr", "critic_lr", "lr_0",
+        "optim_learning_rate_group0", "optim_lr_group_0", "optim_lr_group0", "optim_lr", "actor_lr", "critic_lr",
+        "lr_0",
         "current_lr_0", "current_lr", "cur_lr", "base_lr", "learning_rate_0", "lr_last", "learning_rate_learning_rate",
         "learning_current_learning_rate", "lr_group0", "learnrate_pg0", "lr_pg0", "lr_g", "lr_d", "optim0_lr0", "lr_lr",
         "learning_rate_group_0", "train_learning_rate_group_0", "lr_param_group_0", "max_lr", "lr_first",
@@ -82,7 +83,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "clipping_rate", "clipped_fraction", "grad_clip_fraction",
     ),
     "val_loss": (
-        "val_loss", "eval_loss", "valid_loss", "validation_loss", "test_loss", "loss_val", "loss_eval", "val_loss_epoch",
+        "val_loss", "eval_loss", "valid_loss", "validation_loss", "test_loss", "loss_val", "loss_eval",
+        "val_loss_epoch",
         "dev_loss", "loss_valid", "loss_validation", "lm_loss_validation", "eval_train_loss", "validation_lm_loss",
     ),
     "skipped": (
@@ -118,7 +120,8 @@ def layer_of(name: str) -> str | None:
 _NAMED_NORM = re.compile(r"^(?P<owner>.+?)[_/ .\-](?:grad(?:ient)?[_ .\-]?norm|gnorm)$", re.IGNORECASE)
 #: First parts of such names that say how the norm was taken, not whose it is.
 _NOT_OWNERS = frozenset({
-    "train", "training", "trainer", "total", "global", "raw", "optim", "optimizer", "avg", "mean", "max", "min", "median", "std", "var",
+    "train", "training", "trainer", "total", "global", "raw", "optim", "optimizer", "avg", "mean", "max", "min",
+    "median", "std", "var",
     "clipped", "post_clip", "postclip", "pre_clip", "preclip", "unclipped", "before_clip", "after_clip", "log", "eval",
     "val", "test", "param", "running", "ema", "squared", "model", "learning", "l2", "step", "epoch", "metrics", "stats",
     "debug", "info", "final", "normalized", "relative", "expected",
@@ -150,7 +153,7 @@ def facts_of(norm: str | None) -> frozenset[str]:
     """What the name of a norm says about where it was measured."""
     shape = plain(norm or "")
     if (
-        shape in {"grad_gnorm"}
+        shape == "grad_gnorm"
         or "clipped" in shape.replace("unclipped", "")
         or "post_clip" in shape
         or "after_clip" in shape
@@ -167,7 +170,8 @@ def facts_of(norm: str | None) -> frozenset[str]:
 
 #: Words that tell two optimizers of one log apart; spellings of one optimizer share a line.
 _MARKS: dict[str, str] = {
-    "actor": "actor", "critic": "critic", "policy": "policy", "value": "value", "encoder": "encoder", "decoder": "decoder",
+    "actor": "actor", "critic": "critic", "policy": "policy", "value": "value", "encoder": "encoder",
+    "decoder": "decoder",
     "generator": "generator", "gen": "generator", "g": "generator",
     "discriminator": "discriminator", "disc": "discriminator", "d": "discriminator",
 } | {str(n): str(n) for n in range(10)}  # fmt: skip
@@ -194,7 +198,7 @@ def _norm_owner(name: str) -> str | None:
 
 
 def find_groups(names: Iterable[str]) -> tuple[str, ...]:
-    """The optimizers of a log by mark: two to four norms that differ only in it, and no norm of the whole beside them."""
+    """The optimizers of a log by mark: two to four norms that differ only in it, and no norm of the whole."""
     names = [n for n in names if layer_of(n) is None]
     owners = {n: owner for n in names if (owner := _norm_owner(n)) is not None}
     if any(n not in owners and plain(n) in _RANK["grad_norm"] for n in names):
