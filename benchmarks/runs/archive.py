@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent / "archive"
 SPLITS = ("develop", "test")
 
 # Exponents no log has stand for what is not a number, and for a column that a row does not have.
-NAN, POSITIVE, NEGATIVE, ABSENT = 120, 121, 122, 123
+NAN, POSITIVE, NEGATIVE, ABSENT = 1000, 1001, 1002, 1003
 # Products with and quotients by powers of ten up to this one are rounded once: both operands are exact doubles.
 EXACT = 22
 POWERS = np.array([float(f"1e{power}") for power in range(EXACT + 1)])
@@ -96,13 +96,15 @@ def pack_split(folder: Path, target: Path, names: Collection[str] | None = None)
     planes = np.array(mantissas, dtype="<i4").view(np.uint8).reshape(-1, 4).T
     text = json.dumps(index, separators=(",", ":")).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
         np.savez_compressed(
             file,
             index=np.frombuffer(text, dtype=np.uint8),
-            exponent=np.array(exponents, dtype=np.int8),
+            exponent=np.array(exponents, dtype=np.int16),
             **{f"plane_{k}": plane for k, plane in enumerate(np.ascontiguousarray(planes))},
         )
+    part.replace(target)
     return target.stat().st_size
 
 
