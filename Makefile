@@ -25,7 +25,7 @@ docs: $(VENV)/.dev  ## write the generated pages again
 
 gate-example: $(VENV)/.installed  ## train the small example and gate it against its committed baseline
 	$(BIN)/python examples/train.py --out build/example.jsonl
-	$(BIN)/gradlens gate build/example.jsonl --baseline examples/baseline.json
+	$(BIN)/gradlens gate build/example.jsonl --baseline examples/baseline.json --threshold 1.2
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 #: Losses are equal if their mean difference is below this share of their level or of the progress. Our own choice.
 EQUAL_LOSS = 0.01
-#: A ratio matches a factor within this, or within two standard errors if that is more; and it must hold in both halves.
+#: A ratio matches a factor within this, or within three standard errors (1.5 half widths of the interval) if that is more;
+#: and it must hold in both halves.
 MATCH = 0.02
+HALF_WIDTHS = 1.5
 HALVES = 0.05
 #: The most an uncertain ratio may be off: beyond it some factor always fits.
 MOST_UNCERTAIN = 0.05
@@ -153,12 +155,13 @@ def _fingerprints(
     if ratio is None or interval is None or not ratio > 0.0:
         return []
     half = 0.5 * math.log(interval[1] / interval[0]) if interval[0] > 0.0 else math.inf
-    if half > MOST_UNCERTAIN or abs(math.log(ratio)) <= max(MATCH, half):
+    slack = max(MATCH, HALF_WIDTHS * half)
+    if half > MOST_UNCERTAIN or abs(math.log(ratio)) <= slack:
         return []
     found = [
         Fingerprint(factor=name, value=value, meaning=meaning, off_by=ratio / value - 1.0)
         for name, value, meaning in _factors(one, other, signals)
-        if abs(math.log(ratio / value)) <= max(MATCH, half)
+        if abs(math.log(ratio / value)) <= slack
     ]
     # Of factors that fit equally well the one listed first is the more common.
     return sorted(found, key=lambda f: round(abs(f.off_by), 3))[:3]

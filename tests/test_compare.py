@@ -1,0 +1,168 @@
+"""`gradlens compare`: scale bugs, where runs part, and the table."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from gradlens.cli.app import run as command_line
+from gradlens.compare import compare_runs
+from gradlens.config import TrainingConfig
+from gradlens.run import Columns, Run, Series
+
+
+def columns(seed=0, n=1500):
+    rng = np.random.default_rng(seed)
+    done = np.linspace(0, 1, n)
+    return {
+        "loss": 1 + 2 * np.exp(-4 * done) + 0.05 * rng.normal(size=n),
+        "grad_norm": np.exp(0.3 * rng.normal(size=n) - 0.4 * done),
+    }
+
+
+def run(name, values, *, first=0, config=None):
+    step = np.arange(first, first + len(values["loss"]), dtype=np.int64)
+    series = {k: Series(name=k, step=step, value=np.asarray(v, dtype=float)) for k, v in values.items()}
+    roles = {k: k for k in ("loss", "grad_norm", "loss_scale") if k in series}
+    return Run(
+        id=name, source=name, format="test", series=series, columns=Columns(step="step", **roles),
+        config=config or TrainingConfig(),
+    )  # fmt: skip
+
+
+def pair_of(one, other):
+    return compare_runs([run("a", one), run("b", other)]).pairs[0]
+
+
+def test_a_run_is_the_same_as_itself():
+    pair = pair_of(columns(), columns())
+    assert pair.identical_until == 1499
+    assert pair.parts_at is None
+    assert pair.verdict.startswith("the same")
+
+
+@pytest.mark.parametrize(
+    ("factor", "name"),
+    [
+        (1 / math.sqrt(8), "1/sqrt(8)"),
+        (math.sqrt(2), "sqrt(2)"),
+        (8.0, "8"),
+        (1 / 4, "1/4"),
+        (1 / math.sqrt(2), "1/sqrt(2)"),
+        (64.0, "64"),
+    ],
+)
+@pytest.mark.parametrize("same_data", [True, False])
+def test_scale_bugs_are_named(factor, name, same_data):
+    other = columns(0 if same_data else 1)
+    other["grad_norm"] = other["grad_norm"] * factor
+    pair = pair_of(columns(), other)
+    assert pair.equal_loss
+    assert pair.same_data is same_data
+    values = {round(f.value, 6): f.factor for f in pair.fingerprints}
+    assert round(factor, 6) in values
+    if same_data:
+        assert name in {f.factor for f in pair.fingerprints}
+        assert pair.fingerprints[0].value == pytest.approx(factor)
+    assert "constant factor" in pair.verdict
+
+
+def test_the_configuration_tells_ranks_from_guesses():
+    other = columns()
+    other["grad_norm"] = other["grad_norm"] / math.sqrt(8)
+    config = TrainingConfig(world_size=8.0)
+    pair = compare_runs([run("a", columns()), run("b", other, config=config)]).pairs[0]
+    assert "8 ranks" in pair.fingerprints[0].meaning
+
+
+def test_an_unscaled_gradient_is_named():
+    other = columns()
+    other["grad_norm"] = other["grad_norm"] * 65536.0
+    other["loss_scale"] = np.full(1500, 65536.0)
+    assert "not unscaled" in pair_of(columns(), other).fingerprints[0].meaning
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_another_seed_leaves_no_mark(seed):
+    pair = pair_of(columns(seed), columns(seed + 10))
+    assert pair.fingerprints == ()
+    assert not pair.same_data
+    assert pair.equal_loss
+    assert pair.parts_at is None
+    assert pair.identical_until is None
+
+
+def test_a_factor_at_another_loss_is_no_mark():
+    other = columns()
+    other["grad_norm"] = other["grad_norm"] * 2
+    other["loss"] = other["loss"] * 1.5
+    pair = pair_of(columns(), other)
+    assert pair.fingerprints == ()
+    assert pair.equal_loss is False
+
+
+def test_a_factor_that_drifts_is_no_mark():
+    other = columns()
+    other["grad_norm"] = other["grad_norm"] * np.linspace(1, 3, 1500)
+    assert pair_of(columns(), other).fingerprints == ()
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_where_runs_part(seed):
+    other = columns(seed)
+    other["loss"] = other["loss"] + np.where(np.arange(1500) >= 900, 0.5, 0.0)
+    pair = pair_of(columns(), other)
+    assert pair.parts_in == "loss"
+    assert abs(pair.parts_at - 900) <= 40
+    if seed == 0:
+        assert pair.identical_until == 899
+
+
+def test_a_run_that_becomes_nan_parts_there():
+    other = columns()
+    other["loss"] = np.where(np.arange(1500) >= 1000, np.nan, other["loss"])
+    assert abs(pair_of(columns(), other).parts_at - 1000) <= 40
+
+
+def test_runs_without_common_steps():
+    report = compare_runs([run("a", columns(n=100)), run("b", columns(n=100), first=5000)])
+    assert report.pairs[0].verdict == "no step in common"
+
+
+@pytest.mark.parametrize("drop", ["loss", "grad_norm"])
+def test_a_missing_column_is_no_crash(drop):
+    other = {k: v for k, v in columns(1).items() if k != drop}
+    step = np.arange(1500, dtype=np.int64)
+    series = {k: Series(name=k, step=step, value=v) for k, v in other.items()}
+    partial = Run(
+        id="b", source="b", format="test", series=series, columns=Columns(step="step", **{k: k for k in other})
+    )
+    pair = compare_runs([run("a", columns()), partial]).pairs[0]
+    assert pair.fingerprints == ()
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_short_runs(n):
+    assert pair_of(columns(0, n), columns(1, n)).parts_at is None
+
+
+def test_the_command(tmp_path, capsys):
+    paths = []
+    for name, factor in (("a", 1.0), ("b", 0.5), ("c", 1.0)):
+        values = columns()
+        rows = zip(values["loss"].tolist(), (values["grad_norm"] * factor).tolist(), strict=True)
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps({"step": i, "loss": a, "grad_norm": b}) + "\n" for i, (a, b) in enumerate(rows)))
+        paths.append(str(path))
+    assert command_line(["compare", *paths, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [r["id"].rsplit("/")[-1] for r in document["runs"]] == ["a.jsonl", "b.jsonl", "c.jsonl"]
+    assert {f["factor"] for f in document["pairs"][0]["fingerprints"]} >= {"1/2"}
+    for name in ("text", "markdown", "html"):
+        assert command_line(["compare", *paths, "--format", name]) == 0
+        assert "1/2" in capsys.readouterr().out
+    assert command_line(["compare", paths[0]]) == 2
+    assert command_line(["compare", *paths, "--format", "junit"]) == 2
