@@ -6,10 +6,11 @@ the layers and the runs. A new format is one file with a `Reader` subclass and o
 
 from __future__ import annotations
 
+import csv
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -198,6 +199,15 @@ def load_json(text: str) -> object:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def csv_rows(text: str, book: NoticeBook) -> Iterator[list[str]]:
+    """The rows of comma-separated text, one a line, without those that the csv module refuses."""
+    for number, line in enumerate(text.replace("\0", "").splitlines(), 1):
+        try:
+            yield from csv.reader([line])
+        except csv.Error as error:
+            book.add("malformed-record", f"not a row of the table, left out: {error}", f"line {number}")
 
 
 def is_number(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -17,7 +18,7 @@ from gradlens.readers.text_blocks import blocks, in_order, open_text
 from gradlens.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gradlens.run import Notice
 
@@ -126,10 +127,11 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
     header, n_before = _read_header(handle, source.name, book)
     rest = io.StringIO(handle.read().decode(), newline="")
     reader = csv.reader(rest, delimiter=header.separator)
+    records = _records(reader, book, n_before)
     texts: Counter[str] = Counter()
     width = len(header.names)
     n_after = text.count("\n") + 1 - n_before
-    for cells in reader:
+    for cells in records:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) < width and not text.endswith(("\n", "\r")) and reader.line_num == n_after:
@@ -154,6 +156,17 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
     columns = tuple(sorted((c for c in builder.columns() if c.name in order), key=lambda column: order[column.name]))
     _notice_texts(columns, texts, book)
     return CsvTable(header.names, columns, builder.n_rows, book.notices())
+
+
+def _records(reader: Iterator[list[str]], book: NoticeBook, n_before: int) -> Iterator[list[str]]:
+    """The records, without those that the csv module refuses: a stray carriage return, a cell of more than 128 KiB."""
+    for number in itertools.count(n_before + 1):
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            book.add("malformed-record", f"not a row of the table, left out: {error}", f"record {number}")
 
 
 def _notice_texts(columns: Sequence[Column], texts: dict[str, int], book: NoticeBook) -> None:

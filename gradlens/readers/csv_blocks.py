@@ -34,13 +34,21 @@ class QuotedLinesError(Exception):
     """A quoted cell that goes on in the next line: blocks of lines are no way to read such a file."""
 
 
+def _cells(text: str, separator: str) -> list[str] | None:
+    """The cells of one line; None where the csv module refuses it, as it does a stray carriage return."""
+    try:
+        return next(csv.reader([text], delimiter=separator), [])
+    except csv.Error:
+        return None
+
+
 class CsvBlockParser:
     """Parses the blocks below one header."""
 
     def __init__(self, header: Header) -> None:
         self._header = header
         self._cells: dict[bytes, float | None] = {}
-        cells = next(csv.reader([header.line.decode("utf-8", errors="replace")], delimiter=header.separator), [])
+        cells = _cells(header.line.decode("utf-8", errors="replace"), header.separator) or []
         self._named = np.array([bool(cell.strip()) for cell in cells], np.int64)
 
     def parse(self, block: Block) -> Table:
@@ -112,7 +120,10 @@ class CsvBlockParser:
     def _take_odd(self, builder: _Rows, line: int, raw: bytes, *, is_cut: bool) -> None:
         """A line with more or fewer separators than the header."""
         text = raw.decode("utf-8", errors="replace").replace("\0", "")
-        cells = next(csv.reader([text], delimiter=self._header.separator), [])
+        cells = _cells(text, self._header.separator)
+        if cells is None:
+            builder.problems.append(Problem("malformed-record", "not a row of the table, left out", line, 1))
+            return
         if not any(cell.strip() for cell in cells):
             return
         width = len(self._header.names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gradlens.errors import MalformedLogError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, load_json, parse_number
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, csv_rows, load_json, parse_number
 from gradlens.run import Series
 from gradlens.source import Source
 
@@ -65,7 +64,7 @@ def _split(source: Source) -> tuple[str, str]:
 def _read_one(source: Source, tag: str, book: NoticeBook) -> Series:
     text = source.read_bytes().decode("utf-8-sig", errors="replace")
     rows: list[tuple[float, float, float]] = []
-    for number, cells in enumerate(_cells(source, text), 1):
+    for number, cells in enumerate(_cells(source, text, book), 1):
         values = [parse_number(str(c)) for c in cells[:3]]
         if len(values) == 3 and all(v is not None for v in values) and abs(values[1] or 0.0) < 2.0**62:
             rows.append((values[0] or 0.0, values[1] or 0.0, values[2] or 0.0))
@@ -83,9 +82,9 @@ def _read_one(source: Source, tag: str, book: NoticeBook) -> Series:
     return Series(name=tag, step=step.astype(np.int64), value=value.copy(), wall_time_s=wall.copy())
 
 
-def _cells(source: Source, text: str) -> Iterable[Sequence[object]]:
+def _cells(source: Source, text: str, book: NoticeBook) -> Iterable[Sequence[object]]:
     if not text.lstrip().startswith("["):
-        return csv.reader(line for line in text.replace("\0", "").splitlines() if line.strip())
+        return (row for row in csv_rows(text, book) if row)
     try:
         data = load_json(text)
     except ValueError as error:

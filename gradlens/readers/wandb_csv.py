@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, parse_number
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, csv_rows, parse_number
 from gradlens.run import Series
 from gradlens.source import Source
 
@@ -18,7 +18,6 @@ _STEPS = frozenset({"step", "_step", "global_step", "trainer/global_step", "trai
                     "relative time (process)", "relative time (wall)", "wall time", "epoch",
                     "iteration", "train/step"})  # fmt: skip
 _RUNS_TABLE = frozenset({"Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep"})
-csv.field_size_limit(1 << 24)
 
 
 class WandbCsvReader(Reader):
@@ -45,10 +44,11 @@ class WandbCsvReader(Reader):
                 f"{source.name}: a W&B table of runs, one row a run with its final values, and no steps",
                 hint="export the chart or the history of one run instead",
             )
-        rows = [row for row in csv.reader(text.splitlines()) if row][1:]
+        book = NoticeBook()
+        rows = [row for row in csv_rows(text, book) if row][1:]
         if not rows:
             raise MalformedLogError(f"{source.name}: a W&B chart export without a row")
-        return _runs(header, rows)
+        return _runs(header, rows, book)
 
 
 def _is_step(name: str) -> bool:
@@ -63,8 +63,7 @@ def _header(text: str) -> list[str]:
         return []
 
 
-def _runs(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[RawRun]:
-    book = NoticeBook()
+def _runs(header: Sequence[str], rows: Sequence[Sequence[str]], book: NoticeBook) -> list[RawRun]:
     steps = [parse_number(row[0]) if row[0].strip() else None for row in rows]
     bad = sum(s is None or not abs(s) < 2.0**62 for s in steps)
     book.add("row-without-step", f"rows without a {header[0]}, left out", count=bad)
