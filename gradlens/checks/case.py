@@ -130,8 +130,11 @@ class Case:
 
     @cached_property
     def clipped(self) -> Clipped | None:
-        """The norm against the threshold; None where there is none, or the norms cannot be trusted."""
-        if self.threshold is None or not self.provenance.trusted:
+        """The norm against the threshold; None where there is none, it is only assumed, or the norms cannot be trusted.
+
+        An assumed threshold may show what clipping at 1.0 would have done, but it cannot accuse a run of clipping.
+        """
+        if self.threshold is None or self.threshold_source == "assumed" or not self.provenance.trusted:
             return None
         return clipped_of(self.signals.norm, self.threshold, self.warmup_rows)
 
