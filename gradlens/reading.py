@@ -67,6 +67,9 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
     reader = detect.load(input_format) if input_format else detect.require(source)
     runs = _read_group(reader, [source], options, target)
     if not any(map(_useful, runs)):
+        if options.columns != "all":
+            # The names for the message: columns without a role were not decoded.
+            runs = _read_group(reader, [source], replace(options, columns="all"), target)
         names = sorted({name for run in runs for name in run.series})
         shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "none"
         raise NoTrainingSeriesError(

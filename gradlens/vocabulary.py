@@ -51,7 +51,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "gradients_norm", "gradients_global_norm", "grad_global_norm", "global_norm", "grads_global_norm",
         "optim_grad_norm", "optimizer_grad_norm", "grad_norm_grad_norm", "grad_norm_step", "train_grad_norm_step",
         "grad_norm_val", "grad_norm_value", "grad_norm_avg", "grad_norm_mean", "grad_norm_median", "avg_grad_norm",
-        "mean_grad_norm", "train_grad_norm_epoch", "norm", "train_norm", "model_grad_norm", "learning_grad_norm",
+        "mean_grad_norm", "train_grad_norm_epoch", "norm", "train_norm", "learning_grad_norm",
         "grad_gnorm", "grad_l2", "train_grad_l2", "l2_grad_norm", "gradient_global_norm", "gradient_l2_norm",
     ),
     "grad_norm_squared": (
@@ -123,7 +123,7 @@ _NOT_OWNERS = frozenset({
     "train", "training", "trainer", "total", "global", "raw", "optim", "optimizer", "avg", "mean", "max", "min",
     "median", "std", "var",
     "clipped", "post_clip", "postclip", "pre_clip", "preclip", "unclipped", "before_clip", "after_clip", "log", "eval",
-    "val", "test", "param", "running", "ema", "squared", "model", "learning", "l2", "step", "epoch", "metrics", "stats",
+    "val", "test", "param", "running", "ema", "squared", "learning", "l2", "step", "epoch", "metrics", "stats",
     "debug", "info", "final", "normalized", "relative", "expected",
 })  # fmt: skip
 _TRAIN = re.compile(r"^(?:train(?:ing|er)?)[_/ .\-]+", re.IGNORECASE)

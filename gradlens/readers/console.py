@@ -33,7 +33,7 @@ _PHRASES = re.compile(
 )
 _SEGMENT = re.compile(rf"^[\s(]*(?P<key>[A-Za-z][^|:=\n]*?)\s*(?:[:=]\s*|\s)\s*(?P<value>{VALUE})")
 _DICT = re.compile(r"['\"](?P<key>[^'\"\n]{1,200})['\"]\s*:\s*(?P<value>'[^'\n]*'|\"[^\"\n]*\"|[^,}\n]+)")
-_BAR = re.compile(r"(\d+)/(\d+) \[")
+_BAR = re.compile(r"(?<!\d)(\d{1,12})/(\d{1,12}) \[")
 _CONTINUES = re.compile(r"^(?!\s*(?:validation|time|-{3}|\[|```|iteration\s+\d+\s*/))[^\n|]{0,80}\|")
 _PROBE_BYTES = 1 << 22
 

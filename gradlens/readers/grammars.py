@@ -295,7 +295,7 @@ GRAMMARS: tuple[Grammar, ...] = (
         name="progress-bar",
         lines=(
             Line(
-                pattern=r"(?P<step>\d+)/\d+ \[[^\]\n,]{0,40},(?=[^\]\n]{0,300}?(?:loss|norm)\w* ?=)",
+                pattern=r"(?<!\d)(?P<step>\d{1,12})/\d{1,12} \[[^\]\n,]{0,40},(?=[^\]\n]{0,300}?(?:loss|norm)\w* ?=)",
                 fields=Fields.PHRASES,
             ),
         ),

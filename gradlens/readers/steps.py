@@ -46,7 +46,7 @@ def choose_step(columns: Mapping[str, Column], n_rows: int) -> str | None:
         return max(covered, key=lambda n: covered[n], default=None)
     counting = [name for name in names if _counts(dense[name])] or names
     best = counting[0]
-    twins = [name for name in counting if np.array_equal(dense[name], dense[best])]
+    twins = [name for name in counting if np.array_equal(dense[name], dense[best], equal_nan=True)]
     return min(twins, key=lambda n: _falls(columns[n].value))
 
 

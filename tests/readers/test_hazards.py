@@ -327,6 +327,7 @@ class TestSeveralOptimizers:
                 ("generator", "discriminator"),
             ),
             (("unet_grad_norm", "unet_loss", "text_encoder_grad_norm", "text_encoder_loss"), ("unet", "text_encoder")),
+            (("model_grad_norm", "model_loss", "actor_grad_norm", "actor_loss"), ("model", "actor")),
         ],
     )
     def test_each_is_a_named_run(self, names, marks, tmp_path):
