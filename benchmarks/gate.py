@@ -69,7 +69,9 @@ def solve(wanted: float, rate_at, low: float, high: float) -> float:
     return 0.5 * (low + high)
 
 
-def draw(process: Process, phi: float, n: int, log_threshold: float, rng: np.random.Generator) -> tuple[RunSummary, int]:
+def draw(
+    process: Process, phi: float, n: int, log_threshold: float, rng: np.random.Generator
+) -> tuple[RunSummary, int]:
     """One run's summary, and how many of its steps were clipped."""
     done = np.linspace(0.0, 1.0, n)
     norm = np.exp(process.level - DRIFT * done + SIGMA * process.widening * autoregression(n, phi, rng))

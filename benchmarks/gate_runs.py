@@ -28,7 +28,6 @@ from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary
 from gradlens.reading import read
 
-
 #: Recipes of `benchmarks.gate_seeds` that no tolerance was set on; repeated here, since that module needs torch.
 HELD_OUT = frozenset({"mlp-large-batch", "mlp-linear", "cnn-rmsprop", "lstm-adamw", "gpt-momentum", "gpt-batch-32"})
 
@@ -39,7 +38,9 @@ def raw(path: Path) -> dict[str, np.ndarray]:
     return {k: np.array([row.get(k, np.nan) for row in rows], dtype=float) for k in ("loss", "grad_norm")}
 
 
-def moves(fault: dict[str, Any], twin: dict[str, Any], one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+def moves(
+    fault: dict[str, Any], twin: dict[str, Any], one: dict[str, np.ndarray], other: dict[str, np.ndarray]
+) -> bool:
     """The rule of the text above."""
     if not np.isfinite(one["loss"]).all() or np.mean(~np.isfinite(one["grad_norm"])) > 0.01:
         return True

@@ -173,7 +173,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--only", choices=("set", "held-out"), help="the recipes that set the tolerances, or the others")
+    parser.add_argument(
+        "--only", choices=("set", "held-out"), help="the recipes that set the tolerances, or the others"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     chosen = {"set": RECIPES, "held-out": HELD_OUT, None: RECIPES | HELD_OUT}[options.only]

@@ -68,7 +68,7 @@ def train(*, lr: float, clip: float, seed: int, bad_batches: int = 0) -> Iterato
         norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
         rate = lr * min(1.0, (step + 1) / WARMUP) * (0.1 + 0.45 * (1.0 + math.cos(math.pi * step / STEPS)))
         for weight, gradient in zip(network.weights, gradients, strict=True):
-            weight -= rate * min(1.0, clip / (norm + 1e-6)) * gradient
+            weight[...] -= rate * min(1.0, clip / (norm + 1e-6)) * gradient
         yield {"step": step, "loss": loss, "grad_norm": norm, "lr": rate}
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gradlens.reading import read
 
 if TYPE_CHECKING:
-    import os
-
     from gradlens.config import TrainingConfig
     from gradlens.gate_report import GateReport
     from gradlens.report import Report
@@ -148,7 +147,7 @@ def gate(
     from gradlens.gating.settings import gate_settings
     from gradlens.run import Run
 
-    given = [baseline] if isinstance(baseline, (Run, str)) or hasattr(baseline, "__fspath__") else list(baseline)
+    given = [baseline] if isinstance(baseline, (Run, str, os.PathLike)) else list(baseline)
     runs, summaries = load_sides([b for b in given if not isinstance(b, Run)], read)
     report, _ = gate_runs(
         _listed(candidate), [*(b for b in given if isinstance(b, Run)), *runs], summaries,

@@ -130,7 +130,9 @@ def _norm_ratio(cut: Sequence[RunSummary]) -> tuple[float | None, tuple[float, f
     if found.df > 0.0:
         interval = math.exp(max(found.interval[0], -600.0)), math.exp(min(found.interval[1], 600.0))
     middle = len(difference) // 2
-    halves = [block_difference(d, w) for d, w in zip(np.split(difference, [middle]), np.split(weight, [middle]), strict=True)]
+    halves = [
+        block_difference(d, w) for d, w in zip(np.split(difference, [middle]), np.split(weight, [middle]), strict=True)
+    ]
     drift = abs(halves[0].change - halves[1].change) if middle else 0.0
     return math.exp(found.change), interval, drift <= HALVES
 
@@ -185,7 +187,11 @@ def _factors(one: Run, other: Run, signals: Signals) -> Iterator[tuple[str, floa
     for k in FACTORS:
         yield f"{k}", float(k), f"summed instead of averaged over {k} ranks or micro-batches, or a loss scale of {k}"
         yield f"1/{k}", 1.0 / k, f"divided once too often by {k} ranks or micro-batches"
-        yield f"sqrt({k})", math.sqrt(k), f"squares summed over {k} copies of the same gradients (replicas counted as shards)"
+        yield (
+            f"sqrt({k})",
+            math.sqrt(k),
+            f"squares summed over {k} copies of the same gradients (replicas counted as shards)",
+        )
         yield f"1/sqrt({k})", 1.0 / math.sqrt(k), f"a local norm: the squares of {k} shards were not summed"
 
 
@@ -217,8 +223,8 @@ def _parts(
             ("loss", y.loss[j] - x.loss[i], np.abs(x.loss[i])),
             ("grad_norm", log_ratio, np.ones(len(shared))),
         )
-    for name, difference, level in curves:
-        finite = np.isfinite(difference)
+    for name, apart, level in curves:
+        difference, finite = apart, np.isfinite(apart)
         if finite.sum() < 2 * SMOOTHING:
             continue
         if name == "grad_norm":
@@ -236,7 +242,7 @@ def _parts(
 
 def _verdict(
     ratio: float | None,
-    equal: bool | None,
+    equal: bool | None,  # noqa: FBT001 - a figure, not a switch
     marks: tuple[Fingerprint, ...],
     parts_at: int | None,
     identical: int | None,

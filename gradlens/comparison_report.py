@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradlens.report import Interval, Notice, plain_data
+from gradlens.report import Interval, plain_data
+from gradlens.run import Notice
 
 SCHEMA_VERSION = 1
 

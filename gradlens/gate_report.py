@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradlens.report import Cause, Interval, Notice, Severity, plain_data
+from gradlens.report import Cause, Interval, Severity, plain_data
+from gradlens.run import Notice
 
 SCHEMA_VERSION = 1
 
@@ -108,14 +109,19 @@ class GateReport:
     schema_version: int = SCHEMA_VERSION
 
     @property
+    def results(self) -> tuple[MetricResult | LimitResult, ...]:
+        """Limits, then metrics."""
+        return (*self.limits, *self.metrics)
+
+    @property
     def failed(self) -> tuple[MetricResult | LimitResult, ...]:
         """What made the gate red: limits first."""
-        return tuple(r for r in (*self.limits, *self.metrics) if r.outcome == "fail")
+        return tuple(r for r in self.results if r.outcome == "fail")
 
     @property
     def inconclusive(self) -> tuple[MetricResult | LimitResult, ...]:
         """What could not be judged."""
-        return tuple(r for r in (*self.limits, *self.metrics) if r.outcome == "inconclusive")
+        return tuple(r for r in self.results if r.outcome == "inconclusive")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain dicts, lists and numbers; non-finite numbers are None."""

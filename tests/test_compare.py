@@ -155,7 +155,9 @@ def test_the_command(tmp_path, capsys):
         values = columns()
         rows = zip(values["loss"].tolist(), (values["grad_norm"] * factor).tolist(), strict=True)
         path = tmp_path / f"{name}.jsonl"
-        path.write_text("".join(json.dumps({"step": i, "loss": a, "grad_norm": b}) + "\n" for i, (a, b) in enumerate(rows)))
+        path.write_text(
+            "".join(json.dumps({"step": i, "loss": a, "grad_norm": b}) + "\n" for i, (a, b) in enumerate(rows))
+        )
         paths.append(str(path))
     assert command_line(["compare", *paths, "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradlens.config import TrainingConfig
-    from gradlens.gating.summary import RunSummary
     from gradlens.gate_report import GateReport
+    from gradlens.gating.summary import RunSummary
     from gradlens.run import Run
 
 

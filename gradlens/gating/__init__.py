@@ -1,5 +1,5 @@
-"""The CI gate: is a candidate run worse than its baselines, or beyond a limit?
+"""The CI gate, which asks whether a candidate run is worse than its baselines or beyond a limit.
 
-`summary` reduces a run to the windows that the tests need, `baseline` keeps summaries in a file, `golden` reads the golden
-files of other projects, `judge` compares, `settings` holds what a project may tune, and `run` puts them together.
+`summary` reduces a run to the windows that the tests need, `baseline` keeps summaries in a file, `measures` holds the metrics,
+`judge` decides about each, `settings` holds what a project may tune, and `assess` puts them together.
 """

@@ -9,10 +9,10 @@ from pathlib import Path
 from gradlens import __version__
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError, UsageError
+from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
 from gradlens.gating.judge import Judgement, judge_against, judge_limits, judge_nonfinite
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
-from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
 from gradlens.provenance import judge
 from gradlens.report import Report
 from gradlens.reporters.gate_words import headline
@@ -29,7 +29,7 @@ def summarize_runs(
     *,
     threshold: float | str | None = "",
     config: TrainingConfig | None = None,
-    known: float | None | str = "",
+    known: float | str | None = "",
 ) -> list[RunSummary]:
     """Summaries of runs that have a loss or a norm.
 
@@ -57,9 +57,7 @@ def summarize_runs(
         if chosen.source == "assumed" and not isinstance(known, str):
             chosen = Threshold(value=known, source="assumed")
         provenance = judge(run, signals_of(run), chosen.value, chosen.source)
-        found.append(
-            summarize(run, threshold=chosen.value, threshold_source=chosen.source, provenance=provenance)
-        )
+        found.append(summarize(run, threshold=chosen.value, threshold_source=chosen.source, provenance=provenance))
     if not found:
         raise NoTrainingSeriesError(
             "no run has a loss or a gradient norm", hint="name the columns with --loss and --grad-norm"
@@ -67,7 +65,7 @@ def summarize_runs(
     return found
 
 
-def known_threshold(summaries: Sequence[RunSummary]) -> float | None | str:
+def known_threshold(summaries: Sequence[RunSummary]) -> float | str | None:
     """The one threshold that is known for these runs, "" where none or several are."""
     values = {s.threshold for s in summaries if s.threshold_source != "assumed"}
     return values.pop() if len(values) == 1 else ""
@@ -90,7 +88,8 @@ def assess(
     limits = judge_limits(candidates, settings)
     if not limits and not baselines:
         raise UsageError(
-            "nothing to judge by", hint="give --baseline FILE, or a limit such as --max-clip-rate 0.10 --max-nonfinite 0"
+            "nothing to judge by",
+            hint="give --baseline FILE, or a limit such as --max-clip-rate 0.10 --max-nonfinite 0",
         )
     judgement = (
         judge_against(candidates, baselines, settings)
@@ -107,9 +106,7 @@ def assess(
         metrics=metrics,
         limits=limits,
         runs=tuple(
-            _described(run, role)
-            for role, side in (("candidate", candidates), ("baseline", baselines))
-            for run in side
+            _described(run, role) for role, side in (("candidate", candidates), ("baseline", baselines)) for run in side
         ),
         compared_steps=judgement.compared_steps,
         notices=judgement.notices,

@@ -177,7 +177,8 @@ def load_baseline(path: Path) -> list[RunSummary]:
         raise MalformedLogError(f"{path}: not a baseline of gradlens", hint=HINT)
     if document.get("schema_version") != SCHEMA_VERSION:
         raise MalformedLogError(
-            f"{path}: version {document.get('schema_version')} of the format, this gradlens reads {SCHEMA_VERSION}", hint=HINT
+            f"{path}: version {document.get('schema_version')} of the format, this gradlens reads {SCHEMA_VERSION}",
+            hint=HINT,
         )
     runs = document.get("runs")
     if not isinstance(runs, list) or not runs:
@@ -191,10 +192,9 @@ def _run(item: Any, where: str) -> RunSummary:
         columns = {name: _values(item["columns"][name], len(window)) for name in COLUMNS}
         source = item["threshold_source"]
         width = int(item["width"])
-        if source not in get_args(ThresholdSource) or width < 1 or width & (width - 1):
-            raise ValueError(f"threshold_source {source!r}, width {width}")
-        if len(window) and not (np.diff(window) > 0).all():
-            raise ValueError("windows out of order")
+        _require(source in get_args(ThresholdSource), f"threshold_source {source!r}")
+        _require(width >= 1 and not width & (width - 1), f"width {width}")
+        _require(bool((np.diff(window) > 0).all()), "windows out of order")
         return RunSummary(
             id=str(item["id"]),
             source=str(item["source"]),
@@ -219,6 +219,11 @@ def _run(item: Any, where: str) -> RunSummary:
         raise MalformedLogError(f"{where}: has no {error}", hint=HINT) from error
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise MalformedLogError(f"{where}: {error}", hint=HINT) from error
+
+
+def _require(holds: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not holds:
+        raise ValueError(what)
 
 
 def _number(value: Any) -> float | None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.gate_report import LimitResult, MetricResult, Outcome
 from gradlens.gating.measures import METRICS, Measured, Metric, Sides
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
-from gradlens.gate_report import LimitResult, MetricResult, Outcome
 from gradlens.run import Notice
 from gradlens.stats.multiple import holm
 
@@ -57,10 +57,12 @@ def judge_against(
         kept, notice = same_schedule(cut[:split], cut[split:])
         notices += notice
         cut, window = [_only(run, kept) for run in cut], window[kept]
-    covered = _coverage(candidates, baselines, cut, window)
+    covered = _coverage(baselines, cut, window)
     if len(window) == 0:
+        other_phase = any(n.code == "phases-differ" for n in notices)
+        why = "no step in the same phase of the schedule" if other_phase else "no step in common"
         return Judgement(
-            metrics=(_no_overlap(candidates, baselines, bool(notices)),), notices=tuple(notices), compared_steps=None
+            metrics=(_no_overlap(candidates, baselines, why),), notices=tuple(notices), compared_steps=None
         )
     sides = Sides(
         candidates=cut[:split],
@@ -74,7 +76,9 @@ def judge_against(
         metrics.insert(0, _short(candidates, baselines, covered, settings))
     elif covered < 1.0 - SAME_LENGTH:
         notices.append(
-            Notice(code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1)
+            Notice(
+                code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1
+            )
         )
     steps = (int(window[0]) * sides.width, (int(window[-1]) + 1) * sides.width - 1)
     last = min(max(r.last_step for r in group) for group in (candidates, baselines))
@@ -129,12 +133,7 @@ def _progress(baselines: Sequence[RunSummary]) -> float:
     return max(float(np.mean(found)), 0.0) if found else 0.0
 
 
-def _coverage(
-    candidates: Sequence[RunSummary],
-    baselines: Sequence[RunSummary],
-    cut: Sequence[RunSummary],
-    window: NDArray[np.int64],
-) -> float:
+def _coverage(baselines: Sequence[RunSummary], cut: Sequence[RunSummary], window: NDArray[np.int64]) -> float:
     """Share of the baselines' steps that is compared; candidates that go further are fine."""
     if len(window) == 0:
         return 0.0
@@ -142,11 +141,8 @@ def _coverage(
     return min(1.0, len(window) / max(full, 1))
 
 
-def _no_overlap(
-    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], other_phase: bool
-) -> MetricResult:
+def _no_overlap(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], why: str) -> MetricResult:
     spans = [f"{min(r.first_step for r in s):,} to {max(r.last_step for r in s):,}" for s in (candidates, baselines)]
-    why = "no step in the same phase of the schedule" if other_phase else "no step in common"
     return MetricResult(
         name="overlap", title="shared steps", outcome="inconclusive", unit="count",
         reason=f"cannot judge: {why} (candidate {spans[0]}, baseline {spans[1]})",
@@ -290,7 +286,10 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
     elif effect > m.tolerance and excludes_zero and p_adjusted is not None and p_adjusted < settings.alpha:
         outcome, reason = "fail", "beyond tolerance, and beyond chance"
     elif effect > m.tolerance and (p_value < settings.alpha or effect > GREY * m.tolerance):
-        outcome, reason = "inconclusive", "beyond tolerance, but chance could explain it: more steps or seeds would tell"
+        outcome, reason = (
+            "inconclusive",
+            "beyond tolerance, but chance could explain it: more steps or seeds would tell",
+        )
     elif effect > m.tolerance:
         reason = "beyond tolerance, but no more than chance"
     scaled = math.exp if metric.unit == "ratio" else float
@@ -335,7 +334,10 @@ LIMIT_WORDS = {
     ),
     "max_spikes": ("limit on spikes", "Look at the batches of the spikes that `gradlens analyze` lists."),
     "max_nonfinite": ("limit on non-finite steps", "Find the first such step with `gradlens analyze`."),
-    "max_loss": ("limit on the final loss", "The run ends worse than allowed: `gradlens analyze` names the likely cause."),
+    "max_loss": (
+        "limit on the final loss",
+        "The run ends worse than allowed: `gradlens analyze` names the likely cause.",
+    ),
     "max_grad_norm": ("limit on the 99 % norm", "The largest norms are beyond the limit: look at their batches."),
 }
 
@@ -379,9 +381,7 @@ def _no_rate(run: RunSummary) -> str | None:
     return None if run.clip_trusted else run.provenance_reason or run.provenance
 
 
-def _limit(
-    run: RunSummary, name: str, value: float | None, limit: float, *, why_not: str | None = None
-) -> LimitResult:
+def _limit(run: RunSummary, name: str, value: float | None, limit: float, *, why_not: str | None = None) -> LimitResult:
     title, advice = LIMIT_WORDS[name]
     outcome: Outcome = "pass"
     if name == "max_clip_rate" and run.threshold is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gradlens.gating.settings import Tolerance
-from gradlens.gating.summary import NEARLY, RunSummary
+from gradlens.gating.summary import NEARLY, RunSummary, ratio
 from gradlens.stats.comparison import Difference, block_difference, count_difference, run_difference
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ def _moves_with(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool
     use = np.isfinite(one) & np.isfinite(two)
     if use.sum() < 5 or not (np.ptp(one[use]) > 0.0 and np.ptp(two[use]) > 0.0):
         return False
-    ranks = [np.argsort(np.argsort(v[use])) for v in (one, two)]
-    return float(np.corrcoef(*ranks)[0, 1]) > SAME_DATA
+    # Spearman's coefficient; ranks of n distinct values have the variance (n^2 - 1) / 12.
+    ranks = [np.argsort(np.argsort(v[use])) - 0.5 * (use.sum() - 1) for v in (one, two)]
+    return float(np.mean(ranks[0] * ranks[1])) * 12.0 / (float(use.sum()) ** 2 - 1.0) > SAME_DATA
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,9 +189,9 @@ def _mean_of_known(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """The mean of the finite values in each window, NaN where there is none."""
     table = np.array(rows)
     known = np.isfinite(table)
-    count = known.sum(axis=0)
+    count = known.sum(axis=0).astype(np.float64)
     total = np.where(known, table, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return ratio(total, count)
 
 
 def _everywhere(sides: Sides) -> NDArray[np.bool_]:
@@ -201,8 +202,7 @@ def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
     weight = sides.least("norms", _everywhere(sides))
 
     def rate(run: RunSummary) -> NDArray[np.float64]:
-        norms = run.columns["norms"]
-        return np.divide(run.columns["clipped"], norms, out=np.full(len(norms), np.nan), where=norms > 0.0)
+        return ratio(run.columns["clipped"], run.columns["norms"])
 
     def binomial(candidate: float, baseline: float) -> float:
         # Agresti and Coull's (1998) two added successes and failures keep a rate of 0 from having no variance.
@@ -211,7 +211,9 @@ def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
         return sum(p * (1.0 - p) / (n + 4.0) for p in added)
 
     def bound(baseline: float) -> float:
-        return max(tolerance.absolute, tolerance.relative * baseline, tolerance.level / NEARLY * _nearly(sides.baselines))
+        return max(
+            tolerance.absolute, tolerance.relative * baseline, tolerance.level / NEARLY * _nearly(sides.baselines)
+        )
 
     found = _compare_windows(sides, rate, weight, bound, least_variance=binomial)
     if isinstance(found, str) or found.method == "runs":
@@ -219,7 +221,8 @@ def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
     independent, n = binomial(found.candidate, found.baseline), float(weight.sum())
     effective = n * min(1.0, independent / max(found.difference.standard_error**2, 1e-300))
     pressure = _compare_windows(sides, lambda run: run.columns["pressure"], weight, lambda _b: 0.0)
-    assert isinstance(pressure, Measured)
+    if isinstance(pressure, str):
+        return pressure
     return replace(found, difference=_sharpened(found.difference, pressure.difference, effective))
 
 

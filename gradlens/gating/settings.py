@@ -84,8 +84,7 @@ class GateSettings:
         return {
             "metrics": list(self.metrics),
             "tolerances": {
-                name: {k: getattr(self.tolerances[name], k) for k in TOLERANCE_PARTS}
-                for name in self.metrics
+                name: {k: getattr(self.tolerances[name], k) for k in TOLERANCE_PARTS} for name in self.metrics
             },
             **plain,
         }
@@ -131,7 +130,9 @@ def gate_settings(table: Mapping[str, Any] | None, *, origin: str = "[gate]") ->
 
 def _metrics(value: Any, origin: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise ConfigError(f"{origin} metrics: must be a list of names", hint="known are " + ", ".join(DEFAULT_TOLERANCES))
+        raise ConfigError(
+            f"{origin} metrics: must be a list of names", hint="known are " + ", ".join(DEFAULT_TOLERANCES)
+        )
     names = [str(name).replace("-", "_") for name in value]
     for name in names:
         if name not in DEFAULT_TOLERANCES:
@@ -153,7 +154,7 @@ def _tolerances(value: Any, origin: str) -> Mapping[str, Tolerance]:
         if isinstance(given, Mapping):
             unknown = set(given) - set(TOLERANCE_PARTS)
             if unknown:
-                raise ConfigError(f"{where}: unknown part {sorted(unknown)[0]!r}",
+                raise ConfigError(f"{where}: unknown part {min(unknown)!r}",
                                   hint="one of " + ", ".join(TOLERANCE_PARTS))  # fmt: skip
             found[name] = Tolerance(**{k: _number(v, f"{where}.{k}", low=0.0) for k, v in given.items()})
         else:

@@ -51,10 +51,10 @@ class RunSummary:
     ----------
     columns
         float64[k] each. Counts: `rows` logged, `norms` finite and positive, `losses` finite, `clipped` above the
-        threshold, `nearly` above it if the level were higher by `NEARLY`, `nonfinite` rows with a NaN or infinity that no loss-scale back-off explains, `overflow` rows with one
-        that it does, `loss_spikes` and `norm_spikes` onsets. Means, NaN where nothing was counted: `log_norm` of ln(norm),
-        `pressure` of norm^4 / (norm^4 + C^4), `spread` of \\|ln(norm / local level)\\|, `lr`; `loss` is the median of the
-        window. `peak` is the largest ln(norm / local level).
+        threshold, `nearly` above it if the level were higher by `NEARLY`, `nonfinite` rows with a NaN or infinity that no
+        loss-scale back-off explains, `overflow` rows with one that it does, `loss_spikes` and `norm_spikes` onsets.
+        Means, NaN where nothing was counted: `log_norm` of ln(norm), `pressure` of norm^4 / (norm^4 + C^4), `spread` of
+        abs(ln(norm / local level)), `lr`; `loss` is the median of the window. `peak` is the largest ln(norm / local level).
     loss_first
         Median of the first three finite losses: where the run started.
     spikes_judged
@@ -101,14 +101,11 @@ class RunSummary:
             return self
         window, group = np.unique(self.window // (width // self.width), return_inverse=True)
         size = len(window)
-        merged: dict[str, NDArray[np.float64]] = {
-            name: np.bincount(group, weights=self.columns[name], minlength=size) for name in SUMS
-        }
+        merged = {name: _sums(group, self.columns[name], size) for name in SUMS}
         for name, by in MEANS.items():
             weight = np.where(np.isfinite(self.columns[name]), self.columns[by], 0.0)
-            total = np.bincount(group, weights=weight * np.nan_to_num(self.columns[name]), minlength=size)
-            count = np.bincount(group, weights=weight, minlength=size)
-            merged[name] = np.divide(total, count, out=np.full(size, np.nan), where=count > 0.0)
+            total = _sums(group, weight * np.nan_to_num(self.columns[name]), size)
+            merged[name] = ratio(total, _sums(group, weight, size))
         peak = np.full(size, np.nan)
         np.fmax.at(peak, group, self.columns["peak"])
         merged["peak"] = peak
@@ -160,6 +157,18 @@ def summarize(
     )
 
 
+def _sums(group: NDArray[np.intp], value: NDArray[np.float64] | NDArray[np.bool_], size: int) -> NDArray[np.float64]:
+    """The sum of each group."""
+    return np.bincount(group, weights=value, minlength=size).astype(np.float64)
+
+
+def ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means, NaN where nothing was counted."""
+    out = np.full(len(count), np.nan)
+    np.divide(total, count, out=out, where=count > 0.0)
+    return out
+
+
 def _width(signals: Signals) -> int:
     """The smallest power of two that gives at most `MOST_WINDOWS` windows."""
     if len(signals) == 0:
@@ -180,13 +189,11 @@ def _columns(
     spikes, judged = _onsets(signals)
 
     def count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.bincount(group, weights=mask, minlength=size)
+        return _sums(group, mask, size)
 
     def mean(value: NDArray[np.float64]) -> NDArray[np.float64]:
         use = np.isfinite(value)
-        total = np.bincount(group[use], weights=value[use], minlength=size)
-        number = np.bincount(group[use], minlength=size)
-        return np.divide(total, number, out=np.full(size, np.nan), where=number > 0)
+        return ratio(_sums(group[use], value[use], size), _sums(group, use, size))
 
     peak = np.full(size, np.nan)
     np.fmax.at(peak, group, residual)

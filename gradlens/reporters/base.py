@@ -7,7 +7,7 @@ import shutil
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from gradlens.errors import UsageError
 from gradlens.report import Report
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gradlens.comparison_report import ComparisonReport
     from gradlens.gate_report import GateReport
 
-    Document = Report | GateReport | ComparisonReport
+    Document: TypeAlias = Report | GateReport | ComparisonReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,7 @@ def gate_body(gate: GateReport) -> str:
     advice = [*words.advice(gate), *(words.cause(c) for c in gate.causes)]
     if advice:
         parts.append("<h2>What to do</h2><ul>" + "".join(f"<li>{_safe(a)}</li>" for a in advice) + "</ul>")
-    rows = [_row(result) for result in (*gate.limits, *gate.metrics)]
+    rows = [_row(result) for result in gate.results]
     head = ("check", "outcome", "baseline", "candidate", "change", "95 % interval", "tolerance")
     parts.append("<h2>All checks</h2>" + _table(head, rows))
     runs = (

@@ -27,11 +27,10 @@ def gate_parts(gate: GateReport, screen: Screen) -> Iterator[RenderableType]:
     for title, results in (("Failed", gate.failed), ("Could not judge", gate.inconclusive)):
         if results:
             yield _section(title, [_problem(r) for r in results])
-    lines: list[RenderableType] = [Text(f"{'→' if screen.unicode else '->'} {line}") for line in words.advice(gate)]
-    for cause in gate.causes:
-        lines.append(Text(f"{'→' if screen.unicode else '->'} {for_terminal(words.cause(cause))}"))
-    if lines:
-        yield _section("What to do", lines)
+    advice = [*words.advice(gate), *(words.cause(cause) for cause in gate.causes)]
+    if advice:
+        arrow = "→" if screen.unicode else "->"
+        yield _section("What to do", [Text(f"{arrow} {for_terminal(line)}") for line in advice])
     yield _section("All checks", [_table(gate, screen)])
     yield _section("Runs", [Text(_run(run), style="dim") for run in gate.runs])
     if gate.notices:

@@ -116,7 +116,7 @@ def cause(likely: LikelyCause) -> str:
 
 def headline(report: GateReport) -> str:
     """The verdict in one line."""
-    judged = [m for m in (*report.limits, *report.metrics) if m.outcome == "pass"]
+    judged = [m for m in report.results if m.outcome == "pass"]
     if report.outcome == "fail":
         first = report.failed[0]
         more = f", and {len(report.failed) - 1} more" if len(report.failed) > 1 else ""

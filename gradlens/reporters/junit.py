@@ -48,7 +48,7 @@ class JunitReporter(Reporter):
     def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
         cases = [
             _gate_case(_name(result), result.outcome, gate_words.sentence(result), _text(result))
-            for result in (*gate.limits, *gate.metrics)
+            for result in gate.results
         ]
         return _document("gradlens gate", [_suite("gradlens gate", cases, 0, output=gate.headline)])
 

@@ -17,8 +17,8 @@ from gradlens.reporters.words import PROVENANCE, number_rows
 #: GitHub refuses comments beyond 65,536 characters and drops job summaries beyond 1 MiB.
 COMMENT_BYTES = 60_000
 SUMMARY_BYTES = 1_000_000
-_ICONS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTE: "ℹ️"}  # noqa: RUF001 - the sign is meant
-_OUTCOMES = {"fail": "❌ fail", "pass": "✅ pass", "inconclusive": "❔ cannot judge", "skipped": "➖ skipped"}  # noqa: RUF001
+_ICONS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTE: "ℹ️"}
+_OUTCOMES = {"fail": "❌ fail", "pass": "✅ pass", "inconclusive": "❔ cannot judge", "skipped": "➖ skipped"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~@$])")
 _BARE_URL = re.compile(r"(?i)\b(https?|ftp|www)(?=[:.])")
 
@@ -85,11 +85,8 @@ def _run(run: RunReport) -> list[str]:
     lines = [f"### {icon} {safe(run.id)}: {wording.verdict(run)}", ""]
     if run.diagnosis.summary:
         lines += [safe(run.diagnosis.summary), ""]
-    lines += [
-        f"*{safe(run.format)}, {wording.span(run)}; norm {PROVENANCE[run.provenance.verdict]}"
-        f" ({safe(run.provenance.reason)})*",
-        "",
-    ]
+    norm = f"norm {PROVENANCE[run.provenance.verdict]} ({safe(run.provenance.reason)})"
+    lines += [f"*{safe(run.format)}, {wording.span(run)}; {norm}*", ""]
     problems = [f for f in run.findings if f.severity is not Severity.NOTE]
     lines += [_finding(f) for f in problems]
     advice = list(dict.fromkeys(f.advice for f in problems if f.advice))
@@ -100,7 +97,7 @@ def _run(run: RunReport) -> list[str]:
     lines += ["<details><summary>Numbers</summary>", ""]
     lines += table(["", "value"], ([safe(title), safe(text)] for title, text in number_rows(run)))
     lines += [_finding(f) for f in run.findings if f.severity is Severity.NOTE]
-    lines += [f"- {safe(n.code)}: {safe(n.message)} (×{n.count:,})" for n in run.notices]  # noqa: RUF001 - times
+    lines += [f"- {safe(n.code)}: {safe(n.message)} (×{n.count:,})" for n in run.notices]
     lines += ["", "</details>", ""]
     return lines
 
@@ -127,8 +124,7 @@ def _gate(gate: GateReport) -> list[str]:
     advice = [*gate_words.advice(gate), *(gate_words.cause(c) for c in gate.causes)]
     if advice:
         lines += ["**What to do**", "", *(f"- {safe(a)}" for a in advice), ""]
-    results = (*gate.limits, *gate.metrics)
-    rows = [_gate_row(result) for result in results]
+    rows = [_gate_row(result) for result in gate.results]
     head = ["check", "outcome", "baseline", "candidate", "change", "95 % interval", "tolerance"]
     lines += ["<details><summary>All checks</summary>", "", *table(head, rows)]
     for run in gate.runs:

@@ -54,7 +54,7 @@ def _samples(run: RunReport) -> Iterator[Sample]:
 
 def _gate_samples(gate: GateReport) -> Iterator[Sample]:
     yield "gate_passed", {}, int(gate.outcome == "pass")
-    for result in (*gate.limits, *gate.metrics):
+    for result in gate.results:
         label = {"check": result.name}
         if isinstance(result, LimitResult):
             label["run"] = result.run

@@ -1,4 +1,4 @@
-"""Is one training run, or a group of runs, worse than another by more than chance?
+"""Whether one training run, or a group of runs, is worse than another by more than chance.
 
 Three comparisons, by what is known:
 
@@ -24,8 +24,6 @@ from gradlens.stats.dependence import block_length
 from gradlens.stats.student import binomial_sf, student_quantile, student_sf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 MAX_ARRANGEMENTS = 20_000
@@ -274,7 +272,9 @@ def first_divergence(
     return min(found, default=None)
 
 
-def two_proportion_p(candidate: int, n_candidate: int, baseline: int, n_baseline: int, design_effect: float = 1.0) -> float:
+def two_proportion_p(
+    candidate: int, n_candidate: int, baseline: int, n_baseline: int, design_effect: float = 1.0
+) -> float:
     """Return the two-sided p of the pooled two-proportion z test, with a design effect n / n_eff.
 
     With a design effect of 1 this is the naive test that takes every step for independent.
@@ -287,21 +287,13 @@ def two_proportion_p(candidate: int, n_candidate: int, baseline: int, n_baseline
     return math.erfc(abs(change) / math.sqrt(2.0 * variance))
 
 
-def pooled_variance(variances: Sequence[float]) -> float:
-    """Return the mean of the variances that are finite, 0 without any."""
-    finite = [v for v in variances if math.isfinite(v)]
-    return sum(finite) / len(finite) if finite else 0.0
-
-
 def _by_t(change: float, error: float, df: float, confidence: float) -> Difference:
     if df <= 0.0:
         return Difference(
             change=change, standard_error=error, df=0.0, interval=(-math.inf, math.inf), p_higher=1.0, p_two_sided=1.0
         )
-    if error > 0.0:
-        t = change / error
-    else:
-        t = math.copysign(math.inf, change) if change else 0.0
+    certain = math.copysign(math.inf, change) if change else 0.0
+    t = change / error if error > 0.0 else certain
     half = student_quantile(0.5 + 0.5 * confidence, df) * error
     return Difference(
         change=change, standard_error=error, df=df, interval=(change - half, change + half),

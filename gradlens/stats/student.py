@@ -13,7 +13,7 @@ _TINY = 1e-300
 def student_sf(t: float, df: float) -> float:
     """Return P(T > t) for Student's t with ``df`` degrees of freedom, which need not be whole.
 
-    P(\\|T\\| > t) is the regularised incomplete beta function I_x(df/2, 1/2) at x = df / (df + t^2) (Abramowitz and Stegun
+    P(abs(T) > t) is the regularised incomplete beta function I_x(df/2, 1/2) at x = df / (df + t^2) (Abramowitz and Stegun
     26.5.27). Infinite ``df`` is the normal distribution; ``t`` may be infinite.
     """
     if math.isnan(t) or math.isnan(df):

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from gradlens.gating.summary import summarize
 from gradlens.report import Provenance
 from gradlens.run import Columns, Run, Series
-from gradlens.gating.summary import summarize
 
 PRE_CLIP = Provenance(verdict="pre_clip", reason="simulated")
 
@@ -46,7 +46,13 @@ def make_run(make_columns):
         step = columns.pop("step")
         series = {k: Series(name=k, step=step, value=v) for k, v in columns.items() if k not in drop}
         roles = {k: k for k in ("loss", "grad_norm", "lr", "loss_scale") if k in series}
-        return Run(id=f"run-{seed}", source=f"run-{seed}.jsonl", format="test", series=series, columns=Columns(step="step", **roles))
+        return Run(
+            id=f"run-{seed}",
+            source=f"run-{seed}.jsonl",
+            format="test",
+            series=series,
+            columns=Columns(step="step", **roles),
+        )
 
     return make
 
@@ -69,7 +75,10 @@ def write_log(make_columns, tmp_path):
         columns = make_columns(seed, **options)
         if change:
             change(columns)
-        rows = (dict(zip(columns, values, strict=True)) for values in zip(*(v.tolist() for v in columns.values()), strict=True))
+        rows = (
+            dict(zip(columns, values, strict=True))
+            for values in zip(*(v.tolist() for v in columns.values()), strict=True)
+        )
         path = tmp_path / name
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return path

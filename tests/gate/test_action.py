@@ -27,7 +27,10 @@ def run_action(tmp_path, **inputs):
     }
     environment = {
         **os.environ,
-        **{variable: given[text.removeprefix("${{ inputs.").removesuffix(" }}")] for variable, text in step["env"].items()},
+        **{
+            variable: given[text.removeprefix("${{ inputs.").removesuffix(" }}")]
+            for variable, text in step["env"].items()
+        },
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -61,7 +61,9 @@ def test_a_missing_baseline_is_two(write_log, capsys):
 
 def test_limits_without_baseline(write_log):
     log = write_log("good.jsonl", 1)
-    assert gradlens("gate", log, "--threshold", 1.3, "--max-clip-rate", 0.5, "--max-nonfinite", 0, "--max-spikes", 9) == 0
+    assert (
+        gradlens("gate", log, "--threshold", 1.3, "--max-clip-rate", 0.5, "--max-nonfinite", 0, "--max-spikes", 9) == 0
+    )
     assert gradlens("gate", log, "--threshold", 1.3, "--max-clip-rate", 0.001) == 1
     assert gradlens("gate", log) == 2
     assert gradlens("gate", log, "--max-clip-rate", 10) == 2
@@ -130,9 +132,7 @@ def test_settings_of_the_project(baseline, write_log, tmp_path, monkeypatch):
     assert gradlens(*arguments) == 0
 
 
-@pytest.mark.parametrize(
-    "suffix", [".json", ".md", ".html", ".xml", ".sarif", ".txt", ".bencher.json"]
-)
+@pytest.mark.parametrize("suffix", [".json", ".md", ".html", ".xml", ".sarif", ".txt", ".bencher.json"])
 def test_every_file_is_written_whole(baseline, write_log, tmp_path, suffix):
     target = tmp_path / f"gate{suffix}"
     bad = write_log("bad.jsonl", 1, **BAD)

@@ -18,7 +18,9 @@ def curve(n):
 
 
 def write_candidate(path, steps, loss, norm):
-    rows = ({"step": int(s), "lm loss": float(a), "grad-norm": float(b)} for s, a, b in zip(steps, loss, norm, strict=True))
+    rows = (
+        {"step": int(s), "lm loss": float(a), "grad-norm": float(b)} for s, a, b in zip(steps, loss, norm, strict=True)
+    )
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
 
@@ -71,4 +73,6 @@ def test_a_sharded_norm_fails(kind, request, tmp_path, capsys):
 def test_a_nan_where_the_golden_file_has_a_gap_fails(megatron, tmp_path):
     steps, loss, norm = curve(100)
     norm[10] = math.nan
-    assert command_line(["gate", write_candidate(tmp_path / "run.jsonl", steps, loss, norm), "--baseline", megatron]) == 1
+    assert (
+        command_line(["gate", write_candidate(tmp_path / "run.jsonl", steps, loss, norm), "--baseline", megatron]) == 1
+    )

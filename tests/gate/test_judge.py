@@ -167,7 +167,9 @@ def test_too_few_steps_are_inconclusive(make_summary, n):
 def test_strongly_dependent_norms_are_inconclusive(make_summary):
     slow = {"grad_norm": 1.3 * np.exp(np.sin(np.arange(1200) / 150.0))}
     other = {"grad_norm": 1.3 * np.exp(np.sin(np.arange(1200) / 150.0 + 2.5))}
-    (metric,) = [m for m in gate(make_summary(replace=slow), make_summary(replace=other)).metrics if m.name == "clip_rate"]
+    (metric,) = [
+        m for m in gate(make_summary(replace=slow), make_summary(replace=other)).metrics if m.name == "clip_rate"
+    ]
     assert metric.outcome == "inconclusive"
     assert metric.n_effective < 50
 

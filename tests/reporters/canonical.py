@@ -23,10 +23,14 @@ from gradlens.report import (
 from gradlens.run import Columns, Notice
 
 #: Everything that could act on a terminal, a page, a table, a command, an XML document or a path.
-HOSTILE = "a|b\x1b[31m\r\n::error ::x]]><b>&%0A,:\"'`*_@team #1 \\ \u202e\ud800\ufffe\x00 http://example.invalid [x](y) 50%"
+HOSTILE = (
+    "a|b\x1b[31m\r\n::error ::x]]><b>&%0A,:\"'`*_@team #1 \\ \u202e\ud800\ufffe\x00 http://example.invalid [x](y) 50%"
+)
 
 
-def finding(code="GL101", name="high-clip-rate", severity=Severity.WARNING, message="31 % of the steps are clipped", **more):
+def finding(
+    code="GL101", name="high-clip-rate", severity=Severity.WARNING, message="31 % of the steps are clipped", **more
+):
     return Finding(
         code=code, name=name, severity=severity, message=message, cause="clip_too_tight",
         evidence=(Evidence(label="clip rate", value=0.31, threshold=0.2),), steps=(100, 250), advice="Raise C.", **more,
@@ -109,7 +113,9 @@ LIMITS = (
 )  # fmt: skip
 
 
-def gate_report(metrics=METRICS, limits=LIMITS, name="runs/a.jsonl", outcome="fail", headline="clip rate 5.0 % -> 10.3 %"):
+def gate_report(
+    metrics=METRICS, limits=LIMITS, name="runs/a.jsonl", outcome="fail", headline="clip rate 5.0 % -> 10.3 %"
+):
     return GateReport(
         gradlens_version="0.1.0", outcome=outcome, headline=headline, metrics=metrics, limits=limits,
         runs=(gate_run("candidate", name), gate_run("baseline", "base")), compared_steps=(0, 999),
@@ -127,7 +133,12 @@ def comparison_report(name="b.jsonl"):
             norm_spread=0.3, final_loss=1.2, loss_spikes=0, norm_spikes=2, nonfinite=0, learning_rate=3e-4,
         )  # fmt: skip
 
-    mark = Fingerprint(factor="1/sqrt(8)", value=0.353553, meaning="a local norm: the squares of 8 shards were not summed", off_by=0.002)
+    mark = Fingerprint(
+        factor="1/sqrt(8)",
+        value=0.353553,
+        meaning="a local norm: the squares of 8 shards were not summed",
+        off_by=0.002,
+    )
     pair = Pair(
         run=name, against="a.jsonl", shared_steps=1000, first_step=0, last_step=999, norm_ratio=0.3543,
         norm_ratio_interval=(0.352, 0.357), loss_change=0.001, loss_change_interval=(-0.002, 0.004), equal_loss=True,

@@ -18,7 +18,9 @@ def same_as_snapshot():
         path = FOLDER / name
         if os.environ.get("GRADLENS_UPDATE_SNAPSHOTS"):
             path.write_text(text, encoding="utf-8")
-        assert path.is_file(), f"no snapshot {name}: run again with GRADLENS_UPDATE_SNAPSHOTS=1 and look at what it wrote"
+        assert path.is_file(), (
+            f"no snapshot {name}: run again with GRADLENS_UPDATE_SNAPSHOTS=1 and look at what it wrote"
+        )
         assert text == path.read_text(encoding="utf-8")
 
     return compare

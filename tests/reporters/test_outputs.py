@@ -63,7 +63,10 @@ def hostile_documents():
     return {
         "report": canonical.report(canonical.run_report(bad, (finding,)), canonical.run_report(bad)),
         "gate": canonical.gate_report(
-            metrics=(canonical.CLIP_RATE, metric), limits=(type(limit)(**{**fields, "run": bad}),), name=bad, headline=bad
+            metrics=(canonical.CLIP_RATE, metric),
+            limits=(type(limit)(**{**fields, "run": bad}),),
+            name=bad,
+            headline=bad,
         ),
         "comparison": canonical.comparison_report(bad),
     }
@@ -89,7 +92,9 @@ def junit_schema():
     return xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS.values()][:2] + [lambda k=k: hostile_documents()[k] for k in ("report", "gate")])
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS.values()][:2] + [lambda k=k: hostile_documents()[k] for k in ("report", "gate")]
+)
 def test_junit_validates(document, junit_schema):
     junit_schema.validate(render("junit", document()))
 
@@ -119,7 +124,11 @@ def sarif_schema():
         pytest.skip("schemastore is not installed")
     store = Path(spec.submodule_search_locations[0]) / "cache.sqlite"
     with sqlite3.connect(f"file:{store}?mode=ro&immutable=1", uri=True) as connection:
-        values = [value for (value,) in connection.execute("select value from responses") if b"(SARIF) Version 2.1.0 JSON Schema" in value]
+        values = [
+            value
+            for (value,) in connection.execute("select value from responses")
+            if b"(SARIF) Version 2.1.0 JSON Schema" in value
+        ]
     connection.close()
     assert values
     text = values[0][values[0].index(b"{\r\n") :].decode("utf-8", "replace")
@@ -201,7 +210,11 @@ def test_workflow_commands_are_escaped():
     assert escape_data("50%\r\nnext") == "50%25\\r%0Anext"
     assert escape_property("a:b,c%") == "a%3Ab%2Cc%25"
     text = render("github", canonical.gate_report())
-    assert re.search(r"^::error file=runs/a.jsonl,title=gradlens gate%3A clip rate::clip rate 5.0 %25 -> 10.3 %25 .*%0A", text, re.M)
+    assert re.search(
+        r"^::error file=runs/a.jsonl,title=gradlens gate%3A clip rate::clip rate 5.0 %25 -> 10.3 %25 .*%0A",
+        text,
+        re.MULTILINE,
+    )
 
 
 def test_absolute_paths_are_no_annotation_files():
@@ -306,7 +319,7 @@ class _Tags(HTMLParser):
         super().__init__()
         self.open, self.seen = [], set()
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002 - the signature of the base class
         self.seen.add(tag)
         if tag not in {"meta", "br", "hr"}:
             self.open.append(tag)

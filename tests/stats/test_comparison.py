@@ -109,7 +109,9 @@ def test_a_prior_keeps_lucky_agreement_from_proving():
 
 def test_variance_within_runs_is_a_floor():
     a, b = np.array([1.1, 1.1]), np.array([1.0, 1.0])
-    assert run_difference(a, b, prior_deviation=0.0, prior_df=1.0, within_variance=0.01).standard_error == pytest.approx(0.1)
+    assert run_difference(
+        a, b, prior_deviation=0.0, prior_df=1.0, within_variance=0.01
+    ).standard_error == pytest.approx(0.1)
 
 
 def test_counts_agree_with_the_conditional_test():
