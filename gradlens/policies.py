@@ -7,15 +7,12 @@ policy changes the trajectory, and with it the norms. The note travels with ever
 factor applied to the gradient (0 for a skipped step). A norm that is not finite is skipped by every policy here, as the
 frameworks do with a loss scaler; it is in no rate but in ``nonfinite``.
 
-===================  ==================================================================================================
-`FixedThreshold`     factor min(1, C / norm)
-`PercentileHistory`  AutoClip (Seetharaman et al. 2020): C is the p-th percentile of all norms so far, the current
-included
-`ZClip`              z-score against an EMA of mean and variance, clipped back in proportion (2025)
-`EmaThreshold`       AdaGC (2025) carried over to the global norm: C is 1.05 times an EMA of the clipped norms
-`SkipOlmo`           OLMo-core: skip when loss or norm is 6 deviations above the last 128, the current excluded
-`SkipLlmc`           llm.c: skip when loss or norm is z deviations above a window of 128, the current included
-===================  ==================================================================================================
+* `FixedThreshold`: factor min(1, C / norm).
+* `PercentileHistory`: AutoClip (Seetharaman et al. 2020), C is the p-th percentile of all norms so far, this one included.
+* `ZClip` (2025): z-score against an EMA of mean and variance, clipped back in proportion.
+* `EmaThreshold`: the rule of AdaGC (2025) on the global norm, C is 1.05 times an EMA of the clipped norms.
+* `SkipOlmo`: OLMo-core, skip when loss or norm is 6 deviations above the last 128, this one excluded.
+* `SkipLlmc`: llm.c, skip when loss or norm is z deviations above a window of 128, this one included.
 """
 
 from __future__ import annotations

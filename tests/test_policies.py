@@ -33,7 +33,9 @@ def test_zclip_reference():
 
 
 def test_fixed_threshold_rates():
-    found = policies.replay(np.array([0.5, 1.0, 2.0, 4.0, np.nan]), policies.FixedThreshold(threshold=1.0), spikes=np.array([3, 1]))
+    found = policies.replay(
+        np.array([0.5, 1.0, 2.0, 4.0, np.nan]), policies.FixedThreshold(threshold=1.0), spikes=np.array([3, 1])
+    )
     assert (found.n, found.nonfinite, found.clip_rate, found.skip_rate) == (4, 1, 0.5, 0.0)
     assert found.shrink_factor == pytest.approx((1 + 1 + 0.5 + 0.25) / 4)
     assert (found.spikes_caught, found.spikes) == (1, 2)
@@ -83,7 +85,15 @@ def test_every_replay_says_that_it_is_first_order():
 @pytest.mark.parametrize("policy", ALL, ids=lambda p: type(p).__name__)
 @pytest.mark.parametrize(
     "norm",
-    [np.zeros(0), np.array([1.0]), np.full(400, np.nan), np.zeros(400), np.full(400, np.inf), np.full(400, 1e308), -np.ones(400)],
+    [
+        np.zeros(0),
+        np.array([1.0]),
+        np.full(400, np.nan),
+        np.zeros(400),
+        np.full(400, np.inf),
+        np.full(400, 1e308),
+        -np.ones(400),
+    ],
 )
 def test_no_policy_trips_over_degenerate_norms(policy, norm):
     found = policies.replay(norm, policy, loss=norm)

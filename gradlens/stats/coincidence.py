@@ -10,8 +10,8 @@ the same step is in no lead test.
 
 **Null.** Both rates decay over a run, so spikes coincide at its start even if they are independent; a shift around the
 whole run calls that a link in a quarter of all cases. The loss events are therefore shifted around *within* windows of
-max(200, 5 % of the run) steps, each window by its own random amount, 1,999 times. Windows too keep the clustering of
-events.
+max(200, 5 % of the run) steps, each window by its own random amount, 1,999 times: the rates keep their course, and
+events that come in bursts stay together.
 
 **p-value.** The count is small and discrete, so draws that tie with the observed count count half (the mid-p-value of
 Lancaster 1961, Journal of the American Statistical Association 56:223); without that the test would reject far less

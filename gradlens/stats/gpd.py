@@ -118,7 +118,9 @@ def _maximise(y: NDArray[np.float64], largest: float) -> tuple[float, float]:
     stride = max(1, y.size // _SCAN)
     scan = np.sort(y)[stride // 2 :: stride] if stride > 1 else y
     end = -1.0 / largest
-    starts = np.concatenate((end * (1.0 - np.geomspace(1e-6, 0.9, 16)), end * np.geomspace(0.09, 1e-3, 5), _HEAVY_STARTS))
+    starts = np.concatenate(
+        (end * (1.0 - np.geomspace(1e-6, 0.9, 16)), end * np.geomspace(0.09, 1e-3, 5), _HEAVY_STARTS)
+    )
     xi = np.log1p(np.outer(starts, scan)).mean(axis=1)
     loss = np.log(np.maximum(xi / starts, 1e-300)) + xi
     loss[xi <= LOWEST_XI] = np.inf

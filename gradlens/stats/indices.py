@@ -3,8 +3,8 @@
 With L_i = ln x(i) - ln x(k+1) for the k largest values, descending, and M_r the mean of L^r:
 
 * Hill (1975) M_1, for xi > 0 only, standard error xi / sqrt(k);
-* moment (Dekkers, Einmahl and de Haan 1989, Annals of Statistics 17:1833) M_1 + 1 - 1/2 / (1 - M_1^2 / M_2), for any
-xi;
+* moment (Dekkers, Einmahl and de Haan 1989, Annals of Statistics 17:1833) M_1 + 1 - 1/2 / (1 - M_1^2 / M_2), for
+  any xi;
 * Pickands (1975) ln((x(k) - x(2k)) / (x(2k) - x(4k))) / ln 2, for any xi, unaffected by shifts, but noisy.
 
 How many values to use is chosen after Guillou and Hall (2001), Journal of the Royal Statistical Society B 63:293: the

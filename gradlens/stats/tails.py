@@ -242,7 +242,7 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
         xi_interval=interval,
         lognormal_xi=implied,
         heavy=heavy,
-        verdict=_words(heavy, xi, implied, fits),
+        verdict=_words(heavy=heavy, xi=xi, implied=implied, fits=fits),
     )
 
 
@@ -273,7 +273,7 @@ def lognormal_index(ordered: NDArray[np.float64], level: float) -> float | None:
     return fit_gpd(np.expm1(sigma * (tail - start))).xi
 
 
-def _words(heavy: bool | None, xi: float | None, implied: float | None, fits: tuple[FamilyFit, ...]) -> str:
+def _words(*, heavy: bool | None, xi: float | None, implied: float | None, fits: tuple[FamilyFit, ...]) -> str:
     """Say the verdict on one version in a sentence."""
     body = ""
     if fits:

@@ -1,15 +1,15 @@
 """Suggesting a clipping threshold from logged norms, with its uncertainty, or saying why not.
 
 **Rule.** C = current level x upper quantile of the detrended ratio. The level is the median of the norms over the last
-window of the run; the ratio is each norm over the centred rolling median around it, after the warm-up. So the threshold
-belongs to where the run is now, and the quantile to how its norms scatter.
+window of the run; the ratio is each norm over the level around it, after the warm-up (`gradlens.stats.robust`). So the
+threshold belongs to where the run is now, and the quantile to how its norms scatter.
 
 **Modes.** ``safety_net`` takes the 99 % quantile: it touches about one step in a hundred and is there for spikes.
 ``step_limiter`` takes the 90 % quantile, the Google tuning playbook's start: it clips one step in ten by construction.
 A target clip rate r asks for the quantile 1 - r instead.
 
 **Interval.** 95 % percentile interval of the stationary bootstrap (Politis and Romano 1994) with the block length of
-Politis and White; level and quantile are redrawn together. Where fewer than 10 values lie above the quantile it comes
+Politis and White; the ratios and the last window are redrawn separately. Where fewer than 10 values lie above the quantile it comes
 from a generalized Pareto tail over the 90 % quantile, with its profile-likelihood interval.
 
 **Abstaining.** Fewer than 200 usable norms, or a level that still drifts more than twofold, support no fixed number;

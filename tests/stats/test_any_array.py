@@ -40,7 +40,9 @@ def runs(draw):
     n = draw(st.integers(0, 400))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     spread = draw(st.sampled_from([0.0, 1e-12, 0.01, 0.3, 3.0, 50.0]))
-    value = draw(st.sampled_from([1e-300, 1e-8, 1.0, 1e30, 1e300])) * np.exp(np.clip(spread * rng.standard_normal(n), -300, 10))
+    value = draw(st.sampled_from([1e-300, 1e-8, 1.0, 1e30, 1e300])) * np.exp(
+        np.clip(spread * rng.standard_normal(n), -300, 10)
+    )
     if draw(st.booleans()):
         value = np.round(value, 1)
     patch = draw(SMALL)
@@ -50,7 +52,12 @@ def runs(draw):
 
 
 ARRAYS = st.one_of(SMALL, runs())
-every = settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+every = settings(
+    max_examples=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 def no_nan(result):
@@ -118,7 +125,9 @@ def test_warmup_and_phases(lr, norm):
 @every
 @given(st.lists(st.integers(0, 499)), st.lists(st.integers(0, 499)), st.integers(0, 600))
 def test_coincidence_of_any_events(loss, norm, end):
-    found = coincidence.test_coincidence(500, np.array(loss, dtype=int), np.array(norm, dtype=int), warmup_end=end, draws=99)
+    found = coincidence.test_coincidence(
+        500, np.array(loss, dtype=int), np.array(norm, dtype=int), warmup_end=end, draws=99
+    )
     no_nan(found)
     assert found.same_step.count + found.norm_leads.count + found.loss_leads.count <= found.loss_events
 

@@ -6,7 +6,9 @@ from gradlens.stats import indices
 GRID = (1 - (np.arange(1, 1001) - 0.5) / 1000) ** (-1 / 1.5)
 
 
-@pytest.mark.parametrize(("k", "hill", "moment"), [(50, 0.66869, 0.62736), (100, 0.667684, 0.645178), (200, 0.667177, 0.654899)])
+@pytest.mark.parametrize(
+    ("k", "hill", "moment"), [(50, 0.66869, 0.62736), (100, 0.667684, 0.645178), (200, 0.667177, 0.654899)]
+)
 def test_reference_grid(k, hill, moment):
     found = indices.tail_indices(GRID, k)
     assert found.hill == pytest.approx(hill, abs=1e-6)
@@ -30,7 +32,9 @@ def test_guillou_hall_statistic_by_hand():
         i = np.arange(1, k + 1)
         return np.sqrt(3 / k**3) * ((k - 2 * i + 1) * spacing[:k]).sum() / spacing[:k].mean()
 
-    passed = [k for k in range(10, 21) if np.sqrt(np.mean([t(j) ** 2 for j in range(k - k // 2, k + k // 2 + 1)])) >= 1.25]
+    passed = [
+        k for k in range(10, 21) if np.sqrt(np.mean([t(j) ** 2 for j in range(k - k // 2, k + k // 2 + 1)])) >= 1.25
+    ]
     assert indices.guillou_hall(x) == (passed[0] if passed else 20)
 
 

@@ -19,7 +19,9 @@ def test_quantile_array_is_good_to_a_billionth():
 
 
 def test_quantile_array_handles_the_edges():
-    np.testing.assert_array_equal(normal.normal_quantile(np.array([0.0, 1.0, -0.1, np.nan])), [-np.inf, np.inf, np.nan, np.nan])
+    np.testing.assert_array_equal(
+        normal.normal_quantile(np.array([0.0, 1.0, -0.1, np.nan])), [-np.inf, np.inf, np.nan, np.nan]
+    )
 
 
 @pytest.mark.parametrize("p", [1e-12, 0.01, 0.3, 0.5, 0.975, 1.0 - 1e-9])

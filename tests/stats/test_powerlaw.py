@@ -52,9 +52,10 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "given", "xmin", "alpha", "n_tail", "vuong"), PUBLISHED, ids=[row[0] for row in PUBLISHED])
-def test_published_table(name,  # noqa: PLR0917 - one row of the table
-    given, xmin, alpha, n_tail, vuong):
+@pytest.mark.parametrize(
+    ("name", "given", "xmin", "alpha", "n_tail", "vuong"), PUBLISHED, ids=[row[0] for row in PUBLISHED]
+)
+def test_published_table(name, given, xmin, alpha, n_tail, vuong):
     found = powerlaw.fit_power_law(load(name), xmin=given)
     assert (found.xmin, found.n_tail) == (xmin, n_tail)
     assert found.alpha == pytest.approx(alpha, abs=6e-5)

@@ -1,12 +1,14 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from gradlens.stats import warmup
 
 
-def schedule(n=1000, warm=100, decay=True):
+def schedule(n=1000, warm=100):
     step = np.arange(n)
-    main = 0.5 * (1 + np.cos(np.pi * np.clip((step - warm) / (n - warm), 0, 1))) if decay else np.ones(n)
+    main = 0.5 * (1 + np.cos(np.pi * np.clip((step - warm) / (n - warm), 0, 1)))
     return 1e-3 * np.where(step < warm, (step + 1) / max(warm, 1), main)
 
 
@@ -76,4 +78,4 @@ def test_phases_cover_every_step_once():
         found = warmup.find_phases(lr, 300, int(rng.integers(0, 300)))
         assert found[0].first == 0
         assert found[-1].last == 299
-        assert all(b.first == a.last + 1 for a, b in zip(found[:-1], found[1:], strict=True))
+        assert all(b.first == a.last + 1 for a, b in pairwise(found))
