@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,19 +64,56 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
     if target.folder is not None:
         return _read_folder(target, options, input_format)
     (source,) = target.sources
-    reader = detect.load(input_format) if input_format else detect.require(source)
-    runs = _read_group(reader, [source], options, target)
+    ranked = [(1.0, detect.load(input_format))] if input_format else detect.require(source)
+    runs, reader = _read_first(ranked, source, options, target, every=not input_format)
     if not any(map(_useful, runs)):
         if options.columns != "all":
             # The names for the message: columns without a role were not decoded.
             runs = _read_group(reader, [source], replace(options, columns="all"), target)
         names = sorted({name for run in runs for name in run.series})
         shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "none"
+        unread = next((f": {n.message}" for run in runs for n in run.notices if n.code == "unreadable-value"), "")
         raise NoTrainingSeriesError(
-            f"{target.text}: no loss and no gradient norm among its columns ({shown})",
-            hint="name them with --loss and --grad-norm",
+            f"{target.text}: read as {reader.name}, no loss and no gradient norm among its columns ({shown}){unread}",
+            hint="name them with --loss and --grad-norm, or another format with --input-format",
         )
+    equals = [other.name for sure, other in ranked[1:] if other is not reader and sure >= ranked[0][0]]
+    if equals:
+        message = f"read as {reader.name}; it may be {' or '.join(equals)} as well (--input-format)"
+        runs = [replace(r, notices=(*r.notices, Notice(code="ambiguous-format", message=message))) for r in runs]
     return runs
+
+
+def _read_first(
+    ranked: Sequence[tuple[float, Reader]], source: Source, options: ReadOptions, target: Target, *, every: bool
+) -> tuple[list[Run], Reader]:
+    """The runs of the first reader that finds a loss or a norm; where none does, what the surest one found or said."""
+    first: tuple[list[Run], Reader] | None = None
+    problem: GradlensError | None = None
+    for reader in _candidates(ranked, source, every=every):
+        try:
+            runs = _read_group(reader, [source], options, target)
+        except UsageError:
+            raise
+        except GradlensError as error:
+            problem = problem or error
+            continue
+        if any(map(_useful, runs)):
+            return runs, reader
+        first = first or (runs, reader)
+    if first is not None and problem is None:
+        return first
+    if first is not None and first[1] is ranked[0][1]:
+        return first
+    raise problem or NoTrainingSeriesError(f"{source.name}: nothing to read")
+
+
+def _candidates(ranked: Sequence[tuple[float, Reader]], source: Source, *, every: bool) -> Iterator[Reader]:
+    """The ranked readers, then those that were not asked since the content begins in another shape."""
+    yield from (reader for _, reader in ranked)
+    if every and ranked[0][0] < detect.SURE:
+        asked = {reader.name for _, reader in ranked}
+        yield from (reader for _, reader in detect.rank(source, every=True) if reader.name not in asked)
 
 
 def _read_folder(target: Target, options: ReadOptions, input_format: str | None) -> list[Run]:

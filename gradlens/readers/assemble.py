@@ -15,6 +15,7 @@ from gradlens.config import TrainingConfig, training_config
 from gradlens.errors import UsageError
 from gradlens.readers.base import NoticeBook, RawRun, ReadOptions
 from gradlens.readers.derive import derive
+from gradlens.readers.frameworks import facts_by_names
 from gradlens.readers.remarks import remark
 from gradlens.readers.steps import choose_step, steps_of_rows, unrolled
 from gradlens.run import Columns, Notice, Run, Series
@@ -84,7 +85,7 @@ def assemble(
         own = NoticeBook()
         taken = {role: table.get(getattr(columns, role) or "") for role in ("loss", "grad_norm", "loss_scale")}
         remark(taken["loss"], taken["grad_norm"], taken["loss_scale"], own)
-        facts = raw.norm_facts | vocabulary.facts_of(columns.grad_norm) if columns.grad_norm else frozenset()
+        facts = _facts_of(raw, table, columns.grad_norm)
         runs.append(
             Run(
                 id=f"{id}:{mark}" if mark else id,
@@ -99,6 +100,15 @@ def assemble(
             )
         )
     return runs
+
+
+def _facts_of(raw: RawRun, table: Mapping[str, Series], norm: str | None) -> frozenset[str]:
+    """What format, framework and name say of the norm; the name, being the most specific, wins."""
+    if norm is None:
+        return frozenset()
+    named = vocabulary.facts_of(norm)
+    known = raw.norm_facts or facts_by_names(table)
+    return named | (known - {"pre_clip", "post_clip"} if named else known)
 
 
 def _facts(facts: Iterable[str]) -> Iterable[Notice]:

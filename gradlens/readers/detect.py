@@ -43,20 +43,31 @@ def _by_name_first(file_name: str) -> Iterable[str]:
     return [*first, *(n for n in table() if n not in first)]
 
 
-def detect(source: Source, least: float = 0.0) -> Reader | None:
-    """The reader that is surest of the content of `source`, or None where none is surer than `least`."""
-    best: tuple[float, Reader] | None = None
+def rank(source: Source, least: float = 0.0, *, every: bool = False) -> list[tuple[float, Reader]]:
+    """The readers that are surer than `least` of the content of `source`, the surest first; of equals the table decides.
+
+    A reader that is very sure makes it pointless to ask the others: then the list holds it alone. Readers are asked only
+    about content of their shape, unless `every` one is to be asked.
+    """
     shape = shape_of(source.head)
+    found: list[tuple[float, Reader]] = []
     for name in _by_name_first(source.file_name):
-        if (shapes := table()[name].shapes) and shape not in shapes:
+        shapes = table()[name].shapes
+        if shapes and shape not in shapes and not every:
             continue
         reader = load(name)
         sure = reader.sniff(source)
-        if sure > (best[0] if best else least):
-            best = (sure, reader)
-        if sure >= SURE:
-            break
-    return best[1] if best else None
+        if sure >= SURE and not every:
+            return [(sure, reader)]
+        if sure > least:
+            found.append((sure, reader))
+    return sorted(found, key=lambda pair: -pair[0])
+
+
+def detect(source: Source, least: float = 0.0) -> Reader | None:
+    """The reader that is surest of the content of `source`, or None where none is surer than `least`."""
+    ranked = rank(source, least)
+    return ranked[0][1] if ranked else None
 
 
 def describe(source: Source) -> str:
@@ -76,22 +87,22 @@ def describe(source: Source) -> str:
     return f"it starts with {line[:60]!r}"
 
 
-def require(source: Source) -> Reader:
-    """The reader of a source that the user named.
+def require(source: Source) -> list[tuple[float, Reader]]:
+    """The readers of a source that the user named, the surest first.
 
     Raises
     ------
     MalformedLogError, UnknownFormatError
         Empty, or of no known format.
     """
-    reader = detect(source)
-    if reader is None:
+    ranked = rank(source)
+    if not ranked:
         error = UnknownFormatError if source.head else MalformedLogError
         raise error(
             f"{source.name}: no known log format: {describe(source)}",
             hint="see `gradlens formats`, or name the format with --input-format",
         )
-    return reader
+    return ranked
 
 
 def group(sources: Sequence[Source], *, least: float = 0.0) -> list[tuple[Reader, Sequence[Source]]]:

@@ -202,3 +202,23 @@ class TestDerived:
         (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
         assert len(run.layers) == 9
         np.testing.assert_allclose(run.grad_norm.value, [3.0] * 4)
+
+
+class TestFacts:
+    @pytest.mark.parametrize(
+        ("row", "facts"),
+        [
+            (
+                {"train/grad_norm": 1.0, "train/learning_rate": 0.1, "train/loss": 2.0, "train/epoch": 0.5},
+                {"norm-pre-clip", "norm-filtered"},
+            ),
+            ({"actor/grad_norm": 1.0, "actor/pg_loss": 0.1}, {"norm-pre-clip", "norm-averaged"}),
+            ({"optim/total_grad_norm": 1.0, "train/CrossEntropyLoss": 2.0}, {"norm-pre-clip"}),
+            ({"grad_norm": 1.0, "loss": 2.0, "learning_rate": 0.1}, set()),
+            ({"grad_norm_post_clip": 1.0, "loss": 2.0}, set()),
+        ],
+    )
+    def test_what_names_say_of_the_norm(self, row, facts, tmp_path):
+        rows = [{"step": n} | {k: v + n for k, v in row.items()} for n in range(4)]
+        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
+        assert {c for c in codes(run) if c.startswith("norm-")} == facts

@@ -170,3 +170,25 @@ class TestSettingsBeside:
         )
         (run,) = gradlens.read(tmp_path / "m.log")
         assert run.config.max_grad_norm == 0.0
+
+
+class TestChoiceOfFormat:
+    def test_a_second_reader_is_tried_where_the_surest_finds_nothing(self, tmp_path):
+        # Twenty lines of JSON that say nothing, then a console log.
+        text = "".join(json.dumps({"event": f"start {n}"}) + "\n" for n in range(20))
+        text += "".join(f"iter {n}: loss {n}.5, time 1ms\n" for n in range(5))
+        path = tmp_path / "out.txt"
+        path.write_text(text)
+        (run,) = gradlens.read(path)
+        assert run.format == "console"
+        assert len(run.loss) == 5
+
+    def test_the_error_names_the_columns_whatever_was_asked_for(self, tmp_path):
+        path = log(tmp_path / "r.jsonl", [{"step": n, "accuracy": 0.5} for n in range(5)])
+        for columns in ("all", "needed"):
+            with pytest.raises(gradlens.GradlensError, match="accuracy"):
+                gradlens.read(path, columns=columns)
+
+    def test_an_unknown_format_is_a_usage_error(self, tmp_path):
+        with pytest.raises(gradlens.GradlensError, match="no format named 'xls'"):
+            gradlens.read(log(tmp_path / "r.jsonl"), input_format="xls")
