@@ -126,6 +126,17 @@ _NOT_OWNERS = frozenset({
     "val", "test", "param", "running", "ema", "squared", "learning", "l2", "step", "epoch", "metrics", "stats",
     "debug", "info", "final", "normalized", "relative", "expected",
 })  # fmt: skip
+#: Last parts of paths that are telling wherever they stand: `info/learner/default_policy/learner_stats/grad_gnorm`.
+_TELLING: dict[str, tuple[str, ...]] = {
+    "loss": ("loss", "total_loss", "train_loss"),
+    "grad_norm": ("grad_norm", "gnorm", "gradient_norm", "total_grad_norm", "grad_gnorm"),
+    "lr": ("lr", "learning_rate", "cur_lr"),
+    "loss_scale": ("loss_scale",),
+}
+_OTHER_PHASES = frozenset({
+    "val", "valid", "validation", "eval", "evaluation", "test", "dev", "final", "holdout", "best", "summary", "timing",
+    "time", "perf",
+})  # fmt: skip
 _TRAIN = re.compile(r"^(?:train(?:ing|er)?)[_/ .\-]+", re.IGNORECASE)
 #: More norms than this that differ only by a name or number are those of layers, not of optimizers.
 _MOST_OPTIMIZERS = 4
@@ -138,9 +149,17 @@ def rank_of(role: str, name: str) -> int | None:
         return len(_RANK[role])
     if rank is None and role == "grad_norm" and _owner_by_name(name) is not None and layer_of(name) is None:
         return len(_RANK[role])
+    if rank is None and (tail := _tail(name)) in _TELLING.get(role, ()):
+        return 2 * len(_RANK[role]) + _TELLING[role].index(tail)
     if rank is not None and role == "step" and name.strip().startswith("_"):
         return rank + len(_RANK[role])  # W&B counts its own calls in `_step`; the trainer's counter says more
     return rank
+
+
+def _tail(name: str) -> str:
+    """The last part of a path, `a/b/total_loss`, unless a part before it says that it is not of training."""
+    *path, last = name.split("/")
+    return plain(last) if path and not _OTHER_PHASES.intersection(map(plain, path)) else ""
 
 
 def choose(role: str, names: Iterable[str]) -> str | None:
@@ -151,7 +170,7 @@ def choose(role: str, names: Iterable[str]) -> str | None:
 
 def facts_of(norm: str | None) -> frozenset[str]:
     """What the name of a norm says about where it was measured."""
-    shape = plain(norm or "")
+    shape = plain((norm or "").rsplit("/", 1)[-1] if (norm or "").endswith("grad_gnorm") else norm or "")
     if (
         shape == "grad_gnorm"
         or "clipped" in shape.replace("unclipped", "")

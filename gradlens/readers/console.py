@@ -243,7 +243,7 @@ def _json_fields(body: str) -> Iterator[tuple[str, float]]:
 def _block_fields(text: str, start: int, limit: int, block: str) -> Iterator[tuple[str, float]]:
     pattern, section, blanks = _pattern(block), "", 0
     at = start
-    if not text.startswith("\n", at) and (at == 0 or text[at - 1] != "\n"):
+    if at == 0 or text[at - 1] != "\n":
         at = text.find("\n", at, limit) + 1 or limit
     while at < limit:
         end = text.find("\n", at, limit)

@@ -309,6 +309,18 @@ GRAMMARS: tuple[Grammar, ...] = (
         least=3,
     ),
     Grammar(
+        name="keras",
+        lines=(
+            Line(
+                pattern=r"^Epoch (?P<step>\d+)/\d+[^\S\n]*$",
+                fields=Fields.NAMED,
+                # The bar overwrites itself: of the values of an epoch the last ones are its means.
+                block=r"^\s*\d+/\d+ |- (?P<key>[A-Za-z_]\w*): (?P<value>\S+)",
+            ),
+        ),
+        tier=1,
+    ),
+    Grammar(
         name="any-line",
         lines=(
             Line(

@@ -507,6 +507,16 @@ steps: 20 loss: 9.5000 iter time (s): 0.500 samples/sec: 64.0
             step=[1, 2, 3], loss=[4.0, 3.0, 2.0], grad_norm=[0.25, 0.5, 0.75],
         )
     ],
+    "keras": [
+        Example(
+            text=(
+                "Epoch 1/2\n\r 1/10 [>.....] - ETA: 3s - loss: 0.9 - accuracy: 0.1\r10/10 [=====] - 3s 3ms/step - loss: 0.5"
+                " - accuracy: 0.8 - val_loss: 0.6\nEpoch 2/2\n10/10 [=====] - 3s 3ms/step - loss: 0.4 - accuracy: 0.9"
+                " - val_loss: 0.7\n"
+            ),
+            step=[1, 2], loss=[0.5, 0.4],
+        )
+    ],
     "any-line": [
         Example(
             text="".join(

@@ -30,7 +30,7 @@ SPELLINGS = {
     "loss": [
         "loss", "train_loss", "train/loss", "training_loss", "lm loss", "lm-loss", "loss/train/total", "train/CrossEntropyLoss",
         "train/CE loss", "loss_metrics/global_avg_loss", "actor/pg_loss", "reduced_train_loss", "train_loss_step", "total_loss",
-        "Loss/train", "training.loss", "tot_loss",
+        "Loss/train", "metrics/model/total_loss", "training.loss", "tot_loss",
     ],
     "grad_norm": [
         "grad_norm", "train/grad_norm", "gnorm", "grad norm", "grad-norm", "norm", "gradient_norm", "total_grad_norm",
@@ -57,7 +57,7 @@ def test_spelling(role, name):
     [
         "grad-norm vs samples", "lm loss vs samples", "grad_norm_var", "grad_norm_square", "grad_norm_std", "val/box_loss",
         "actor/pg_clipfrac", "lrm", "param_norm", "val/grad_norm", "grad_norm_threshold", "max_grad_norm", "weight_norm",
-        "loss_q0", "eval/loss", "grad_norm/conv1.weight", "lr-SGD-momentum", "update_norm",
+        "loss_q0", "eval/loss", "final/train_loss", "val/head/loss", "a/eval/b/loss", "grad_norm/conv1.weight", "lr-SGD-momentum", "update_norm",
     ],
 )  # fmt: skip
 def test_look_alike(name):
