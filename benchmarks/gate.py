@@ -1,6 +1,6 @@
 """How often the gate goes red, by simulation: false alarms, power, and what the naive test would do.
 
-    python -m benchmarks.gate [--pairs 400] [--out FILE]
+    python -m benchmarks.gate [--pairs 400] [--seeds 1 5] [--steps 1000 5000] [--out FILE]
 
 Two runs of one process: ln(norm) is an AR(1) around a level that falls over the run, the loss a noisy decay. The threshold is
 the one that clips 5 % of the steps. The candidate is another draw (any red is false), or one whose clip rate is 10 %, because
@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
+from scipy.signal import lfilter
 
 from gradlens.gating.assess import assess
 from gradlens.gating.settings import GateSettings
@@ -46,12 +47,8 @@ class Process:
 
 def autoregression(n: int, phi: float, rng: np.random.Generator) -> np.ndarray:
     """A stationary AR(1) of variance 1."""
-    noise = rng.normal(size=n + 200) * math.sqrt(1.0 - phi * phi)
-    value = np.empty(n + 200)
-    value[0] = rng.normal()
-    for t in range(1, n + 200):
-        value[t] = phi * value[t - 1] + noise[t]
-    return value[200:]
+    noise = rng.normal(size=n) * math.sqrt(1.0 - phi * phi)
+    return lfilter([1.0], [1.0, -phi], noise, zi=[phi * rng.normal()])[0]
 
 
 def exceedance(process: Process, log_threshold: float) -> float:
@@ -118,6 +115,8 @@ def main() -> None:
     """Print one line a cell, and write all of them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=400)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--steps", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     log_threshold = -solve(RATE, lambda c: exceedance(Process(), -c), -3.0, 3.0)
@@ -126,10 +125,10 @@ def main() -> None:
     kinds = {"same": Process(), "doubled-level": Process(level=level), "doubled-noise": Process(widening=widening)}
     found = []
     print(f"{'candidate':15} {'phi':>4} {'n':>6} {'seeds':>6} {'red':>7} {'cannot judge':>13} {'naive red':>10}")
-    for seeds in (1, 5):
+    for seeds in options.seeds:
         for name, process in kinds.items():
             for phi in (0.5, 0.9):
-                for n in (1000, 2000, 5000) if seeds == 1 else (1000, 5000):
+                for n in options.steps:
                     begun = time.perf_counter()
                     pairs = options.pairs if seeds == 1 else max(options.pairs // 4, 1)
                     result = cell(process, phi, n, seeds, pairs, log_threshold)

@@ -34,7 +34,7 @@ DEFAULT_TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
         "final_loss": Tolerance(relative=0.02, progress=0.04),
         "loss": Tolerance(relative=0.02, progress=0.08),
         "norm_level": Tolerance(relative=0.3),
-        "norm_spread": Tolerance(relative=0.35),
+        "norm_spread": Tolerance(relative=0.25),
         "norm_tail": Tolerance(relative=0.5),
         "loss_spikes": Tolerance(absolute=2.0, relative=1.0),
         "norm_spikes": Tolerance(absolute=2.0, relative=1.0),
