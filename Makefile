@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo install dev test fast lint types docs bench gate-example clean
 
 demo: $(VENV)/.installed  ## install and diagnose a sample log
-	$(BIN)/gradlens analyze sample_logs/lr_too_high.jsonl
+	$(BIN)/gradlens analyze sample_logs/bad_data.jsonl --threshold 1
 
 test: $(VENV)/.dev  ## install what the tests need and run all of them
 	$(BIN)/python -m pytest
