@@ -20,10 +20,13 @@ from gradlens.source import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gradlens.readers.csv_arrow import ArrowCsvParser
     from gradlens.run import Notice
 
 _SEPARATORS = ",;\t"
 _HEAD_LINES = 50
+#: From this size on loading pyarrow pays.
+_WORTH_ARROW = 8 << 20
 _LONGEST_HEADER = 1 << 20
 _NUMBER = re.compile(r"\s*[-+]?(\d|\.\d|nan\b|inf)", re.IGNORECASE)
 
@@ -86,7 +89,7 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
     try:
         with open_text(source) as handle:
             header, n_before = _read_header(handle, source.name, book)
-            parser, joiner = CsvBlockParser(header), TableJoiner(options)
+            parser, joiner = _parser_for(header, source), TableJoiner(options)
             n_lines = n_before
             for table in in_order(parser.parse, blocks(handle), source.size):
                 for problem in table.problems:
@@ -102,6 +105,14 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
     columns = tuple(sorted(columns, key=lambda column: order[column.name]))
     _notice_texts(columns, texts, book)
     return CsvTable(header.names, columns, n_rows, book.notices())
+
+
+def _parser_for(header: Header, source: Source) -> CsvBlockParser | ArrowCsvParser:
+    if (source.size or 0) < _WORTH_ARROW:
+        return CsvBlockParser(header)
+    from gradlens.readers.csv_arrow import ArrowCsvParser
+
+    return ArrowCsvParser(header)
 
 
 def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[Header, int]:

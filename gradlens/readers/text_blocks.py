@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gradlens.source import Source
 
-BLOCK = 1 << 20
+_FIRST_BLOCK, BLOCK = 1 << 16, 1 << 20
 _LARGEST_BLOCK = 16 << 20
 #: A block holds so many lines if it can: the cost of a column in a block is paid once for all of them.
 _LINES = 512
@@ -44,7 +44,8 @@ class Block(NamedTuple):
 def blocks(handle: BinaryIO) -> Iterator[Block]:
     """The blocks of a log, in order; a line longer than a block makes that block longer."""
     rest = np.empty(0, np.uint8)
-    size, position, is_last = BLOCK, 0, False
+    # From the first block parsers learn what they have before them, which should not take long.
+    size, position, is_last = min(_FIRST_BLOCK, BLOCK), 0, False
     while not is_last:
         text = np.empty(PADDING + max(size, 2 * len(rest)), np.uint8)
         text[:PADDING] = ord(" ")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import gradlens
 from gradlens.errors import MalformedLogError
-from gradlens.readers import text_blocks
+from gradlens.readers import csv_, text_blocks
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.csv_ import CsvReader, _read_slowly, parse_table
 from gradlens.source import Source
@@ -79,6 +79,24 @@ def test_same_as_the_csv_module(data, block):
     for name, values in columns_of(slow).items():
         assert same_numbers(columns_of(fast)[name], values), name
     assert {n.code: n.count for n in fast.notices} == {n.code: n.count for n in slow.notices}
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(), st.integers(2, 40))
+def test_pyarrow_gives_the_same(data, repeats):
+    head, _, rest = data.partition(b"\n")
+    data = (
+        head + b"\n" + (rest.rstrip(b"\r\n") + b"\n" + b",".join([b"0.5"] * (1 + head.count(b","))) + b"\n") * repeats
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_blocks, "BLOCK", 256)
+        slow = parse_table(data)
+        patch.setattr(csv_, "_WORTH_ARROW", 0)
+        fast = parse_table(data)
+    assert [c.name for c in fast.columns] == [c.name for c in slow.columns]
+    for name, values in columns_of(slow).items():
+        assert same_numbers(columns_of(fast)[name], values), name
+    assert (fast.n_rows, fast.notices) == (slow.n_rows, slow.notices)
 
 
 def read(tmp_path, text, name="metrics.csv", **options):
