@@ -19,7 +19,6 @@ from gradlens.provenance import judge_provenance
 from gradlens.report import Report, RunReport
 from gradlens.run import Notice, Run
 from gradlens.signals import Signals, signals_of
-from gradlens.suggestion import in_one_line
 from gradlens.threshold import choose_threshold
 
 
@@ -98,7 +97,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         spikes=measure.spikes(signals, warmup),
         findings=findings,
         diagnosis=diagnosis,
-        suggestion=in_one_line(signals, provenance, warmup),
+        suggestion=measure.suggestion(signals, provenance, warmup),
         checks=results,
         notable_steps=notable_steps(case),
         curves={

@@ -14,6 +14,7 @@ from gradlens.stats import clipping as clip_stats
 from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
 from gradlens.stats import tails as tail_stats
+from gradlens.stats import thresholds as threshold_stats
 from gradlens.stats.warmup import find_phases, find_warmup_end
 from gradlens.threshold import Threshold
 
@@ -137,7 +138,9 @@ def value_clipping(run: Run, threshold: float | None) -> report.ValueClipping | 
             for edges, counts in zip(histogram.limits, histogram.counts, strict=True):
                 total += float(counts.sum())
                 width = np.maximum(edges[1:] - edges[:-1], np.finfo(np.float64).tiny)
-                above = np.clip((edges[1:] - limit) / width, 0.0, 1.0) + np.clip((-limit - edges[:-1]) / width, 0.0, 1.0)
+                above = np.clip((edges[1:] - limit) / width, 0.0, 1.0) + np.clip(
+                    (-limit - edges[:-1]) / width, 0.0, 1.0
+                )
                 beyond += float(np.dot(counts, np.minimum(above, 1.0)))
         return beyond / total if total else None
 
@@ -155,9 +158,7 @@ def spikes(signals: Signals, warmup: int) -> report.Spikes:
     norm = spike_stats.find_spikes(signals.norm, warmup_end=warmup)
     together = None
     if loss.judged and norm.judged:
-        found = coincidence_stats.test_coincidence(
-            len(signals), _onsets(loss), _onsets(norm), warmup_end=warmup
-        )
+        found = coincidence_stats.test_coincidence(len(signals), _onsets(loss), _onsets(norm), warmup_end=warmup)
         together = report.Coincidence(
             same_step=_test(found.same_step),
             norm_leads=_test(found.norm_leads),
@@ -209,7 +210,9 @@ def _together(found: coincidence_stats.Coincidence, log_interval: float | None) 
         ("norm first, which points at the update", found.norm_leads),
         ("loss first", found.loss_leads),
     )
-    words = [f"{label} ({test.count} times)" for label, test in named if test.p_holm is not None and test.p_holm <= 0.05]
+    words = [
+        f"{label} ({test.count} times)" for label, test in named if test.p_holm is not None and test.p_holm <= 0.05
+    ]
     text = "spikes belong together: " + "; ".join(words) if words else "loss and norm spikes are unrelated"
     if log_interval is not None and log_interval > 1:
         text += f"; rows are {log_interval:g} steps apart, so a shorter lead cannot be seen"
@@ -260,3 +263,36 @@ def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail 
             xi_interval=found.raw.xi_interval,
         ),
     )  # fmt: skip
+
+
+def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> report.Suggestion:
+    """The threshold advice in one line; `gradlens.suggestion` has the tables."""
+    found = threshold_stats.suggest_level(signals.norm, warmup_end=warmup)
+    abstained = provenance.reason if not provenance.trusted else found.abstained
+    threshold = None if abstained else found.value
+    return report.Suggestion(
+        threshold=threshold,
+        interval=None if abstained else found.interval,
+        mode="safety_net",
+        abstained=abstained,
+        expected_clip_rate=expected_clip_rate(signals, found, threshold),
+        policy=moving_policy(found, provenance),
+    )
+
+
+def expected_clip_rate(
+    signals: Signals, found: threshold_stats.SuggestedLevel, threshold: float | None
+) -> float | None:
+    """Share of the norms that the suggestion is made from that exceed it."""
+    if threshold is None:
+        return None
+    used = signals.norm[found.first :]
+    used = used[np.isfinite(used)]
+    return float(np.mean(used > threshold)) if len(used) else None
+
+
+def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Provenance) -> str:
+    """What to use where no fixed threshold fits because the level drifts."""
+    if not provenance.trusted or found.abstained is None or found.drift is None:
+        return ""
+    return "a moving policy follows the drift: ZClip (z 2.5) or the 90th percentile of the last steps"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradlens import __version__
-from gradlens.measure import warmup_end
+from gradlens.measure import expected_clip_rate, moving_policy, warmup_end
 from gradlens.policies import (
     FIRST_ORDER,
     EmaThreshold,
@@ -27,12 +27,12 @@ from gradlens.policies import (
     ZClip,
     replay,
 )
-from gradlens.report import Interval, Provenance, Suggestion, plain_data
+from gradlens.report import Interval, Provenance, plain_data
 from gradlens.run import Run
 from gradlens.signals import Signals
 from gradlens.snippets import snippets
 from gradlens.stats.spikes import find_spikes
-from gradlens.stats.thresholds import Mode, SuggestedLevel, suggest_level
+from gradlens.stats.thresholds import Mode, suggest_level
 
 #: Thresholds that people use without looking, for the what-if table.
 CUSTOMARY = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -146,43 +146,13 @@ def suggest(
         n=found.n,
         first_step=int(signals.step[found.first]) if len(signals) and found.n else None,
         method=found.method,
-        expected_clip_rate=_expected(signals, found, threshold),
-        policy=_moving_policy(found, provenance),
+        expected_clip_rate=expected_clip_rate(signals, found, threshold),
+        policy=moving_policy(found, provenance),
         provenance=provenance,
         what_if=what_if,
         policies=policies,
         snippets=snippets(_round(threshold)) if threshold is not None else {},
     )
-
-
-def in_one_line(signals: Signals, provenance: Provenance, warmup: int) -> Suggestion:
-    """The advice without its tables, for the report of `analyze`."""
-    found = suggest_level(signals.norm, warmup_end=warmup)
-    abstained = provenance.reason if not provenance.trusted else found.abstained
-    threshold = None if abstained else found.value
-    return Suggestion(
-        threshold=threshold,
-        interval=None if abstained else found.interval,
-        mode="safety_net",
-        abstained=abstained,
-        expected_clip_rate=_expected(signals, found, threshold),
-        policy=_moving_policy(found, provenance),
-    )
-
-
-def _expected(signals: Signals, found: SuggestedLevel, threshold: float | None) -> float | None:
-    if threshold is None:
-        return None
-    used = signals.norm[found.first :]
-    used = used[np.isfinite(used)]
-    return float(np.mean(used > threshold)) if len(used) else None
-
-
-def _moving_policy(found: SuggestedLevel, provenance: Provenance) -> str:
-    """What to use where no fixed threshold fits because the level drifts."""
-    if not provenance.trusted or found.abstained is None or found.drift is None:
-        return ""
-    return "a moving policy follows the drift: ZClip (z 2.5) or the 90th percentile of the last steps"
 
 
 def _last_level(usable: np.ndarray) -> float | None:
