@@ -9,10 +9,10 @@ demo: $(VENV)/.installed  ## install and diagnose a sample log
 	$(BIN)/gradlens analyze sample_logs/bad_data.jsonl --threshold 1
 
 test: $(VENV)/.dev  ## install what the tests need and run all of them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 fast: $(VENV)/.dev  ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 lint: $(VENV)/.dev  ## style, formatting, types, layers
 	$(BIN)/ruff check .
