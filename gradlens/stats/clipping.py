@@ -165,7 +165,7 @@ def clip_statistics(
         shrink_factor=shrink_factor(kept, threshold),
         one_in=kept.size / clipped if clipped else None,
         mean_run_length=clipped / starts if clipped else None,
-        windows=_windows(norm, threshold, step, n_windows),
+        windows=_windows(norm, threshold, step, n_windows, n_effective),
         warnings=tuple(warnings),
     )
 
@@ -386,9 +386,13 @@ def _poisson_mean(events: int, probability: float) -> float:
 
 
 def _windows(
-    norm: NDArray[np.float64], threshold: float, step: NDArray[np.int64] | None, n_windows: int
+    norm: NDArray[np.float64],
+    threshold: float,
+    step: NDArray[np.int64] | None,
+    n_windows: int,
+    n_effective: float,
 ) -> tuple[ClipWindow, ...]:
-    """Cut the run into equal stretches and give the clip rate of each."""
+    """Cut the run into equal stretches and give the clip rate of each; `n_effective` is that of the whole run."""
     count = max(1, min(n_windows, norm.size // 20))
     edges = np.linspace(0, norm.size, count + 1).astype(np.int64)
     found = []
@@ -396,12 +400,13 @@ def _windows(
         part = norm[begin:end]
         part = part[np.isfinite(part)]
         rate = float(np.mean(part > threshold)) if part.size else None
+        worth = n_effective if count == 1 else effective_steps(part, threshold)
         found.append(
             ClipWindow(
                 first=begin if step is None else int(step[begin]),
                 last=end - 1 if step is None else int(step[end - 1]),
                 clip_rate=rate,
-                interval=(0.0, 1.0) if rate is None else wilson_interval(rate, effective_steps(part, threshold)),
+                interval=(0.0, 1.0) if rate is None else wilson_interval(rate, worth),
                 n=int(part.size),
             )
         )
