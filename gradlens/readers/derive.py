@@ -6,7 +6,7 @@ Each derived series gets a name that says how it was made, stands beside its sou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,24 +84,43 @@ def _recombined(layers: Mapping[str, Series]) -> Series | None:
     match = _ORDER.search(next(iter(layers)))
     order = float(match["order"].strip(".") or 2) if match else 2.0
     step = first.step
-    if not all(len(s) == len(first) and np.array_equal(s.step, step) for s in others):
+    is_aligned = all(s.step is step or np.array_equal(s.step, step) for s in others)
+    if not is_aligned:
         for series in layers.values():
             if len(np.unique(series.step)) < len(series):
                 return None  # a layer repeats a step: which of its values belong together is not known
             step = np.intersect1d(step, series.step)
-        values = [s.value[np.searchsorted(s.step, step)] if _rises(s.step) else _at(s, step) for s in layers.values()]
-    else:
-        values = [s.value for s in layers.values()]
     if not len(step):
         return None
-    stacked = np.abs(np.stack(values))
-    largest = stacked.max(axis=0)
+
+    def sizes() -> Iterator[NDArray[np.float64]]:
+        # One layer at a time: a table of a thousand layers is not copied.
+        for s in layers.values():
+            if is_aligned:
+                yield np.abs(s.value)
+            else:
+                yield np.abs(s.value[np.searchsorted(s.step, step)] if _rises(s.step) else _at(s, step))
+
+    return Series(name=f"norm of {len(layers)} layers", step=step, value=_combined(sizes, order, len(step)))
+
+
+def _combined(sizes: Callable[[], Iterator[NDArray[np.float64]]], order: float, n: int) -> NDArray[np.float64]:
+    """The norm of that order over the layers, which `sizes` gives twice: float64[n]."""
+    largest = np.zeros(n)
+    for size in sizes():
+        np.maximum(largest, size, out=largest)
+    if np.isinf(order):
+        return largest
     # Scaled by the largest layer, so that squares neither overflow nor vanish.
     scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+    total = np.zeros(n)
     with np.errstate(over="ignore", invalid="ignore"):
-        whole = largest if np.isinf(order) else scale * np.sum((stacked / scale) ** order, axis=0) ** (1 / order)
-    name = f"norm of {len(layers)} layers"
-    return Series(name=name, step=step, value=whole)
+        for size in sizes():
+            np.divide(size, scale, out=size)
+            np.power(size, order, out=size)
+            total += size
+        combined: NDArray[np.float64] = scale * total ** (1 / order)
+    return combined
 
 
 def _rises(step: NDArray[np.int64]) -> bool:
