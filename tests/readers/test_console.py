@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradlens
-from gradlens.readers.console import clean, number_of
+from gradlens.readers.console_text import clean, number_of
 from gradlens.readers.grammars import GRAMMARS
 from tests.readers.console_examples import EXAMPLES
 
