@@ -92,7 +92,7 @@ def assess(
             hint="give --baseline FILE, or a limit such as --max-clip-rate 0.10 --max-nonfinite 0",
         )
     judgement = (
-        judge_against(candidates, baselines, settings)
+        _judge_streams(candidates, baselines, settings)
         if baselines
         else Judgement(metrics=(), notices=(), compared_steps=None)
     )
@@ -115,6 +115,32 @@ def assess(
         baseline_sources=tuple(str(s) for s in baseline_sources),
     )
     return replace(report, headline=headline(report))
+
+
+def _judge_streams(
+    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], settings: GateSettings
+) -> Judgement:
+    """Like with like: a log of two optimizers (actor and critic) gives two runs, which are not two seeds of one."""
+    names = _streams(candidates)
+    if len(set(names)) < 2 or set(names) != set(_streams(baselines)):
+        return judge_against(candidates, baselines, settings)
+    order = list(dict.fromkeys(names))
+    shared = replace(settings, alpha=settings.alpha / len(order))
+    metrics: list[MetricResult] = []
+    judged = []
+    for name in order:
+        sides = [[run for run, n in zip(s, _streams(s), strict=True) if n == name] for s in (candidates, baselines)]
+        judgement = judge_against(sides[0], sides[1], shared)
+        judged.append(judgement)
+        metrics += [replace(m, name=f"{name}/{m.name}", title=f"{name}: {m.title}") for m in judgement.metrics]
+    notices = list(dict.fromkeys(n for j in judged for n in j.notices))
+    return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=judged[0].compared_steps)
+
+
+def _streams(runs: Sequence[RunSummary]) -> list[str]:
+    """What each run is called within its log, where the log holds several; "" otherwise."""
+    sources = [run.source for run in runs]
+    return [run.id.rpartition(":")[2] if sources.count(run.source) > 1 else "" for run in runs]
 
 
 def _verdict(results: Sequence[MetricResult | LimitResult]) -> Verdict:
