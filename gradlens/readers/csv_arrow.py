@@ -6,10 +6,11 @@ could differ (quotes), is left to `CsvBlockParser`, so that the result is the sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.readers.arrow_columns import arrays_of
 from gradlens.readers.block_table import Table
 from gradlens.readers.csv_blocks import CsvBlockParser, Header
 from gradlens.readers.decimals import PADDING
@@ -69,7 +70,7 @@ class ArrowCsvParser:
         # Blank lines, or rows without a number, are no rows: rare, and left to the parser that knows.
         if found.num_rows != n_lines:
             return None
-        columns = {name: _arrays(found.column(name)) for name in self._names}
+        columns = {name: arrays_of(found.column(name)) for name in self._names}
         absent = [present for _, present in columns.values() if present is not None]
         if len(absent) == len(columns) and not np.logical_or.reduce(absent).all():
             return None
@@ -81,18 +82,3 @@ class ArrowCsvParser:
                 rows = np.flatnonzero(present)
                 table.columns[name] = (value[rows], rows)
         return table
-
-
-def _arrays(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
-    """The values of a column and which are there (None for all), from its buffers: `to_numpy` would load pandas."""
-    values, present = [], []
-    for chunk in column.chunks:
-        bitmap, data = chunk.buffers()
-        part = slice(chunk.offset, chunk.offset + len(chunk))
-        values.append(np.frombuffer(data, np.float64)[part])
-        if column.null_count:
-            bits = np.ones(part.stop, np.bool_)
-            if bitmap is not None:
-                bits = np.unpackbits(np.frombuffer(bitmap, np.uint8), bitorder="little")[: part.stop].astype(np.bool_)
-            present.append(bits[part])
-    return np.concatenate(values), np.concatenate(present) if present else None

@@ -14,7 +14,12 @@ from gradlens.readers.text_blocks import blocks, in_order, open_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gradlens.readers.json_arrow import ArrowJsonParser
     from gradlens.source import Source
+
+
+#: From this size on loading pyarrow pays.
+_WORTH_ARROW = 64 << 20
 
 
 class JsonLinesReader(Reader):
@@ -32,7 +37,7 @@ class JsonLinesReader(Reader):
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
         book, joiner, config = NoticeBook(), TableJoiner(options), dict[str, Any]()
-        parser = BlockParser()
+        parser = _parser_for(source)
         n_lines = 0
         with open_text(source) as handle, track(source.name, source.size) as progress:
             for table in in_order(parser.parse, blocks(handle), source.size):
@@ -46,3 +51,11 @@ class JsonLinesReader(Reader):
         if joiner.n_rows == 0:
             raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
         return [RawRun(columns=joiner.columns(), n_rows=joiner.n_rows, config=config, notices=book.notices())]
+
+
+def _parser_for(source: Source) -> BlockParser | ArrowJsonParser:
+    if (source.size or 0) < _WORTH_ARROW:
+        return BlockParser()
+    from gradlens.readers.json_arrow import ArrowJsonParser
+
+    return ArrowJsonParser()

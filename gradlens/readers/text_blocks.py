@@ -71,7 +71,11 @@ def blocks(handle: BinaryIO) -> Iterator[Block]:
 
 def last_newline(text: NDArray[np.uint8]) -> int:
     """The place of the last line feed, or -1."""
-    return text.tobytes().rfind(b"\n")
+    for size in (1 << 12, len(text)):
+        at = text[-size:].tobytes().rfind(b"\n")
+        if at >= 0:
+            return max(len(text) - size, 0) + at
+    return -1
 
 
 def in_order(work: Callable[[Block], T], source: Iterator[Block], size: int | None) -> Iterator[T]:

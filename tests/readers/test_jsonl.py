@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import gradlens
 from gradlens.errors import MalformedLogError
-from gradlens.readers import json_blocks, text_blocks
+from gradlens.readers import json_blocks, jsonl, text_blocks
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.decimals import PADDING, parse_decimals
 from gradlens.readers.json_blocks import numbers_in
@@ -144,6 +144,17 @@ def test_same_as_line_by_line(data, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", block)
         patch.setattr(json_blocks, "_WORTHWHILE", 2)
+        assert_same_as_slow(data)
+
+
+@settings(max_examples=30, deadline=None)
+@given(logs(), st.integers(1, 30), numbers)
+def test_pyarrow_gives_the_same(data, repeats, number):
+    plain = b"".join(json.dumps({"step": n, "loss": number, "norm": -n / 7}).encode() + b"\n" for n in range(20))
+    data = plain * repeats + data + b"\n" + plain
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_blocks, "BLOCK", 2048)
+        patch.setattr(jsonl, "_WORTH_ARROW", 0)
         assert_same_as_slow(data)
 
 
