@@ -171,9 +171,23 @@ def clip_statistics(
 
 
 def shrink_factor(norm: NDArray[np.float64], threshold: float) -> float | None:
-    """Return mean(min(1, C / norm)) over finite norms, None without any.
+    """Return mean(min(1, C / norm)): the factor by which clipping shortened the average gradient.
 
-    PyTorch divides by norm + 1e-6; that term is left out, since the logs of other frameworks do not have it.
+    Under plain SGD it is the average cut of the learning rate. Under Adam a constant rescale cancels, so it is not: there
+    near-total clipping sets steps in proportion to each other instead.
+
+    Parameters
+    ----------
+    norm : float64[n]
+        Norms before clipping; those that are not finite are left out.
+    threshold : float
+        Clipping threshold C.
+
+    Returns
+    -------
+    float or None
+        Between 0 and 1; None without a finite norm. PyTorch divides by norm + 1e-6; that term is left out, since the logs
+        of other frameworks do not have it.
     """
     size = np.abs(norm[np.isfinite(norm)])
     if size.size == 0:

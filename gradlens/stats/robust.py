@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MAD_TO_SIGMA = 1.4826022185056018  # 1 / quantile(.75) of the normal distribution
 # Steps worked on at a time where the windows allow it: three times as fast, for they stay in the cache.
 STRETCH = 1 << 15
-EXACT_UP_TO = 1 << 17
-# Window elements up to which sorting every window is faster than the wavelet matrix.
+EXACT_UP_TO = 1 << 15
+# Window elements up to which sorting every window is faster than the wavelet matrix, in a series of that length.
 MOST_SORTED = 20_000_000
 SORTED_AT_ONCE = 200_000
 LEAST, MOST = 1e-70, 1e70
@@ -81,7 +81,7 @@ def window_quantiles(
     ranks = [np.floor(q).astype(np.int64) for q in position]
     if interpolate:
         ranks += [np.minimum(rank + 1, count - 1) for rank in ranks]
-    if int(count.max()) * start.size <= MOST_SORTED:
+    if int(count.max()) * start.size <= MOST_SORTED * max(1.0, kept.size / 100_000):
         selected = _sort_windows(kept, start, count, ranks)
     else:
         selected = np.empty((len(ranks), start.size))
@@ -203,13 +203,13 @@ def rolling_mad(value: NDArray[np.float64], window: int, *, centred: bool) -> ND
     value = as_series(value)
     with np.errstate(over="ignore", invalid="ignore"):  # values near the end of float64 have an infinite deviation
         deviation = np.abs(value - rolling_median(value, window, centred=centred))
-    return np.asarray(MAD_TO_SIGMA * rolling_median(deviation, window, centred=centred))
+        return np.asarray(MAD_TO_SIGMA * rolling_median(deviation, window, centred=centred))
 
 
 def rolling_levels(
     value: NDArray[np.float64], window: int, probabilities: Sequence[float], *, centred: bool
 ) -> NDArray[np.float64]:
-    """Return rolling quantiles for use as a level; exact up to 131,072 steps, then refreshed every 16th of the window.
+    """Return rolling quantiles for use as a level; exact up to 32,768 steps, then refreshed every 16th of the window.
 
     A level cannot move faster than its window, and long series would spend most of their time here.
 
