@@ -26,7 +26,7 @@ from benchmarks.runs.training import train
 if TYPE_CHECKING:
     from benchmarks.runs.recording import Recording
     from benchmarks.runs.spec import Spec
-    from gradlens.suggestion import Advice
+    from gradlens.advice_report import Advice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,13 +13,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from gradlens.errors import GradlensError
+from gradlens.version import __version__
 
 if TYPE_CHECKING:
     from gradlens.api import analyze, gate, read, suggest_threshold
     from gradlens.report import Report
     from gradlens.run import Run, Series
-
-__version__ = "0.1.0"
 
 _LAZY = {
     "read": "gradlens.api",

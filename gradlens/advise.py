@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradlens.advice_report import Advice
 from gradlens.checks.case import build_case
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError
@@ -9,7 +10,7 @@ from gradlens.provenance import judge_provenance
 from gradlens.run import Run
 from gradlens.signals import signals_of
 from gradlens.stats.thresholds import Mode
-from gradlens.suggestion import Advice, suggest
+from gradlens.suggestion import suggest
 from gradlens.threshold import choose_threshold
 
 

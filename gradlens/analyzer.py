@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlens import __version__, measure
+from gradlens import measure
 from gradlens.checks.case import build_case, notable_steps
 from gradlens.checks.engine import run_checks
 from gradlens.config import TrainingConfig
@@ -20,6 +20,7 @@ from gradlens.report import Report, RunReport
 from gradlens.run import Notice, Run
 from gradlens.signals import Signals, signals_of
 from gradlens.threshold import choose_threshold
+from gradlens.version import __version__
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

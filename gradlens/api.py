@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from gradlens.reading import read
 
 if TYPE_CHECKING:
+    from gradlens.advice_report import Advice
     from gradlens.config import TrainingConfig
     from gradlens.gate_report import GateReport
     from gradlens.report import Report
     from gradlens.run import Run
     from gradlens.stats.thresholds import Mode
-    from gradlens.suggestion import Advice
 
 __all__ = ["analyze", "gate", "read", "suggest_threshold"]
 

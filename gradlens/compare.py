@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gradlens import __version__
 from gradlens.comparison_report import ComparedRun, ComparisonReport, Fingerprint, Pair
 from gradlens.config import TrainingConfig
 from gradlens.gating.assess import known_threshold, summarize_runs
@@ -24,6 +23,7 @@ from gradlens.run import Run
 from gradlens.signals import Signals, signals_of
 from gradlens.stats.comparison import block_difference, first_divergence
 from gradlens.stats.robust import MAD_TO_SIGMA, rolling_median
+from gradlens.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,13 +7,10 @@ are first-order: another threshold changes the run, and with it the norms.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from gradlens import __version__
+from gradlens.advice_report import Advice, WhatIf
 from gradlens.measure import expected_clip_rate, moving_policy, warmup_end
 from gradlens.policies import (
     FIRST_ORDER,
@@ -27,7 +24,7 @@ from gradlens.policies import (
     ZClip,
     replay,
 )
-from gradlens.report import Interval, Provenance, plain_data
+from gradlens.report import Provenance
 from gradlens.run import Run
 from gradlens.signals import Signals
 from gradlens.snippets import snippets
@@ -38,70 +35,6 @@ from gradlens.stats.thresholds import Mode, suggest_level
 CUSTOMARY = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
 MOVING: tuple[Policy, ...] = (PercentileHistory(), ZClip(), EmaThreshold(), SkipOlmo(), SkipLlmc())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WhatIf:
-    """One threshold or policy replayed on the logged norms; `label` says why it is in the table."""
-
-    label: str
-    threshold: float | None
-    clip_rate: float | None
-    skip_rate: float | None
-    shrink_factor: float | None
-    spikes_caught: int
-    spikes: int
-    steps_lost: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Advice:
-    """A suggested threshold for one run.
-
-    Attributes
-    ----------
-    threshold, interval
-        The number and its 95 % interval; None where `abstained` says why.
-    mode
-        `safety_net` (99 % quantile of the detrended norms: for spikes) or `step_limiter` (90 %).
-    level
-        The current median norm, also where no threshold is given.
-    drift
-        Largest over smallest level of the stretch that was used.
-    expected_clip_rate
-        Share of the logged norms after the warm-up above the threshold.
-    policy
-        The moving policy to use instead where it abstains for drift.
-    what_if, policies
-        Fixed thresholds and moving policies replayed, first-order.
-    snippets
-        What to paste, by framework.
-    """
-
-    run: str
-    threshold: float | None
-    interval: Interval | None
-    mode: Mode
-    quantile: float
-    abstained: str | None
-    level: float | None
-    drift: float | None
-    n: int
-    first_step: int | None
-    method: str
-    expected_clip_rate: float | None
-    policy: str
-    provenance: Provenance
-    what_if: tuple[WhatIf, ...] = ()
-    policies: tuple[WhatIf, ...] = ()
-    snippets: Mapping[str, str]
-    note: str = FIRST_ORDER
-    gradlens_version: str = __version__
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        document: dict[str, Any] = plain_data(self)
-        return document
 
 
 def suggest(
@@ -152,6 +85,7 @@ def suggest(
         what_if=what_if,
         policies=policies,
         snippets=snippets(_round(threshold)) if threshold is not None else {},
+        note=FIRST_ORDER,
     )
 
 

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from gradlens import __version__
 from gradlens.cli.analyze import analyze
 from gradlens.cli.baseline import baseline
 from gradlens.cli.compare import compare
@@ -23,6 +22,7 @@ from gradlens.cli.gate import gate
 from gradlens.cli.suggest_threshold import suggest_threshold
 from gradlens.cli.watch import watch
 from gradlens.errors import GradlensError
+from gradlens.version import __version__
 
 app = typer.Typer(
     name="gradlens",

@@ -11,7 +11,7 @@ from gradlens.cli import options
 from gradlens.errors import GradlensError, UsageError
 
 if TYPE_CHECKING:
-    from gradlens.suggestion import Advice
+    from gradlens.advice_report import Advice
 
 MODES = {"safety-net": "safety_net", "step-limiter": "step_limiter"}
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gradlens import __version__
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError, UsageError
 from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
@@ -19,6 +18,7 @@ from gradlens.reporters.gate_words import headline
 from gradlens.run import Run
 from gradlens.signals import signals_of
 from gradlens.threshold import Threshold, choose_threshold
+from gradlens.version import __version__
 
 #: What a red gate needs to be explained by: a cause less likely than this is not named.
 SURE_ENOUGH = 0.3

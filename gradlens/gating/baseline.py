@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
-from gradlens import __version__
 from gradlens.errors import MalformedLogError, SourceError
 from gradlens.gating.summary import COLUMNS, SUMS, RunSummary
 from gradlens.report import ThresholdSource, plain_data
 from gradlens.run import Run
+from gradlens.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

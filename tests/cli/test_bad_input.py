@@ -143,7 +143,7 @@ def test_a_bug_of_ours_exits_70(capsys, monkeypatch, write_jsonl):
     assert "bug of gradlens" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("level", ["error", "warning", "note"])
+@pytest.mark.parametrize("level", ["warning", "note"])
 def test_fail_on_exits_1(capsys, samples, level):
     path = samples / "clip_too_tight.jsonl"
     assert command_line(["analyze", str(path), "--threshold", "0.05", "--fail-on", level]) == 1
