@@ -35,6 +35,15 @@ def train(spec: Spec) -> Recording:
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    try:
+        return _train(spec)
+    finally:
+        # A mode of the processor: whoever runs after us in this process must not inherit it.
+        torch.set_flush_denormal(False)
+
+
+def _train(spec: Spec) -> Recording:
+    """Run the loop itself."""
     task = build_task(spec)
     module = task.module
     flat = FlatParameters(module)
