@@ -55,12 +55,15 @@ def statistics_only(n):
 def whole(n):
     """Return the timed call of the public analysis."""
     import gradlens
-    from gradlens.run import Run, Series
+    from gradlens.run import Columns, Run, Series
 
     step, loss, norm, lr = series(n)
-    columns = {"step": step.astype(np.float64), "loss": loss, "grad_norm": norm, "lr": lr}
-    made = {name: Series(name=name, step=step, value=value) for name, value in columns.items() if name != "step"}
-    run = Run(id="synthetic", source="synthetic", format="memory", series=made)
+    made = {
+        name: Series(name=name, step=step, value=value)
+        for name, value in (("loss", loss), ("grad_norm", norm), ("lr", lr))
+    }
+    columns = Columns(loss="loss", grad_norm="grad_norm", lr="lr")
+    run = Run(id="synthetic", source="synthetic", format="memory", series=made, columns=columns)
     return lambda: gradlens.analyze([run], threshold=1.5)
 
 
