@@ -84,7 +84,7 @@ def learn(examples: Sequence[Example], *, weight_sd: float = WEIGHT_SD) -> Model
         gradient[len(places) + CAUSES.index("healthy")] = 0.0
         return float(-(weight * np.log(mixed)).sum() + 0.5 * (away**2).sum()), gradient
 
-    bounds = [(0.0, 12.0) if p > 0 else (-12.0, 0.0) for p in prior] + [(-8.0, 1.0)] * k
+    bounds = [(0.0, 2.0 * p) if p > 0 else (2.0 * p, 0.0) for p in prior] + [(-8.0, 1.0)] * k
     bounds[len(places) + CAUSES.index("healthy")] = (0.0, 0.0)
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
     table, bias = unpack(found.x)

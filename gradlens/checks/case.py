@@ -19,7 +19,7 @@ from gradlens.checks.signs import grade_all
 from gradlens.checks.weighing import Beliefs, weigh
 from gradlens.config import TrainingConfig
 from gradlens.provenance import judge
-from gradlens.report import NotableStep, Provenance
+from gradlens.report import Cause, NotableStep, Provenance
 from gradlens.run import Run
 from gradlens.signals import Signals
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_ROWS = 60
+#: Causes that may rest on a single row, and the confidence they may then have at most. Our own choice.
+ONE_ROW_CAUSES: tuple[Cause, ...] = ("bad_data", "clip_too_loose", "adam_beta2_lag")
+ONE_ROW_CEILING = 0.79
 MOST_NOTABLE = 10
 
 
@@ -176,7 +179,13 @@ class Case:
     @cached_property
     def beliefs(self) -> Beliefs:
         """The weighed evidence: how likely each cause is."""
-        return weigh(self.signs)
+        return weigh(self.signs, ceilings=self.ceilings)
+
+    @property
+    def ceilings(self) -> Mapping[Cause, float]:
+        """A verdict that rests on one or two rows is never sure: had they not been logged, nothing would be seen."""
+        single = sum(event.rows for event in self.events) <= 2
+        return dict.fromkeys(ONE_ROW_CAUSES, ONE_ROW_CEILING) if single else {}
 
     @cached_property
     def signs(self) -> Mapping[str, float]:

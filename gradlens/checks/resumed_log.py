@@ -25,7 +25,7 @@ class ResumedLog(CauseCheck):
 
     Threshold
     ---------
-    Any backward step; eight rows of the schedule repeated exactly.
+    Any backward step; twenty rows of the schedule repeated exactly.
 
     When it is wrong
     ----------------

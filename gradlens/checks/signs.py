@@ -44,9 +44,16 @@ def sign(text: str) -> Callable[[Callable[[Case], float]], Callable[[Case], floa
     return register
 
 
+#: Rows below which only the signs of `ANY_LENGTH` are graded: a course, a level or a tail needs more.
+FEW_ROWS = 20
+
+
 def grade_all(case: Case) -> Mapping[str, float]:
-    """Every sign's grade; what cannot be measured is 0."""
-    return {name: _clean(entry.grade(case)) for name, entry in SIGNS.items()}
+    """Every sign's grade; what cannot be measured is 0, and so is nearly everything in a log of fewer than 20 rows."""
+    few = len(case) < FEW_ROWS
+    return {
+        name: 0.0 if few and name not in ANY_LENGTH else _clean(entry.grade(case)) for name, entry in SIGNS.items()
+    }
 
 
 def _clean(grade: float) -> float:
@@ -149,6 +156,29 @@ def norm_far_above(case: Case) -> float:
     return 0.0 if case.norms is None else ramp(case.norms.rows_far_above, 0.005, 0.03)
 
 
+@sign("the norm level jumps at least tenfold and stays there")
+def norm_jumps_up(case: Case) -> float:
+    """Eight to twelve times: more than a change of the batch size could do."""
+    step = case.norm_step_up
+    grade = ramp(step.errors, 4.5, 8.0) * ramp(step.size, np.log(8.0), np.log(12.0)) * ramp(step.lasting, 0.3, 0.7)
+    return grade * (1.0 - sudden_step(case))
+
+
+@sign("in a log of few rows one norm is far above all others, and the loss rises with it")
+def shock_in_few_rows(case: Case) -> float:
+    """At most 60 rows; 20 to 60 times the median norm, and a loss above the median by 5 to 20 % there or after."""
+    s = case.signals
+    both = np.isfinite(s.loss) & np.isfinite(s.norm) & (s.norm > 0) & (s.loss > 0)
+    if len(case) > 60 or both.sum() < 3:
+        return 0.0
+    norm, loss = s.norm[both], s.loss[both]
+    at = int(np.argmax(norm))
+    if at == 0:
+        return 0.0
+    rise = float(loss[at : at + 2].max() / np.median(loss))
+    return ramp(float(norm[at] / np.median(norm)), 20.0, 60.0) * ramp(rise, 1.05, 1.2)
+
+
 @sign("the norm varies wildly from row to row while the loss does not")
 def norm_wild(case: Case) -> float:
     """Upper deviation of ln norm of .45 to .8, with quiet losses."""
@@ -165,7 +195,10 @@ def norm_quiet(case: Case) -> float:
         return 0.0
     if not case.norms.noise > 0:
         return 0.0
-    return ramp(np.log(case.norms.noise), np.log(0.05), np.log(0.015))
+    # Means over an epoch are quiet too, but then the loss is as well, and it learns.
+    averaged = case.norms.loss_noise < 0.005 and never_learned(case) < 0.5 and len(case) < 400
+    length = ramp(float(len(case)), 90.0, 180.0)
+    return 0.0 if averaged else length * ramp(np.log(case.norms.noise), np.log(0.05), np.log(0.015))
 
 
 @sign("the norm hardly reacts to the batch although the loss does")
@@ -187,11 +220,21 @@ def _progress(case: Case) -> Progress | None:
 
 @sign("the loss never came down")
 def never_learned(case: Case) -> float:
-    """Best level within 4 to 10 % of the start; for losses with negative values, within a few deviations of its noise."""
+    """Best level within 3.5 to 9 % of the start; for losses with negative values, within a few deviations of its noise.
+
+    Judged from 40 rows on, fully from 90.
+    """
     p = case.progress
     if p is None:
         return 0.0
-    return ramp(p.in_noise, 2.0, 0.8) if np.isnan(p.relative) else ramp(p.relative, 0.10, 0.04)
+    enough = ramp(float(len(case)), 40.0, 90.0)
+    return enough * (ramp(p.in_noise, 2.0, 0.8) if np.isnan(p.relative) else ramp(p.relative, 0.09, 0.035))
+
+
+@sign("the loss never came down while the norms looked like those of a run that trains")
+def never_learned_with_norms(case: Case) -> float:
+    """As before, where norms are logged and were measured."""
+    return never_learned(case) if case.norms is not None else 0.0
 
 
 @sign("most of what was learned is lost again and not regained")
@@ -215,7 +258,9 @@ def climbs_at_high_rate(case: Case) -> float:
     if p is None:
         return 0.0
     high = 1.0 if np.isnan(p.rebound_rate) else ramp(p.rebound_rate, 0.2, 0.5)
-    gradual = min(1.0 - sudden_step(case), ramp(p.rebound_sharpness, 0.8, 0.5))
+    # While the rate first comes up, a run is thrown off within a few rows; later a jump has other causes.
+    rising = p.rebound_at < max(0.10, 1.2 * case.warmup_rows / max(len(case), 1)) and p.rebound_at < 0.2
+    gradual = 1.0 if rising else min(1.0 - sudden_step(case), ramp(p.rebound_sharpness, 0.8, 0.5))
     return ramp(p.rebound, 0.12, 0.35) * high * gradual * (1.0 - never_learned(case))
 
 
@@ -329,7 +374,16 @@ def overshoots_at_once(case: Case) -> float:
         return 0.0
     best = float(following.max())
     unmatched = ramp(np.log(top / best), 0.2, 0.7) if best > 0 else ramp((top - best) / span, 0.1, 0.5)
-    return ramp((top - float(early[0]) - 4.0 * noise) / span, 0.15, 0.7) * unmatched
+    return ramp((top - float(early[0]) - 4.0 * noise) / span, 0.15, 0.7) * unmatched * _early_norm_unmatched(case)
+
+
+def _early_norm_unmatched(case: Case) -> float:
+    """Whether the highest norm of the first rows is above all of the rest of the first half; 1 where none is logged."""
+    norm = case.finite_norm
+    early, following = norm[: max(10, len(norm) // 64)], norm[max(10, len(norm) // 64) : max(len(norm) // 2, 30)]
+    if len(early) == 0 or len(following) == 0 or not following.max() > 0 or not early.max() > 0:
+        return 1.0
+    return ramp(float(np.log(early.max() / following.max())), -0.2, 0.3)
 
 
 @sign("the rate starts at its peak and the first updates overshoot")
@@ -363,8 +417,18 @@ def strong_events(case: Case) -> tuple[Event, ...]:
 
 @sign("single rows stand out in loss and norm together, and the loss returns at once")
 def isolated_events(case: Case) -> float:
-    """The strongest one passes the limits (5 and 3 deviations) by up to 60 %."""
-    return ramp(max((e.strength for e in strong_events(case)), default=0.0), 1.1, 1.8)
+    """The strongest one passes the limits (5 and 3 deviations) by 10 to 80 %; by 25 % at least where it is alone."""
+    found = [e.strength for e in strong_events(case)]
+    alone = len(found) == 1
+    return ramp(max(found, default=0.0), 1.25 if alone else 1.1, 1.9 if alone else 1.8)
+
+
+@sign("the norms of these rows are beyond anything that a batch could do")
+def absurd_events(case: Case) -> float:
+    """A typical event at 1e5 to 1e7 times the level: inputs a hundred times too large give 1e2 to 1e5."""
+    if not case.events:
+        return 0.0
+    return ramp(float(np.log10(np.median([e.norm_ratio for e in case.events]))), 5.3, 7.0)
 
 
 @sign("several such rows stand out")
@@ -403,7 +467,7 @@ def passing_rise(case: Case) -> float:
     """A sudden step of the loss that does not last."""
     step = case.loss_step
     left = max(step.lasting, 0.0) * step.deviations
-    return ramp(step.errors, 6.0, 10.0) * ramp(step.sharpness, 0.3, 0.8) * ramp(left, 1.5, 0.6)
+    return ramp(step.errors, 5.5, 9.0) * ramp(step.sharpness, 0.3, 0.8) * ramp(left, 1.5, 0.6)
 
 
 @sign("one shock is followed by damage that outlasts it")
@@ -415,21 +479,25 @@ def damage_after_shock(case: Case) -> float:
     return ramp(worst.damage, 0.8, 2.5) * ramp(worst.norm_ratio, 3.0, 10.0)
 
 
-@sign("one shock is followed by damage, under a slow second moment")
+@sign("a shock under a slow second moment")
 def slow_memory(case: Case) -> float:
-    """As before, where the configuration says Adam with beta2 of .999 or more."""
+    """Damage after a shock, a step or a single event, where the configuration says Adam with a beta2 above .999.
+
+    The usual .999 counts little, since most runs have it, healthy or not; .9997 and more counts fully.
+    """
     beta2 = case.config.beta2
-    if beta2 is None or beta2 < 0.998 or not is_adaptive(case):
+    if beta2 is None or not 0 < beta2 < 1 or not is_adaptive(case):
         return 0.0
-    return max(damage_after_shock(case), sudden_step(case), isolated_events(case))
+    slow = ramp(-np.log10(1 - beta2), 2.85, 3.5)
+    return slow * max(damage_after_shock(case), sudden_step(case), 0.7 * isolated_events(case))
 
 
 @sign("the optimizer cannot lag: it keeps no second moment, or a short one")
 def cannot_lag(case: Case) -> float:
-    """Plain SGD, or beta2 of .99 or less, by the configuration."""
+    """Plain SGD, or beta2 of .96 or less, by the configuration."""
     if case.config.optimizer is not None and not is_adaptive(case):
         return 1.0
-    return float(case.config.beta2 is not None and case.config.beta2 <= 0.99)
+    return float(case.config.beta2 is not None and case.config.beta2 <= 0.96)
 
 
 def is_adaptive(case: Case) -> bool:
@@ -448,10 +516,10 @@ def _near_jump(case: Case, row: int) -> bool:
 
 @sign("the loss level rises suddenly")
 def sudden_step(case: Case) -> float:
-    """6 to 10 standard errors and 1.5 to 2.5 deviations between the medians on both sides, within a few rows."""
+    """5.7 to 8.6 standard errors and 1.3 to 2.3 deviations between the medians on both sides, within a few rows."""
     step = case.loss_step
     return (
-        ramp(step.errors, 5.5, 9.0) * ramp(step.deviations, 1.3, 2.3) * ramp(step.sharpness, 0.35, 0.8)
+        ramp(step.errors, 5.7, 8.6) * ramp(step.deviations, 1.3, 2.3) * ramp(step.sharpness, 0.35, 0.8)
         * ramp(step.size, 0.01, 0.03)
     )  # fmt: skip
 
@@ -473,7 +541,7 @@ def sudden_drop(case: Case) -> float:
     if not loss.errors or abs(loss.row - norm.row) > max(len(case) // 50, 5) or case.schedule.falls_near(loss.row):
         return 0.0
     return (
-        ramp(loss.errors, 5.5, 9.0) * ramp(loss.deviations, 1.3, 2.3) * ramp(loss.sharpness, 0.35, 0.8)
+        ramp(loss.errors, 5.7, 8.6) * ramp(loss.deviations, 1.3, 2.3) * ramp(loss.sharpness, 0.35, 0.8)
         * ramp(loss.lasting, 0.3, 0.7) * ramp(norm.errors, 5.0, 9.0)
     )  # fmt: skip
 
@@ -493,6 +561,8 @@ def _norm_break(case: Case) -> tuple[float, float]:
     up, down = case.norm_step_up, case.norm_step_down
     step = up if up.errors >= down.errors else down
     strength = ramp(step.errors, 4.5, 8.0) * ramp(abs(step.size), 0.3, 0.6) * ramp(step.sharpness, 0.25, 0.7)
+    # The eighth part or eight times the batch changes norms by a factor of three; 64 times by eight.
+    strength *= ramp(abs(step.size), np.log(12.0), np.log(8.0))
     if _near_jump(case, step.row) or step.lasting < 0.5:
         return 0.0, 0.0
     loss = case.loss.value
@@ -522,7 +592,7 @@ def noise_changes(case: Case) -> float:
     way = 1.0 if found.norm_size + found.loss_spread > 0 else -1.0
     agreement = way * (found.loss_spread + found.norm_size + 0.5 * found.norm_spread)
     against = max(-way * found.norm_size, -way * found.loss_spread, 0.0)
-    return ramp(found.score, 6.0, 10.0) * ramp(agreement, 0.8, 1.6) * ramp(against, 0.5, 0.1) * ramp(
+    return ramp(found.score, 5.0, 7.5) * ramp(agreement, 0.8, 1.6) * ramp(against, 0.5, 0.1) * ramp(
         abs(found.loss_deviations), 3.5, 1.5
     )
 
@@ -590,3 +660,7 @@ def threshold_out_of_reach(case: Case) -> float:
 def spikes_go_through(case: Case) -> float:
     """Joint events together with such a threshold."""
     return threshold_out_of_reach(case) * max(isolated_events(case), burst(case), 0.8 * damage_after_shock(case))
+
+
+#: Signs that a log of any length can show.
+ANY_LENGTH = frozenset({"steps_back", "ends_nonfinite", "scale_collapses", "zeros_after_nan", "shock_in_few_rows"})

@@ -61,10 +61,12 @@ def load_weights() -> Weights:
     return Weights(bias=cast("dict[Cause, float]", data["bias"]), signs=table)
 
 
-def weigh(evidence: Mapping[str, float], *, quality: float = 1.0, weights: Weights | None = None) -> Beliefs:
+def weigh(
+    evidence: Mapping[str, float], *, ceilings: Mapping[Cause, float] | None = None, weights: Weights | None = None
+) -> Beliefs:
     """The confidence of each cause, given the grades of the signs.
 
-    `quality`, from 0 to 1, scales every score: a log that shows little can neither accuse nor acquit with certainty.
+    `ceilings` limit the confidence of causes whose evidence is too thin for more; what is cut off goes to `healthy`.
     """
     table = load_weights() if weights is None else weights
     scores: dict[Cause, float] = {}
@@ -76,9 +78,15 @@ def weigh(evidence: Mapping[str, float], *, quality: float = 1.0, weights: Weigh
             if evidence.get(name, 0.0) > 0 and weight != 0
         ]
         arguments[cause] = tuple(sorted(found, key=lambda a: -abs(a.contribution)))
-        scores[cause] = quality * (table.bias[cause] + sum(a.contribution for a in found))
+        scores[cause] = table.bias[cause] + sum(a.contribution for a in found)
     highest = max(scores.values())
     powers = {cause: math.exp(score - highest) for cause, score in scores.items()}
     total = sum(powers.values())
-    ranking = sorted(((cause, power / total) for cause, power in powers.items()), key=lambda pair: -pair[1])
+    confidence = {cause: power / total for cause, power in powers.items()}
+    for cause, ceiling in (ceilings or {}).items():
+        excess = confidence[cause] - ceiling
+        if excess > 0:
+            confidence[cause] = ceiling
+            confidence["healthy"] += excess
+    ranking = sorted(confidence.items(), key=lambda pair: -pair[1])
     return Beliefs(ranking=tuple(ranking), arguments=arguments)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: A rise of the rate between two rows that no schedule makes by itself (METHODS of restarts: see GL203).
 JUMP = 1.3
 #: Rows over which a stretch of the schedule must repeat exactly to count as replayed.
-REPLAY_ROWS = 8
+REPLAY_ROWS = 20
 MOST_JUMPS = 50
 
 

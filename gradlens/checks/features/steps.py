@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_ROWS = 20_000
-MIN_ROWS = 60
+MIN_ROWS = 36
 #: Smallest local deviation of a logarithm that is taken seriously: losses printed with few digits have windows without any.
 LEAST_DEVIATION = 2e-3
 

@@ -1,0 +1,129 @@
+"""The labelled runs of the repository, as cases and as examples to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.diagnosis.fit import Example
+from benchmarks.runs.archive import FOLDER, archived
+from benchmarks.runs.recording import EXTRA
+from gradlens.checks.case import Case, build_case
+from gradlens.config import TrainingConfig, training_config
+from gradlens.run import Columns, Run, Series
+from gradlens.signals import signals_of
+
+GIVEN = Path(__file__).parent / "given.npz"
+SOURCES = {"given": GIVEN, "develop": FOLDER / "develop.npz", "test": FOLDER / "test.npz"}
+#: Families that are one architecture under two names are left out together.
+TOGETHER = {"gru": "gru and lstm", "lstm": "gru and lstm"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Labelled:
+    """One labelled run."""
+
+    run: Run
+    label: Mapping[str, Any]
+
+    @property
+    def family(self) -> str:
+        """What is left out together."""
+        return TOGETHER.get(self.label["family"], self.label["family"])
+
+    @property
+    def accepted(self) -> frozenset[str] | None:
+        """The causes that count as right; None for runs that are not scored."""
+        if self.label["expected"] == "healthy":
+            return frozenset({"healthy"})
+        if self.label["manifested"]:
+            return frozenset({self.label["expected"], *self.label.get("also_acceptable", ())})
+        return None
+
+    def case(self, *, with_config: bool = False) -> Case:
+        """The case as the analyzer would build it, with the threshold given as an option."""
+        config = known_config(self.label) if with_config else TrainingConfig()
+        return build_case(
+            self.run, signals_of(self.run), config=config, threshold=self.label["clip"], threshold_source="option"
+        )
+
+    def example(self, *, with_config: bool = False) -> Example:
+        """The graded signs with the accepted causes."""
+        return Example(
+            run=self.label["run"],
+            family=self.family,
+            signs=self.case(with_config=with_config).signs,
+            accepted=self.accepted or frozenset(),
+        )
+
+
+def known_config(label: Mapping[str, Any]) -> TrainingConfig:
+    """What a user knows of the training before it starts."""
+    return training_config(
+        {
+            "optimizer": label["opt"], "learning_rate": label["lr"], "betas": [0.9, label["beta2"]],
+            "weight_decay": label["l2"], "decoupled_weight_decay": False, "warmup_steps": label["warmup"],
+            "lr_schedule": label["schedule"], "max_grad_norm": label["clip"], "batch_size": label["batch"],
+            "precision": label["precision"], "log_interval": label["log_every"],
+        }
+    )  # fmt: skip
+
+
+def load(source: str) -> Iterator[Labelled]:
+    """The labelled runs of one source: `given`, `develop` or `test`."""
+    for label, rows in archived(SOURCES[source]):
+        yield Labelled(run=run_of(str(label["run"]), rows), label=label)
+
+
+def run_of(name: str, rows: list[dict[str, Any]]) -> Run:
+    """A run from rows as training wrote them, without the columns that ordinary logs lack."""
+    names = dict.fromkeys(key for row in rows for key in row if key != "step" and key not in EXTRA)
+    series = {key: _series(key, rows) for key in names}
+    roles = {role: key for role in ("loss", "grad_norm", "lr", "loss_scale", "val_loss") if (key := role) in series}
+    return Run(
+        id=name,
+        source=name,
+        format="archive",
+        series=series,
+        columns=Columns(step="step", **roles),
+        layers={key: s for key, s in series.items() if key.startswith("grad_norm/")},
+    )
+
+
+def _series(key: str, rows: list[dict[str, Any]]) -> Series:
+    present = [row for row in rows if key in row]
+    return Series(
+        name=key,
+        step=np.array([row["step"] for row in present], dtype=np.int64),
+        value=np.array([row[key] for row in present], dtype=np.float64),
+    )
+
+
+def scaled(labelled: Labelled, *, loss: float = 1.0, norm: float = 1.0, offset: int = 0) -> Labelled:
+    """The same run with all losses or all norms (and the threshold) multiplied, or all steps moved."""
+    series = {}
+    for key, s in labelled.run.series.items():
+        factor = norm if key.startswith("grad_norm") else loss if key in {"loss", "val_loss"} else 1.0
+        series[key] = Series(name=key, step=s.step + offset, value=s.value * factor)
+    clip = labelled.label["clip"]
+    label = {**labelled.label, "clip": None if clip is None else clip * norm}
+    return Labelled(run=replace(labelled.run, series=series, layers=_layers(series)), label=label)
+
+
+def thinned(labelled: Labelled) -> Labelled:
+    """The same run with every second row."""
+    keep = labelled.run.series["loss"].step[::2]
+    series = {}
+    for key, s in labelled.run.series.items():
+        full = len(s) == len(labelled.run.series["loss"])
+        chosen = np.arange(0, len(s), 2) if full else np.flatnonzero(np.isin(s.step, keep))
+        series[key] = Series(name=key, step=s.step[chosen], value=s.value[chosen])
+    return Labelled(run=replace(labelled.run, series=series, layers=_layers(series)), label=labelled.label)
+
+
+def _layers(series: Mapping[str, Series]) -> dict[str, Series]:
+    return {key: s for key, s in series.items() if key.startswith("grad_norm/")}

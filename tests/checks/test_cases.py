@@ -1,0 +1,76 @@
+"""Every check finds what it is for, stays silent on a healthy run, and agrees with the diagnosis."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradlens.checks import CHECKS
+from gradlens.checks.engine import load_checks, run_checks
+from gradlens.diagnosis import diagnose
+from gradlens.report import Severity
+
+sys.path.insert(0, str(Path(__file__).parent))
+import synthetic
+
+RUNS = [value for name, value in vars(synthetic).items() if name.startswith("case_")]
+#: Checks that only describe what kind of log it is may speak about healthy runs.
+DESCRIBING = {"GL005", "GL009"}
+
+
+def test_every_check_has_a_case():
+    assert set(synthetic.FINDS) == set(CHECKS)
+
+
+@pytest.mark.parametrize(("code", "build"), [(c, b) for c, builds in synthetic.FINDS.items() for b in builds])
+def test_finds(code, build):
+    findings, results = run_checks(build())
+    assert code in {f.code for f in findings}
+    assert next(r for r in results if r.code == code).status == "failed"
+
+
+@pytest.mark.parametrize("code", sorted(set(CHECKS) - DESCRIBING))
+def test_silent_on_healthy(code):
+    findings, _ = run_checks(synthetic.case_healthy())
+    assert code not in {f.code for f in findings}
+
+
+@pytest.mark.parametrize("build", RUNS, ids=lambda b: b.__name__)
+def test_findings_agree_with_diagnosis(build):
+    case = build()
+    findings, results = run_checks(case)
+    diagnosis = diagnose(case, findings, results)
+    loud = {f.cause for f in findings if f.severity is not Severity.NOTE}
+    assert loud == (set() if diagnosis.cause == "healthy" else {diagnosis.cause})
+    assert not [r for r in results if r.status == "errored"]
+    assert sum(r.confidence for r in diagnosis.ranking) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(("build", "cause"), synthetic.CAUSES.items(), ids=lambda v: getattr(v, "__name__", v))
+def test_names_the_cause(build, cause):
+    assert build().beliefs.cause == cause
+
+
+def test_selecting_changes_no_diagnosis():
+    case = synthetic.case_bad_batches()
+    some, results = run_checks(case, select=("GL4",))
+    assert {r.code for r in results} == {c for c in CHECKS if c.startswith("GL4")}
+    assert diagnose(case, some, results).cause == "bad_data"
+    without, results = run_checks(case, ignore=("bad-batch", "gl303"))
+    assert not {"GL301", "GL303"} & {r.code for r in results}
+    assert without == tuple(f for f in run_checks(case)[0] if f.code not in {"GL301", "GL303"})
+
+
+def test_skipped_checks_say_why():
+    _, results = run_checks(synthetic.case_no_norm())
+    skipped = {r.code: r.reason for r in results if r.status == "skipped"}
+    assert "gradient norm" in skipped["GL103"]
+    assert all(skipped.values())
+
+
+def test_order_and_uniqueness_of_codes():
+    checks = load_checks()
+    assert [c.code for c in checks] == sorted(CHECKS)
+    assert len({c.name for c in checks}) == len(checks)

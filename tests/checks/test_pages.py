@@ -1,0 +1,49 @@
+"""The docstring of a check is its page: complete, and with the right heading."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradlens.checks import CHECKS
+from gradlens.checks.base import NEEDS, SECTIONS
+from gradlens.checks.engine import catalogue, explain, load_checks
+from gradlens.checks.signs import SIGNS
+from gradlens.checks.weighing import load_weights
+
+CHECK_LIST = load_checks()
+
+
+@pytest.mark.parametrize("check", CHECK_LIST, ids=lambda c: c.code)
+def test_page_has_every_section(check):
+    page = explain(check.code)
+    positions = [page.index(f"{section}\n{'-' * len(section)}\n") for section in SECTIONS]
+    assert positions == sorted(positions)
+    assert page == explain(check.name.upper())
+    assert page.startswith(f"{check.code}  {check.name}\n")
+
+
+@pytest.mark.parametrize("check", CHECK_LIST, ids=lambda c: c.code)
+def test_metadata(check):
+    assert CHECKS[check.code].title == check.name
+    assert check.needs <= set(NEEDS)
+    assert check.summary().endswith(".")
+    assert check.cause is None or check.advice
+
+
+def test_catalogue_lists_all():
+    assert [code for code, _, _ in catalogue()] == sorted(CHECKS)
+
+
+def test_unknown_code():
+    assert explain("GL999") is None
+
+
+def test_every_cause_has_a_check():
+    causes = {check.cause for check in CHECK_LIST} - {None}
+    assert causes == set(load_weights().bias) - {"healthy"}
+
+
+def test_weights_use_known_signs():
+    used = {sign for table in load_weights().signs.values() for sign in table}
+    assert used <= set(SIGNS)
+    assert load_weights().bias["healthy"] == 0.0
