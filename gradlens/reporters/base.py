@@ -37,7 +37,7 @@ class Screen:
             color = not os.environ.get("NO_COLOR")
         # get_terminal_size honours COLUMNS, so that tests and users can choose.
         width = shutil.get_terminal_size((80, 24)).columns if terminal or os.environ.get("COLUMNS") else 80
-        unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16"}
+        unicode = (sys.stdout.encoding or "utf-8").lower().replace("-", "") in {"utf8", "utf16"}
         return cls(width=max(60, min(width, 120)), color=bool(color), unicode=unicode, verbose=verbose)
 
 

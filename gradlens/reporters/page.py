@@ -9,6 +9,9 @@ from rich.console import Console, RenderableType
 
 from gradlens.reporters.base import Screen
 
+#: What reads well on a terminal that knows no Unicode.
+_PLAIN = str.maketrans({"–": "-", "×": "x", "…": "...", "σ": "sigma", "²": "^2", "η": "eta"})
+
 
 def print_parts(parts: Iterable[RenderableType], screen: Screen) -> str:
     """The parts one below the other at the screen's width; plain, without trailing blanks, where it has no colour."""
@@ -27,4 +30,4 @@ def print_parts(parts: Iterable[RenderableType], screen: Screen) -> str:
     for part in parts:
         console.print(part)
     text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
-    return text if screen.unicode else text.encode("ascii", "replace").decode("ascii")
+    return text if screen.unicode else text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
