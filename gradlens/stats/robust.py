@@ -27,8 +27,8 @@ MAD_TO_SIGMA = 1.4826022185056018  # 1 / quantile(.75) of the normal distributio
 # Steps worked on at a time where the windows allow it: three times as fast, for they stay in the cache.
 STRETCH = 1 << 15
 EXACT_UP_TO = 1 << 15
-# Window elements up to which sorting every window is faster than the wavelet matrix, in a series of that length.
-MOST_SORTED = 20_000_000
+# Window elements for each value of the series up to which sorting every window is faster than the wavelet matrix.
+SORTED_PER_VALUE = 160
 SORTED_AT_ONCE = 200_000
 LEAST, MOST = 1e-70, 1e70
 Q85_TO_SIGMA = 0.9648473410224805  # 1 / quantile(.85)
@@ -81,7 +81,7 @@ def window_quantiles(
     ranks = [np.floor(q).astype(np.int64) for q in position]
     if interpolate:
         ranks += [np.minimum(rank + 1, count - 1) for rank in ranks]
-    if int(count.max()) * start.size <= MOST_SORTED * max(1.0, kept.size / 100_000):
+    if int(count.max()) * start.size <= SORTED_PER_VALUE * kept.size:
         selected = _sort_windows(kept, start, count, ranks)
     else:
         selected = np.empty((len(ranks), start.size))

@@ -13,7 +13,7 @@ def naive_windows(value, window, *, centred):
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("budget", [0, 10**9], ids=["wavelet", "sorted"])
 def test_rolling_median_is_exact(monkeypatch, centred, budget):
-    monkeypatch.setattr(robust, "MOST_SORTED", budget)
+    monkeypatch.setattr(robust, "SORTED_PER_VALUE", budget)
     value = np.random.default_rng(0).standard_normal(700)
     value[[5, 6, 7]] = np.nan
     value[100] = np.inf
@@ -27,9 +27,9 @@ def test_both_ways_to_select_agree_across_stretches(monkeypatch):
     monkeypatch.setattr(robust, "STRETCH", 256)
     value = np.round(np.random.default_rng(1).standard_normal(5000), 1)
     start, stop = robust.windows(value.size, 64, centred=False)
-    monkeypatch.setattr(robust, "MOST_SORTED", 0)
+    monkeypatch.setattr(robust, "SORTED_PER_VALUE", 0)
     wavelet = robust.window_quantiles(value, start, stop, (0.5, 0.85))
-    monkeypatch.setattr(robust, "MOST_SORTED", 10**9)
+    monkeypatch.setattr(robust, "SORTED_PER_VALUE", 10**9)
     np.testing.assert_array_equal(wavelet, robust.window_quantiles(value, start, stop, (0.5, 0.85)))
 
 
