@@ -8,7 +8,6 @@ from typing import Any
 
 from gradlens.config import TrainingConfig, training_config
 from gradlens.readers.base import load_json
-from gradlens.readers.console_settings import settings_in
 from gradlens.source import Source
 
 #: File names, the most specific last: where several are there, later ones are stronger.
@@ -63,5 +62,8 @@ def _load(path: Path) -> dict[str, Any] | None:
 
             data = yaml.safe_load(text)
     except Exception:  # noqa: BLE001 -- Lightning writes Python objects into hparams.yaml, which safe_load refuses
+        # Its patterns are compiled only where there is a file to look at.
+        from gradlens.readers.console_settings import settings_in
+
         data = dict(settings_in(text, 0, len(text)))
     return data if isinstance(data, dict) else None
