@@ -19,35 +19,33 @@ LEAST = 0.01
 MOST_REASONS = 6
 
 #: What would tell two causes apart, whichever comes first.
-EXPERIMENTS: Mapping[frozenset[Cause], str] = {
-    frozenset(pair): text
-    for pair, text in (
-        (("bad_data", "adam_beta2_lag"), "log the RMS of g²/v (above 2: the second moment lags), or repeat with beta2 = 0.95"),
-        (("data_shift", "adam_beta2_lag"), "log the update norm and the RMS of g²/v, or give beta2 with --config"),
-        (("bad_data", "data_shift"), "replay the batches after the step from the checkpoint before it: a shift stays, a bad batch passes"),
-        (("bad_data", "clip_too_loose"), "lower the threshold to the 99th percentile: if the spikes lose their effect it was too loose"),
-        (("bad_data", "lr_too_high"), "replay the batches of the spikes at a third of the rate: bad data spike again, a high rate does not"),
-        (("data_shift", "lr_too_high"), "evaluate the checkpoint before the step on the data after it: a shift raises that loss too"),
-        (("exploding", "lr_too_high"), "log norms of single layers and repeat with a third of the rate: exploding norms grow all the same"),
-        (("no_warmup", "lr_too_high"), "repeat with a warm-up to the same rate: if that cures it, only the warm-up was missing"),
-        (("no_warmup", "exploding"), "repeat with a warm-up, and log norms of single layers at step 0"),
-        (("vanishing", "lr_too_high"), "log norms of single layers: vanishing ones fall by orders of magnitude from last to first"),
-        (("vanishing", "exploding"), "log norms of single layers at step 0"),
-        (("clip_too_tight", "lr_too_high"), "log the update-to-weight ratio: far above 1e-3 the rate is too high, far below the clipping too tight"),
-        (("clip_too_tight", "postclip_logged"), "log the value that clip_grad_norm_ returns"),
-        (("clip_too_tight", "l2_contamination"), "log the norm of the data gradient without the penalty, and the weight norm"),
-        (("l2_contamination", "postclip_logged"), "log the value that clip_grad_norm_ returns, and the weight norm"),
-        (("batch_size_change", "data_shift"), "log the tokens or examples of each step"),
-        (("batch_size_change", "lr_too_high"), "log the examples of each step; the noise changes with them or with the rate"),
-        (("fp16_overflow", "loss_scale_collapse"), "log the loss scale: it recovers between overflows or it does not"),
-        (("fp16_overflow", "exploding"), "log the loss scale and the unscaled norm"),
-        (("loss_scale_collapse", "exploding"), "log the loss scale, and find the first NaN with anomaly detection"),
-        (("lr_restart", "data_shift"), "repeat the jump of the rate without the change of data"),
-        (("lr_restart", "lr_too_high"), "repeat with the same schedule at a third of the peak"),
-        (("resume_artifact", "data_shift"), "log the optimizer state's norm and the data position before and after the resume"),
-        (("resume_artifact", "lr_restart"), "compare the rate and the optimizer's step count before and after the resume"),
-    )
-}  # fmt: skip
+_PAIRS: tuple[tuple[tuple[Cause, Cause], str], ...] = (
+    (("bad_data", "adam_beta2_lag"), "log the RMS of g²/v (above 2: the second moment lags), or repeat with beta2 = 0.95"),
+    (("data_shift", "adam_beta2_lag"), "log the update norm and the RMS of g²/v, or give beta2 with --config"),
+    (("bad_data", "data_shift"), "replay the batches after the step from the checkpoint before it: a shift stays, a bad batch passes"),
+    (("bad_data", "clip_too_loose"), "lower the threshold to the 99th percentile: if the spikes lose their effect it was too loose"),
+    (("bad_data", "lr_too_high"), "replay the batches of the spikes at a third of the rate: only bad data spike again"),
+    (("data_shift", "lr_too_high"), "evaluate the checkpoint before the step on the data after it: a shift raises that loss too"),
+    (("exploding", "lr_too_high"), "log norms of single layers and repeat with a third of the rate: exploding norms grow all the same"),
+    (("no_warmup", "lr_too_high"), "repeat with a warm-up to the same rate: if that cures it, only the warm-up was missing"),
+    (("no_warmup", "exploding"), "repeat with a warm-up, and log norms of single layers at step 0"),
+    (("vanishing", "lr_too_high"), "log norms of single layers: vanishing ones fall by orders of magnitude from last to first"),
+    (("vanishing", "exploding"), "log norms of single layers at step 0"),
+    (("clip_too_tight", "lr_too_high"), "log the update-to-weight ratio: far above 1e-3 the rate is too high, far below C too low"),
+    (("clip_too_tight", "postclip_logged"), "log the value that clip_grad_norm_ returns"),
+    (("clip_too_tight", "l2_contamination"), "log the norm of the data gradient without the penalty, and the weight norm"),
+    (("l2_contamination", "postclip_logged"), "log the value that clip_grad_norm_ returns, and the weight norm"),
+    (("batch_size_change", "data_shift"), "log the tokens or examples of each step"),
+    (("batch_size_change", "lr_too_high"), "log the examples of each step; the noise changes with them or with the rate"),
+    (("fp16_overflow", "loss_scale_collapse"), "log the loss scale: it recovers between overflows or it does not"),
+    (("fp16_overflow", "exploding"), "log the loss scale and the unscaled norm"),
+    (("loss_scale_collapse", "exploding"), "log the loss scale, and find the first NaN with anomaly detection"),
+    (("lr_restart", "data_shift"), "repeat the jump of the rate without the change of data"),
+    (("lr_restart", "lr_too_high"), "repeat with the same schedule at a third of the peak"),
+    (("resume_artifact", "data_shift"), "log the optimizer state's norm and the data position before and after the resume"),
+    (("resume_artifact", "lr_restart"), "compare the rate and the optimizer's step count before and after the resume"),
+)  # fmt: skip
+EXPERIMENTS: Mapping[frozenset[Cause], str] = {frozenset(pair): text for pair, text in _PAIRS}
 
 #: What would settle one cause against "nothing needs doing".
 CONFIRM: Mapping[Cause, str] = {

@@ -61,7 +61,7 @@ def grade(item: tuple[str, Labelled]) -> Graded:
     source, labelled = item
     case = labelled.case()
     return Graded(
-        example=labelled.example(),
+        example=labelled.example(case),
         configured=labelled.example(with_config=True),
         ceilings=case.ceilings,
         expected=labelled.label["expected"],
@@ -181,8 +181,7 @@ def page(sets: Mapping[str, Sequence[Judged]], stays: Sequence[Mapping[str, bool
     lines += ["", f"## Confidence ({main})", ""]
     lines += table(("confidence", "runs", "mean confidence", "right"),
                    ((r, n, f"{c:.2f}", f"{s:.0%}") for r, n, c, s in calibration(sets[main])))  # fmt: skip
-    lines += ["", "## What changes nothing", "", "Share of the runs whose diagnosis stays the same. Every second row was "
-              f"left out only of runs with a confidence above {SURE}.", ""]  # fmt: skip
+    lines += ["", "## What changes nothing", "", STAYS.strip().format(sure=SURE), ""]
     rows = []
     for kind in stays[0] if stays else ():
         asked = [s[kind] for s in stays if s[kind] is not None]
@@ -204,18 +203,25 @@ cause is the expected one or one that the label also accepts. Harmful faults cos
 same run without the fault. Brier is the mean squared difference between confidence and being right.
 """
 
+STAYS = """
+Share of the runs whose diagnosis stays the same. Every second row was left out only of runs with a confidence above {sure}.
+"""
+
 CONFUSIONS = """
 ## What is confused, and which column would tell it apart
 
-| pair | why loss and norm cannot tell | what would |
-|---|---|---|
-| a mild high learning rate, healthy | the loss falls smoothly to a level that a lower rate would have beaten; nothing in the run says so | update-to-weight ratio, or a short run at a third of the rate |
-| missing warm-up, healthy or high rate | the damage of the first updates may show only in where the run ends | loss on fixed data after the first updates |
-| Adam's lag, bad batch | the same shock; the damage after it may come from the batch or from the slow second moment | RMS of g²/v, or beta2 with `--config` |
-| Adam's lag, data shift | both are a step of the loss that slowly relaxes | update norm, RMS of g²/v |
-| one bad batch, healthy | a norm spike with an ordinary loss is also what healthy runs show | the loss on the same batch after the update, batch identity |
-| vanishing, learning late | both sit on a plateau until one of them moves | norms of single layers |
-| smaller batch, natural growth of the noise | losses close to zero have noise that grows by itself on the log scale | examples or tokens of each step |
+- *A mild high learning rate, healthy*: the loss falls smoothly to a level that a lower rate would have beaten; nothing
+  in the run says so. The update-to-weight ratio would, or a tenth of the run at a third of the rate.
+- *Missing warm-up, healthy or high rate*: the damage of the first updates may show only in where the run ends. The loss
+  on fixed data after the first updates would tell.
+- *Adam's lag, bad batch*: the same shock; the damage after it may come from the batch or from the slow second moment.
+  The RMS of g²/v would tell, or beta2 with `--config`.
+- *Adam's lag, data shift*: both are a step of the loss that slowly relaxes. Update norm and RMS of g²/v would tell.
+- *One bad batch, healthy*: a norm spike with an ordinary loss is what healthy runs show too. The loss on the same batch
+  after the update would tell.
+- *Vanishing, learning late*: both sit on a plateau until one of them moves. Norms of single layers would tell.
+- *Smaller batch, natural growth of the noise*: losses close to zero have noise that grows by itself on the log scale.
+  Examples or tokens of each step would tell.
 """
 
 

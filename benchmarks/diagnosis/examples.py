@@ -51,12 +51,12 @@ class Labelled:
             self.run, signals_of(self.run), config=config, threshold=self.label["clip"], threshold_source="option"
         )
 
-    def example(self, *, with_config: bool = False) -> Example:
-        """The graded signs with the accepted causes."""
+    def example(self, case: Case | None = None, *, with_config: bool = False) -> Example:
+        """The graded signs (of a case already built, where given) with the accepted causes."""
         return Example(
             run=self.label["run"],
             family=self.family,
-            signs=self.case(with_config=with_config).signs,
+            signs=(case or self.case(with_config=with_config)).signs,
             accepted=self.accepted or frozenset(),
         )
 

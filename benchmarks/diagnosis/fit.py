@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from benchmarks.diagnosis.structure import BIAS, PRIOR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CAUSES = tuple(PRIOR)
 #: Prior standard deviations of weights and biases, in log odds.
@@ -41,9 +44,7 @@ class Model:
 
     def predict(self, signs: Mapping[str, float]) -> dict[str, float]:
         """Confidence of each cause."""
-        score = np.array(
-            [self.bias[c] + sum(w * signs[s] for s, w in self.weights[c].items()) for c in CAUSES]
-        )
+        score = np.array([self.bias[c] + sum(w * signs[s] for s, w in self.weights[c].items()) for c in CAUSES])
         score = np.exp(score - score.max())
         return dict(zip(CAUSES, (score / score.sum()).tolist(), strict=True))
 

@@ -36,6 +36,8 @@ CHECKS: Mapping[str, Entry] = {
     "GL504": Entry(target="gradlens.checks.loss_oscillation:LossOscillation", title="loss-oscillation"),
     "GL505": Entry(target="gradlens.checks.dominant_layer:DominantLayer", title="dominant-layer"),
     "GL506": Entry(target="gradlens.checks.second_moment_lag:SecondMomentLag", title="second-moment-lag"),
-    "GL507": Entry(target="gradlens.checks.coupled_weight_penalty:CoupledWeightPenalty", title="coupled-weight-penalty"),
+    "GL507": Entry(
+        target="gradlens.checks.coupled_weight_penalty:CoupledWeightPenalty", title="coupled-weight-penalty"
+    ),
     "GL508": Entry(target="gradlens.checks.norm_spike_alone:NormSpikeAlone", title="norm-spike-alone"),
 }

@@ -47,4 +47,6 @@ class AveragedNorm(Check):
     def look(self, case: Case) -> Iterator[Finding]:
         """Yield one note where the norm is an average."""
         if case.provenance.averaged:
-            yield self.finding(Severity.NOTE, "the norms are averages over several steps: spikes and clip rate are understated")
+            yield self.finding(
+                Severity.NOTE, "the norms are averages over several steps: spikes and clip rate are understated"
+            )

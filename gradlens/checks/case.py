@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.checks.features.curves import Curve, curve_of, window_of
-from gradlens.checks.features.events import Event, find_events, joint_strength
+from gradlens.checks.features.events import Event, find_events, joint_strength, linear_strength
 from gradlens.checks.features.norms import Clipped, Norms, clipped_of, norms_of
 from gradlens.checks.features.numerics import Numerics, numerics_of
 from gradlens.checks.features.progress import Progress, progress_of
@@ -144,7 +144,12 @@ class Case:
     @cached_property
     def strength(self) -> NDArray[np.float64]:
         """float64[n]: how strongly loss and norm stand out together."""
-        return joint_strength(self.loss, self.norm)
+        return joint_strength(self.loss, self.norm, self.plain_strength)
+
+    @cached_property
+    def plain_strength(self) -> NDArray[np.float64]:
+        """float64[n]: the same by plain differences."""
+        return linear_strength(self.signals.loss, self.signals.norm)
 
     @cached_property
     def events(self) -> tuple[Event, ...]:

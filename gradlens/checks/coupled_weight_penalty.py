@@ -49,4 +49,6 @@ class CoupledWeightPenalty(CauseCheck):
     def message(self, case: Case) -> str:
         """How quiet the norm is."""
         n = case.norms
-        return f"the norm varies by only {n.noise:.2%} from batch to batch" if n else "the norm hardly reacts to the batch"
+        return (
+            f"the norm varies by only {n.noise:.2%} from batch to batch" if n else "the norm hardly reacts to the batch"
+        )

@@ -54,7 +54,8 @@ class DataShift(CauseCheck):
         up = case.signs["sudden_step"] >= case.signs["sudden_drop"]
         found = step if up else drop
         word = "rises" if up else "falls"
-        return f"the loss level {word} by {found.deviations:.3g} deviations at step {case.signals.step[found.row]:,} and does not return at once"
+        at = case.signals.step[found.row]
+        return f"the loss level {word} by {found.deviations:.3g} deviations at step {at:,} and does not return at once"
 
     def rows(self, case: Case) -> Iterable[int]:
         """The edge."""

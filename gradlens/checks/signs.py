@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.events import Event, linear_strength, outlier_gap
+from gradlens.checks.features.events import Event, outlier_gap
 from gradlens.checks.features.progress import Progress
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ FEW_ROWS = 20
 def grade_all(case: Case) -> Mapping[str, float]:
     """Every sign's grade; what cannot be measured is 0, and so is nearly everything in a log of fewer than 20 rows."""
     few = len(case) < FEW_ROWS
-    return {
-        name: 0.0 if few and name not in ANY_LENGTH else _clean(entry.grade(case)) for name, entry in SIGNS.items()
-    }
+    return {name: 0.0 if few and name not in ANY_LENGTH else _clean(entry.grade(case)) for name, entry in SIGNS.items()}
 
 
 def _clean(grade: float) -> float:
@@ -446,7 +444,7 @@ def events_apart(case: Case) -> float:
 @sign("on a plain scale too these rows stand far apart from all others")
 def events_far_apart(case: Case) -> float:
     """The gap of `events_apart` without logarithms, for losses whose logarithm is skewed low."""
-    linear = linear_strength(case.signals.loss, case.signals.norm)[max(len(case) // 33, 5) :]
+    linear = case.plain_strength[max(len(case) // 33, 5) :]
     if not len(linear) or case.strength.max() < 0.85:
         return 0.0
     return ramp(outlier_gap(linear), 0.9, 2.2)
@@ -592,8 +590,11 @@ def noise_changes(case: Case) -> float:
     way = 1.0 if found.norm_size + found.loss_spread > 0 else -1.0
     agreement = way * (found.loss_spread + found.norm_size + 0.5 * found.norm_spread)
     against = max(-way * found.norm_size, -way * found.loss_spread, 0.0)
-    return ramp(found.score, 5.0, 7.5) * ramp(agreement, 0.8, 1.6) * ramp(against, 0.5, 0.1) * ramp(
-        abs(found.loss_deviations), 3.5, 1.5
+    return (
+        ramp(found.score, 5.0, 7.5)
+        * ramp(agreement, 0.8, 1.6)
+        * ramp(against, 0.5, 0.1)
+        * ramp(abs(found.loss_deviations), 3.5, 1.5)
     )
 
 

@@ -98,7 +98,8 @@ def rolling_level(value: NDArray[np.float64], window: int, quantile: float = 0.5
     n = len(value)
     if n <= EXACT_ROWS:
         start, stop = windows(n, window, centred=True)
-        return window_quantiles(value, start, stop, (quantile,))[0]
+        rolled: NDArray[np.float64] = window_quantiles(value, start, stop, (quantile,))[0]
+        return rolled
     blocks = n // window
     table = value[: blocks * window].reshape(blocks, window)
     known = np.isfinite(table).any(axis=1)
@@ -110,7 +111,8 @@ def rolling_level(value: NDArray[np.float64], window: int, quantile: float = 0.5
     for row in np.flatnonzero(known & ~dense):
         level[row] = np.nanquantile(table[row], quantile)
     centres = (np.arange(blocks) + 0.5) * window
-    return np.interp(np.arange(n), centres[known], level[known])
+    joined: NDArray[np.float64] = np.interp(np.arange(n), centres[known], level[known])
+    return joined
 
 
 def window_of(n: int) -> int:
@@ -126,6 +128,8 @@ def thinned(value: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
         return value
     table = value[: n // block * block].reshape(-1, block)
     out = np.full(len(table), np.nan)
-    known = np.isfinite(table).any(axis=1)
-    out[known] = np.nanmedian(table[known], axis=1)
+    finite = np.isfinite(table)
+    dense, known = finite.all(axis=1), finite.any(axis=1)
+    out[dense] = np.median(table[dense], axis=1)
+    out[known & ~dense] = np.nanmedian(table[known & ~dense], axis=1)
     return out

@@ -63,17 +63,16 @@ class Event:
         return self.rows <= 2 and self.recovery <= 2
 
 
-def joint_strength(loss: Curve, norm: Curve) -> NDArray[np.float64]:
+def joint_strength(loss: Curve, norm: Curve, plain: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64[n]: how strongly loss and norm stand out in the same row, in units of the limits; 0 where unknown.
 
     Judged on the log scale, where heavy tails are tame. Rows that stand out enormously on the plain scale too gain up to a
-    half: a loss whose logarithm is skewed low hides its spikes otherwise.
+    half: a loss whose logarithm is skewed low hides its spikes otherwise. `plain` is their `linear_strength`.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         zl = (loss.value - loss.level) / np.maximum(loss.upper, 0.5 * loss.spread)
         zg = (norm.value - norm.level) / np.maximum(norm.upper, 0.5 * norm.spread)
         strength = np.minimum(zl / LOSS_Z, zg / NORM_Z)
-        plain = linear_strength(loss.raw, norm.raw)
         gain = 1.0 + 0.5 * np.clip(np.log(np.maximum(plain, 1.0) / 3.0) / np.log(10.0), 0.0, 1.0)
         strength = strength * gain
     return np.where(np.isfinite(strength), np.maximum(strength, 0.0), 0.0)
@@ -138,7 +137,7 @@ def _recovery(after: NDArray[np.float64], bound: float) -> int:
 
 
 def outlier_gap(strength: NDArray[np.float64]) -> float:
-    """ln of the widest gap between neighbours among the strongest rows (at most 4 % of them) above a strength of .8.
+    """Ln of the widest gap between neighbours among the strongest rows (at most 4 % of them) above a strength of .8.
 
     Noise, heavy or not, thins out without a gap; batches that are different stand apart from the rest.
     """

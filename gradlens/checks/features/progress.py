@@ -122,7 +122,9 @@ def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -
         rebound=max(float(rise[top]) / span, 0.0),
         rebound_from=foot / m,
         rebound_at=top / m,
-        rebound_sharpness=_sharpness(value[max(foot - width, 0) : top + width], float(smooth[top] - smooth[foot]), noise),
+        rebound_sharpness=_sharpness(
+            value[max(foot - width, 0) : top + width], float(smooth[top] - smooth[foot]), noise
+        ),
         rebound_rate=float(rate[top]),
         raised=float(np.mean(rise > 0.35 * span)),
         above_start=(float(smooth.max()) - start - luck) / span,

@@ -83,9 +83,9 @@ def _first_rise(rate: NDArray[np.float64]) -> int:
     ahead = max(len(rate) // 10, 5)
     # The highest rate of the next rows, by running maxima from both ends of blocks of that length.
     blocks = -(-len(rate) // ahead) + 1
-    table = np.full(blocks * ahead, -np.inf)
-    table[: len(rate)] = rate
-    table = table.reshape(blocks, ahead)
+    padded = np.full(blocks * ahead, -np.inf)
+    padded[: len(rate)] = rate
+    table = padded.reshape(blocks, ahead)
     right = np.maximum.accumulate(table[:, ::-1], axis=1)[:, ::-1].ravel()
     left = np.maximum.accumulate(table, axis=1).ravel()
     row = np.arange(len(rate))

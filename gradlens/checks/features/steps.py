@@ -13,7 +13,7 @@ from gradlens.stats.robust import MAD_TO_SIGMA, window_quantiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_ROWS = 20_000
+MOST_ROWS = 6_000
 MIN_ROWS = 36
 #: Smallest local deviation of a logarithm that is taken seriously: losses printed with few digits have windows without any.
 LEAST_DEVIATION = 2e-3
@@ -138,7 +138,8 @@ def _without_trend(size: NDArray[np.float64], width: int) -> NDArray[np.float64]
     later = np.concatenate((size[shift:], np.full(shift, np.inf)))
     trend = np.minimum(earlier, later)
     trend[~np.isfinite(trend)] = 0.0
-    return size - np.clip(trend, 0.0, None)
+    clean: NDArray[np.float64] = size - np.clip(trend, 0.0, None)
+    return clean
 
 
 def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
