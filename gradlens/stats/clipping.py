@@ -41,7 +41,7 @@ FEW_EFFECTIVE = 50.0  # below this an interval of a rate says little; METHODS of
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ClipWindow:
     """Clip rate of one stretch of the run.
 
@@ -64,7 +64,7 @@ class ClipWindow:
     n: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ClipStatistics:
     """How often and how strongly a threshold clips.
 
@@ -337,7 +337,7 @@ def orthant_covariance(correlation: NDArray[np.float64], z: float) -> NDArray[np
     return np.asarray(0.5 * theta * (np.exp(-z * z / slope) @ _WEIGHTS) / (2.0 * math.pi))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReturnPeriod:
     """How often a rare event comes back.
 

@@ -44,7 +44,7 @@ WINDOW_SHARE = 0.05
 _CHUNK = 2_000_000  # shifted events held in memory at a time
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class CoincidenceTest:
     """One of the three tests.
 
@@ -66,7 +66,7 @@ class CoincidenceTest:
     p_holm: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Coincidence:
     """How loss and norm events lie to each other.
 
@@ -222,7 +222,7 @@ def decluster(onsets: NDArray[np.int64]) -> NDArray[np.int64]:
     return onsets[np.concatenate(([True], np.diff(onsets) >= GAP))]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class EventCoincidence:
     """Event coincidence rates.
 

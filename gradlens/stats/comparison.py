@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_ARRANGEMENTS = 20_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Difference:
     """Candidate minus baseline.
 

@@ -120,7 +120,7 @@ def effective_size(value: NDArray[np.float64], max_lag: int = 1000) -> float:
     return float(np.clip(n * gamma[0] / long_run, 1.0, n)) if long_run > 0.0 else float(n)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class BlockLength:
     """Block lengths that minimise the error of a bootstrapped variance.
 
@@ -225,7 +225,7 @@ def stationary_bootstrap(n: int, expected_block: float, draws: int, rng: np.rand
     return np.where(position >= n, position - np.int32(n), position).astype(np.int64)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ExtremalIndex:
     """How strongly exceedances come in clusters.
 

@@ -40,7 +40,7 @@ LOG_2PI = math.log(2.0 * math.pi)
 KS_LIMITS = {"lognormal": 0.895, "weibull": 0.874, "gamma": 0.895, "exponential": 1.094, "power_law_cutoff": 0.895}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FamilyFit:
     """One family fitted to a sample.
 
@@ -333,7 +333,7 @@ def _cutoff_cdf(log_value: NDArray[np.float64], alpha: float, rate: float) -> ND
     return np.asarray(np.interp(log_value, knots, cumulative / cumulative[-1]))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class VuongTest:
     """A power law against another family on the same tail.
 

@@ -29,7 +29,7 @@ FEWEST = 10
 LARGEST_K = 50_000  # no tail needs more
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TailIndices:
     """Estimates of the tail index from k order statistics.
 

@@ -39,7 +39,7 @@ _CHUNK = 200_000  # deviations computed at a time, small enough for the cache
 REJECTED_AT = 0.1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PowerLaw:
     """A power law fitted to the upper tail.
 

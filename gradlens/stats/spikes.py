@@ -46,7 +46,7 @@ LOWEST_INDEX = -0.10
 NONPOSITIVE_SHARE = 0.01
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Spike:
     """One event: values above the limit, merged over gaps of at most 10 steps.
 
@@ -82,7 +82,7 @@ class Spike:
     downward: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NonFiniteRun:
     """Consecutive NaN or infinite values.
 
@@ -99,7 +99,7 @@ class NonFiniteRun:
     kind: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SpikeTable:
     """The spikes of one curve.
 

@@ -50,7 +50,7 @@ CLEARLY_NOT_LOGNORMAL = 2.5
 VISIBLY_NOT_LOGNORMAL = 0.03
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TailView:
     """The tail of one version of the norms.
 
@@ -93,7 +93,7 @@ class TailView:
     verdict: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class GaussianNull:
     """What Gaussian gradient noise of the same spread would do.
 
@@ -112,7 +112,7 @@ class GaussianNull:
     observed_clip_rate: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TailDescription:
     """All there is to say on the tail of the norms.
 

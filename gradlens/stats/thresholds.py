@@ -46,7 +46,7 @@ LONGEST = 20_000  # the bootstrap looks at the latest steps only; they are what 
 BLOCKS = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SuggestedLevel:
     """A threshold with its interval, or the reason for giving none.
 

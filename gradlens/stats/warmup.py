@@ -26,7 +26,7 @@ MAX_SHARE_FROM_RATE = 0.50
 RESTART_JUMP = 1.5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class WarmupEnd:
     """Where the warm-up ends.
 
@@ -45,7 +45,7 @@ class WarmupEnd:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Phase:
     """One stretch of the schedule.
 
