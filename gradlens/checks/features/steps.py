@@ -213,7 +213,10 @@ def _edge(value: NDArray[np.float64], at: int, width: int) -> int:
     low, high = max(at - width, 3), min(at + width, len(value) - 3)
     if low >= high:
         return at
-    return low + int(np.argmax([_jump(value, row) for row in range(low, high)]))
+    # The median of every triple at once: one call of numpy for each row would be half the time of a short analysis.
+    part = value[low - 3 : high + 2]
+    triple = np.sort(np.stack((part[:-2], part[1:-1], part[2:])), axis=0)[1]
+    return low + int(np.argmax(triple[3:] - triple[:-3]))
 
 
 def _jump(value: NDArray[np.float64], at: int) -> float:
