@@ -70,7 +70,8 @@ def judge(run: Run, signals: Signals, threshold: float | None, source: str) -> P
             verdict="unknown", reason=f"all {len(norm):,} norms are {norm[0]:g}: never measured", placeholder=True,
             averaged=averaged, evidence=(Evidence(label="distinct norms", value=1, n=len(norm)),),
         )  # fmt: skip
-    verdict = _from_values(signals, norm, threshold, source)
+    with np.errstate(all="ignore"):
+        verdict = _from_values(signals, norm, threshold, source)
     if verdict.verdict != "loss_scaled":
         if "norm-post-clip" in codes:
             verdict = Provenance(verdict="post_clip", reason="this format logs the norm after clipping")

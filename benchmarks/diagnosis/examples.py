@@ -90,7 +90,9 @@ def run_of(name: str, rows: list[dict[str, Any]]) -> Run:
         format="archive",
         series=series,
         columns=Columns(step="step", **roles),
-        layers={key: s for key, s in series.items() if key.startswith("grad_norm/")},
+        layers=_layers(series),
+        # The default is a read-only view, which worker processes cannot be sent.
+        histograms={},
     )
 
 

@@ -153,6 +153,9 @@ PRIOR: dict[str, dict[str, float]] = {
         "scale_collapses": -4.0,
     },
     "no_warmup": {
+        "stays_raised": -1.5,
+        "thrown_off": -2.0,
+        "falls_with_rate": -0.5,
         "starts_at_peak": 0.3,
         "overshoot_without_warmup": 4.0,
         "rough_start_without_warmup": 1.5,

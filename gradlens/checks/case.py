@@ -214,13 +214,14 @@ def notable_steps(case: Case) -> tuple[NotableStep, ...]:
     size = np.where(np.isfinite(s.norm[rows]), s.norm[rows], -np.inf)
     size[np.isinf(s.norm[rows])] = np.inf
     chosen = np.sort(rows[np.argsort(-size, kind="stable")[:MOST_NOTABLE]])
-    median = float(np.median(case.finite_norm)) if len(case.finite_norm) else float("nan")
+    with np.errstate(over="ignore"):
+        median = float(np.median(case.finite_norm)) if len(case.finite_norm) else float("nan")
     return tuple(
         NotableStep(
             step=int(s.step[row]),
             grad_norm=float(s.norm[row]),
             loss=float(s.loss[row]) if s.has_loss[row] else None,
-            times_median=float(s.norm[row] / median) if median > 0 else None,
+            times_median=float(s.norm[row]) / median if median > 0 else None,
         )
         for row in chosen
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from gradlens.checks import CHECKS
 from gradlens.checks.base import NEEDS, Check
 from gradlens.checks.case import Case
@@ -37,7 +39,8 @@ def run_checks(
             results.append(CheckResult(code=check.code, name=check.name, status="skipped", reason=reason))
             continue
         try:
-            found = list(_settled(case, check.look(case)))
+            with np.errstate(all="ignore"):
+                found = list(_settled(case, check.look(case)))
         except (ArithmeticError, ValueError, IndexError, KeyError) as error:
             reason = f"{type(error).__name__}: {error}"
             results.append(CheckResult(code=check.code, name=check.name, status="errored", reason=reason))

@@ -51,7 +51,11 @@ FEW_ROWS = 20
 def grade_all(case: Case) -> Mapping[str, float]:
     """Every sign's grade; what cannot be measured is 0, and so is nearly everything in a log of fewer than 20 rows."""
     few = len(case) < FEW_ROWS
-    return {name: 0.0 if few and name not in ANY_LENGTH else _clean(entry.grade(case)) for name, entry in SIGNS.items()}
+    # Logs hold anything: infinities and 1e300 give overflows and NaN, which grade 0.
+    with np.errstate(all="ignore"):
+        return {
+            name: 0.0 if few and name not in ANY_LENGTH else _clean(entry.grade(case)) for name, entry in SIGNS.items()
+        }
 
 
 def _clean(grade: float) -> float:

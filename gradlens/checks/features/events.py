@@ -21,7 +21,7 @@ MOST_EVENTS = 500
 PLAIN_WINDOW = 101
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Event:
     """One event.
 

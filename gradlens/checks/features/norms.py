@@ -16,7 +16,7 @@ MIN_NORMS = 20
 MOST_ROWS = 4000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Norms:
     """The norm over the run.
 
@@ -91,7 +91,7 @@ def neighbour_noise(value: NDArray[np.float64]) -> float:
     return float(np.median(np.abs(np.diff(value)))) / 0.9539 if len(value) > 1 else 0.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clipped:
     """The norm against the threshold.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 START = 0.05
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Numerics:
     """What the numbers themselves say.
 

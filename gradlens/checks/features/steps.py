@@ -19,7 +19,7 @@ MIN_ROWS = 36
 LEAST_DEVIATION = 2e-3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Step:
     """The strongest step of a level.
 
@@ -51,7 +51,7 @@ class Step:
 NO_STEP = Step(row=0, errors=0.0, size=0.0, deviations=0.0, sharpness=0.0, lasting=0.0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Break:
     """The row at which norm level, norm spread and loss spread change most, taken together.
 
