@@ -92,7 +92,7 @@ class Provenance:
         return self.verdict in {"pre_clip", "unknown"} and not self.placeholder
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Window:
     """The clip rate of one part of the run."""
 
@@ -103,7 +103,7 @@ class Window:
     interval: Interval | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Phase:
     """The clip rate of a named part of the run: warm-up, then the rest by thirds."""
 
@@ -115,7 +115,7 @@ class Phase:
     interval: Interval | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clipping:
     """How often clipping engaged: share of finite norms strictly above the threshold.
 
@@ -136,7 +136,7 @@ class Clipping:
     value_clipping: ValueClipping | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ValueClipping:
     """Share of gradient elements beyond a value, from logged histograms."""
 
@@ -146,7 +146,7 @@ class ValueClipping:
     n_histograms: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NonFinite:
     """Counts of NaN and infinite values."""
 
@@ -156,7 +156,7 @@ class NonFinite:
     first_step: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Fit:
     """One family fitted by maximum likelihood. `ks` is the distance to the data, `adequate` whether it fits at all."""
 
@@ -169,7 +169,7 @@ class Fit:
     adequate: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PowerLaw:
     """Clauset-Shalizi-Newman power law above `xmin`; the p-value costs seconds and is null unless asked for."""
 
@@ -181,7 +181,7 @@ class PowerLaw:
     alpha_error: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class GaussianNull:
     """What norms of Gaussian gradients of the same spread would do."""
 
@@ -190,7 +190,7 @@ class GaussianNull:
     observed_clip_rate: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TailIndices:
     """Hill, moment and Pickands estimates of the tail index from the `k` largest values."""
 
@@ -201,7 +201,7 @@ class TailIndices:
     k: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RawTail:
     """The same verdict on the norms as logged, where a drifting level fakes a heavy tail."""
 
@@ -211,7 +211,7 @@ class RawTail:
     xi_interval: Interval | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Tail:
     """How heavy the upper tail of the norms is around their level; `raw` beside it.
 
@@ -248,7 +248,7 @@ class Spike:
     recovery: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SpikeScore:
     """Share of values at least 7 standard deviations from the rolling mean (the OLMo 2 spike score)."""
 
@@ -256,7 +256,7 @@ class SpikeScore:
     grad_norm: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class CoincidenceTest:
     """One of three disjoint tests: events counted, expected under shifts within windows, Holm-adjusted p."""
 
@@ -266,7 +266,7 @@ class CoincidenceTest:
     p_adjusted: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Coincidence:
     """Whether loss spikes and norm spikes belong together, and who leads."""
 
@@ -278,7 +278,7 @@ class Coincidence:
     verdict: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Spikes:
     """Spike tables of loss and norm; at most 50 of each, the largest, in order of step; `counts` has them all."""
 
@@ -311,7 +311,7 @@ class Diagnosis:
     summary: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Suggestion:
     """The threshold advice in one line; `abstained` is the reason where the log cannot support a number."""
 
@@ -323,7 +323,7 @@ class Suggestion:
     policy: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NotableStep:
     """A step worth looking at: one of the largest norms, with its loss."""
 
@@ -333,7 +333,7 @@ class NotableStep:
     times_median: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Curve:
     """A series reduced to at most a few hundred bins for drawing: the range and median of each bin; None where empty."""
 
@@ -344,7 +344,7 @@ class Curve:
     nonfinite: tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RunReport:
     """Everything about one run."""
 
@@ -378,7 +378,7 @@ class RunReport:
         return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Report:
     """The whole report: one `RunReport` a run."""
 

@@ -187,7 +187,7 @@ def walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Target:
     """What one SOURCE argument gave: a single stream (`folder` None) or all files below a folder."""
 
