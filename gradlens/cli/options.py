@@ -58,18 +58,20 @@ class Reading:
 
     def runs(self) -> list[Run]:
         """Read all sources."""
+        from gradlens.progress import shown
         from gradlens.reading import read
 
-        return read(
-            self.sources,
-            input_format=self.input_format,
-            columns=self.columns,
-            step=self.step,
-            loss=self.loss,
-            grad_norm=self.grad_norm,
-            lr=self.lr,
-            loss_scale=self.loss_scale,
-        )
+        with shown():
+            return read(
+                self.sources,
+                input_format=self.input_format,
+                columns=self.columns,
+                step=self.step,
+                loss=self.loss,
+                grad_norm=self.grad_norm,
+                lr=self.lr,
+                loss_scale=self.loss_scale,
+            )
 
 
 def reading(

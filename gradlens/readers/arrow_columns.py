@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def arrays_of(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
     """The values of a float64 column and which are there (None for all), from its buffers: `to_numpy` loads pandas."""
-    values, present = [np.empty(0)], []
+    values, present = [], []
     for chunk in column.chunks:
         bitmap, data = chunk.buffers()
         part = slice(chunk.offset, chunk.offset + len(chunk))
@@ -22,4 +22,5 @@ def arrays_of(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_] | Non
             if bitmap is not None:
                 bits = np.unpackbits(np.frombuffer(bitmap, np.uint8), bitorder="little")[: part.stop].astype(np.bool_)
             present.append(bits[part])
-    return np.concatenate(values), np.concatenate(present) if present else None
+    # A copy, so that pyarrow uses its own memory again for the next block.
+    return np.concatenate([np.empty(0), *values]), np.concatenate(present) if present else None

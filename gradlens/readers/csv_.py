@@ -91,7 +91,7 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
             header, n_before = _read_header(handle, source.name, book)
             parser, joiner = _parser_for(header, source), TableJoiner(options)
             n_lines = n_before
-            for table in in_order(parser.parse, blocks(handle), source.size):
+            for table in in_order(parser.parse, blocks(handle, parser.block_size()), source.size):
                 for problem in table.problems:
                     book.add(problem.code, problem.message, f"line {n_lines + problem.line + 1}", problem.count)
                 joiner.add(table)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from gradlens.readers import text_blocks
 from gradlens.readers.base import parse_number
 from gradlens.readers.block_table import Problem, Table
 from gradlens.readers.decimals import PADDING, parse_decimals
@@ -50,6 +51,11 @@ class CsvBlockParser:
         self._cells: dict[bytes, float | None] = {}
         cells = _cells(header.line.decode("utf-8", errors="replace"), header.separator) or []
         self._named = np.array([bool(cell.strip()) for cell in cells], np.int64)
+
+    @staticmethod
+    def block_size() -> int:
+        """The size of block it is fastest with."""
+        return text_blocks.BLOCK
 
     def parse(self, block: Block) -> Table:
         """The table of one block.

@@ -136,6 +136,8 @@ def _parse(
     high = _eight_digits(digits[0])
     is_plain &= high < np.uint64(1000)
     mantissa = (high * np.uint64(10**8) + _eight_digits(digits[1])) * np.uint64(10**8) + _eight_digits(digits[2])
+    # What is no number may have overflowed: it must not reach the casts.
+    mantissa *= is_plain
     value, is_settled = _divide(mantissa, code)
     is_plain &= is_settled
     if has_negative:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gradlens.readers import text_blocks
 from gradlens.readers.base import as_float
 from gradlens.readers.block_table import Problem, Table
 from gradlens.readers.decimals import PADDING, parse_decimals
@@ -54,6 +55,11 @@ class BlockParser:
     def __init__(self) -> None:
         self._templates: list[Template] = []
         self._scalars: dict[bytes, _Scalar] = {}
+
+    @staticmethod
+    def block_size() -> int:
+        """The size of block it is fastest with."""
+        return text_blocks.BLOCK
 
     def parse(self, block: Block) -> Table:
         """The table of one block."""

@@ -40,7 +40,7 @@ class JsonLinesReader(Reader):
         parser = _parser_for(source)
         n_lines = 0
         with open_text(source) as handle, track(source.name, source.size) as progress:
-            for table in in_order(parser.parse, blocks(handle), source.size):
+            for table in in_order(parser.parse, blocks(handle, parser.block_size()), source.size):
                 for problem in table.problems:
                     where = f"line {n_lines + problem.line + 1}"
                     book.add(problem.code, problem.message, where, problem.count)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from gradlens.source import Source
 
-_FIRST_BLOCK, BLOCK = 1 << 16, 1 << 20
+_FIRST_BLOCK = 1 << 16
+#: For numpy, which likes its arrays in the cache, and for pyarrow, which likes to be called rarely.
+BLOCK, ARROW_BLOCK = 1 << 20, 2 << 20
 _LARGEST_BLOCK = 16 << 20
 #: A block holds so many lines if it can: the cost of a column in a block is paid once for all of them.
 _LINES = 512
@@ -41,11 +43,11 @@ class Block(NamedTuple):
     position: int
 
 
-def blocks(handle: BinaryIO) -> Iterator[Block]:
-    """The blocks of a log, in order; a line longer than a block makes that block longer."""
+def blocks(handle: BinaryIO, usual: int) -> Iterator[Block]:
+    """The blocks of a log, in order, of about `usual` bytes; a line longer than that makes its block longer."""
     rest = np.empty(0, np.uint8)
     # From the first block parsers learn what they have before them, which should not take long.
-    size, position, is_last = min(_FIRST_BLOCK, BLOCK), 0, False
+    size, position, is_last = min(_FIRST_BLOCK, usual), 0, False
     while not is_last:
         text = np.empty(PADDING + max(size, 2 * len(rest)), np.uint8)
         text[:PADDING] = ord(" ")
@@ -65,7 +67,7 @@ def blocks(handle: BinaryIO) -> Iterator[Block]:
         yield Block(text[:cut], is_last, position)
         if position == 0:
             lines = max(int(np.count_nonzero(text[:cut] == _NEWLINE)), 1)
-            size = min(max(BLOCK, _LINES * cut // lines), _LARGEST_BLOCK)
+            size = min(max(usual, _LINES * cut // lines), _LARGEST_BLOCK)
         position += cut - PADDING
 
 
@@ -90,7 +92,7 @@ def in_order(work: Callable[[Block], T], source: Iterator[Block], size: int | No
         waiting: deque[Future[T]] = deque()
         for block in source:
             waiting.append(pool.submit(work, block))
-            if len(waiting) > 3:
+            if len(waiting) > 2:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

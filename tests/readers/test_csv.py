@@ -71,6 +71,7 @@ def test_same_as_the_csv_module(data, block):
     source = Source(name="x", data=data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", block)
+        patch.setattr(text_blocks, "ARROW_BLOCK", block)
         fast = parse_table(data)
     slow = _read_slowly(source, ReadOptions())
     assert fast.names == slow.names
@@ -90,6 +91,7 @@ def test_pyarrow_gives_the_same(data, repeats):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", 256)
+        patch.setattr(text_blocks, "ARROW_BLOCK", 256)
         slow = parse_table(data)
         patch.setattr(csv_, "_WORTH_ARROW", 0)
         fast = parse_table(data)
@@ -152,6 +154,7 @@ def test_comments_and_blank_lines_before_the_names(tmp_path):
 
 def test_threads_and_columns(tmp_path, monkeypatch):
     monkeypatch.setattr(text_blocks, "BLOCK", 4096)
+    monkeypatch.setattr(text_blocks, "ARROW_BLOCK", 4096)
     monkeypatch.setattr(text_blocks, "_WORTH_A_THREAD", 0)
     values = np.random.default_rng(0).normal(size=(5000, 3))
     text = "step,loss,gpu\n" + "".join(f"{i},{a!r},{b!r}\n" for i, (a, b, _) in enumerate(values.tolist()))

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gradlens
@@ -143,6 +143,7 @@ def logs(draw):
 def test_same_as_line_by_line(data, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", block)
+        patch.setattr(text_blocks, "ARROW_BLOCK", block)
         patch.setattr(json_blocks, "_WORTHWHILE", 2)
         assert_same_as_slow(data)
 
@@ -154,11 +155,13 @@ def test_pyarrow_gives_the_same(data, repeats, number):
     data = plain * repeats + data + b"\n" + plain
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", 2048)
+        patch.setattr(text_blocks, "ARROW_BLOCK", 2048)
         patch.setattr(jsonl, "_WORTH_ARROW", 0)
         assert_same_as_slow(data)
 
 
 @settings(max_examples=100, deadline=None)
+@example(["9223372036854775807.6130094", "18446744073709551615", "1844674407370955161.6", "99999999999999999999.5"])
 @given(st.lists(st.one_of(
     numbers.map(str), numbers.map(repr), st.text("0123456789.-+eE", max_size=26),
     st.tuples(st.integers(0, 10**19), st.integers(0, 10**12)).map(lambda p: f"{p[0]}.{p[1]}"),
@@ -186,6 +189,7 @@ def test_ordinary_numbers_are_not_left_to_float():
 @pytest.mark.parametrize("nothing_fits", [True, False])
 def test_threads_give_the_same(monkeypatch, nothing_fits):
     monkeypatch.setattr(text_blocks, "BLOCK", 2048)
+    monkeypatch.setattr(text_blocks, "ARROW_BLOCK", 2048)
     rows = [{"step": i, "loss": 1 / (i + 1), **({f"k{i % 50}": i} if nothing_fits else {})} for i in range(3000)]
     rows[100]["loss"] = math.nan
     rows[200]["loss"] = "0.5"
@@ -204,6 +208,7 @@ def test_threads_give_the_same(monkeypatch, nothing_fits):
 
 def test_a_line_longer_than_a_block(monkeypatch):
     monkeypatch.setattr(text_blocks, "BLOCK", 128)
+    monkeypatch.setattr(text_blocks, "ARROW_BLOCK", 128)
     row = {"step": 1, **{f"grad_norm/layer.{n}": n / 7 for n in range(400)}}
     assert_same_as_slow("\n".join(json.dumps({**row, "step": i}) for i in range(5)).encode())
 
