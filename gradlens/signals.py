@@ -73,8 +73,9 @@ def signals_of(run: Run) -> Signals:
     order = max(main, key=len).step if main else np.empty(0, dtype=np.int64)
     restarts, duplicates = find_restarts(order)
     resolved = {name: _resolve(series) for name, series in given.items()}
-    axes = [resolved[name][0] for name in ("norm", "loss")]
-    step = axes[0] if len(axes[1]) == 0 or np.array_equal(*axes) else np.union1d(*axes)
+    norm_step, loss_step = resolved["norm"][0], resolved["loss"][0]
+    same = len(loss_step) == 0 or np.array_equal(norm_step, loss_step)
+    step = norm_step if same else np.union1d(norm_step, loss_step)
     placed = {name: _place(step, *pair) for name, pair in resolved.items()}
     gaps = np.diff(step)
     interval = float(np.median(gaps)) if len(gaps) else None

@@ -15,7 +15,9 @@ from gradlens.snippets import SNIPPETS
 def lognormal_rows(n=4000, sigma=0.3, scale=1.0, seed=0):
     rng = np.random.default_rng(seed)
     norm = scale * np.exp(sigma * rng.standard_normal(n))
-    return [{"step": i, "loss": float(2 + 0.1 * rng.standard_normal()), "grad_norm": float(g)} for i, g in enumerate(norm)]
+    return [
+        {"step": i, "loss": float(2 + 0.1 * rng.standard_normal()), "grad_norm": float(g)} for i, g in enumerate(norm)
+    ]
 
 
 def advice_of(path, **options):

@@ -63,8 +63,7 @@ def draw(curve: Curve, *, width: int, height: int, line: float | None = None, un
     rows = []
     for number, cells in enumerate(grid):
         empty = (_LINE if unicode else "-") if number == line_row else " "
-        mark = (lambda bits: chr(0x2800 + bits)) if unicode else (lambda _bits: "*")
-        rows.append("".join(mark(bits) if bits else empty for bits in cells))
+        rows.append("".join((chr(0x2800 + bits) if unicode else "*") if bits else empty for bits in cells))
     return Plot(rows=tuple(rows), top=high, bottom=low, line_row=line_row, log=log)
 
 

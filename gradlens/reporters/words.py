@@ -53,11 +53,9 @@ def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
         yield "tail", run.tail.verdict
         null = run.tail.gaussian_null
         if null.expected_clip_rate is not None and null.observed_clip_rate:
-            yield (
-                "Gaussian",
-                f"noise of the same spread (effective dimension {number(null.effective_dimension)}) would exceed C in "
-                f"{percent(null.expected_clip_rate)} of steps, these norms do in {percent(null.observed_clip_rate)}",
-            )
+            dimension, expected = number(null.effective_dimension), percent(null.expected_clip_rate)
+            text = f"noise of the same spread (effective dimension {dimension}) would exceed C in {expected} of steps"
+            yield "Gaussian", f"{text}, these norms do in {percent(null.observed_clip_rate)}"
     yield from _spike_rows(run)
     yield from _threshold_rows(run)
 

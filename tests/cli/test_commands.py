@@ -101,7 +101,7 @@ def test_settings_may_stand_in_pyproject(tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["thresold = 1\n", "select = 3\n", 'fail-on = "always"\n', "threshold = \n"])
 def test_wrong_settings_are_named(tmp_path, text):
     (tmp_path / "gradlens.toml").write_text(text)
-    with pytest.raises(ConfigError, match="gradlens.toml"):
+    with pytest.raises(ConfigError, match=r"gradlens\.toml"):
         find_settings(tmp_path)
 
 
