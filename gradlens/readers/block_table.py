@@ -20,7 +20,7 @@ class Problem(NamedTuple):
     code: str
     message: str
     line: int
-    count: int
+    times: int
 
 
 @dataclass(slots=True)

@@ -93,7 +93,7 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
             n_lines = n_before
             for table in in_order(parser.parse, blocks(handle, parser.block_size()), source.size):
                 for problem in table.problems:
-                    book.add(problem.code, problem.message, f"line {n_lines + problem.line + 1}", problem.count)
+                    book.add(problem.code, problem.message, f"line {n_lines + problem.line + 1}", problem.times)
                 joiner.add(table)
                 texts.update(table.texts)
                 n_lines += table.n_lines

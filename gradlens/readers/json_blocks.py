@@ -85,8 +85,8 @@ class BlockParser:
 
     def _take(self, template: Template, builder: _Builder, lines: _Lines, left: NDArray[np.int64]) -> NDArray[np.int64]:
         """Parse those of the lines `left` that have the template; the ones that have not."""
-        fits = lines.n_commas[left] == template.n_commas
-        which = left[fits]
+        fits: NDArray[np.bool_] = lines.n_commas[left] == template.n_commas
+        which: NDArray[np.int64] = left[fits]
         if not len(which):
             return left
         commas = lines.commas[lines.first_comma[which, None] + np.arange(template.n_commas)]
@@ -94,7 +94,8 @@ class BlockParser:
         values, is_present, is_text, is_good = self._values(lines.text, slots)
         if is_good.all():
             builder.add(template.names, which, values, is_present, is_text)
-            return left[~fits]
+            other: NDArray[np.int64] = left[~fits]
+            return other
         builder.add(template.names, which[is_good], values[is_good], is_present[is_good], is_text[is_good])
         return np.sort(np.concatenate((left[~fits], which[~is_good])))
 
@@ -215,8 +216,8 @@ class _Builder:
         """Lines of one template."""
         if not len(lines):
             return
-        has_all = is_present.all(axis=0)
-        has_text = is_text.any(axis=0)
+        has_all: list[bool] = is_present.all(axis=0).tolist()
+        has_text: list[bool] = is_text.any(axis=0).tolist()
         for number, name in enumerate(names):
             column, at = values[:, number], lines
             if not has_all[number]:

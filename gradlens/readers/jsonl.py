@@ -43,7 +43,7 @@ class JsonLinesReader(Reader):
             for table in in_order(parser.parse, blocks(handle, parser.block_size()), source.size):
                 for problem in table.problems:
                     where = f"line {n_lines + problem.line + 1}"
-                    book.add(problem.code, problem.message, where, problem.count)
+                    book.add(problem.code, problem.message, where, problem.times)
                 config.update(table.config)
                 joiner.add(table)
                 n_lines += table.n_lines
