@@ -43,7 +43,11 @@ def with_outputs(text: str) -> str:
 
 def checks_page() -> str:
     """docs/checks.md: the page of every check."""
-    parts = ["# Checks", "", "Written by `python -m benchmarks.docs` from the docstrings; `gradlens explain CODE` prints one page."]
+    parts = [
+        "# Checks",
+        "",
+        "Written by `python -m benchmarks.docs` from the docstrings; `gradlens explain CODE` prints one page.",
+    ]
     for code, name, _ in engine.catalogue():
         parts += ["", f"## {code} {name}", "", "```text", engine.explain(code) or "", "```"]
     return "\n".join(parts) + "\n"

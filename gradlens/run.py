@@ -183,5 +183,3 @@ class Run:
             f"<p><b>{escape(self.id)}</b> ({escape(self.format)}, {escape(self.source)})</p>"
             f"<table><tr><th>series</th><th>points</th><th>steps</th></tr>{rows}</table>"
         )
-
-
