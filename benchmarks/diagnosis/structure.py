@@ -13,7 +13,7 @@ PRIOR: dict[str, dict[str, float]] = {
     "healthy": {},
     "resume_artifact": {
         "steps_back": 8.0,
-        "schedule_replayed": 5.0,
+        "schedule_replayed": 2.0,
     },
     "postclip_logged": {
         "norms_bunched": 8.0,

@@ -419,10 +419,11 @@ def strong_events(case: Case) -> tuple[Event, ...]:
 
 @sign("single rows stand out in loss and norm together, and the loss returns at once")
 def isolated_events(case: Case) -> float:
-    """The strongest one passes the limits (5 and 3 deviations) by 10 to 80 %; by 25 % at least where it is alone."""
-    found = [e.strength for e in strong_events(case)]
-    alone = len(found) == 1
-    return ramp(max(found, default=0.0), 1.25 if alone else 1.1, 1.9 if alone else 1.8)
+    """The strongest one passes the limits (5 and 3 deviations) by 10 to 80 %; alone it must pass them by more."""
+    found = strong_events(case)
+    if len(found) == 1:
+        return ramp(found[0].strength, 1.25, 1.9) * ramp(found[0].norm_ratio, 1.35, 1.7)
+    return ramp(max((e.strength for e in found), default=0.0), 1.1, 1.8)
 
 
 @sign("the norms of these rows are beyond anything that a batch could do")
