@@ -70,10 +70,7 @@ def expected(events):
     found = {}
     for e in events:
         for v in e.summary.value:
-            if v.HasField("simple_value"):
-                number = v.simple_value
-            else:
-                number = float(tensor_util.make_ndarray(v.tensor).reshape(-1)[0])
+            number = v.simple_value if v.HasField("simple_value") else float(tensor_util.make_ndarray(v.tensor).reshape(-1)[0])
             found.setdefault(v.tag, []).append((e.step, e.wall_time, number))
     return found
 
@@ -83,7 +80,7 @@ def same(a, b) -> bool:
 
 
 VALUES = [
-    lambda tag, x: simple(tag, x),
+    simple,
     lambda tag, x: tensor(tag, x, "f4"),
     lambda tag, x: tensor(tag, x, "f8"),
     lambda tag, x: tensor(tag, x, "f2"),
