@@ -70,7 +70,11 @@ def expected(events):
     found = {}
     for e in events:
         for v in e.summary.value:
-            number = v.simple_value if v.HasField("simple_value") else float(tensor_util.make_ndarray(v.tensor).reshape(-1)[0])
+            number = (
+                v.simple_value
+                if v.HasField("simple_value")
+                else float(tensor_util.make_ndarray(v.tensor).reshape(-1)[0])
+            )
             found.setdefault(v.tag, []).append((e.step, e.wall_time, number))
     return found
 
