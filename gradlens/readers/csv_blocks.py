@@ -181,7 +181,7 @@ class _Rows:
         row_of_line = np.cumsum(is_row) - 1
         has_all = self.is_present.sum(axis=1) == table.n_rows
         for name, value, is_present, is_whole in zip(names, self.values, self.is_present, has_all, strict=True):
-            if is_whole and table.n_rows == n_lines:
+            if is_whole and table.n_rows == n_lines > 0:
                 table.columns[name] = (value, None)
             elif is_present.any():
                 table.columns[name] = (value[is_present], None if is_whole else row_of_line[is_present])

@@ -216,8 +216,8 @@ class _Builder:
         """Lines of one template."""
         if not len(lines):
             return
-        has_all: list[bool] = is_present.all(axis=0).tolist()
-        has_text: list[bool] = is_text.any(axis=0).tolist()
+        has_all: NDArray[np.bool_] = np.logical_and.reduce(is_present, axis=0)
+        has_text: NDArray[np.bool_] = np.logical_or.reduce(is_text, axis=0)
         for number, name in enumerate(names):
             column, at = values[:, number], lines
             if not has_all[number]:
