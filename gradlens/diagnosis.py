@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gradlens.checks.base import counted
 from gradlens.checks.case import Case
 from gradlens.checks.signs import SIGNS
 from gradlens.report import Cause, CheckResult, Diagnosis, Finding, Ranked
@@ -109,5 +110,5 @@ def _reasons(case: Case, cause: Cause) -> tuple[str, ...]:
 def _summary(first: Ranked, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> str:
     if first.cause == "healthy":
         skipped = sum(r.status == "skipped" for r in results)
-        return "nothing needs doing" + (f"; {skipped} checks could not run" if skipped else "")
+        return "nothing needs doing" + (f"; {counted(skipped, 'check')} could not run" if skipped else "")
     return next((f.message for f in findings if f.cause == first.cause), first.cause.replace("_", " "))

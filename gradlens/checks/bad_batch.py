@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from gradlens.checks.base import CauseCheck
+from gradlens.checks.base import CauseCheck, counted
 from gradlens.checks.case import Case
 from gradlens.report import Cause
 
@@ -55,7 +55,8 @@ class BadBatch(CauseCheck):
         if not events:
             return "loss and norm stand out together for a while"
         strongest = max(events, key=lambda e: e.norm_ratio)
-        return f"{len(events)} event(s) hit loss and norm at the same step, the largest norm {strongest.norm_ratio:.3g} times the level"
+        number, times = counted(len(events), "event"), f"{strongest.norm_ratio:.3g}"
+        return f"{number} hit loss and norm at the same step, the largest norm {times} times the level"
 
     def rows(self, case: Case) -> Iterable[int]:
         """The events, strongest first."""

@@ -130,3 +130,8 @@ class CauseCheck(Check):
 def steps_at(case: Case, rows: Iterable[int], most: int = 20) -> tuple[int, ...]:
     """The steps of some rows of a case, at most that many."""
     return tuple(int(case.signals.step[row]) for row in list(rows)[:most] if 0 <= row < len(case))
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun in the right number: `1 event`, `6 events`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

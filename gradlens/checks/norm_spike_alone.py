@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradlens.checks.base import Check, steps_at
+from gradlens.checks.base import Check, counted, steps_at
 from gradlens.checks.case import Case
 from gradlens.report import Evidence, Finding, Severity
 
@@ -54,7 +54,7 @@ class NormSpikeAlone(Check):
             times = float(np.exp(min(float(np.max((case.norm.value - case.norm.level)[rows])), 700.0)))
             yield self.finding(
                 Severity.NOTE,
-                f"{len(rows)} norm(s) stand out by themselves, up to {times:.3g} times the level, with ordinary losses",
+                f"{counted(len(rows), 'norm')} out of line on their own, up to {times:.3g} times the level, with ordinary losses",
                 Evidence(label="largest norm over its level", value=times, threshold=10.0, n=len(rows)),
                 steps=steps_at(case, rows.tolist()),
             )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gradlens.checks.base import CauseCheck
+from gradlens.checks.base import CauseCheck, counted
 from gradlens.checks.case import Case
 from gradlens.report import Cause
 
@@ -51,7 +51,7 @@ class ThresholdOutOfReach(CauseCheck):
         """How far above the norms the threshold lies, and what went through."""
         c = case.clipped
         times = float(np.exp(min(c.headroom, 50.0))) if c else float("nan")
-        return f"the threshold is {times:.3g} times the median norm, and {len(case.events)} spike(s) of loss and norm went through"
+        return f"the threshold is {times:.3g} times the median norm, and {counted(len(case.events), 'spike')} of loss and norm went through"
 
     def rows(self, case: Case) -> Iterable[int]:
         """The events, strongest first."""
