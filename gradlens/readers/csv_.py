@@ -145,7 +145,7 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
     for cells in records:
         if not any(cell.strip() for cell in cells):
             continue
-        if len(cells) < width and not text.endswith(("\n", "\r")) and reader.line_num == n_after:
+        if len(cells) < width and not text.endswith("\n") and reader.line_num == n_after:
             book.add("truncated-record", "the last line is cut off, left out", f"line {n_before + n_after}")
             continue
         where = f"line {n_before + reader.line_num}"
