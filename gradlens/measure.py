@@ -81,7 +81,9 @@ def clipping(
     lr = signals.lr if np.isfinite(signals.lr).any() else None
     phases = []
     for phase in find_phases(lr, len(norm), warmup_end=warmup):
-        part = clip_stats.clip_statistics(norm[phase.first : phase.last + 1], threshold.value, n_windows=1)
+        whole = phase.first == 0 and phase.last == len(norm) - 1
+        rows = norm[phase.first : phase.last + 1]
+        part = found if whole else clip_stats.clip_statistics(rows, threshold.value, n_windows=1)
         phases.append(
             report.Phase(
                 name=phase.name,
