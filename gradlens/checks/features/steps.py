@@ -83,10 +83,12 @@ class Break:
 def side_quantiles(value: NDArray[np.float64], width: int, quantile: float = 0.5) -> NDArray[np.float64]:
     """float64[2, n]: the quantile of the `width` rows before, and of those from each row on."""
     n = len(value)
-    row = np.arange(n)
+    row = np.arange(n + 1)
     before = window_quantiles(value, np.maximum(row - width, 0), row, (quantile,))[0]
-    after = window_quantiles(value, row, np.minimum(row + width, n), (quantile,))[0]
-    return np.stack((before, after))
+    # What follows a row is what comes before the row one window later; only the last rows have shorter windows.
+    last = np.arange(max(n - width + 1, 0), n)
+    rest = window_quantiles(value, last, np.full(len(last), n), (quantile,))[0]
+    return np.stack((before[:n], np.concatenate((before[width : n + 1], rest))))
 
 
 def find_step(curve: Curve, *, up: bool, first: int, wide: bool = False) -> Step:
