@@ -14,6 +14,7 @@ PRIOR: dict[str, dict[str, float]] = {
     "resume_artifact": {
         "steps_back": 8.0,
         "schedule_replayed": 2.0,
+        "diverges_in_few_rows": -6.0,
     },
     "postclip_logged": {
         "norms_bunched": 8.0,
@@ -35,6 +36,9 @@ PRIOR: dict[str, dict[str, float]] = {
         "noise_changes": -1.0,
         "sudden_step": -2.0,
         "never_learned": 0.5,
+        "blown_up_by_updates": -4.0,
+        "above_start": -2.5,
+        "rebounds": -1.0,
     },
     "clip_too_loose": {
         "spikes_go_through": 6.0,
@@ -54,6 +58,8 @@ PRIOR: dict[str, dict[str, float]] = {
         "loss_explodes": 3.0,
         "scale_collapses": -4.0,
         "response_to_jump": -3.0,
+        "first_norm_huge": 5.0,
+        "blown_up_by_updates": -1.0,
     },
     "vanishing": {
         "never_learned_with_norms": 6.0,
@@ -64,6 +70,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "ends_nonfinite": -3.0,
         "above_start": -2.0,
         "loss_explodes": -4.0,
+        "blown_up_by_updates": -3.0,
     },
     "l2_contamination": {
         "norm_quiet": 6.0,
@@ -84,6 +91,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "scale_collapses": -4.0,
         "never_learned": -2.0,
         "passing_rise": -2.0,
+        "blown_up_by_updates": -2.0,
     },
     "batch_size_change": {
         "burst": -2.0,
@@ -96,6 +104,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "norm_quiet": -2.0,
         "sudden_drop": -3.0,
         "scale_collapses": -4.0,
+        "blown_up_by_updates": -3.0,
     },
     "bad_data": {
         "shock_in_few_rows": 3.0,
@@ -111,13 +120,15 @@ PRIOR: dict[str, dict[str, float]] = {
         "absurd_events": -5.0,
         "stuck_after_drop": -3.0,
         "progress_lost": -2.0,
-        "never_learned": -2.0,
+        "never_learned": -4.0,
         "scale_collapses": -4.0,
         "spikes_go_through": -1.5,
         "damage_after_shock": -1.0,
         "slow_memory": -2.0,
         "climbs_at_high_rate": -1.0,
         "lasting_step": -1.0,
+        "blown_up_by_updates": -4.0,
+        "swells_after_shock": -2.0,
     },
     "adam_beta2_lag": {
         "damage_after_shock": 3.0,
@@ -129,6 +140,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "many_isolated_events": -1.0,
         "cannot_lag": -6.0,
         "spikes_go_through": -1.0,
+        "swells_after_shock": 4.0,
     },
     "lr_too_high": {
         "thrown_off": 4.0,
@@ -151,6 +163,9 @@ PRIOR: dict[str, dict[str, float]] = {
         "spikes_go_through": -2.0,
         "isolated_events": -0.5,
         "scale_collapses": -4.0,
+        "blown_up_by_updates": 5.0,
+        "diverges_in_few_rows": 5.0,
+        "accelerates_as_rate_decays": 3.0,
     },
     "no_warmup": {
         "stays_raised": -1.5,
@@ -166,5 +181,6 @@ PRIOR: dict[str, dict[str, float]] = {
         "never_learned": -3.0,
         "spikes_go_through": -2.0,
         "isolated_events": -0.5,
+        "blown_up_by_updates": -1.5,
     },
 }

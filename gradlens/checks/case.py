@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.checks.features.curves import Curve, curve_of, window_of
-from gradlens.checks.features.events import Event, find_events, joint_strength, linear_strength
+from gradlens.checks.features.events import Event, find_events, joint_strength, linear_strength, matters
 from gradlens.checks.features.norms import Clipped, Norms, clipped_of, norms_of
 from gradlens.checks.features.numerics import Numerics, numerics_of
 from gradlens.checks.features.progress import Progress, progress_of
@@ -31,6 +31,8 @@ MIN_ROWS = 60
 ONE_ROW_CAUSES: tuple[Cause, ...] = ("bad_data", "clip_too_loose", "adam_beta2_lag")
 ONE_ROW_CEILING = 0.79
 MOST_NOTABLE = 10
+#: Share of the first loss below which a loss is zero for every purpose: its relative changes mean nothing.
+LEAST_LOSS = 1e-6
 
 
 class Case:
@@ -91,8 +93,8 @@ class Case:
 
     @cached_property
     def loss(self) -> Curve:
-        """The loss with its level taken out."""
-        return curve_of(self.signals.loss, window_of(len(self)))
+        """The loss with its level taken out; a millionth of the first loss is as good as none."""
+        return curve_of(self.signals.loss, window_of(len(self)), floor=LEAST_LOSS)
 
     @cached_property
     def norm(self) -> Curve:
@@ -144,12 +146,17 @@ class Case:
     @cached_property
     def strength(self) -> NDArray[np.float64]:
         """float64[n]: how strongly loss and norm stand out together."""
-        return joint_strength(self.loss, self.norm, self.plain_strength)
+        return np.where(self._matters, joint_strength(self.loss, self.norm, self.plain_strength), 0.0)
 
     @cached_property
     def plain_strength(self) -> NDArray[np.float64]:
         """float64[n]: the same by plain differences."""
-        return linear_strength(self.signals.loss, self.signals.norm)
+        return np.where(self._matters, linear_strength(self.signals.loss, self.signals.norm), 0.0)
+
+    @cached_property
+    def _matters(self) -> NDArray[np.bool_]:
+        p = self.progress
+        return np.ones(len(self), dtype=bool) if p is None else matters(self.loss, p.start, p.start - p.best)
 
     @cached_property
     def events(self) -> tuple[Event, ...]:

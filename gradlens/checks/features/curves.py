@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EXACT_ROWS = 20_000
 #: Share of values that may be non-positive for a curve to be looked at on the log scale.
 NONPOSITIVE = 0.01
+#: How many times its usual size around there a local deviation may be, and over how many windows "around" reaches. Our own.
+BURST_FACTOR, WIDE = 2.0, 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -43,6 +45,8 @@ class Curve:
         float64[n]: the same from the upper 15 % quantile, for curves that are skewed low.
     logarithmic
         Which of the two scales.
+    unit
+        What one unit of `value` is as logged: 1 on the log scale.
     """
 
     raw: NDArray[np.float64]
@@ -51,6 +55,14 @@ class Curve:
     spread: NDArray[np.float64]
     upper: NDArray[np.float64]
     logarithmic: bool
+    unit: float
+
+    @property
+    def excess(self) -> NDArray[np.float64]:
+        """float64[n]: distance from the level as logged."""
+        if self.logarithmic:
+            return self.raw - np.exp(self.level)
+        return (self.value - self.level) * self.unit
 
     @property
     def z(self) -> NDArray[np.float64]:
@@ -58,8 +70,11 @@ class Curve:
         return (self.value - self.level) / np.maximum(self.spread, self.upper)
 
 
-def curve_of(raw: NDArray[np.float64], window: int) -> Curve:
-    """The curve of a logged quantity, float64[n], with a centred window of that many rows."""
+def curve_of(raw: NDArray[np.float64], window: int, *, floor: float = 0.0) -> Curve:
+    """The curve of a logged quantity, float64[n], with a centred window of that many rows.
+
+    On the log scale, values below `floor` times the first one count as that much.
+    """
     finite = np.isfinite(raw)
     positive = finite & (raw > 0)
     count = int(finite.sum())
@@ -67,13 +82,16 @@ def curve_of(raw: NDArray[np.float64], window: int) -> Curve:
     value = np.full(len(raw), np.nan)
     if logarithmic:
         np.log(raw, out=value, where=positive)
+        if floor > 0:
+            np.maximum(value, np.log(floor) + value[np.argmax(positive)], out=value)
     else:
         value[finite] = raw[finite]
     level, spread, upper = _level_and_spread(value, window)
+    unit = 1.0
     if not logarithmic and count:
         unit = float(np.nanmedian(spread)) or 1.0
         value, level, spread, upper = value / unit, level / unit, spread / unit, upper / unit
-    return Curve(raw=raw, value=value, level=level, spread=spread, upper=upper, logarithmic=logarithmic)
+    return Curve(raw=raw, value=value, level=level, spread=spread, upper=upper, logarithmic=logarithmic, unit=unit)
 
 
 def _level_and_spread(
@@ -83,7 +101,21 @@ def _level_and_spread(
     residual = value - level
     spread = MAD_TO_SIGMA * rolling_level(np.abs(residual), window)
     upper = Q85_TO_SIGMA * rolling_level(residual, window, 0.85)
-    return level, _floored(spread), _floored(upper)
+    return level, _floored(_unburst(spread, window)), _floored(_unburst(upper, window))
+
+
+def _unburst(spread: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """A local deviation, at most `BURST_FACTOR` times its median over a window five times as wide.
+
+    A burst that fills a seventh of the window raises the quantile that is meant to measure the noise around it, and would
+    then pass for noise itself. Noise that really grows does so for longer than a window.
+    """
+    if len(spread) < 3 * window:
+        known = spread[np.isfinite(spread)]
+        wide: NDArray[np.float64] | float = float(np.median(known)) if len(known) else np.inf
+    else:
+        wide = rolling_level(spread, WIDE * window | 1)
+    return np.fmin(spread, BURST_FACTOR * np.where(np.asarray(wide) > 0, wide, np.inf))
 
 
 def _floored(spread: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,6 +18,8 @@ LOSS_Z, NORM_Z = 5.0, 3.0
 #: Rows that may lie between two parts of one event, rows before and after it that its level is taken from.
 GAP, SIDE = 5, 20
 MOST_EVENTS = 500
+#: Share of its start at which a loss is nearly zero, and share of the descent by which an event must rise from there.
+CONVERGED, LEAST_RISE = 0.1, 0.12
 PLAIN_WINDOW = 101
 
 
@@ -39,6 +41,9 @@ class Event:
         Rows after the event until the loss is back within two deviations for two of three rows.
     damage
         Median excess of the loss over the level before, in local deviations, in the 30 rows after the first two.
+    swell, swell_at
+        The highest median of five losses in the 100 rows after the event above the level before, in local deviations, and
+        how many rows after the event its middle lies.
     ramp
         Rise of the loss in the four rows before the event, in local deviations.
     """
@@ -50,6 +55,8 @@ class Event:
     norm_ratio: float
     recovery: int
     damage: float
+    swell: float
+    swell_at: int
     ramp: float
 
     @property
@@ -91,6 +98,19 @@ def linear_strength(loss: NDArray[np.float64], norm: NDArray[np.float64]) -> NDA
     return np.clip(np.where(np.isfinite(strength), strength, 0.0), 0.0, 1e12)
 
 
+def matters(loss: Curve, start: float, span: float) -> NDArray[np.bool_]:
+    """bool[n]: whether what a row shows can matter, for a loss that began at `start` and fell by `span`.
+
+    A loss that has come down to a tenth of its start jumps about on the log scale while it is practically zero. There an
+    event must rise by 12 % of the whole descent: a batch that is wrong costs about as much as at the start, when nothing
+    was learned (in 433 labelled bad batches at least 13 %, nearly always more than 25 %).
+    """
+    if not loss.logarithmic or not start > 0:
+        return np.ones(len(loss.raw), dtype=bool)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return (np.exp(loss.level) >= CONVERGED * start) | (loss.excess >= LEAST_RISE * span)
+
+
 def find_events(loss: Curve, norm: Curve, strength: NDArray[np.float64], skip: int) -> tuple[Event, ...]:
     """The joint events after the first `skip` rows, the strongest `MOST_EVENTS` of them in order."""
     hits = np.flatnonzero(strength >= 1.0)
@@ -116,6 +136,7 @@ def _event(loss: Curve, norm: Curve, strength: NDArray[np.float64], first: int, 
     later = after[2:32][np.isfinite(after[2:32])]
     ramp = loss.value[max(first - 4, 0) : first]
     ramp = ramp[np.isfinite(ramp)]
+    swell, swell_at = _swell(after[:100])
     return Event(
         first=first,
         last=last,
@@ -124,8 +145,22 @@ def _event(loss: Curve, norm: Curve, strength: NDArray[np.float64], first: int, 
         norm_ratio=float(np.exp(min(norm.value[top] - norm.level[top], 700.0))),
         recovery=_recovery(after, level + 2.0 * deviation),
         damage=(float(np.median(later)) - level) / deviation if len(later) else 0.0,
+        swell=(swell - level) / deviation,
+        swell_at=swell_at,
         ramp=(float(np.median(ramp)) - level) / deviation if len(ramp) else 0.0,
     )
+
+
+def _swell(after: NDArray[np.float64]) -> tuple[float, int]:
+    """The highest median of five neighbouring losses, and the row of its middle, from 1."""
+    if len(after) < 5:
+        return float("nan"), 0
+    table = np.lib.stride_tricks.sliding_window_view(after, 5)
+    if not np.isfinite(table).any(axis=1).all():
+        return float("nan"), 0
+    middle = np.nanmedian(table, axis=1)
+    at = int(np.argmax(middle))
+    return float(middle[at]), at + 3
 
 
 def _recovery(after: NDArray[np.float64], bound: float) -> int:

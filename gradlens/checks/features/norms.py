@@ -34,17 +34,14 @@ class Norms:
         ln of the level between 12 and 20 % of the rows over the median of the last two thirds, without sign: small where
         the start-up is over by then.
     first_over_rest
-        ln of the median of the first three norms over the median of the last two thirds.
-    growth
-        ln of the smoothed level at the end over its median.
+        ln of the first norm, which no update has touched yet, over the median of the last two thirds.
+    blown_up
+        ln of the second highest norm among the following rows (eleven, or 2 % of the run) over the first one: what the first
+        updates did to it.
     rows_far_above
         Share of the rows at more than 20 times the local level.
     last_rise
         ln of the last finite norm over the median of the fifty before the last five.
-    rising_rows
-        How many of the last ten finite norms are larger than the one before.
-    sag
-        ln of the median in the first tenth over the lowest smoothed level later: how far the norm fell.
     """
 
     noise: float
@@ -53,11 +50,9 @@ class Norms:
     start_over_rest: float
     settles_at_once: float
     first_over_rest: float
-    growth: float
+    blown_up: float
     rows_far_above: float
     last_rise: float
-    rising_rows: int
-    sag: float
 
 
 def norms_of(norm: Curve, loss: Curve) -> Norms | None:
@@ -77,13 +72,16 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         upper_spread=float(np.nanmedian(norm.upper)),
         start_over_rest=float(smooth[: max(m // 5, 3)].max()) - rest,
         settles_at_once=abs(float(np.median(smooth[int(0.12 * m) : int(0.20 * m) + 1])) - rest),
-        first_over_rest=float(np.median(value[:3])) - rest,
-        growth=float(np.median(thin[-max(3, m // 20) :]) - np.median(thin)),
+        first_over_rest=float(value[0]) - rest,
+        blown_up=float(np.sort(value[1 : first_rows(len(value))])[-2] - value[0]),
         rows_far_above=float(np.mean((norm.value - norm.level)[np.isfinite(norm.value)] > np.log(20.0))),
         last_rise=float(tail[-1] - np.median(tail[:-5])),
-        rising_rows=int((np.diff(value[-11:]) > 0).sum()),
-        sag=float(np.median(smooth[: max(m // 10, 3)]) - smooth.min()),
     )
+
+
+def first_rows(rows: int) -> int:
+    """How many rows of a log count as its first updates: twelve, or 2 % of long logs."""
+    return max(12, rows // 50)
 
 
 def neighbour_noise(value: NDArray[np.float64]) -> float:
@@ -97,8 +95,8 @@ class Clipped:
 
     Attributes
     ----------
-    rate, rate_late
-        Share of the finite norms above the threshold after the warm-up, and in the last third.
+    rate
+        Share of the finite norms above the threshold after the warm-up.
     reach
         Share of all norms above it.
     headroom
@@ -106,7 +104,6 @@ class Clipped:
     """
 
     rate: float
-    rate_late: float
     reach: float
     headroom: float
 
@@ -118,12 +115,9 @@ def clipped_of(norm: NDArray[np.float64], threshold: float, warmup: int) -> Clip
     after = after[np.isfinite(after)]
     if len(finite) == 0 or len(after) == 0:
         return None
-    late = norm[2 * len(norm) // 3 :]
-    late = late[np.isfinite(late)]
     median = float(np.median(finite))
     return Clipped(
         rate=float(np.mean(after > threshold)),
-        rate_late=float(np.mean(late > threshold)) if len(late) else 0.0,
         reach=float(np.mean(finite > threshold)),
         headroom=float(np.log(threshold / median)) if median > 0 else float("inf"),
     )

@@ -28,7 +28,7 @@ class Progress:
     Attributes
     ----------
     start, end, best
-        Median of the first and last rows, lowest smoothed level; in units of the loss.
+        Median of the first rows (see `opening_of`) and of the last ones, lowest smoothed level; in units of the loss.
     relative
         (start - best) / |start| less what luck does: descent as a share of where it began. NaN for losses that take
         negative values.
@@ -51,16 +51,17 @@ class Progress:
         Highest smoothed level above the start less what luck does, in spans (or, where nothing was learned, in noise).
     explosion
         ln of the highest smoothed level over the start; 0 for losses that take negative values.
-    half_at
-        Share of the rows after which half of the descent was made.
     half_rate
-        Learning rate over its peak at that row; NaN if unknown.
-    late_drop
-        Share of the span that is made after the first 30 % of the rows.
+        Learning rate over its peak at the row by which half of the descent was made; NaN if unknown.
     drop_as_rate_falls
         Share of the span by which the level falls after the rate has come down to 70 % of its peak.
-    plateau
-        Share of the rows before the last with a level within a tenth of the span of the start.
+    drop_at_low_rate, pace_at_low_rate
+        Share of the span by which the level falls after the rate has come down to 35 % of its peak, and how many times the
+        pace (span a row) of that fall is the pace between the peak of the rate and there. 0 where that never happens.
+    early_low
+        How many standard errors the lowest level of the first third lies below the median of the last third.
+    late_over_low
+        The same difference over the start; NaN for losses that take negative values.
     """
 
     start: float
@@ -77,11 +78,12 @@ class Progress:
     raised: float
     above_start: float
     explosion: float
-    half_at: float
     half_rate: float
-    late_drop: float
     drop_as_rate_falls: float
-    plateau: float
+    drop_at_low_rate: float
+    pace_at_low_rate: float
+    early_low: float
+    late_over_low: float
 
 
 def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -> Progress | None:
@@ -89,7 +91,7 @@ def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -
     finite = np.isfinite(loss)
     if int(finite.sum()) < MIN_ROWS:
         return None
-    opening = loss[finite][: max(3, min(int(finite.sum()) // 200, 20))]
+    opening = opening_of(loss[finite])
     start = float(np.median(opening))
     value = thinned(loss[finite], MOST_ROWS)
     rate = thinned(relative_rate[finite], MOST_ROWS)
@@ -111,7 +113,8 @@ def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -
     top = int(np.argmax(rise))
     foot = int(np.argmin(smooth[: top + 1]))
     half = int(np.argmax(smooth <= start - 0.5 * span))
-    late = float(np.median(smooth[int(0.28 * m) : int(0.32 * m) + 1]))
+    early_low, stuck = _early_low(value, width)
+    low_drop, low_pace = _drop_at_low_rate(smooth, rate, end, span)
     return Progress(
         start=start,
         end=end,
@@ -129,12 +132,47 @@ def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -
         raised=float(np.mean(rise > 0.35 * span)),
         above_start=(float(smooth.max()) - start - luck) / span,
         explosion=float(np.log(smooth.max() / start)) if start > 0 and value.min() >= 0 and smooth.max() > 0 else 0.0,
-        half_at=half / m,
         half_rate=float(rate[half]),
-        late_drop=(late - end) / span,
         drop_as_rate_falls=_drop_as_rate_falls(smooth, rate, end, span),
-        plateau=float(np.mean(np.abs(smooth - start) < 0.1 * span)),
+        drop_at_low_rate=low_drop,
+        pace_at_low_rate=low_pace,
+        early_low=early_low,
+        late_over_low=stuck / start if start > 0 and value.min() >= 0 else float("nan"),
     )
+
+
+def _early_low(value: NDArray[np.float64], width: int) -> tuple[float, float]:
+    """The median of the last third above the lowest level of the first third: in standard errors, and in units of the loss.
+
+    Levels are medians of `width` rows; their standard error follows from the noise of that first third. Four errors are
+    taken off for the search over many windows.
+    """
+    m = len(value)
+    first = value[: m // 3]
+    if len(first) < 2 * width:
+        return 0.0, 0.0
+    table = np.lib.stride_tricks.sliding_window_view(first, width)
+    level = np.median(table, axis=1)
+    at = int(np.argmin(level))
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(table[at] - level[at])))
+    late = float(np.median(value[-(m // 3) :]))
+    noise = max(noise, float(np.median(np.abs(np.diff(value)))) / 0.954, 1e-12 * abs(late))
+    return (late - float(level[at])) / max(1.2533 * noise / np.sqrt(width), 1e-300) - 4.0, late - float(level[at])
+
+
+def opening_of(loss: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The first rows, whose median is where the loss began; the first one alone where the first updates threw it off.
+
+    The first loss is measured before any update. Where the second highest of the rows after it stands at one and a half
+    times it, and five deviations of the noise above, they show what the updates did and not where the run began.
+    """
+    opening = loss[: max(3, min(len(loss) // 200, 20))]
+    following = loss[: 8 * len(opening)]
+    if not following.min() > 0:
+        return opening
+    noise = float(np.median(np.abs(np.diff(np.log(following))))) / 0.954
+    rise = float(np.log(np.sort(opening)[-2] / opening[0]))
+    return opening[:1] if rise > max(np.log(1.5), 5.0 * noise) else opening
 
 
 def _sharpness(value: NDArray[np.float64], rise: float, noise: float) -> float:
@@ -150,3 +188,22 @@ def _drop_as_rate_falls(smooth: NDArray[np.float64], rate: NDArray[np.float64], 
     peak = int(np.nanargmax(rate))
     low = np.flatnonzero(rate[peak:] <= 0.7)
     return float(smooth[peak + int(low[0])] - end) / span if len(low) else 0.0
+
+
+def _drop_at_low_rate(
+    smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float
+) -> tuple[float, float]:
+    if not np.isfinite(rate).any():
+        return 0.0, 0.0
+    m = len(smooth)
+    peak = int(np.nanargmax(rate))
+    low = np.flatnonzero(rate[peak:] <= 0.35)
+    # The first rows at the peak belong to the first descent.
+    begin = peak + m // 20
+    if not len(low) or peak + int(low[0]) - begin < m // 10:
+        return 0.0, 0.0
+    at = peak + int(low[0])
+    drop = float(smooth[at] - end) / span
+    pace = drop / max(m - at, 1)
+    before = float(smooth[begin] - smooth[at]) / span / (at - begin)
+    return drop, pace / max(before, 0.02 / m)

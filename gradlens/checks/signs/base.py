@@ -1,0 +1,46 @@
+"""What a sign is, and the register that the modules of this package fill.
+
+A sign is a statement about the log that a reader can check by looking at it. The limits of the grades are physical where
+that is possible (the rate jumps by half, a third of the descent is lost), otherwise our own, set on labelled runs; what a
+sign is worth as evidence for a cause is learned (see `gradlens.checks.weighing`). What a log cannot show grades 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gradlens.checks.case import Case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sign:
+    """One sign: `text` finishes the sentence "the log shows that ..."."""
+
+    name: str
+    text: str
+    grade: Callable[[Case], float]
+
+
+SIGNS: dict[str, Sign] = {}
+
+
+def sign(text: str) -> Callable[[Callable[[Case], float]], Callable[[Case], float]]:
+    """Register a grading function as a sign of that meaning, under the function's name."""
+
+    def register(grade: Callable[[Case], float]) -> Callable[[Case], float]:
+        SIGNS[grade.__name__] = Sign(name=grade.__name__, text=text, grade=grade)
+        return grade
+
+    return register
+
+
+def ramp(value: float | None, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high` on, straight between; a falling ramp where low > high; 0 for what is not known."""
+    if value is None or np.isnan(value):
+        return 0.0
+    return float(np.clip((value - low) / (high - low), 0.0, 1.0))

@@ -1,0 +1,109 @@
+"""Signs of sudden changes of level or noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.checks.features.curves import rolling_level, thinned
+from gradlens.checks.features.progress import MOST_ROWS, RANDOM_REBOUND
+from gradlens.checks.signs.base import ramp, sign
+
+if TYPE_CHECKING:
+    from gradlens.checks.case import Case
+
+
+def _near_jump(case: Case, row: int) -> bool:
+    near = max(len(case) // 50, 5)
+    return any(-near <= row - at <= near for at, _ in case.schedule.jumps)
+
+
+@sign("the loss level rises suddenly")
+def sudden_step(case: Case) -> float:
+    """5.7 to 8.6 standard errors and 1.3 to 2.3 deviations between the medians on both sides, within a few rows."""
+    step = case.loss_step
+    return (
+        ramp(step.errors, 5.7, 8.6) * ramp(step.deviations, 1.3, 2.3) * ramp(step.sharpness, 0.35, 0.8)
+        * ramp(step.size, 0.01, 0.03)
+    )  # fmt: skip
+
+
+@sign("the loss level rises suddenly and stays up, with no change of the rate")
+def lasting_step(case: Case) -> float:
+    """A sudden step of which a good part is left one to four windows later."""
+    step = case.loss_step
+    if _near_jump(case, step.row):
+        return 0.0
+    left = max(step.lasting, 0.0) * step.deviations
+    return sudden_step(case) * ramp(left, 0.6, 1.5)
+
+
+@sign("loss and norm levels fall suddenly together, with no fall of the rate")
+def sudden_drop(case: Case) -> float:
+    """Both within a few rows, both lasting: the data became easier."""
+    loss, norm = case.loss_drop, case.norm_step_down
+    if not loss.errors or abs(loss.row - norm.row) > max(len(case) // 50, 5) or case.schedule.falls_near(loss.row):
+        return 0.0
+    return (
+        ramp(loss.errors, 5.7, 8.6) * ramp(loss.deviations, 1.3, 2.3) * ramp(loss.sharpness, 0.35, 0.8)
+        * ramp(loss.lasting, 0.3, 0.7) * ramp(norm.errors, 5.0, 9.0)
+    )  # fmt: skip
+
+
+@sign("the run was calm before the sudden rise")
+def calm_before_step(case: Case) -> float:
+    """The level right before the step lies within 10 to 35 % of the descent of the lowest level until then."""
+    p, step = case.progress, case.loss_step
+    known = case.signals.loss[: step.row][np.isfinite(case.signals.loss[: step.row])]
+    width = max(len(case) // 40, 5) | 1
+    if p is None or len(known) < 2 * width:
+        return 0.0
+    level = rolling_level(thinned(known, MOST_ROWS), width)
+    noise = float(np.median(np.abs(np.diff(known[-8 * width :])))) / 0.954
+    climbed = float(level[-width // 2] - level[width // 2 :].min()) - RANDOM_REBOUND * 1.2533 * noise / np.sqrt(width)
+    return sudden_step(case) * (1.0 - 0.7 * ramp(climbed / max(p.start - p.best, 1e-300), 0.1, 0.35))
+
+
+def _norm_break(case: Case) -> tuple[float, float]:
+    """Strength of the sudden change of the norm level, and how still the loss level is there."""
+    up, down = case.norm_step_up, case.norm_step_down
+    step = up if up.errors >= down.errors else down
+    strength = ramp(step.errors, 4.5, 8.0) * ramp(abs(step.size), 0.3, 0.6) * ramp(step.sharpness, 0.25, 0.7)
+    # The eighth part or eight times the batch changes norms by a factor of three; 64 times by eight.
+    strength *= ramp(abs(step.size), np.log(12.0), np.log(8.0))
+    if _near_jump(case, step.row) or step.lasting < 0.5:
+        return 0.0, 0.0
+    loss = case.loss.value
+    width = int(np.clip(len(case) // 40, 8, 30))
+    sides = loss[max(step.row - width, 0) : step.row], loss[step.row : step.row + width]
+    if min(np.isfinite(side).sum() for side in sides) < 5:
+        return 0.0, 0.0
+    change = abs(float(np.nanmedian(sides[1]) - np.nanmedian(sides[0])))
+    spread = float(np.nanmax(case.loss.spread[max(step.row - width, 0) : step.row + width]))
+    return strength, ramp(change / max(spread, 1e-12), 2.0, 1.0)
+
+
+@sign("the norm level changes suddenly while the loss level hardly does")
+def norm_step_alone(case: Case) -> float:
+    """A step of the norm by a third or more, and less than one deviation of the loss."""
+    strength, still = _norm_break(case)
+    return strength * still
+
+
+@sign("the noise of loss and norm changes at one row")
+def noise_changes(case: Case) -> float:
+    """Level and spread of the norm and spread of the loss, all three together."""
+    found = case.noise_break
+    if found is None or _near_jump(case, found.row):
+        return 0.0
+    # A smaller batch raises all three, a larger one lowers them: what goes the other way speaks against both.
+    way = 1.0 if found.norm_size + found.loss_spread > 0 else -1.0
+    agreement = way * (found.loss_spread + found.norm_size + 0.5 * found.norm_spread)
+    against = max(-way * found.norm_size, -way * found.loss_spread, 0.0)
+    return (
+        ramp(found.score, 5.0, 7.5)
+        * ramp(agreement, 0.8, 1.6)
+        * ramp(against, 0.5, 0.1)
+        * ramp(abs(found.loss_deviations), 3.5, 1.5)
+    )

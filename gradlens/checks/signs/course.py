@@ -1,0 +1,148 @@
+"""Signs in the slow course of the loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.checks.signs.base import ramp, sign
+from gradlens.checks.signs.changes import sudden_step
+
+if TYPE_CHECKING:
+    from gradlens.checks.case import Case
+
+
+@sign("the loss never came down")
+def never_learned(case: Case) -> float:
+    """Best level within 3.5 to 9 % of the start; for losses with negative values, within a few deviations of its noise.
+
+    Judged from 40 rows on, fully from 90; less where the first row already stands for many steps, since the first descent
+    is then not in the log.
+    """
+    p = case.progress
+    if p is None:
+        return 0.0
+    enough = ramp(float(len(case)), 40.0, 90.0) * start_is_seen(case)
+    return enough * (ramp(p.in_noise, 2.0, 0.8) if np.isnan(p.relative) else ramp(p.relative, 0.09, 0.035))
+
+
+def start_is_seen(case: Case) -> float:
+    """How far a log shows the first steps one by one: 1 for a row every ten steps or less, .6 from 300 on.
+
+    By the logging interval alone: where steps are counted from is a choice of the trainer.
+    """
+    return 1.0 - 0.4 * ramp(float(np.log10(case.signals.log_interval or 1.0)), 1.0, 2.5)
+
+
+@sign("the loss never came down while the norms looked like those of a run that trains")
+def never_learned_with_norms(case: Case) -> float:
+    """As before, where norms are logged and were measured."""
+    return never_learned(case) if case.norms is not None else 0.0
+
+
+@sign("most of what was learned is lost again and not regained")
+def progress_lost(case: Case) -> float:
+    """The end keeps less than 70 to 30 % of the descent."""
+    p = case.progress
+    return 0.0 if p is None else ramp(p.kept, 0.75, 0.4) * (1.0 - never_learned(case))
+
+
+@sign("the loss rises again by a good part of its descent")
+def rebounds(case: Case) -> float:
+    """15 to 50 % of the descent, beyond noise."""
+    p = case.progress
+    return 0.0 if p is None else ramp(p.rebound, 0.15, 0.5) * (1.0 - never_learned(case))
+
+
+@sign("the loss climbs again, without a jump, while the rate is high")
+def climbs_at_high_rate(case: Case) -> float:
+    """A rebound that is no sudden step and peaks at more than half of the highest rate."""
+    p = case.progress
+    if p is None:
+        return 0.0
+    high = 1.0 if np.isnan(p.rebound_rate) else ramp(p.rebound_rate, 0.2, 0.5)
+    # While the rate first comes up, a run is thrown off within a few rows; later a jump has other causes.
+    rising = p.rebound_at < max(0.10, 1.2 * case.warmup_rows / max(len(case), 1)) and p.rebound_at < 0.2
+    gradual = 1.0 if rising else min(1.0 - sudden_step(case), ramp(p.rebound_sharpness, 0.8, 0.5))
+    return ramp(p.rebound, 0.12, 0.35) * high * gradual * (1.0 - never_learned(case))
+
+
+@sign("the loss stays far above its lowest level for long")
+def stays_raised(case: Case) -> float:
+    """More than a third of the descent above, for 3 to 25 % of the rows."""
+    p = case.progress
+    return 0.0 if p is None else ramp(p.raised, 0.03, 0.25) * (1.0 - never_learned(case))
+
+
+@sign("the loss grows by orders of magnitude above its start")
+def loss_explodes(case: Case) -> float:
+    """Three to fifty times its first level, smoothed."""
+    p = case.progress
+    return 0.0 if p is None else ramp(p.explosion, np.log(2.5), np.log(30.0))
+
+
+@sign("loss and norm stand out together in many rows all over the run")
+def spiky_everywhere(case: Case) -> float:
+    """More than 2.5 to 5 % of the rows: not single batches but the way the run goes."""
+    return ramp(float(np.mean(case.strength >= 1.0)) if len(case) else 0.0, 0.025, 0.05)
+
+
+@sign("the loss rises above where it began")
+def above_start(case: Case) -> float:
+    """By 5 to 50 % of its descent, smoothed."""
+    p = case.progress
+    return 0.0 if p is None else ramp(p.above_start, 0.05, 0.5)
+
+
+@sign("half of the descent was made while the rate was still small")
+def fast_at_small_rate(case: Case) -> float:
+    """At less than a quarter to a tenth of the highest rate, during warm-up."""
+    p = case.progress
+    if p is None or not case.warmup_rows:
+        return 0.0
+    return ramp(p.half_rate, 0.25, 0.08) * (1.0 - never_learned(case))
+
+
+@sign("the loss comes down mostly as the rate decays")
+def falls_with_rate(case: Case) -> float:
+    """Share of the descent made after the rate fell to 70 % of its peak."""
+    p = case.progress
+    return 0.0 if p is None else ramp(p.drop_as_rate_falls, 0.10, 0.35)
+
+
+@sign("the loss drops fast at small rates, stalls at high ones and moves again as the rate decays")
+def stalls_at_high_rate(case: Case) -> float:
+    """Both of the signs before, together, where the log shows the first steps."""
+    return min(fast_at_small_rate(case), falls_with_rate(case)) * start_is_seen(case)
+
+
+@sign("the loss stands still at the high rate and comes down several times as fast once the rate is small")
+def accelerates_as_rate_decays(case: Case) -> float:
+    """Below 35 % of the peak it makes 30 to 55 % of its descent, at 2 to 4 times the pace of the time at higher rates."""
+    p = case.progress
+    if p is None:
+        return 0.0
+    return ramp(p.drop_at_low_rate, 0.3, 0.55) * ramp(p.pace_at_low_rate, 2.0, 4.0) * (1.0 - sudden_step(case))
+
+
+@sign("the loss was lower at first than where it is stuck")
+def early_descent_lost(case: Case) -> float:
+    """The lowest level of the first third lies 5 to 10 standard errors below the median of the last third.
+
+    Gradients that vanish never take a loss below the plateau that they leave it on; a step that is too large throws it
+    back onto one. The rise must come while the rate rises or is high, and without a jump of the data's kind.
+    """
+    p = case.progress
+    if p is None:
+        return 0.0
+    return ramp(p.early_low, 5.0, 10.0) * ramp(p.late_over_low, 0.01, 0.03) * (1.0 - sudden_step(case))
+
+
+@sign("after an early drop the loss is stuck")
+def stuck_after_drop(case: Case) -> float:
+    """The end lies near the start although the best level did not."""
+    p = case.progress
+    if p is None:
+        return 0.0
+    return ramp(p.kept, 0.5, 0.15) * ramp(p.in_noise, 3.0, 8.0) * ramp(p.raised, 0.3, 0.7)

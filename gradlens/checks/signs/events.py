@@ -1,0 +1,133 @@
+"""Signs in single rows and short stretches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.checks.features.events import Event, outlier_gap
+from gradlens.checks.signs.base import ramp, sign
+from gradlens.checks.signs.changes import sudden_step
+
+if TYPE_CHECKING:
+    from gradlens.checks.case import Case
+
+
+def strong_events(case: Case) -> tuple[Event, ...]:
+    """Isolated joint events before the loss has broken away: what a bad batch looks like."""
+    return tuple(e for e in case.events if e.isolated and e.ramp < 3.0)
+
+
+@sign("single rows stand out in loss and norm together, and the loss returns at once")
+def isolated_events(case: Case) -> float:
+    """The strongest one passes the limits (5 and 3 deviations) by 10 to 80 %; alone it must pass them by more."""
+    found = strong_events(case)
+    if len(found) == 1:
+        return ramp(found[0].strength, 1.25, 1.9) * ramp(found[0].norm_ratio, 1.4, 1.8)
+    return ramp(max((e.strength for e in found), default=0.0), 1.1, 1.8)
+
+
+@sign("the norms of these rows are beyond anything that a batch could do")
+def absurd_events(case: Case) -> float:
+    """A typical event at 1e5 to 1e7 times the level: inputs a hundred times too large give 1e2 to 1e5."""
+    if not case.events:
+        return 0.0
+    return ramp(float(np.log10(np.median([e.norm_ratio for e in case.events]))), 5.3, 7.0)
+
+
+@sign("several such rows stand out")
+def many_isolated_events(case: Case) -> float:
+    """Two to six of them."""
+    return ramp(float(sum(e.strength >= 1.15 for e in strong_events(case))), 1.0, 5.0)
+
+
+@sign("these rows stand apart from the noise of all others")
+def events_apart(case: Case) -> float:
+    """A gap between neighbours among the strongest rows: outliers rather than a heavy tail."""
+    return ramp(outlier_gap(case.strength[max(len(case) // 33, 5) :]), 0.25, 0.9)
+
+
+@sign("on a plain scale too these rows stand far apart from all others")
+def events_far_apart(case: Case) -> float:
+    """The gap of `events_apart` without logarithms, for losses whose logarithm is skewed low."""
+    linear = case.plain_strength[max(len(case) // 33, 5) :]
+    if not len(linear) or case.strength.max() < 0.85:
+        return 0.0
+    return ramp(outlier_gap(linear), 0.9, 2.2)
+
+
+@sign("neighbouring rows stand out together for a while and the loss returns")
+def burst(case: Case) -> float:
+    """Three rows or more in an event that ends."""
+    bursts = [
+        e for e in case.events
+        if not e.isolated and e.rows <= max(len(case) // 20, 5) and e.recovery <= max(len(case) // 25, 8) and e.ramp < 3.0
+    ]  # fmt: skip
+    return ramp(max((e.strength for e in bursts), default=0.0), 0.95, 1.3)
+
+
+@sign("a short rise of the loss ends within a few rows")
+def passing_rise(case: Case) -> float:
+    """A sudden step of the loss that does not last."""
+    step = case.loss_step
+    left = max(step.lasting, 0.0) * step.deviations
+    return ramp(step.errors, 5.5, 9.0) * ramp(step.sharpness, 0.3, 0.8) * ramp(left, 1.5, 0.6)
+
+
+@sign("one shock is followed by damage that outlasts it")
+def damage_after_shock(case: Case) -> float:
+    """The strongest event leaves the loss one to three deviations higher for 30 rows."""
+    if not case.events:
+        return 0.0
+    worst = max(case.events, key=lambda e: e.norm_ratio)
+    return ramp(worst.damage, 0.8, 2.5) * ramp(worst.norm_ratio, 3.0, 10.0)
+
+
+@sign("after one extreme gradient the loss swells for some steps before it recovers")
+def swells_after_shock(case: Case) -> float:
+    """A norm 20 to 60 times its level, after which the loss climbs by 1.5 to 3.5 deviations, highest after 4 to 100 rows.
+
+    Adam divides by a second moment that the shock has inflated, while its momentum still points where the shock did: the
+    damage builds up over tens of steps after the batch has passed. Plain SGD is thrown at once, and a bad batch that does
+    no harm leaves nothing.
+    """
+    found = [e for e in case.events if e.norm_ratio > 20.0 and e.rows <= 3 and e.ramp < 3.0]
+    if not found:
+        return 0.0
+    worst = max(found, key=lambda e: e.norm_ratio)
+    return (
+        ramp(np.log(worst.norm_ratio), np.log(20.0), np.log(60.0))
+        * ramp(worst.swell, 1.5, 3.5)
+        * ramp(worst.swell_at, 2.0, 5.0)
+    )
+
+
+@sign("a shock under a slow second moment")
+def slow_memory(case: Case) -> float:
+    """Damage after a shock where the configuration says Adam with a slow beta2.
+
+    A loss that swells after the shock counts from a beta2 of .97 to .99 on, any other damage from .9986 to .9997: the usual
+    .999 is what most runs have, healthy or not.
+    """
+    beta2 = case.config.beta2
+    if beta2 is None or not 0 < beta2 < 1 or not is_adaptive(case):
+        return 0.0
+    memory = -np.log10(1 - beta2)
+    swelling = ramp(memory, 1.5, 2.0) * swells_after_shock(case)
+    other = max(damage_after_shock(case), sudden_step(case), 0.7 * isolated_events(case))
+    return max(swelling, ramp(memory, 2.85, 3.5) * other)
+
+
+@sign("the optimizer cannot lag: it keeps no second moment, or a short one")
+def cannot_lag(case: Case) -> float:
+    """Plain SGD, or beta2 of .96 or less, by the configuration."""
+    if case.config.optimizer is not None and not is_adaptive(case):
+        return 1.0
+    return float(case.config.beta2 is not None and case.config.beta2 <= 0.96)
+
+
+def is_adaptive(case: Case) -> bool:
+    """Whether the configuration names an optimizer of the Adam kind."""
+    name = (case.config.optimizer or "").lower()
+    return any(word in name for word in ("adam", "lamb", "nadam", "radam", "adafactor", "rmsprop"))

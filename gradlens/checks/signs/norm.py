@@ -1,0 +1,100 @@
+"""Signs in the gradient norm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.checks.signs.base import ramp, sign
+from gradlens.checks.signs.changes import sudden_step
+from gradlens.checks.signs.course import never_learned
+
+if TYPE_CHECKING:
+    from gradlens.checks.case import Case
+
+
+@sign("the norm starts orders of magnitude above where it settles")
+def norm_starts_huge(case: Case) -> float:
+    """Highest level of the first fifth against the median of the rest: 25 to 100 times, and over by 12 % of the rows.
+
+    Norms that fall with the loss of a task that is solved fall later, or go on falling.
+    """
+    if case.norms is None:
+        return 0.0
+    return ramp(case.norms.start_over_rest, 3.2, 4.6) * ramp(case.norms.settles_at_once, 2.0, 1.2)
+
+
+@sign("many rows have norms more than twenty times the usual one")
+def norm_far_above(case: Case) -> float:
+    """One to three percent of the rows."""
+    return 0.0 if case.norms is None else ramp(case.norms.rows_far_above, 0.005, 0.03)
+
+
+@sign("the norm level jumps at least tenfold and stays there")
+def norm_jumps_up(case: Case) -> float:
+    """Eight to twelve times: more than a change of the batch size could do."""
+    step = case.norm_step_up
+    grade = ramp(step.errors, 4.5, 8.0) * ramp(step.size, np.log(8.0), np.log(12.0)) * ramp(step.lasting, 0.3, 0.7)
+    return grade * (1.0 - sudden_step(case))
+
+
+@sign("in a log of few rows one norm is far above all others, and the loss rises with it")
+def shock_in_few_rows(case: Case) -> float:
+    """At most 60 rows; 20 to 60 times the median norm, and a loss above the median by 5 to 20 % there or after."""
+    s = case.signals
+    both = np.isfinite(s.loss) & np.isfinite(s.norm) & (s.norm > 0) & (s.loss > 0)
+    if len(case) > 60 or both.sum() < 3:
+        return 0.0
+    norm, loss = s.norm[both], s.loss[both]
+    at = int(np.argmax(norm))
+    if at == 0:
+        return 0.0
+    rise = float(loss[at : at + 2].max() / np.median(loss))
+    return ramp(float(norm[at] / np.median(norm)), 20.0, 60.0) * ramp(rise, 1.05, 1.2)
+
+
+@sign("in a log of few rows the loss rises by half or more above its lowest level")
+def diverges_in_few_rows(case: Case) -> float:
+    """At most 60 rows of at least four; the second highest loss after the lowest is 1.4 to 2 times that.
+
+    For excerpts and short logs, in which a course cannot be measured.
+    """
+    loss = case.signals.loss[np.isfinite(case.signals.loss)]
+    if not len(loss) >= 4 or len(case) > 60 or not (loss > 0).all():
+        return 0.0
+    lowest = np.minimum.accumulate(loss)
+    rise = np.sort(np.log(loss / lowest))
+    return ramp(float(rise[-2]), np.log(1.4), np.log(2.0))
+
+
+@sign("the norm varies wildly from row to row while the loss does not")
+def norm_wild(case: Case) -> float:
+    """Upper deviation of ln norm of .45 to .8, with quiet losses."""
+    if case.norms is None:
+        return 0.0
+    quiet_loss = 1.0 if np.isnan(case.norms.loss_noise) else ramp(case.norms.loss_noise, 0.4, 0.15)
+    return ramp(case.norms.upper_spread, 0.45, 0.75) * quiet_loss * (1.0 - never_learned(case))
+
+
+@sign("the norm hardly reacts to the batch")
+def norm_quiet(case: Case) -> float:
+    """Noise of ln norm between neighbouring rows below 5 %, for norms measured before clipping."""
+    if case.norms is None or case.provenance.verdict in {"post_clip", "loss_scaled"} or case.provenance.averaged:
+        return 0.0
+    if not case.norms.noise > 0:
+        return 0.0
+    # Means over an epoch are quiet too, but then the loss is as well, and it learns.
+    averaged = case.norms.loss_noise < 0.005 and never_learned(case) < 0.5 and len(case) < 400
+    length = ramp(float(len(case)), 90.0, 180.0)
+    return 0.0 if averaged else length * ramp(np.log(case.norms.noise), np.log(0.05), np.log(0.015))
+
+
+@sign("the norm hardly reacts to the batch although the loss does")
+def norm_quieter_than_loss(case: Case) -> float:
+    """Noise of ln norm less than a quarter of that of ln loss."""
+    if case.norms is None or not case.norms.loss_noise > 0 or not case.norms.noise > 0:
+        return 0.0
+    if case.provenance.verdict in {"post_clip", "loss_scaled"}:
+        return 0.0
+    return ramp(np.log(case.norms.noise / case.norms.loss_noise), np.log(0.5), np.log(0.15))
