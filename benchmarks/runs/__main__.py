@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.runs.archive import SPLITS
 from benchmarks.runs.produce import chosen, done, judge_again, make
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def train_all(folder: Path, specs: list[Spec], workers: int) -> None:
 
 def summary() -> None:
     """Print, from the archive, how many runs of each kind took effect in each family."""
-    from benchmarks.runs.archive import SPLITS, labels_of
+    from benchmarks.runs.archive import labels_of, splits_in
 
-    labels = [label for split in SPLITS for label in labels_of(split)]
+    labels = [label for split in splits_in() for label in labels_of(split)]
     for title in ("family", "fault_kind"):
         print(f"{title:20} {'runs':>5} {'scored':>7} {'harmful':>8}   left out")
         for name in sorted({str(label[title]) for label in labels}):
@@ -78,7 +79,7 @@ def main(arguments: list[str]) -> int:
         "--out", type=Path, required=True, help="folder for SPLIT/RUN/{run.jsonl,label.json,extra.jsonl}"
     )
     parser.add_argument("--only", default="*", help="glob over the names of runs; what they need is trained too")
-    parser.add_argument("--split", choices=("develop", "test"))
+    parser.add_argument("--split", choices=SPLITS)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--judge", action="store_true", help="apply the rules again to the runs there, train nothing")
     parser.add_argument("--list", action="store_true", help="print the names of the runs and stop")

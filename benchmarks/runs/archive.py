@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.runs.recording import Row
 
 FOLDER = Path(__file__).parent / "archive"
-SPLITS = ("develop", "test")
+SPLITS = ("develop", "test", "fresh")
 
 # Exponents no log has stand for what is not a number, and for a column that a row does not have.
 NAN, POSITIVE, NEGATIVE, ABSENT = 1000, 1001, 1002, 1003
@@ -109,14 +109,15 @@ def pack_split(folder: Path, target: Path, names: Collection[str] | None = None)
 
 
 def pack(folder: Path) -> int:
-    """Pack both splits of a folder of runs into the repository; returns the bytes written.
+    """Pack the splits in a folder of runs into the repository; returns the bytes written.
 
-    Runs that the catalogue no longer asks for are left out.
+    Runs that the catalogue no longer asks for are left out, and splits that the folder does not have stay as they are.
     """
     names = {spec.run for spec in catalogue()}
     written = 0
     for split in SPLITS:
-        written += pack_split(folder / split, FOLDER / f"{split}.npz", names)
+        if (folder / split).is_dir():
+            written += pack_split(folder / split, FOLDER / f"{split}.npz", names)
     write_index()
     return written
 
@@ -140,10 +141,15 @@ def archived(source: Path) -> Iterator[tuple[dict[str, Any], list[Row]]]:
         yield entry["label"], rows
 
 
-def unpack(folder: Path, splits: tuple[str, ...] = SPLITS, source: Path = FOLDER) -> int:
-    """Write the archived runs as folders below `folder`/SPLIT; returns how many."""
+def splits_in(source: Path = FOLDER) -> tuple[str, ...]:
+    """The splits that an archive has."""
+    return tuple(split for split in SPLITS if (source / f"{split}.npz").is_file())
+
+
+def unpack(folder: Path, splits: tuple[str, ...] | None = None, source: Path = FOLDER) -> int:
+    """Write the archived runs (of all splits there are, if none are named) below `folder`/SPLIT; returns how many."""
     count = 0
-    for split in splits:
+    for split in splits_in(source) if splits is None else splits:
         for label, rows in archived(source / f"{split}.npz"):
             place = folder / split / str(label["run"])
             place.mkdir(parents=True, exist_ok=True)
@@ -167,6 +173,6 @@ INDEX_COLUMNS = ("split", "run", "family", "fault_kind", "expected", "manifested
 def write_index(source: Path = FOLDER) -> None:
     """A table of the archived runs that people can read."""
     lines = ["\t".join(INDEX_COLUMNS)]
-    for split in SPLITS:
+    for split in splits_in(source):
         lines += ["\t".join(str(label[name]) for name in INDEX_COLUMNS) for label in labels_of(split, source)]
     (source / "INDEX.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")

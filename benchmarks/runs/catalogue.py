@@ -2,7 +2,8 @@
 
 A recipe gives the fields of `Spec` that differ from its defaults. `clip` in a recipe is a quantile: the threshold is
 that quantile of the norms of the same run without clipping, which becomes a healthy run of its own (`-noclip`).
-Recipes whose name begins with `t_` are for scoring only, as are all families of `families.TEST`.
+Recipes whose name begins with `t_` are for scoring only, as are all families of `families.TEST` and
+`families.FRESH`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.runs.catalogue_develop import FAMILIES as DEVELOP_FAMILIES
+from benchmarks.runs.catalogue_fresh import FAMILIES as FRESH_FAMILIES
 from benchmarks.runs.catalogue_test import FAMILIES as TEST_FAMILIES
-from benchmarks.runs.families import TEST
+from benchmarks.runs.families import FRESH, TEST
 from benchmarks.runs.faults import with_fault
 from benchmarks.runs.spec import ClipRule, Spec
 
@@ -30,7 +32,8 @@ def _recipe(family: str, name: str, fields: dict[str, Any]) -> _Recipe:
     fields = dict(fields)
     quantile = fields.pop("clip", None)
     seed = fields.pop("seed")
-    split = "test" if family in TEST or name.startswith(HELD_OUT_RECIPE) else "develop"
+    held_out = family in TEST or name.startswith(HELD_OUT_RECIPE)
+    split = "fresh" if family in FRESH else "test" if held_out else "develop"
     plain = Spec(run=f"{family}-s{seed}-healthy-{name}", family=family, seed=seed, recipe=name, split=split, **fields)
     if quantile is None:
         return _Recipe(healthy=plain, runs=[plain])
@@ -43,7 +46,7 @@ def _recipe(family: str, name: str, fields: dict[str, Any]) -> _Recipe:
 def catalogue() -> list[Spec]:
     """Every run, in an order in which each comes after the runs it needs."""
     specs: dict[str, Spec] = {}
-    for family, (recipes, faults) in (DEVELOP_FAMILIES | TEST_FAMILIES).items():
+    for family, (recipes, faults) in (DEVELOP_FAMILIES | TEST_FAMILIES | FRESH_FAMILIES).items():
         made = {name: _recipe(family, name, fields) for name, fields in recipes.items()}
         for recipe in made.values():
             specs |= {spec.run: spec for spec in recipe.runs}

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.runs import archive, labels
 from benchmarks.runs.catalogue import catalogue
-from benchmarks.runs.families import DEVELOP, TEST
+from benchmarks.runs.families import DEVELOP, FRESH, TEST
 from benchmarks.runs.produce import chosen
 from benchmarks.runs.scaling import LossScale
 from benchmarks.runs.schedule import FLOOR, SHAPES, rate_at
@@ -45,12 +45,14 @@ class TestCatalogue:
         assert len({one.run for one in specs}) == len(specs)
         assert all(one.fault in one.run and one.run.startswith(f"{one.family}-s{one.seed}-") for one in specs)
 
-    def test_test_families_share_nothing_with_development(self):
+    def test_scored_families_share_nothing_with_development(self):
         for one in catalogue():
-            assert one.split == ("test" if one.family in TEST or one.recipe.startswith("t_") else "develop")
-            assert one.family in DEVELOP + TEST
+            held_out = "test" if one.family in TEST or one.recipe.startswith("t_") else "develop"
+            assert one.split == ("fresh" if one.family in FRESH else held_out)
+            assert one.family in DEVELOP + TEST + FRESH
+        assert len({*DEVELOP, *TEST, *FRESH}) == len(DEVELOP + TEST + FRESH)
 
-    def test_every_cause_is_made_in_several_families_of_both_splits(self):
+    def test_every_cause_is_made_in_several_families_of_every_split(self):
         for cause in labels.RULES:
             families = {
                 split: {s.family for s in catalogue() if s.fault == cause and s.split == split}
@@ -58,6 +60,7 @@ class TestCatalogue:
             }
             assert len(families["develop"]) >= 3, cause
             assert len(families["develop"] | families["test"]) >= 4, cause
+            assert len(families["fresh"]) >= 3, cause
 
     def test_healthy_runs_do_not_share_one_recipe(self):
         healthy = [one for one in catalogue() if one.fault == HEALTHY]
@@ -150,6 +153,18 @@ class TestArchive:
         assert archive.unpack(tmp_path / "out", ("develop",), tmp_path) == 1
         for name in ("run.jsonl", "extra.jsonl", "label.json"):
             assert (tmp_path / "out" / "develop" / "a" / name).read_bytes() == (folder / name).read_bytes()
+
+    def test_a_split_that_was_not_trained_is_neither_packed_nor_missed(self, tmp_path):
+        folder = tmp_path / "in" / "test" / "a"
+        folder.mkdir(parents=True)
+        write_rows(folder / "extra.jsonl", [{"step": 0, "loss": 1.5, "grad_norm": 0.25, "lr": 0.1}])
+        label = dict.fromkeys(archive.INDEX_COLUMNS) | {"run": "a", "split": "test"}
+        (folder / "label.json").write_text(json.dumps(label, indent=1) + "\n")
+        archive.pack_split(tmp_path / "in" / "test", tmp_path / "test.npz")
+        assert archive.splits_in(tmp_path) == ("test",)
+        archive.write_index(tmp_path)
+        assert len((tmp_path / "INDEX.tsv").read_text().splitlines()) == 2
+        assert archive.unpack(tmp_path / "out", source=tmp_path) == 1
 
     @pytest.mark.slow
     def test_what_is_archived_is_what_the_scorer_reads(self, tmp_path):
@@ -272,7 +287,7 @@ class TestTraining:
         assert np.allclose(after, 0.05, rtol=1e-3)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("family", DEVELOP + TEST)
+    @pytest.mark.parametrize("family", DEVELOP + TEST + FRESH)
     def test_every_family_trains_and_can_be_spoilt(self, family):
         pytest.importorskip("sklearn", reason="the digits come from scikit-learn")
         from benchmarks.runs.training import train
