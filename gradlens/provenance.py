@@ -8,6 +8,7 @@ Everything said about clipping rests on the norm being the one *before* clipping
 3. Norms after clipping never exceed C and bunch right below it, since PyTorch multiplies by C / (norm + 1e-6). The share
    within 0.2 % of C must be 1 % of at least 50 norms and five times what the density just below would put there, with no
    norm above. On 158 labelled runs the share is at most .002 without and at least .43 with the fault; the limits are ours.
+   Where they bunch below another value than the threshold that was given, the norms are believed.
 4. A single norm above C by more than rounding proves that it was measured before clipping.
 
 Norms of gradients that were not unscaled jump by the same factor as the loss scale: where the scale changes, the median
@@ -25,6 +26,7 @@ import numpy as np
 from gradlens.report import Evidence, Provenance
 from gradlens.run import Run
 from gradlens.signals import Signals
+from gradlens.threshold import bunched_maximum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,8 +96,9 @@ def _from_values(signals: Signals, norm: NDArray[np.float64], threshold: float |
             reason=f"the norms follow the loss scale at its {changes} changes: they were measured before unscaling",
             evidence=(Evidence(label="slope of ln norm on ln scale", value=slope, threshold=SLOPE, n=changes),),
         )
-    if threshold is None:
-        return Provenance(verdict="pre_clip", reason="the run did not clip")
+    contradicted = _contradicted(norm, threshold)
+    if contradicted is not None or threshold is None:
+        return contradicted or Provenance(verdict="pre_clip", reason="the run did not clip")
     share, contrast = bunching(norm, threshold)
     facts = (
         Evidence(label="share within 0.2 % of the threshold", value=share, threshold=BUNCH_SHARE, n=len(norm)),
@@ -118,6 +121,20 @@ def _from_values(signals: Signals, norm: NDArray[np.float64], threshold: float |
         verdict="unknown",
         reason=f"no norm reaches {threshold:g}: before and after clipping look alike",
         evidence=facts,
+    )
+
+
+def _contradicted(norm: NDArray[np.float64], threshold: float | None) -> Provenance | None:
+    """The verdict on norms that bunch below another value than the threshold that was given; None where they do not."""
+    proven = bunched_maximum(norm)
+    if proven is None or (threshold is not None and abs(proven - threshold) <= BUNCH_WIDTH * threshold):
+        return None
+    said = "that the run did not clip" if threshold is None else f"a threshold of {threshold:g}"
+    return Provenance(
+        verdict="post_clip",
+        reason=f"the norms bunch just below {proven:g} and never exceed it, which contradicts {said}: "
+        f"measured after clipping at {proven:g}",
+        evidence=(Evidence(label="share within 0.2 % of their maximum", value=bunching(norm, proven)[0], n=len(norm)),),
     )
 
 

@@ -65,6 +65,11 @@ class Signals:
     def __len__(self) -> int:
         return len(self.step)
 
+    @property
+    def from_the_start(self) -> bool:
+        """Whether the axis begins where the log does, and not with a later attempt that counted its steps anew."""
+        return not any(restart.index == 0 for restart in self.restarts)
+
 
 def signals_of(run: Run) -> Signals:
     """The signals of a run; the axis is that of the norm together with that of the loss."""

@@ -54,8 +54,9 @@ def choose_threshold(run: Run, config: TrainingConfig, option: float | str | Non
 def bunched_maximum(norm: NDArray[np.float64]) -> float | None:
     """The maximum of the norms where they bunch just below it, as norms after clipping do; None otherwise.
 
-    Needs 50 finite norms of which a tenth lie within 0.1 % of the maximum, and others that do not. The value is rounded
-    to four digits, since the 1e-6 of PyTorch's formula keeps the logged ones below the set one.
+    Needs 50 finite norms of which a tenth lie within 0.1 % of the maximum, others that do not, and values that are printed
+    finely enough to tell: norms rounded to 0.1 bunch everywhere. The value is rounded to four digits, since the 1e-6 of
+    PyTorch's formula keeps the logged ones below the set one.
     """
     finite = norm[np.isfinite(norm) & (norm > 0)]
     if len(finite) < 50:
@@ -64,5 +65,7 @@ def bunched_maximum(norm: NDArray[np.float64]) -> float | None:
     near = finite >= top * (1 - BUNCH_WIDTH)
     share = float(near.mean())
     if share < BUNCH_SHARE or float(finite.min()) > 0.99 * top:
+        return None
+    if float(np.diff(np.unique(finite)).min()) > BUNCH_WIDTH * top:
         return None
     return float(f"{top:.4g}")

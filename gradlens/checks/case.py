@@ -30,6 +30,11 @@ MIN_ROWS = 60
 #: Causes that may rest on a single row, and the confidence they may then have at most. Our own choice.
 ONE_ROW_CAUSES: tuple[Cause, ...] = ("bad_data", "clip_too_loose", "adam_beta2_lag")
 ONE_ROW_CEILING = 0.79
+SPARSE_INTERVAL = 5.0
+#: Rows below which the course of a run is a guess, the causes that are read from it, and how sure they may then be.
+SHORT_ROWS = 50
+COURSE_CAUSES: tuple[Cause, ...] = ("lr_too_high", "no_warmup", "vanishing", "batch_size_change", "clip_too_loose")
+SHORT_CEILING = 0.45
 MOST_NOTABLE = 10
 #: Share of the first loss below which a loss is zero for every purpose: its relative changes mean nothing.
 LEAST_LOSS = 1e-6
@@ -126,7 +131,7 @@ class Case:
     @cached_property
     def progress(self) -> Progress | None:
         """How the loss came down; None with too few finite losses."""
-        return progress_of(self.signals.loss, self.schedule.relative)
+        return progress_of(self.signals.loss, self.schedule.relative, from_the_start=self.signals.from_the_start)
 
     @cached_property
     def norms(self) -> Norms | None:
@@ -195,9 +200,19 @@ class Case:
 
     @property
     def ceilings(self) -> Mapping[Cause, float]:
-        """A verdict that rests on one or two rows is never sure: had they not been logged, nothing would be seen."""
-        single = sum(event.rows for event in self.events) <= 2
-        return dict.fromkeys(ONE_ROW_CAUSES, ONE_ROW_CEILING) if single else {}
+        """How sure of a cause this log allows to be, where that is less than certain. Our own limits.
+
+        A verdict that rests on one or two rows is never sure: had they not been logged, nothing would be seen. Neither is
+        one that needs every step from a log that shows every fifth or fewer, nor one about the course of a run from fewer
+        than 50 rows, unless the numbers themselves blow up.
+        """
+        ceilings: dict[Cause, float] = {}
+        if sum(event.rows for event in self.events) <= 2 or (self.signals.log_interval or 1.0) >= SPARSE_INTERVAL:
+            ceilings |= dict.fromkeys(ONE_ROW_CAUSES, ONE_ROW_CEILING)
+        plain = max(self.signs[name] for name in ("ends_nonfinite", "loss_explodes", "diverges_in_few_rows"))
+        if len(self) < SHORT_ROWS and plain < 1.0:
+            ceilings |= dict.fromkeys(COURSE_CAUSES, SHORT_CEILING)
+        return ceilings
 
     @cached_property
     def signs(self) -> Mapping[str, float]:

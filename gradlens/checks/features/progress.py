@@ -86,12 +86,17 @@ class Progress:
     late_over_low: float
 
 
-def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -> Progress | None:
-    """The progress of a loss, float64[n], with the learning rate over its peak; None with too few finite losses."""
+def progress_of(
+    loss: NDArray[np.float64], relative_rate: NDArray[np.float64], *, from_the_start: bool = True
+) -> Progress | None:
+    """The progress of a loss, float64[n], with the learning rate over its peak; None with too few finite losses.
+
+    `from_the_start` says that the first row is that of the training: only then can it show what the first updates did.
+    """
     finite = np.isfinite(loss)
     if int(finite.sum()) < MIN_ROWS:
         return None
-    opening = opening_of(loss[finite])
+    opening = opening_of(loss[finite], from_the_start=from_the_start)
     start = float(np.median(opening))
     value = thinned(loss[finite], MOST_ROWS)
     rate = thinned(relative_rate[finite], MOST_ROWS)
@@ -144,7 +149,7 @@ def progress_of(loss: NDArray[np.float64], relative_rate: NDArray[np.float64]) -
 def _early_low(value: NDArray[np.float64], width: int) -> tuple[float, float]:
     """The median of the last third above the lowest level of the first third: in standard errors, and in units of the loss.
 
-    Levels are medians of `width` rows; their standard error follows from the noise of that first third. Four errors are
+    Levels are medians of `width` rows; their standard error follows from the noise between neighbouring rows. Four errors are
     taken off for the search over many windows.
     """
     m = len(value)
@@ -154,13 +159,12 @@ def _early_low(value: NDArray[np.float64], width: int) -> tuple[float, float]:
     table = np.lib.stride_tricks.sliding_window_view(first, width)
     level = np.median(table, axis=1)
     at = int(np.argmin(level))
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(table[at] - level[at])))
     late = float(np.median(value[-(m // 3) :]))
-    noise = max(noise, float(np.median(np.abs(np.diff(value)))) / 0.954, 1e-12 * abs(late))
+    noise = max(*(float(np.median(np.abs(np.diff(part)))) / 0.954 for part in (table[at], value)), 1e-12 * abs(late))
     return (late - float(level[at])) / max(1.2533 * noise / np.sqrt(width), 1e-300) - 4.0, late - float(level[at])
 
 
-def opening_of(loss: NDArray[np.float64]) -> NDArray[np.float64]:
+def opening_of(loss: NDArray[np.float64], *, from_the_start: bool) -> NDArray[np.float64]:
     """The first rows, whose median is where the loss began; the first one alone where the first updates threw it off.
 
     The first loss is measured before any update. Where the second highest of the rows after it stands at one and a half
@@ -168,11 +172,20 @@ def opening_of(loss: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     opening = loss[: max(3, min(len(loss) // 200, 20))]
     following = loss[: 8 * len(opening)]
-    if not following.min() > 0:
+    if not from_the_start or not following.min() > 0:
         return opening
-    noise = float(np.median(np.abs(np.diff(np.log(following))))) / 0.954
+    noise = start_noise(following, len(opening))
     rise = float(np.log(np.sort(opening)[-2] / opening[0]))
     return opening[:1] if rise > max(np.log(1.5), 5.0 * noise) else opening
+
+
+def start_noise(value: NDArray[np.float64], rows: int) -> float:
+    """The noise of ln of the first values, by differences of neighbours: among the first `rows` or so, or all, what is less.
+
+    A blow by the first updates makes the first rows differ, and a fast descent or growing noise the others.
+    """
+    change = np.abs(np.diff(np.log(value)))
+    return min(float(np.median(change[: max(11, 2 * rows)])), float(np.median(change))) / 0.954
 
 
 def _sharpness(value: NDArray[np.float64], rise: float, noise: float) -> float:

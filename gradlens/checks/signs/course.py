@@ -28,10 +28,15 @@ def never_learned(case: Case) -> float:
 
 
 def start_is_seen(case: Case) -> float:
-    """How far a log shows the first steps one by one: 1 for a row every ten steps or less, .6 from 300 on.
+    """How far a log shows the first steps one by one.
 
-    By the logging interval alone: where steps are counted from is a choice of the trainer.
+    1 for a row every ten steps or less, .6 from 300 on or for averages, 0 for a resumed run that counts its steps anew. By
+    the logging interval alone: where steps are counted from is a choice of the trainer.
     """
+    if not case.signals.from_the_start:
+        return 0.0
+    if case.provenance.averaged:
+        return 0.6
     return 1.0 - 0.4 * ramp(float(np.log10(case.signals.log_interval or 1.0)), 1.0, 2.5)
 
 
@@ -128,7 +133,7 @@ def accelerates_as_rate_decays(case: Case) -> float:
 
 @sign("the loss was lower at first than where it is stuck")
 def early_descent_lost(case: Case) -> float:
-    """The lowest level of the first third lies 5 to 10 standard errors below the median of the last third.
+    """The lowest level of the first third lies 2 to 5 standard errors (after what a search finds) below the median of the last third.
 
     Gradients that vanish never take a loss below the plateau that they leave it on; a step that is too large throws it
     back onto one. The rise must come while the rate rises or is high, and without a jump of the data's kind.
@@ -136,7 +141,7 @@ def early_descent_lost(case: Case) -> float:
     p = case.progress
     if p is None:
         return 0.0
-    return ramp(p.early_low, 5.0, 10.0) * ramp(p.late_over_low, 0.01, 0.03) * (1.0 - sudden_step(case))
+    return ramp(p.early_low, 2.0, 5.0) * ramp(p.late_over_low, 0.01, 0.03) * (1.0 - sudden_step(case))
 
 
 @sign("after an early drop the loss is stuck")

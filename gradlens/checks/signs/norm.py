@@ -68,6 +68,24 @@ def diverges_in_few_rows(case: Case) -> float:
     return ramp(float(rise[-2]), np.log(1.4), np.log(2.0))
 
 
+@sign("the norms of some layers lie orders of magnitude below those of others")
+def layers_fade(case: Case) -> float:
+    """The median norm of the lowest third of the layers against that of the highest third: 3 to 4.5 powers of ten.
+
+    By size and not by order, since layers are logged in any order. Biases and normalisation lie a power of ten or two
+    below weights in healthy networks.
+    """
+    medians = np.sort([
+        float(np.median(values))
+        for series in case.run.layers.values()
+        if len(values := series.value[np.isfinite(series.value) & (series.value > 0)])
+    ])  # fmt: skip
+    if len(medians) < 4:
+        return 0.0
+    third = len(medians) // 3 or 1
+    return ramp(float(np.log10(np.median(medians[-third:]) / np.median(medians[:third]))), 3.0, 4.5)
+
+
 @sign("the norm varies wildly from row to row while the loss does not")
 def norm_wild(case: Case) -> float:
     """Upper deviation of ln norm of .45 to .8, with quiet losses."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.checks.features.norms import first_rows
+from gradlens.checks.features.progress import start_noise
 from gradlens.checks.signs.base import ramp, sign
 from gradlens.checks.signs.course import (
     climbs_at_high_rate,
@@ -47,7 +48,7 @@ def early_rise(case: Case) -> float:
     p = case.progress
     value = case.signals.loss[np.isfinite(case.signals.loss)]
     early = value[: max(len(case) // 16, 12)]
-    if p is None or len(early) < 8:
+    if p is None or len(early) < 8 or not case.signals.from_the_start:
         return 0.0
     span = max(p.start - p.best, 1e-300)
     table = np.lib.stride_tricks.sliding_window_view(early, 5)
@@ -59,22 +60,21 @@ def early_rise(case: Case) -> float:
 def overshoots_at_once(case: Case) -> float:
     """A single row of the first ten, or of the first 1.5 %, above the first one by a fifth to the whole descent.
 
-    It must also stand by a fifth to the double above everything in the rest of the first half, and one and a half to three deviations
-    of the noise above the first one, since noisy losses jump about all the time.
+    It must also stand by a fifth to the double above everything in the rest of the first half, and two and a half to five deviations
+    of the noise of these rows above the first one, since noisy losses jump about all the time.
     """
     p = case.progress
     value = case.signals.loss[np.isfinite(case.signals.loss)]
     early = value[: max(10, len(value) // 64)]
-    if p is None or len(early) < 8:
+    if p is None or len(early) < 8 or not case.signals.from_the_start:
         return 0.0
     span = max(p.start - p.best, 1e-300)
-    first_part = value[: 8 * len(early)]
-    noise = float(np.median(np.abs(np.diff(first_part)))) / 0.954
+    noise = float(np.median(np.abs(np.diff(value[: 8 * len(early)])))) / 0.954
     top = float(early[1:].max())
     apart = 1.0
-    if first_part.min() > 0:
-        relative = float(np.median(np.abs(np.diff(np.log(first_part))))) / 0.954
-        apart = ramp(float(np.log(top / early[0])) / max(relative, 1e-9), 1.5, 3.0)
+    if value[: 8 * len(early)].min() > 0:
+        relative = start_noise(value[: 8 * len(early)], len(early) // 2)
+        apart = ramp(float(np.log(top / early[0])) / max(relative, 1e-9), 2.5, 5.0)
     following = value[len(early) : max(len(value) // 2, len(early) + 20)]
     if not len(following):
         return 0.0
