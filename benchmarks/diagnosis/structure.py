@@ -76,6 +76,7 @@ PRIOR: dict[str, dict[str, float]] = {
     "l2_contamination": {
         "norm_quiet": 6.0,
         "norm_quieter_than_loss": 2.0,
+        "norm_fades_smoothly": 3.0,
     },
     "lr_restart": {
         "response_to_jump": 7.0,
@@ -167,6 +168,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "blown_up_by_updates": 5.0,
         "diverges_in_few_rows": 5.0,
         "accelerates_as_rate_decays": 3.0,
+        "stalls_at_once": 2.5,
     },
     "no_warmup": {
         "stays_raised": -1.5,
@@ -183,5 +185,6 @@ PRIOR: dict[str, dict[str, float]] = {
         "spikes_go_through": -2.0,
         "isolated_events": -0.5,
         "blown_up_by_updates": -1.5,
+        "stalls_at_once": 0.5,
     },
 }

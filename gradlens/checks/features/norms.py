@@ -35,6 +35,11 @@ class Norms:
         the start-up is over by then.
     first_over_rest
         ln of the first norm, which no update has touched yet, over the median of the last two thirds.
+    first_drop
+        ln of the median of the first three norms over that of 10 to 20 % of the rows.
+    fade, smoothness
+        ln of the median of the first twentieth over that of the last one, and that change over the length of the way there
+        through all twentieths: 1 where the norm only falls.
     blown_up
         ln of the second highest norm among the following rows (eleven, or 2 % of the run) over the first one: what the first
         updates did to it.
@@ -50,6 +55,9 @@ class Norms:
     start_over_rest: float
     settles_at_once: float
     first_over_rest: float
+    first_drop: float
+    fade: float
+    smoothness: float
     blown_up: float
     rows_far_above: float
     last_rise: float
@@ -65,6 +73,7 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
     smooth = rolling_level(thin, max(5, m // 40) | 1)
     rest = float(np.median(thin[m // 3 :]))
     tail = value[-60:]
+    twentieths = np.array([np.median(part) for part in np.array_split(thin, 20)])
     lv = loss.value[np.isfinite(loss.value)]
     return Norms(
         noise=neighbour_noise(value),
@@ -73,6 +82,9 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         start_over_rest=float(smooth[: max(m // 5, 3)].max()) - rest,
         settles_at_once=abs(float(np.median(smooth[int(0.12 * m) : int(0.20 * m) + 1])) - rest),
         first_over_rest=float(value[0]) - rest,
+        first_drop=float(np.median(value[:3]) - np.median(value[len(value) // 10 : len(value) // 5 + 1])),
+        fade=float(twentieths[0] - twentieths[-1]),
+        smoothness=float((twentieths[0] - twentieths[-1]) / max(np.abs(np.diff(twentieths)).sum(), 1e-12)),
         blown_up=float(np.sort(value[1 : first_rows(len(value))])[-2] - value[0]),
         rows_far_above=float(np.mean((norm.value - norm.level)[np.isfinite(norm.value)] > np.log(20.0))),
         last_rise=float(tail[-1] - np.median(tail[:-5])),

@@ -30,8 +30,8 @@ class Progress:
     start, end, best
         Median of the first rows (see `opening_of`) and of the last ones, lowest smoothed level; in units of the loss.
     relative
-        (start - best) / |start| less what luck does: descent as a share of where it began. NaN for losses that take
-        negative values.
+        Descent as a share of where it began, less what luck does: from the start to the lowest level, or from the first tenth
+        of the rows to the last third, whichever is surer. NaN for losses that take negative values.
     in_noise
         (start - best) in standard deviations of the loss between neighbouring rows.
     kept
@@ -58,6 +58,8 @@ class Progress:
     drop_at_low_rate, pace_at_low_rate
         Share of the span by which the level falls after the rate has come down to 35 % of its peak, and how many times the
         pace (span a row) of that fall is the pace between the peak of the rate and there. 0 where that never happens.
+    after_first_tenth
+        Share of the descent (from the start to the end) that is made after 10 to 15 % of the rows.
     early_low
         How many standard errors the lowest level of the first third lies below the median of the last third.
     late_over_low
@@ -82,6 +84,7 @@ class Progress:
     drop_as_rate_falls: float
     drop_at_low_rate: float
     pace_at_low_rate: float
+    after_first_tenth: float
     early_low: float
     late_over_low: float
 
@@ -124,7 +127,9 @@ def progress_of(
         start=start,
         end=end,
         best=best,
-        relative=(descent - luck) / abs(start) if start > 0 and value.min() >= 0 else float("nan"),
+        relative=max(descent - luck, _slow_descent(value)) / abs(start)
+        if start > 0 and value.min() >= 0
+        else float("nan"),
         in_noise=descent / noise,
         kept=(start - end) / span,
         rebound=max(float(rise[top]) / span, 0.0),
@@ -141,9 +146,18 @@ def progress_of(
         drop_as_rate_falls=_drop_as_rate_falls(smooth, rate, end, span),
         drop_at_low_rate=low_drop,
         pace_at_low_rate=low_pace,
+        after_first_tenth=(float(np.median(value[m // 10 : max(m * 3 // 20, m // 10 + 3)])) - end)
+        / max(start - end, 1e-300),
         early_low=early_low,
         late_over_low=stuck / start if start > 0 and value.min() >= 0 else float("nan"),
     )
+
+
+def _slow_descent(value: NDArray[np.float64]) -> float:
+    """The median of the first tenth less that of the last third, less two standard errors of the difference."""
+    first, last = value[: max(len(value) // 10, 5)], value[-(len(value) // 3) :]
+    error = [1.2533 * MAD_TO_SIGMA * np.median(np.abs(v - np.median(v))) / np.sqrt(len(v)) for v in (first, last)]
+    return float(np.median(first) - np.median(last) - 2.0 * np.hypot(*error))
 
 
 def _early_low(value: NDArray[np.float64], width: int) -> tuple[float, float]:

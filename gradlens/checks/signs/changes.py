@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.checks.features.curves import rolling_level, thinned
+from gradlens.checks.features.events import CONVERGED
 from gradlens.checks.features.progress import MOST_ROWS, RANDOM_REBOUND
 from gradlens.checks.signs.base import ramp, sign
 
@@ -21,12 +22,27 @@ def _near_jump(case: Case, row: int) -> bool:
 
 @sign("the loss level rises suddenly")
 def sudden_step(case: Case) -> float:
-    """5.7 to 8.6 standard errors and 1.3 to 2.3 deviations between the medians on both sides, within a few rows."""
+    """5.7 to 8.6 standard errors and 1.3 to 2.3 deviations between the medians on both sides, within a few rows.
+
+    A loss that has come down to a tenth of its start must also rise by .3 to 2 % of its descent: see `matters`.
+    """
     step = case.loss_step
     return (
         ramp(step.errors, 5.7, 8.6) * ramp(step.deviations, 1.3, 2.3) * ramp(step.sharpness, 0.35, 0.8)
-        * ramp(step.size, 0.01, 0.03)
+        * ramp(step.size, 0.01, 0.03) * _step_matters(case)
     )  # fmt: skip
+
+
+def _step_matters(case: Case) -> float:
+    p, row = case.progress, case.loss_step.row
+    if p is None or not case.loss.logarithmic or not p.start > 0:
+        return 1.0
+    side = max(len(case) // 40, 8)
+    before, after = case.signals.loss[max(row - side, 0) : row], case.signals.loss[row : row + side]
+    if not np.isfinite(before).any() or not np.isfinite(after).any() or np.nanmedian(before) >= CONVERGED * p.start:
+        return 1.0
+    rise = float(np.nanmedian(after) - np.nanmedian(before)) / max(p.start - p.best, 1e-300)
+    return ramp(rise, 0.003, 0.02)
 
 
 @sign("the loss level rises suddenly and stays up, with no change of the rate")
@@ -71,7 +87,7 @@ def _norm_break(case: Case) -> tuple[float, float]:
     step = up if up.errors >= down.errors else down
     strength = ramp(step.errors, 4.5, 8.0) * ramp(abs(step.size), 0.3, 0.6) * ramp(step.sharpness, 0.25, 0.7)
     # The eighth part or eight times the batch changes norms by a factor of three; 64 times by eight.
-    strength *= ramp(abs(step.size), np.log(12.0), np.log(8.0))
+    strength *= ramp(abs(step.size), np.log(12.0), np.log(8.0)) * ramp(step.row / len(case), 0.08, 0.20)
     if _near_jump(case, step.row) or step.lasting < 0.5:
         return 0.0, 0.0
     loss = case.loss.value
@@ -93,7 +109,11 @@ def norm_step_alone(case: Case) -> float:
 
 @sign("the noise of loss and norm changes at one row")
 def noise_changes(case: Case) -> float:
-    """Level and spread of the norm and spread of the loss, all three together."""
+    """Level and spread of the norm and spread of the loss, all three together.
+
+    All of them go with one over the root of the batch size, so that the spread of the loss must not change by twice as much
+    as the norm; and not in the first 8 to 20 % of the rows, where the end of the start-up is such a change by itself.
+    """
     found = case.noise_break
     if found is None or _near_jump(case, found.row):
         return 0.0
@@ -105,5 +125,7 @@ def noise_changes(case: Case) -> float:
         ramp(found.score, 5.0, 7.5)
         * ramp(agreement, 0.8, 1.6)
         * ramp(against, 0.5, 0.1)
+        * ramp(abs(found.loss_spread) / max(abs(found.norm_size), 1e-12), 2.4, 1.9)
+        * ramp(found.row / len(case), 0.08, 0.20)
         * ramp(abs(found.loss_deviations), 3.5, 1.5)
     )

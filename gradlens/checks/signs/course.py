@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @sign("the loss never came down")
 def never_learned(case: Case) -> float:
-    """Best level within 3.5 to 9 % of the start; for losses with negative values, within a few deviations of its noise.
+    """A descent of less than 9 to 3.5 % of the start, for certain; for losses with negative values, within a few deviations of its noise.
 
     Judged from 40 rows on, fully from 90; less where the first row already stands for many steps, since the first descent
     is then not in the log.
@@ -46,18 +46,33 @@ def never_learned_with_norms(case: Case) -> float:
     return never_learned(case) if case.norms is not None else 0.0
 
 
+def rise_is_trouble(case: Case) -> float:
+    """Whether a rise of the loss can mean trouble: always 1 for losses that are positive.
+
+    The surrogate loss of a policy gradient has no floor: it starts below zero and returns to it as the advantages, and the
+    gradients with them, shrink. A rise of a loss that takes negative values therefore counts less, the more the norm has
+    fallen by then: not at all where it fell to half. A run that diverges has norms that grow.
+    """
+    if case.loss.logarithmic or case.norms is None:
+        return 1.0
+    value = case.norm.value[np.isfinite(case.norm.value)]
+    third = max(len(value) // 3, 1)
+    fallen = float(np.median(value[: max(len(value) // 20, 5)]) - np.median(value[-third:]))
+    return ramp(fallen, np.log(2.0), 0.0)
+
+
 @sign("most of what was learned is lost again and not regained")
 def progress_lost(case: Case) -> float:
     """The end keeps less than 70 to 30 % of the descent."""
     p = case.progress
-    return 0.0 if p is None else ramp(p.kept, 0.75, 0.4) * (1.0 - never_learned(case))
+    return 0.0 if p is None else ramp(p.kept, 0.75, 0.4) * (1.0 - never_learned(case)) * rise_is_trouble(case)
 
 
 @sign("the loss rises again by a good part of its descent")
 def rebounds(case: Case) -> float:
     """15 to 50 % of the descent, beyond noise."""
     p = case.progress
-    return 0.0 if p is None else ramp(p.rebound, 0.15, 0.5) * (1.0 - never_learned(case))
+    return 0.0 if p is None else ramp(p.rebound, 0.15, 0.5) * (1.0 - never_learned(case)) * rise_is_trouble(case)
 
 
 @sign("the loss climbs again, without a jump, while the rate is high")
@@ -70,14 +85,14 @@ def climbs_at_high_rate(case: Case) -> float:
     # While the rate first comes up, a run is thrown off within a few rows; later a jump has other causes.
     rising = p.rebound_at < max(0.10, 1.2 * case.warmup_rows / max(len(case), 1)) and p.rebound_at < 0.2
     gradual = 1.0 if rising else min(1.0 - sudden_step(case), ramp(p.rebound_sharpness, 0.8, 0.5))
-    return ramp(p.rebound, 0.12, 0.35) * high * gradual * (1.0 - never_learned(case))
+    return ramp(p.rebound, 0.12, 0.35) * high * gradual * (1.0 - never_learned(case)) * rise_is_trouble(case)
 
 
 @sign("the loss stays far above its lowest level for long")
 def stays_raised(case: Case) -> float:
     """More than a third of the descent above, for 3 to 25 % of the rows."""
     p = case.progress
-    return 0.0 if p is None else ramp(p.raised, 0.03, 0.25) * (1.0 - never_learned(case))
+    return 0.0 if p is None else ramp(p.raised, 0.03, 0.25) * (1.0 - never_learned(case)) * rise_is_trouble(case)
 
 
 @sign("the loss grows by orders of magnitude above its start")
@@ -122,6 +137,23 @@ def stalls_at_high_rate(case: Case) -> float:
     return min(fast_at_small_rate(case), falls_with_rate(case)) * start_is_seen(case)
 
 
+@sign("loss and norm drop within the first tenth, to levels far from zero, and then stand still for good")
+def stalls_at_once(case: Case) -> float:
+    """Of the descent, 6 to 2 % come after the first tenth; the norm falls to a third or less, the loss not to an eighth.
+
+    What a rate that is far too high leaves: after a few updates the outputs are as good as their biases can make them, the
+    units behind are dead or saturated, and the gradients small. A task with a floor of noise that is learned at once looks
+    the same.
+    """
+    p = case.progress
+    if p is None or case.norms is None or np.isnan(p.relative) or not p.start > 0:
+        return 0.0
+    return (
+        ramp(p.after_first_tenth, 0.06, 0.02) * ramp(case.norms.first_drop, 1.0, 2.0)
+        * ramp(p.end / p.start, 0.13, 0.2) * start_is_seen(case)
+    )  # fmt: skip
+
+
 @sign("the loss stands still at the high rate and comes down several times as fast once the rate is small")
 def accelerates_as_rate_decays(case: Case) -> float:
     """Below 35 % of the peak it makes 30 to 55 % of its descent, at 2 to 4 times the pace of the time at higher rates."""
@@ -150,4 +182,4 @@ def stuck_after_drop(case: Case) -> float:
     p = case.progress
     if p is None:
         return 0.0
-    return ramp(p.kept, 0.5, 0.15) * ramp(p.in_noise, 3.0, 8.0) * ramp(p.raised, 0.3, 0.7)
+    return ramp(p.kept, 0.5, 0.15) * ramp(p.in_noise, 3.0, 8.0) * ramp(p.raised, 0.3, 0.7) * rise_is_trouble(case)

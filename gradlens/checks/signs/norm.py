@@ -108,6 +108,19 @@ def norm_quiet(case: Case) -> float:
     return 0.0 if averaged else length * ramp(np.log(case.norms.noise), np.log(0.05), np.log(0.015))
 
 
+@sign("the norm only ever falls, far more smoothly than batches differ")
+def norm_fades_smoothly(case: Case) -> float:
+    """From twentieth to twentieth of the run, by a third or more in all; the noise of a row is 6 to 3 % of that fall.
+
+    A coupled penalty shrinks the weights at a constant pace, and a norm that it dominates shrinks with them.
+    """
+    n = case.norms
+    if n is None or case.provenance.verdict in {"post_clip", "loss_scaled"} or not n.fade > 0:
+        return 0.0
+    smooth = ramp(n.smoothness, 0.96, 0.99) * ramp(n.noise / n.fade, 0.06, 0.03)
+    return ramp(n.fade, 0.25, 0.4) * smooth * ramp(n.noise, 0.09, 0.045) * ramp(float(len(case)), 90.0, 180.0)
+
+
 @sign("the norm hardly reacts to the batch although the loss does")
 def norm_quieter_than_loss(case: Case) -> float:
     """Noise of ln norm less than a quarter of that of ln loss."""
