@@ -168,7 +168,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "blown_up_by_updates": 5.0,
         "diverges_in_few_rows": 5.0,
         "accelerates_as_rate_decays": 3.0,
-        "stalls_at_once": 2.5,
+        "stalls_at_once": 3.5,
     },
     "no_warmup": {
         "stays_raised": -1.5,

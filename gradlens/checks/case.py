@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.checks.features.curves import Curve, curve_of, window_of
-from gradlens.checks.features.events import Event, find_events, joint_strength, linear_strength, matters
+from gradlens.checks.features.events import Event, find_bursts, find_events, joint_strength, linear_strength, matters
 from gradlens.checks.features.norms import Clipped, Norms, clipped_of, norms_of
 from gradlens.checks.features.numerics import Numerics, numerics_of
 from gradlens.checks.features.progress import Progress, progress_of
@@ -167,6 +167,12 @@ class Case:
     def events(self) -> tuple[Event, ...]:
         """Rows in which loss and norm stand out together, after the first 3 % of the run."""
         return find_events(self.loss, self.norm, self.strength, max(len(self) // 33, 5))
+
+    @cached_property
+    def bursts(self) -> tuple[Event, ...]:
+        """Stretches of rows in which loss and norm stand out together, with sharp edges."""
+        n = len(self)
+        return find_bursts(self.loss, self.norm, self._matters, max(n // 33, 5), max(n // 20, 8))
 
     @cached_property
     def loss_step(self) -> Step:

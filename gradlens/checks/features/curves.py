@@ -7,7 +7,7 @@ step is seen much like the whole one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,6 +92,16 @@ def curve_of(raw: NDArray[np.float64], window: int, *, floor: float = 0.0) -> Cu
         unit = float(np.nanmedian(spread)) or 1.0
         value, level, spread, upper = value / unit, level / unit, spread / unit, upper / unit
     return Curve(raw=raw, value=value, level=level, spread=spread, upper=upper, logarithmic=logarithmic, unit=unit)
+
+
+def smoothed(curve: Curve, rows: int, window: int) -> Curve:
+    """The medians of so many neighbouring rows of a curve as a curve of their own, with a centred window for its level.
+
+    Its spread is that of the medians themselves, so that noise which lasts for several rows counts as what it is.
+    """
+    value = rolling_level(curve.value, rows)
+    level, spread, upper = _level_and_spread(value, window)
+    return replace(curve, value=value, level=level, spread=spread, upper=upper)
 
 
 def _level_and_spread(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.curves import Curve, rolling_level
+from gradlens.checks.features.curves import Curve, rolling_level, smoothed
 from gradlens.stats.robust import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -73,13 +73,18 @@ class Event:
 def joint_strength(loss: Curve, norm: Curve, plain: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64[n]: how strongly loss and norm stand out in the same row, in units of the limits; 0 where unknown.
 
+    A loss that stands out by 1.6 times its limit asks for .6 of the limit of the norm: some losses saturate, some batches
+    are small, and the norm then says little.
+
     Judged on the log scale, where heavy tails are tame. Rows that stand out enormously on the plain scale too gain up to a
     half: a loss whose logarithm is skewed low hides its spikes otherwise. `plain` is their `linear_strength`.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         zl = (loss.value - loss.level) / np.maximum(loss.upper, 0.5 * loss.spread)
         zg = (norm.value - norm.level) / np.maximum(norm.upper, 0.5 * norm.spread)
-        strength = np.minimum(zl / LOSS_Z, zg / NORM_Z)
+        strength = np.maximum(
+            np.minimum(zl / LOSS_Z, zg / NORM_Z), np.minimum(zl / (1.6 * LOSS_Z), zg / (0.6 * NORM_Z))
+        )
         gain = 1.0 + 0.5 * np.clip(np.log(np.maximum(plain, 1.0) / 3.0) / np.log(10.0), 0.0, 1.0)
         strength = strength * gain
     return np.where(np.isfinite(strength), np.maximum(strength, 0.0), 0.0)
@@ -124,6 +129,39 @@ def find_events(loss: Curve, norm: Curve, strength: NDArray[np.float64], skip: i
         keep = np.sort(np.argsort(-peak)[:MOST_EVENTS])
         firsts, lasts = firsts[keep], lasts[keep]
     return tuple(_event(loss, norm, strength, int(a), int(b)) for a, b in zip(firsts, lasts, strict=True))
+
+
+def find_bursts(loss: Curve, norm: Curve, counts: NDArray[np.bool_], skip: int, most: int) -> tuple[Event, ...]:
+    """Stretches of three to `most` rows in which loss and norm stand out together and which begin and end within a row or two.
+
+    Medians of five rows have about half the noise of a row, so that a stretch stands out where no row of it does. Edges: the
+    medians of three rows on both sides of the first and of the last row differ by three fifths of the height or more, which
+    a hump of an unstable run does not do.
+    """
+    window = 3 * len(loss.value) // 20 | 1
+    window = int(np.clip(window, 31, 301)) | 1
+    smooth = smoothed(loss, 5, window), smoothed(norm, 5, window)
+    strength = np.where(counts, joint_strength(*smooth, np.zeros(len(loss.value))), 0.0)
+    found = find_events(*smooth, strength, skip)
+    return tuple(e for e in found if 3 <= e.rows <= most and _has_edges(loss.value, e.first, e.last))
+
+
+def _has_edges(value: NDArray[np.float64], first: int, last: int) -> bool:
+    before, after = value[max(first - 12, 0) : max(first - 2, 0)], value[last + 3 : last + 13]
+    inside = value[first : last + 1]
+    if min(np.isfinite(part).sum() for part in (before, after, inside)) < 3:
+        return False
+    height = float(np.nanmedian(inside) - np.nanmedian(before))
+    up = max(_difference(value, row) for row in range(first - 2, first + 4))
+    down = max(-_difference(value, row) for row in range(last - 2, last + 5))
+    return height > 0 and min(up, down) >= 0.6 * height
+
+
+def _difference(value: NDArray[np.float64], row: int) -> float:
+    before, after = value[max(row - 3, 0) : max(row, 0)], value[max(row, 0) : row + 3]
+    if not np.isfinite(before).any() or not np.isfinite(after).any():
+        return float("-inf")
+    return float(np.nanmedian(after) - np.nanmedian(before))
 
 
 def _event(loss: Curve, norm: Curve, strength: NDArray[np.float64], first: int, last: int) -> Event:

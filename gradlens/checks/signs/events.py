@@ -59,12 +59,15 @@ def events_far_apart(case: Case) -> float:
 
 @sign("neighbouring rows stand out together for a while and the loss returns")
 def burst(case: Case) -> float:
-    """Three rows or more in an event that ends."""
+    """Three rows or more in an event that ends, or a stretch with sharp edges that stands out as a whole."""
     bursts = [
         e for e in case.events
         if not e.isolated and e.rows <= max(len(case) // 20, 5) and e.recovery <= max(len(case) // 25, 8) and e.ramp < 3.0
     ]  # fmt: skip
-    return ramp(max((e.strength for e in bursts), default=0.0), 0.95, 1.3)
+    stretches = [e.strength for e in case.bursts if e.ramp < 3.0]
+    return max(
+        ramp(max((e.strength for e in bursts), default=0.0), 0.95, 1.3), ramp(max(stretches, default=0.0), 1.0, 1.4)
+    )
 
 
 @sign("a short rise of the loss ends within a few rows")
