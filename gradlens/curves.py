@@ -42,10 +42,9 @@ def reduce_curve(
             middle.append(None)
             high.append(None)
             continue
-        ordered = np.sort(finite)
-        low.append(_short(ordered[0]))
-        middle.append(_short(ordered[len(ordered) // 2]))
-        high.append(_short(ordered[-1]))
+        low.append(_short(finite.min()))
+        middle.append(_short(np.partition(finite, len(finite) // 2)[len(finite) // 2]))
+        high.append(_short(finite.max()))
     return Curve(
         first_step=tuple(int(s) for s in step[edges[:-1]]),
         low=tuple(low),

@@ -14,7 +14,7 @@ from gradlens.checks.features.norms import Clipped, Norms, clipped_of, norms_of
 from gradlens.checks.features.numerics import Numerics, numerics_of
 from gradlens.checks.features.progress import Progress, progress_of
 from gradlens.checks.features.schedule import Schedule, schedule_of
-from gradlens.checks.features.steps import Break, Step, find_break, find_step
+from gradlens.checks.features.steps import Break, Sides, Step, find_break, find_step, sides_of
 from gradlens.checks.signs import grade_all
 from gradlens.checks.weighing import Beliefs, weigh
 from gradlens.config import TrainingConfig
@@ -157,24 +157,32 @@ class Case:
         return find_events(self.loss, self.norm, self.strength, max(len(self) // 33, 5))
 
     @cached_property
+    def _loss_sides(self) -> Sides | None:
+        return sides_of(self.loss)
+
+    @cached_property
+    def _norm_sides(self) -> Sides | None:
+        return sides_of(self.norm, wide=True)
+
+    @cached_property
     def loss_step(self) -> Step:
         """The strongest sudden rise of the loss level."""
-        return find_step(self.loss, up=True, first=self.settled_row)
+        return find_step(self.loss, self._loss_sides, up=True, first=self.settled_row)
 
     @cached_property
     def loss_drop(self) -> Step:
         """The strongest sudden fall of the loss level."""
-        return find_step(self.loss, up=False, first=self.settled_row)
+        return find_step(self.loss, self._loss_sides, up=False, first=self.settled_row)
 
     @cached_property
     def norm_step_up(self) -> Step:
         """The strongest sudden rise of the norm level."""
-        return find_step(self.norm, up=True, first=self.settled_row, wide=True)
+        return find_step(self.norm, self._norm_sides, up=True, first=self.settled_row)
 
     @cached_property
     def norm_step_down(self) -> Step:
         """The strongest sudden fall of the norm level."""
-        return find_step(self.norm, up=False, first=self.settled_row, wide=True)
+        return find_step(self.norm, self._norm_sides, up=False, first=self.settled_row)
 
     @cached_property
     def noise_break(self) -> Break | None:
@@ -213,6 +221,10 @@ def notable_steps(case: Case) -> tuple[NotableStep, ...]:
         return ()
     size = np.where(np.isfinite(s.norm[rows]), s.norm[rows], -np.inf)
     size[np.isinf(s.norm[rows])] = np.inf
+    if len(size) > MOST_NOTABLE:
+        # Only what reaches the tenth largest has to be put in order.
+        reach = size >= np.partition(size, -MOST_NOTABLE)[-MOST_NOTABLE]
+        rows, size = rows[reach], size[reach]
     chosen = np.sort(rows[np.argsort(-size, kind="stable")[:MOST_NOTABLE]])
     with np.errstate(over="ignore"):
         median = float(np.median(case.finite_norm)) if len(case.finite_norm) else float("nan")

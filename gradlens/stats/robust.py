@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +27,11 @@ MAD_TO_SIGMA = 1.4826022185056018  # 1 / quantile(.75) of the normal distributio
 # Steps worked on at a time where the windows allow it: three times as fast, for they stay in the cache.
 STRETCH = 1 << 15
 EXACT_UP_TO = 1 << 15
-# Window elements for each value of the series up to which sorting every window is faster than the wavelet matrix.
-SORTED_PER_VALUE = 160
+# Window elements for each value of the series up to which sorting every window is faster than the wavelet matrix, and up
+# to which it is not worth the while to rank the series first; windows of more than NETWORK values sort slowly as floats.
+SORTED_PER_VALUE = 400
+UNRANKED_PER_VALUE = 40
+NETWORK = 256
 SORTED_AT_ONCE = 200_000
 LEAST, MOST = 1e-70, 1e70
 Q85_TO_SIGMA = 0.9648473410224805  # 1 / quantile(.85)
@@ -81,16 +84,13 @@ def window_quantiles(
     ranks = [np.floor(q).astype(np.int64) for q in position]
     if interpolate:
         ranks += [np.minimum(rank + 1, count - 1) for rank in ranks]
-    if int(count.max()) * start.size <= SORTED_PER_VALUE * kept.size:
-        selected = _sort_windows(kept, start, count, ranks)
-    else:
-        selected = np.empty((len(ranks), start.size))
-        for begin, end in _stretches(start, stop):
-            part = slice(begin, end)
-            low, high = int(start[part].min()), int(stop[part].max())
-            selected[:, part] = _select(
-                kept[low:high], start[part] - low, stop[part] - low, [rank[part] for rank in ranks]
-            )
+    selected = np.empty((len(ranks), start.size))
+    for begin, end in _stretches(start, stop):
+        part = slice(begin, end)
+        low, high = int(start[part].min()), int(stop[part].max())
+        selected[:, part] = _order_statistics(
+            kept[low:high], start[part] - low, stop[part] - low, [rank[part] for rank in ranks]
+        )
     for row, q in enumerate(position):
         low = selected[row]
         if interpolate:
@@ -100,19 +100,44 @@ def window_quantiles(
     return out
 
 
-def _sort_windows(
-    value: NDArray[np.float64], start: NDArray[np.int64], count: NDArray[np.int64], ranks: Sequence[NDArray[np.int64]]
+def _order_statistics(
+    value: NDArray[np.float64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    ranks: Sequence[NDArray[np.int64]],
 ) -> NDArray[np.float64]:
-    """Return the order statistics by sorting every window, which the vector units do fast while there are few."""
+    """Return, for each array of ranks, the order statistic of that rank in every window, by the fastest of three ways."""
+    count = stop - start
     width = int(count.max())
-    view = np.lib.stride_tricks.sliding_window_view(np.concatenate((value, np.full(width, np.inf))), width)
-    found = np.empty((len(ranks), start.size))
+    elements = width * start.size
+    if elements <= (UNRANKED_PER_VALUE if width <= NETWORK else UNRANKED_PER_VALUE // 5) * value.size:
+        return _sort_windows(value, start, count, ranks)
+    order = np.argsort(value)
+    level = np.empty(value.size, dtype=np.int32)
+    level[order] = np.arange(value.size, dtype=np.int32)
+    if elements <= SORTED_PER_VALUE * value.size:
+        return value[order[_sort_windows(level, start, count, ranks)]]
+    return value[order[_select(level, start, stop, ranks)]]
+
+
+def _sort_windows(
+    value: NDArray[Any], start: NDArray[np.int64], count: NDArray[np.int64], ranks: Sequence[NDArray[np.int64]]
+) -> NDArray[Any]:
+    """Return the order statistics by sorting every window, which the vector units do fast while there are few.
+
+    ``value`` holds the values (float64[n]) or, for half the time an element, their ranks (int32[n]).
+    """
+    width = int(count.max())
+    last = np.inf if value.dtype.kind == "f" else np.iinfo(value.dtype).max
+    padded = np.concatenate((value, np.full(width, last, dtype=value.dtype)))
+    view = np.lib.stride_tricks.sliding_window_view(padded, width)
+    found = np.empty((len(ranks), start.size), dtype=value.dtype)
     rows = max(1, SORTED_AT_ONCE // width)
     for first in range(0, start.size, rows):
         part = slice(first, first + rows)
         table = view[start[part]]
         short = np.flatnonzero(count[part] < width)
-        table[short] = np.where(np.arange(width) < count[part][short, None], table[short], np.inf)
+        table[short] = np.where(np.arange(width) < count[part][short, None], table[short], last)
         table.sort(axis=1)
         for row, rank in enumerate(ranks):
             found[row, part] = table[np.arange(table.shape[0]), rank[part]]
@@ -134,16 +159,13 @@ def _stretches(start: NDArray[np.int64], stop: NDArray[np.int64]) -> list[tuple[
 
 
 def _select(
-    value: NDArray[np.float64],
+    level: NDArray[np.int32],
     start: NDArray[np.int64],
     stop: NDArray[np.int64],
     ranks: Sequence[NDArray[np.int64]],
-) -> NDArray[np.float64]:
-    """Return, for each array of ranks, the order statistic of that rank in every window."""
-    n = value.size
-    order = np.argsort(value, kind="stable")
-    level = np.empty(n, dtype=np.int32)
-    level[order] = np.arange(n, dtype=np.int32)
+) -> NDArray[np.int32]:
+    """Return the order statistics of int32[n] ranks by a wavelet matrix, whose cost does not depend on the windows."""
+    n = level.size
     queries = len(ranks)
     lo = np.tile(start.astype(np.int32), queries)
     hi = np.tile(stop.astype(np.int32), queries)
@@ -162,7 +184,7 @@ def _select(
         hi = np.where(upper, zeros_before[n] + hi - hi_zero, hi_zero)
         if bit:
             level = np.concatenate((level[zero], level[~zero]))
-    return value[order[found]].reshape(queries, -1)
+    return found.reshape(queries, -1)
 
 
 def rolling_median(
@@ -280,8 +302,10 @@ def usable_sizes(value: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def positive_sample(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the usable sizes of an array in increasing order."""
-    return np.sort(value[usable_sizes(value)])
+    """Return the usable sizes of an array in increasing order; what is in order already is not sorted again."""
+    usable = usable_sizes(value)
+    kept = value if usable.all() else value[usable]
+    return kept if bool((kept[1:] >= kept[:-1]).all()) else np.sort(kept)
 
 
 def safe_log(value: NDArray[np.float64]) -> NDArray[np.float64]:
