@@ -77,23 +77,11 @@ def clipping(
             n=int(np.isfinite(norm).sum()), n_effective=None, shrink_factor=None, withheld=withheld,
             value_clipping=by_value,
         )  # fmt: skip
-    found = clip_stats.clip_statistics(norm, threshold.value, step=signals.step)
     lr = signals.lr if np.isfinite(signals.lr).any() else None
-    phases = []
-    for phase in find_phases(lr, len(norm), warmup_end=warmup):
-        whole = phase.first == 0 and phase.last == len(norm) - 1
-        rows = norm[phase.first : phase.last + 1]
-        part = found if whole else clip_stats.clip_statistics(rows, threshold.value, n_windows=1)
-        phases.append(
-            report.Phase(
-                name=phase.name,
-                first_step=int(signals.step[phase.first]),
-                last_step=int(signals.step[phase.last]),
-                n=part.n,
-                clip_rate=part.clip_rate,
-                interval=part.interval if part.clip_rate is not None else None,
-            )
-        )
+    phases = find_phases(lr, len(norm), warmup_end=warmup)
+    found = clip_stats.clip_statistics(
+        norm, threshold.value, step=signals.step, phases=[(phase.first, phase.last) for phase in phases]
+    )
     return report.Clipping(
         threshold=threshold.value,
         threshold_source=threshold.source,
@@ -110,7 +98,13 @@ def clipping(
             )
             for w in found.windows
         ),
-        phases=tuple(phases),
+        phases=tuple(
+            report.Phase(
+                name=phase.name, first_step=w.first, last_step=w.last, n=w.n, clip_rate=w.clip_rate,
+                interval=w.interval if w.clip_rate is not None else None,
+            )
+            for phase, w in zip(phases, found.phases, strict=True)
+        ),
         value_clipping=by_value,
     )  # fmt: skip
 
