@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.stats.robust import MOST, usable_sizes
+from gradlens.stats.robust import MOST, in_order, usable_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -196,7 +196,7 @@ def with_goodness(fit: GpdFit, excess: NDArray[np.float64]) -> GpdFit:
     """
     if fit.sigma is None or fit.xi is None:
         return fit
-    distance = anderson_darling(gpd_survival(np.sort(excess), fit.sigma, fit.xi))
+    distance = anderson_darling(gpd_survival(in_order(excess), fit.sigma, fit.xi))
     return replace(fit, anderson_darling=distance, p=anderson_darling_p(distance, fit.xi))
 
 
@@ -300,7 +300,7 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
     -----
     Bader, Yan and Zhang (2018), Annals of Applied Statistics 12:310; G'Sell et al. (2016) for ForwardStop.
     """
-    ordered = np.sort(value[np.abs(value) < MOST])
+    ordered = in_order(value[np.abs(value) < MOST])
     tried: list[TailThreshold] = []
     for level in levels:
         at = int(level * ordered.size)
