@@ -239,9 +239,7 @@ def wilson_interval(rate: float, n: float, confidence: float = 0.95) -> tuple[fl
     return (max(0.0, centre - half) if rate > 0.0 else 0.0, min(1.0, centre + half) if rate < 1.0 else 1.0)
 
 
-def effective_steps(
-    norm: NDArray[np.float64], threshold: float, *, order: NDArray[np.int64] | None = None
-) -> float:
+def effective_steps(norm: NDArray[np.float64], threshold: float, *, order: NDArray[np.int64] | None = None) -> float:
     """Return the effective number of steps behind a clip rate, the smaller of the two estimates of the module text.
 
     Parameters

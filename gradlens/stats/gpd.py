@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.stats.robust import MOST, in_order, usable_sizes
+from gradlens.stats.search import golden_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -423,21 +424,8 @@ def _quantile_loss(y: NDArray[np.float64], quantile: float, ratio: float, start:
             return math.inf
         return y.size * math.log(sigma) + (1.0 + 1.0 / xi) * float(np.log(inside).sum())
 
-    golden = 0.5 * (math.sqrt(5.0) - 1.0)
     # A finite start matters for xi < 0, where part of the range has no likelihood.
-    low, high = max(start - 1.0, -0.9), start + 1.5
-    a, b = high - golden * (high - low), low + golden * (high - low)
-    f_a, f_b = loss(a), loss(b)
-    for _ in range(32):
-        if f_a < f_b:
-            high, b, f_b = b, a, f_a
-            a = high - golden * (high - low)
-            f_a = loss(a)
-        else:
-            low, a, f_a = a, b, f_b
-            b = low + golden * (high - low)
-            f_b = loss(b)
-    return min(f_a, f_b)
+    return golden_section(loss, max(start - 1.0, -0.9), start + 1.5, 32)[1]
 
 
 def _cross(outside: Callable[[float], bool], inside: float, factor: float) -> float:

@@ -111,13 +111,13 @@ def _order_statistics(
     width = int(count.max())
     elements = width * start.size
     if elements <= (UNRANKED_PER_VALUE if width <= NETWORK else UNRANKED_PER_VALUE // 5) * value.size:
-        return _sort_windows(value, start, count, ranks)
+        return np.asarray(_sort_windows(value, start, count, ranks), dtype=np.float64)
     order = np.argsort(value)
     level = np.empty(value.size, dtype=np.int32)
     level[order] = np.arange(value.size, dtype=np.int32)
-    if elements <= SORTED_PER_VALUE * value.size:
-        return value[order[_sort_windows(level, start, count, ranks)]]
-    return value[order[_select(level, start, stop, ranks)]]
+    few = elements <= SORTED_PER_VALUE * value.size
+    places = _sort_windows(level, start, count, ranks) if few else _select(level, start, stop, ranks)
+    return np.asarray(value[order[places]])
 
 
 def _sort_windows(
@@ -353,7 +353,7 @@ def in_order(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return value if bool((value[1:] >= value[:-1]).all()) else np.sort(value)
 
 
-def quantiles_in_order(ordered: NDArray[np.float64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def quantiles_in_order(ordered: NDArray[np.float64], probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return linearly interpolated quantiles, float64[k], of a float64[n] array in increasing order, n at least 1."""
     place = probabilities * (ordered.size - 1)
     low = place.astype(np.int64)
