@@ -18,7 +18,9 @@ BINS = 240
 def reduce_curve(
     step: NDArray[np.int64], value: NDArray[np.float64], has: NDArray[np.bool_], *, bins: int = BINS
 ) -> Curve | None:
-    """The range and median of each of up to `bins` equal stretches of rows; None without a finite value.
+    """The curve for drawing: range and median of each of up to 240 equal stretches of rows; None without a finite value.
+
+    Six digits of each, and the count of values that were logged but are not finite.
 
     Parameters
     ----------

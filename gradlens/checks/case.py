@@ -214,7 +214,11 @@ def build_case(
 
 
 def notable_steps(case: Case) -> tuple[NotableStep, ...]:
-    """The steps with the largest norms, non-finite ones first among equals, in order of step, with their loss."""
+    """The steps with the largest norms, infinite ones first, in order of step, with their loss.
+
+    The ten largest norms of the run, and how many times the median of all finite norms each is: the steps to look at first,
+    whatever the diagnosis. The loss beside it is that of the same step, None where none was logged.
+    """
     s = case.signals
     rows = np.flatnonzero(s.has_norm)
     if len(rows) == 0:

@@ -425,7 +425,10 @@ def _poisson_mean(events: int, probability: float) -> float:
     low, high = 0.0, 20.0 + 3.0 * events
     for _ in range(60):
         middle = 0.5 * (low + high)
-        cumulative = sum(math.exp(k * math.log(middle) - middle - math.lgamma(k + 1)) for k in range(events + 1))
+        term = cumulative = math.exp(-middle)  # means stay below 620 here, far from underflow
+        for k in range(1, events + 1):
+            term *= middle / k
+            cumulative += term
         low, high = (middle, high) if cumulative > probability else (low, middle)
     return 0.5 * (low + high)
 
