@@ -262,8 +262,8 @@ def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int
     points = 16
     # The first bound comes from places that all share: evenly spaced, and as many spread over the logarithm of the tail.
     last = steps.log.size - 1
-    places = np.concatenate((np.linspace(0, last, points), last + 1 - np.geomspace(1, last + 1, points)))
-    bound = _witnessed(steps, candidates, np.unique(places.astype(np.int64)))
+    grid = np.concatenate((np.linspace(0, last, points), last + 1 - np.geomspace(1, last + 1, points)))
+    bound = _witnessed(steps, candidates, np.unique(grid.astype(np.int64)))
     while candidates.size:
         # Of each stretch of survivors the most promising is computed exactly; at first of all of them, to drop the hopeless.
         stretches = np.array_split(np.arange(candidates.size), min(PROBES, candidates.size) if best >= 0 else 1)
