@@ -1,6 +1,6 @@
 """Do the statistics keep what they promise? Seeded simulations with known truth.
 
-    python -m benchmarks.calibration                 every section, about 25 minutes on one core
+    python -m benchmarks.calibration                 every section, about 5 minutes on one core
     python -m benchmarks.calibration --scale 0.1     a tenth of the repetitions
     python -m benchmarks.calibration coverage tails  some sections
 
@@ -197,9 +197,8 @@ def independence(scale: float) -> bool:
                     each.append([test.p is not None and test.p <= 0.05 for test in tests])
                     family.append(any(test.p_holm is not None and test.p_holm <= 0.05 for test in tests))
             shares = [*np.mean(each, axis=0), np.mean(family)]
-            # Few events give few possible counts; the promise is for the dense cell, the others are shown.
             slack = 2.0 * (0.05 * 0.95 / reps) ** 0.5 if reps < 1000 else 0.0
-            bad = events == 80 and not all(0.03 - slack <= s <= 0.07 + slack for s in shares)
+            bad = not all(0.03 - slack <= s <= 0.07 + slack for s in shares)
             kept &= not bad
             print(
                 f"{make.__name__ + f', {events} on each side':34s}"

@@ -27,7 +27,8 @@ from gradlens.version import __version__
 class AnalysisOptions:
     """What the user said about judging.
 
-    `threshold` is "" where it was not given, None where the run did not clip.
+    `threshold` is "" where it was not given, None where the run did not clip; `bootstrap` the draws for the p-value of the
+    power law.
     """
 
     threshold: float | str | None = ""
@@ -35,6 +36,7 @@ class AnalysisOptions:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     value_threshold: float | None = None
+    bootstrap: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as the report repeats them."""
@@ -44,6 +46,7 @@ class AnalysisOptions:
             "select": list(self.select),
             "ignore": list(self.ignore),
             "value_threshold": self.value_threshold,
+            "bootstrap": self.bootstrap,
         }
 
 
@@ -94,7 +97,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         clipping=measure.clipping(run, signals, threshold, provenance, warmup, options.value_threshold),
         percentiles=measure.percentiles(finite),
         nonfinite=measure.nonfinite(signals),
-        tail=measure.tail(signals, threshold.value, warmup) if provenance.trusted else None,
+        tail=measure.tail(signals, threshold.value, warmup, options.bootstrap) if provenance.trusted else None,
         spikes=measure.spikes(signals, warmup),
         findings=findings,
         diagnosis=diagnosis,

@@ -27,6 +27,7 @@ def analyze(
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     value_threshold: float | None = None,
+    bootstrap: int = 0,
 ) -> Report:
     """Diagnose one or more runs.
 
@@ -43,6 +44,8 @@ def analyze(
         Codes of checks, or the beginnings of codes.
     value_threshold
         The limit of clipping by value, judged on logged histograms.
+    bootstrap
+        Draws for the p-value of the power law in `report.runs[i].tail`; a hundred take about a second.
 
     Returns
     -------
@@ -64,6 +67,7 @@ def analyze(
             select=tuple(select),
             ignore=tuple(ignore),
             value_threshold=value_threshold,
+            bootstrap=bootstrap,
         ),
     )
 

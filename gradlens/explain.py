@@ -33,15 +33,66 @@ METHODS: dict[str, str] = {
     "holm": "gradlens.stats.multiple:holm",
     "suggestion": "gradlens.stats.thresholds",
     "policies": "gradlens.policies",
+    "gaussian-null": "gradlens.stats.tails:gaussian_null",
     "comparison": "gradlens.stats.comparison",
+    "percentiles": "gradlens.measure:percentiles",
+    "non-finite": "gradlens.measure:nonfinite",
+    "value-clipping": "gradlens.measure:value_clipping",
+    "notable-steps": "gradlens.checks.case:notable_steps",
+    "curves": "gradlens.curves:reduce_curve",
+    "columns": "gradlens.vocabulary",
+    "time-axis": "gradlens.signals",
     "threshold": "gradlens.threshold",
     "provenance": "gradlens.provenance",
     "diagnosis": "gradlens.diagnosis",
 }
 
+#: Which method a figure comes from: keys of the JSON documents with everything below them, and labels of the text.
+FIGURES: dict[str, str] = {
+    "clipping": "clip-rate",
+    "clipping.threshold": "threshold",
+    "clipping.n-effective": "effective-n",
+    "clipping.shrink-factor": "shrink-factor",
+    "clipping.value-clipping": "value-clipping",
+    "clipping.phases": "warm-up",
+    "clipping.phases.clip-rate": "clip-rate",
+    "clipping.phases.interval": "clip-rate",
+    "by-phase": "warm-up",
+    "by-value": "value-clipping",
+    "norm": "percentiles",
+    "nonfinite": "non-finite",
+    "tail.xi": "pareto-tail",
+    "tail.xi-interval": "pareto-tail",
+    "tail.fits": "fits",
+    "tail.power-law": "power-law",
+    "tail.power-law.alternatives": "fits",
+    "tail.gaussian-null": "gaussian-null",
+    "gaussian": "gaussian-null",
+    "tail.indices": "tail-index",
+    "tail.pareto-tail": "pareto-tail",
+    "tail.extremal-index": "extremal-index",
+    "tail.widening": "extremal-index",
+    "spikes.score": "spike-score",
+    "spikes.return-period": "return-period",
+    "spikes.coincidence": "coincidence",
+    "spikes.coincidence.same-step.p-adjusted": "holm",
+    "spikes.coincidence.norm-leads.p-adjusted": "holm",
+    "spikes.coincidence.loss-leads.p-adjusted": "holm",
+    "together": "coincidence",
+    "findings": "diagnosis",
+    "layers": "columns",
+    "notices": "time-axis",
+    "what-if": "policies",
+    **dict.fromkeys(("steps", "first-step", "last-step", "log-interval"), "time-axis"),
+    # The document of suggest-threshold is flat.
+    **dict.fromkeys(("interval", "quantile", "level", "drift", "n", "expected-clip-rate"), "suggestion"),
+}
+
 
 def page(name: str) -> str:
-    """The page of one check (by code or name) or method.
+    """The page of one check (by code or name), of a method, or of the method behind a figure.
+
+    A figure goes by its place in a JSON document (`tail.xi`) or its label in the text (`by phase`).
 
     Raises
     ------
@@ -56,12 +107,28 @@ def page(name: str) -> str:
     text = engine.explain(wanted)
     if text is not None:
         return text
+    method = method_of(wanted)
+    if method is not None:
+        return _method(method)
     known = [*METHODS, *(word for code, title, _ in engine.catalogue() for word in (code, title))]
     near = difflib.get_close_matches(wanted, known, n=3) or difflib.get_close_matches(wanted.upper(), known, n=3)
     raise UsageError(
         f"no check or method named {wanted!r}",
         hint=f"did you mean {', '.join(near)}?" if near else "`gradlens explain` lists them all",
     )
+
+
+def method_of(figure: str) -> str | None:
+    """The method behind a figure, from the longest beginning of its path that is known; None for anything else."""
+    path = figure.strip().rstrip("?").lower().replace("_", "-").replace(" ", "-").split(".")
+    path = [key for key in path if not key.isdigit()]
+    if path[:1] == ["runs"] and len(path) > 1:
+        path = path[1:]
+    for length in range(len(path), 0, -1):
+        key = ".".join(path[:length])
+        if key in FIGURES or key in METHODS:
+            return FIGURES.get(key, key)
+    return None
 
 
 def catalogue() -> str:
@@ -72,7 +139,7 @@ def catalogue() -> str:
     lines += [f"  {code}  {title:<28} {summary}" for code, title, summary in engine.catalogue()]
     lines += ["", "Methods behind the figures", ""]
     lines += [f"  {name:<16} {_summary(target)}" for name, target in METHODS.items()]
-    lines += ["", "gradlens explain NAME prints one page."]
+    lines += ["", "gradlens explain NAME prints one page; a key of the JSON document (tail.xi) leads to its method."]
     return "\n".join(lines)
 
 

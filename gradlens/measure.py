@@ -21,6 +21,8 @@ from gradlens.threshold import Threshold
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gradlens.stats.gpd import PeaksOverThreshold
+
 PERCENTILES = (50, 90, 95, 99, 99.9)
 FP16_MAX = 65504.0
 MOST_SPIKES = 50
@@ -34,14 +36,23 @@ def warmup_end(signals: Signals) -> int:
 
 
 def percentiles(norm: NDArray[np.float64]) -> Mapping[str, float]:
-    """Linear-interpolated percentiles of the finite norms; empty without any."""
+    """Percentiles of the finite norms, by size; empty without any.
+
+    The 50th, 90th, 95th, 99th and 99.9th of all finite norms of the run, the warm-up included, interpolated linearly between
+    order statistics as `numpy.percentile` does. They describe the norms as logged: where their level drifts, a high
+    percentile is that of the start. The threshold advice is therefore made from the norms around their level instead.
+    """
     if len(norm) == 0:
         return {}
     return {f"{q:g}": float(v) for q, v in zip(PERCENTILES, np.percentile(norm, PERCENTILES), strict=True)}
 
 
 def nonfinite(signals: Signals) -> report.NonFinite:
-    """Logged values that are NaN or infinite, and the longest row of them."""
+    """Logged values that are NaN or infinite, and the longest row of them.
+
+    A value that is not finite is a class of its own: it counts here and in no rate, percentile, fit or spike. A step without a
+    logged value is not one. The longest streak counts rows in which the loss or the norm is not finite.
+    """
     bad_loss = signals.has_loss & ~np.isfinite(signals.loss)
     bad_norm = signals.has_norm & ~np.isfinite(signals.norm)
     bad = bad_loss | bad_norm
@@ -77,23 +88,11 @@ def clipping(
             n=int(np.isfinite(norm).sum()), n_effective=None, shrink_factor=None, withheld=withheld,
             value_clipping=by_value,
         )  # fmt: skip
-    found = clip_stats.clip_statistics(norm, threshold.value, step=signals.step)
     lr = signals.lr if np.isfinite(signals.lr).any() else None
-    phases = []
-    for phase in find_phases(lr, len(norm), warmup_end=warmup):
-        whole = phase.first == 0 and phase.last == len(norm) - 1
-        rows = norm[phase.first : phase.last + 1]
-        part = found if whole else clip_stats.clip_statistics(rows, threshold.value, n_windows=1)
-        phases.append(
-            report.Phase(
-                name=phase.name,
-                first_step=int(signals.step[phase.first]),
-                last_step=int(signals.step[phase.last]),
-                n=part.n,
-                clip_rate=part.clip_rate,
-                interval=part.interval if part.clip_rate is not None else None,
-            )
-        )
+    phases = find_phases(lr, len(norm), warmup_end=warmup)
+    found = clip_stats.clip_statistics(
+        norm, threshold.value, step=signals.step, phases=[(phase.first, phase.last) for phase in phases]
+    )
     return report.Clipping(
         threshold=threshold.value,
         threshold_source=threshold.source,
@@ -110,7 +109,13 @@ def clipping(
             )
             for w in found.windows
         ),
-        phases=tuple(phases),
+        phases=tuple(
+            report.Phase(
+                name=phase.name, first_step=w.first, last_step=w.last, n=w.n, clip_rate=w.clip_rate,
+                interval=w.interval if w.clip_rate is not None else None,
+            )
+            for phase, w in zip(phases, found.phases, strict=True)
+        ),
         value_clipping=by_value,
     )  # fmt: skip
 
@@ -128,7 +133,9 @@ def _why_withheld(norm: NDArray[np.float64], threshold: Threshold, provenance: r
 def value_clipping(run: Run, threshold: float | None) -> report.ValueClipping | None:
     """Shares of logged gradient elements beyond a value and beyond fp16's range, from histograms; None without any.
 
-    A bucket that the limit cuts counts by the part of its width beyond it.
+    Clipping by value acts on elements, which no norm shows; histograms of gradients do. All histograms whose name has `grad`
+    in it count together, each element once. A bucket that the limit cuts counts by the part of its width beyond it. The
+    range of fp16 ends at 65,504.
     """
     histograms = [h for name, h in run.histograms.items() if "grad" in name.lower()]
     if not histograms:
@@ -167,6 +174,7 @@ def spikes(signals: Signals, warmup: int) -> report.Spikes:
             loss_leads=_test(found.loss_leads),
             median_lag=found.median_lag,
             leader=found.leader,
+            leader_p=found.leader_p,
             verdict=_together(found, signals.log_interval),
         )
     return report.Spikes(
@@ -177,7 +185,15 @@ def spikes(signals: Signals, warmup: int) -> report.Spikes:
         counts={"loss": len(loss.spikes), "grad_norm": len(norm.spikes)},
         z_threshold={"loss": loss.z_limit, "grad_norm": norm.z_limit},
         expected_false_alarms={"loss": loss.expected_false_alarms, "grad_norm": norm.expected_false_alarms},
+        return_period={
+            key: _return_period(table) for key, table in (("loss", loss), ("grad_norm", norm)) if table.judged
+        },
     )
+
+
+def _return_period(table: spike_stats.SpikeTable) -> report.ReturnPeriod:
+    found = clip_stats.return_period(len(table.spikes), table.judged)
+    return report.ReturnPeriod(events=found.events, steps_between=found.steps_between, interval=found.interval)
 
 
 def _onsets(table: spike_stats.SpikeTable) -> NDArray[np.int64]:
@@ -221,11 +237,14 @@ def _together(found: coincidence_stats.Coincidence, log_interval: float | None) 
     return text
 
 
-def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail | None:
-    """How heavy the tail of the norm is, detrended and raw; None without a norm."""
+def tail(signals: Signals, threshold: float | None, warmup: int, bootstrap: int = 0) -> report.Tail | None:
+    """How heavy the tail of the norm is, detrended and raw; None without a norm.
+
+    `bootstrap` draws give the power law a p-value, which takes seconds.
+    """
     if not np.isfinite(signals.norm).any():
         return None
-    found = tail_stats.describe_tail(signals.norm, warmup_end=warmup, threshold=threshold)
+    found = tail_stats.describe_tail(signals.norm, warmup_end=warmup, threshold=threshold, bootstrap=bootstrap)
     view, null, law = found.detrended, found.gaussian_null, found.detrended.power_law
     return report.Tail(
         family=found.family,
@@ -246,6 +265,10 @@ def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail 
         else report.PowerLaw(
             alpha=law.alpha, alpha_error=law.alpha_error, xmin=law.xmin, n_tail=law.n_tail, ks=law.ks,
             p_value=law.p_value,
+            alternatives=tuple(
+                report.Vuong(family=v.family, log_ratio=v.log_ratio, normalised=v.normalised, p_value=v.p)
+                for v in law.alternatives
+            ),
         ),
         gaussian_null=report.GaussianNull(
             effective_dimension=null.effective_dimension,
@@ -256,6 +279,7 @@ def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail 
             hill=view.indices.hill, hill_error=view.indices.hill_error, moment=view.indices.moment,
             pickands=view.indices.pickands, k=view.indices.k,
         ),
+        pareto_tail=_pareto_tail(view.pareto_tail),
         extremal_index=view.clustering.theta,
         widening=view.clustering.widening,
         raw=report.RawTail(
@@ -264,6 +288,16 @@ def tail(signals: Signals, threshold: float | None, warmup: int) -> report.Tail 
             xi=found.raw.xi,
             xi_interval=found.raw.xi_interval,
         ),
+    )  # fmt: skip
+
+
+def _pareto_tail(found: PeaksOverThreshold) -> report.ParetoTail | None:
+    if found.chosen is None:
+        return None
+    fit = found.chosen.fit
+    return report.ParetoTail(
+        level=found.chosen.level, threshold=found.chosen.threshold, n=fit.n, sigma=fit.sigma, xi=fit.xi,
+        xi_error=fit.xi_error, p_value=fit.p, band=found.band, rejected=found.rejected,
     )  # fmt: skip
 
 
@@ -294,7 +328,9 @@ def expected_clip_rate(
 
 
 def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Provenance) -> str:
-    """What to use where no fixed threshold fits because the level drifts."""
-    if not provenance.trusted or found.abstained is None or found.drift is None:
+    """What to use where no fixed threshold can be given; empty where one can."""
+    if provenance.trusted and found.abstained is None:
         return ""
-    return "a moving policy follows the drift: ZClip (z 2.5) or the 90th percentile of the last steps"
+    if provenance.trusted and found.drift is not None:
+        return "a moving policy follows the drift: ZClip (z 2.5) or the 90th percentile of the last steps"
+    return "a moving policy needs no log, since it looks at the norms as they come: ZClip (z 2.5)"

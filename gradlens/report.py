@@ -105,7 +105,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Phase:
-    """The clip rate of a named part of the run: warm-up, then the rest by thirds."""
+    """The clip rate of a phase of the schedule: warmup, rise, stable, decay, or main where no learning rate is logged."""
 
     name: str
     first_step: int
@@ -170,6 +170,19 @@ class Fit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Vuong:
+    """A power law against another family on the same tail: `log_ratio` above 0 speaks for the power law.
+
+    Above a `p_value` of .1 the test cannot tell the two apart.
+    """
+
+    family: str
+    log_ratio: float
+    normalised: float | None
+    p_value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PowerLaw:
     """Clauset-Shalizi-Newman power law above `xmin`; the p-value costs seconds and is null unless asked for."""
 
@@ -179,6 +192,26 @@ class PowerLaw:
     ks: float | None
     p_value: float | None = None
     alpha_error: float | None = None
+    alternatives: tuple[Vuong, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ParetoTail:
+    """Generalized Pareto tail above `threshold`, the quantile `level` of the detrended norms.
+
+    `p_value` is that of its Anderson-Darling distance, `band` the range of the index over all higher thresholds,
+    `rejected` that no threshold passed and the highest was taken.
+    """
+
+    level: float
+    threshold: float
+    n: int
+    sigma: float | None
+    xi: float | None
+    xi_error: float | None
+    p_value: float | None
+    band: Interval | None
+    rejected: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -228,6 +261,7 @@ class Tail:
     power_law: PowerLaw | None
     gaussian_null: GaussianNull
     indices: TailIndices
+    pareto_tail: ParetoTail | None
     extremal_index: float
     widening: float
     raw: RawTail
@@ -275,7 +309,20 @@ class Coincidence:
     loss_leads: CoincidenceTest
     median_lag: float | None
     leader: str | None = None
+    leader_p: float | None = None
     verdict: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ReturnPeriod:
+    """How rare spikes are: one in so many rows that could be judged, with its 95 % interval.
+
+    The upper end is null where not even one spike is certain to come back.
+    """
+
+    events: int
+    steps_between: float | None
+    interval: tuple[float, float | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -289,6 +336,7 @@ class Spikes:
     counts: Mapping[str, int]
     z_threshold: Mapping[str, float | None]
     expected_false_alarms: Mapping[str, float]
+    return_period: Mapping[str, ReturnPeriod]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

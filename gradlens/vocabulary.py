@@ -2,6 +2,7 @@
 
 Names are compared after `plain`: lower case, every run of separators (space, `-_./:`, brackets) a single `_`.
 A role takes the candidate that stands first in its table; the report says what was taken, and an option overrides it.
+Series with one name for each layer (`grad_norm/layers.0.weight`) count as layers.
 """
 
 from __future__ import annotations

@@ -70,6 +70,25 @@ def test_json_is_strict_and_valid(samples, name, capsys):
     )
 
 
+def test_the_tail_is_shown_with_what_stands_behind_it(samples):
+    (run,) = gradlens.analyze(gradlens.read(samples / "healthy.jsonl"), threshold=1.5, bootstrap=20).runs
+    assert 0.0 <= run.tail.power_law.p_value <= 1.0
+    assert {v.family for v in run.tail.power_law.alternatives} >= {"lognormal", "exponential", "power_law_cutoff"}
+    assert run.tail.pareto_tail.xi == run.tail.xi
+    assert run.tail.pareto_tail.band[0] <= run.tail.xi <= run.tail.pareto_tail.band[1]
+    assert run.tail.pareto_tail.n >= 50
+
+
+def test_how_rare_spikes_are(samples):
+    (run,) = gradlens.analyze(gradlens.read(samples / "bad_data.jsonl"), threshold=1.0).runs
+    period = run.spikes.return_period["loss"]
+    assert period.events == run.spikes.counts["loss"] > 0
+    low, high = period.interval
+    assert low < period.steps_between < high
+    none = run.spikes.return_period["grad_norm"]
+    assert (none.events, none.steps_between, none.interval[1]) == (0, None, None)
+
+
 def test_the_shipped_schema_is_the_one_of_the_classes():
     assert schema() == report_schema(), "run python -m gradlens.schema"
 

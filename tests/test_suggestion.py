@@ -61,6 +61,7 @@ def test_abstains_on_norms_after_clipping(samples):
     advice = gradlens.suggest_threshold(run, threshold=0.3)
     assert advice.threshold is None
     assert advice.abstained
+    assert "ZClip" in advice.policy
     assert not advice.what_if
 
 
@@ -68,6 +69,7 @@ def test_abstains_on_few_points(write_jsonl):
     advice = advice_of(write_jsonl(lognormal_rows(n=150)))
     assert advice.threshold is None
     assert "200" in advice.abstained
+    assert "ZClip" in advice.policy
 
 
 def test_abstains_on_drift_and_offers_a_moving_policy(write_jsonl):

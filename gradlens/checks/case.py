@@ -14,7 +14,7 @@ from gradlens.checks.features.norms import Clipped, Norms, clipped_of, norms_of
 from gradlens.checks.features.numerics import Numerics, numerics_of
 from gradlens.checks.features.progress import Progress, progress_of
 from gradlens.checks.features.schedule import Schedule, schedule_of
-from gradlens.checks.features.steps import Break, Step, find_break, find_step
+from gradlens.checks.features.steps import Break, Sides, Step, find_break, find_step, sides_of
 from gradlens.checks.signs import grade_all
 from gradlens.checks.weighing import Beliefs, weigh
 from gradlens.config import TrainingConfig
@@ -175,24 +175,32 @@ class Case:
         return find_bursts(self.loss, self.norm, self._matters, max(n // 33, 5), max(n // 20, 8))
 
     @cached_property
+    def _loss_sides(self) -> Sides | None:
+        return sides_of(self.loss)
+
+    @cached_property
+    def _norm_sides(self) -> Sides | None:
+        return sides_of(self.norm, wide=True)
+
+    @cached_property
     def loss_step(self) -> Step:
         """The strongest sudden rise of the loss level."""
-        return find_step(self.loss, up=True, first=self.settled_row)
+        return find_step(self.loss, self._loss_sides, up=True, first=self.settled_row)
 
     @cached_property
     def loss_drop(self) -> Step:
         """The strongest sudden fall of the loss level."""
-        return find_step(self.loss, up=False, first=self.settled_row)
+        return find_step(self.loss, self._loss_sides, up=False, first=self.settled_row)
 
     @cached_property
     def norm_step_up(self) -> Step:
         """The strongest sudden rise of the norm level."""
-        return find_step(self.norm, up=True, first=self.settled_row, wide=True)
+        return find_step(self.norm, self._norm_sides, up=True, first=self.settled_row)
 
     @cached_property
     def norm_step_down(self) -> Step:
         """The strongest sudden fall of the norm level."""
-        return find_step(self.norm, up=False, first=self.settled_row, wide=True)
+        return find_step(self.norm, self._norm_sides, up=False, first=self.settled_row)
 
     @cached_property
     def noise_break(self) -> Break | None:
@@ -234,13 +242,21 @@ def build_case(
 
 
 def notable_steps(case: Case) -> tuple[NotableStep, ...]:
-    """The steps with the largest norms, non-finite ones first among equals, in order of step, with their loss."""
+    """The steps with the largest norms, infinite ones first, in order of step, with their loss.
+
+    The ten largest norms of the run, and how many times the median of all finite norms each is: the steps to look at first,
+    whatever the diagnosis. The loss beside it is that of the same step, None where none was logged.
+    """
     s = case.signals
     rows = np.flatnonzero(s.has_norm)
     if len(rows) == 0:
         return ()
     size = np.where(np.isfinite(s.norm[rows]), s.norm[rows], -np.inf)
     size[np.isinf(s.norm[rows])] = np.inf
+    if len(size) > MOST_NOTABLE:
+        # Only what reaches the tenth largest has to be put in order.
+        reach = size >= np.partition(size, -MOST_NOTABLE)[-MOST_NOTABLE]
+        rows, size = rows[reach], size[reach]
     chosen = np.sort(rows[np.argsort(-size, kind="stable")[:MOST_NOTABLE]])
     with np.errstate(over="ignore"):
         median = float(np.median(case.finite_norm)) if len(case.finite_norm) else float("nan")

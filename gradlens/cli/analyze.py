@@ -28,6 +28,9 @@ def analyze(
     value_threshold: Annotated[
         float | None, typer.Option(metavar="V", help="The limit of clipping by value, judged on logged histograms.")
     ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Draws for the p-value of the power law, 100 take about a second.")
+    ] = 0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show evidence, weights and every check.")] = False,
     input_format: options.InputFormat = None,
     step: options.StepColumn = None,
@@ -51,6 +54,7 @@ def analyze(
         select=options.codes(select, settings.get("select")),
         ignore=options.codes(ignore, settings.get("ignore")),
         value_threshold=value_threshold if value_threshold is not None else settings.get("value-threshold"),
+        bootstrap=bootstrap,
     )
     given = options.reading(
         settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,

@@ -39,7 +39,7 @@ def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
     else:
         yield Text(f"No advice: {for_terminal(advice.abstained or '')}", style="bold yellow")
         if advice.policy:
-            yield Text(f"Instead: {advice.policy}")
+            yield Text(f"Instead: {for_terminal(advice.policy)}")
     yield Text()
     if advice.what_if:
         yield _table("What a fixed threshold would have done", advice.what_if, fixed=True)
@@ -59,11 +59,11 @@ def _table(title: str, rows: tuple[WhatIf, ...], *, fixed: bool) -> RenderableTy
     table.add_column("C" if fixed else "policy", justify="right" if fixed else "left")
     if fixed:
         table.add_column("")
-    for head in ("clipped", *(() if fixed else ("skipped",)), "shrink", "spikes caught"):
+    for head in ("clipped", *(() if fixed else ("skipped", "steps lost")), "shrink", "spikes caught"):
         table.add_column(head, justify="right")
     for row in rows:
         style = "bold green" if row.label == "suggested" else ""
         first = (number(row.threshold), row.label) if fixed else (row.label,)
-        rates = (percent(row.clip_rate), *(() if fixed else (percent(row.skip_rate),)))
+        rates = (percent(row.clip_rate), *(() if fixed else (percent(row.skip_rate), f"{row.steps_lost:,}")))
         table.add_row(*first, *rates, number(row.shrink_factor), f"{row.spikes_caught} of {row.spikes}", style=style)
     return Group(Text(title, style="bold"), Padding(table, (0, 0, 1, 2)))

@@ -18,7 +18,7 @@ from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.page import print_parts
 from gradlens.reporters.plot import draw, sparkline
 from gradlens.reporters.wording import number, percent
-from gradlens.reporters.words import PROVENANCE, advice, facts, number_rows, taken
+from gradlens.reporters.words import PROVENANCE, advice, facts, number_rows, tail_lines, taken
 
 if TYPE_CHECKING:
     from gradlens.comparison_report import ComparisonReport
@@ -216,6 +216,8 @@ def _verbose(run: RunReport) -> Iterator[RenderableType]:
                 for f in run.tail.fits
             ],
         )
+    if run.tail:
+        yield _section("Tail", [Text(line) for line in tail_lines(run.tail)])
     if run.notable_steps:
         rows_ = [
             Text(

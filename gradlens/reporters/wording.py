@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradlens.report import Cause, Interval, RunReport
+from gradlens.report import Cause, RunReport
 
 TITLES: dict[Cause, str] = {
     "healthy": "healthy",
@@ -59,11 +59,13 @@ def percent(value: float | None) -> str:
     return f"{hundred:.1f} %" if 1 <= hundred < 99.95 else f"{hundred:.2g} %" if hundred < 1 else f"{hundred:.2f} %"
 
 
-def interval(pair: Interval | None, *, as_percent: bool = False) -> str:
-    """`low to high`, or nothing."""
+def interval(pair: tuple[float, float | None] | None, *, as_percent: bool = False) -> str:
+    """`low to high`, `at least low` without an upper end, or nothing."""
     if pair is None:
         return ""
     word = percent if as_percent else number
+    if pair[1] is None:
+        return f"at least {word(pair[0])}"
     low, high = word(pair[0]), word(pair[1])
     return f"{low.removesuffix(' %') if as_percent else low} to {high}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlens.report import Finding, RunReport
+from gradlens.report import Finding, RunReport, Tail
 from gradlens.reporters import wording
 from gradlens.reporters.wording import number, percent
 
@@ -60,6 +60,29 @@ def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     yield from _threshold_rows(run)
 
 
+def tail_lines(tail: Tail) -> Iterator[str]:
+    """The estimates behind the verdict on the tail, one a line."""
+    pareto, law, indices = tail.pareto_tail, tail.power_law, tail.indices
+    if pareto and pareto.xi is not None:
+        text = f"Pareto tail above {number(pareto.threshold)} times the level ({pareto.n:,} norms): "
+        text += f"xi {number(pareto.xi)} ({wording.interval(tail.xi_interval)})"
+        if pareto.band:
+            text += f", {wording.interval(pareto.band)} above higher thresholds"
+        yield text + (", rejected at every threshold" if pareto.rejected else f", p = {number(pareto.p_value)}")
+    if law and law.alpha is not None:
+        text = f"power law above {number(law.xmin)} times the level ({law.n_tail:,} norms): alpha {number(law.alpha)}"
+        text += f" ± {number(law.alpha_error)}, KS {number(law.ks)}"
+        yield text + (f", p = {number(law.p_value)}" if law.p_value is not None else "")
+        better = [v for v in law.alternatives if v.log_ratio < 0 and v.p_value <= 0.1]
+        names = ", ".join(f"{v.family.replace('_', ' ')} (p = {number(v.p_value)})" for v in better)
+        yield f"  fits the same norms better: {names}" if better else "  no other family fits the same norms better"
+    if indices.hill is not None:
+        named = (("Hill", indices.hill), ("moment", indices.moment), ("Pickands", indices.pickands))
+        text = ", ".join(f"{name} {number(value)}" for name, value in named if value is not None)
+        yield f"tail index from the {indices.k:,} largest: {text}"
+    yield f"extremal index {number(tail.extremal_index)}: clusters widen errors {number(tail.widening)} times"
+
+
 def _clipping_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     c = run.clipping
     if c.clip_rate is not None and c.threshold is not None:
@@ -68,7 +91,8 @@ def _clipping_rows(run: RunReport) -> Iterator[tuple[str, str]]:
         if c.interval:
             text += f", 95 % interval {wording.interval(c.interval, as_percent=True)}"
         if c.n_effective is not None:
-            text += f" from {number(c.n_effective)} effective of {c.n:,} steps"
+            rough = " (rough, below 50)" if c.n_effective < 50 else ""
+            text += f" from {number(c.n_effective)} effective of {c.n:,} steps{rough}"
         if c.one_in is not None and c.clip_rate < 0.1:
             text += f"; one step in {number(c.one_in)}"
         if c.shrink_factor is not None:
@@ -93,9 +117,9 @@ def _threshold_rows(run: RunReport) -> Iterator[tuple[str, str]]:
         text = f"{number(s.threshold)} ({wording.interval(s.interval)}) as {s.mode.replace('_', ' ')}"
         if s.expected_clip_rate is not None:
             text += f", would clip {percent(s.expected_clip_rate)}"
-        yield "threshold", text
+        yield "suggestion", text
     elif s.abstained:
-        yield "threshold", f"no advice: {s.abstained}" + (f"; {s.policy}" if s.policy else "")
+        yield "suggestion", f"no advice: {s.abstained}" + (f"; {s.policy}" if s.policy else "")
 
 
 def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
@@ -104,9 +128,13 @@ def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     for label, key, spikes in (("loss", "loss", s.loss), ("norm", "grad_norm", s.grad_norm)):
         if spikes:
             largest = max(spikes, key=lambda spike: spike.z or 0.0)
-            parts.append(f"{s.counts.get(key, len(spikes))} of {label} (largest at step {largest.step:,})")
+            text = f"{s.counts.get(key, len(spikes))} of {label}"
+            period = s.return_period.get(key)
+            if period and period.steps_between is not None:
+                text += f", one in {number(period.steps_between)} steps ({wording.interval(period.interval)})"
+            parts.append(f"{text}, largest at step {largest.step:,}")
     scored = [f"{label} {percent(v)}" for label, v in (("loss", s.score.loss), ("norm", s.score.grad_norm)) if v]
-    text = ", ".join(parts) or "none"
+    text = "; ".join(parts) or "none"
     if scored:
         text += f"; OLMo 2 spike score {', '.join(scored)}"
     yield "spikes", text

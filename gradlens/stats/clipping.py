@@ -24,7 +24,8 @@ is the average cut of the learning rate. Under Adam a constant rescale cancels, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,8 @@ from gradlens.stats.normal import normal_quantile, quantile
 from gradlens.stats.robust import as_series
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 MAX_ORDER = 10
@@ -89,7 +92,9 @@ class ClipStatistics:
     mean_run_length : float or None
         Average number of clipped steps in a row; None if none is.
     windows : tuple of ClipWindow
-        The run cut into equal stretches.
+        The run cut into equal stretches; none without a finite norm.
+    phases : tuple of ClipWindow
+        The stretches asked for.
     warnings : tuple of str
         What limits the figures, in plain words.
     """
@@ -105,6 +110,7 @@ class ClipStatistics:
     one_in: float | None
     mean_run_length: float | None
     windows: tuple[ClipWindow, ...]
+    phases: tuple[ClipWindow, ...]
     warnings: tuple[str, ...]
 
 
@@ -114,6 +120,7 @@ def clip_statistics(
     *,
     step: NDArray[np.int64] | None = None,
     n_windows: int = 10,
+    phases: Sequence[tuple[int, int]] = (),
 ) -> ClipStatistics:
     """Describe how a threshold clips a series of gradient norms.
 
@@ -124,9 +131,11 @@ def clip_statistics(
     threshold : float
         The clipping threshold C, positive.
     step : int64[n], optional
-        Step numbers, used to label the windows.
+        Step numbers, used to label windows and phases.
     n_windows : int
         Stretches to cut the run into; fewer if a stretch would hold under 20 steps.
+    phases : sequence of (int, int)
+        First and last position of further stretches to describe.
 
     Returns
     -------
@@ -135,29 +144,32 @@ def clip_statistics(
     """
     norm = as_series(norm)
     finite = np.isfinite(norm)
-    kept = norm[finite]
+    kept = norm if finite.all() else norm[finite]
     warnings = []
     if not threshold > 0.0:
         warnings.append("the threshold is not positive, so every step counts as clipped")
     if kept.size == 0:
-        return ClipStatistics(
-            threshold=threshold, clip_rate=None, interval=(0.0, 1.0), clipped=0, n=0, nonfinite=int(norm.size),
-            n_effective=0.0, shrink_factor=None, one_in=None, mean_run_length=None, windows=(),
-            warnings=(*warnings, "no finite norm"),
-        )  # fmt: skip
+        warnings.append("no finite norm")
     above = kept > threshold
     clipped = int(above.sum())
-    rate = clipped / kept.size
-    n_effective = effective_steps(kept, threshold)
-    if n_effective < FEW_EFFECTIVE:
+    rate = clipped / kept.size if kept.size else None
+    order = np.argsort(kept)
+    n_effective = effective_steps(kept, threshold, order=order)
+    if kept.size and n_effective < FEW_EFFECTIVE:
         warnings.append(
             f"{kept.size} steps are worth only {n_effective:.0f} independent ones, so the interval of the clip rate is rough"
         )
-    starts = int(above[0]) + int(np.count_nonzero(above[1:] & ~above[:-1]))
+    starts = int(above[:1].sum()) + int(np.count_nonzero(above[1:] & ~above[:-1]))
+    count = max(1, min(n_windows, norm.size // 20))
+    edges = np.linspace(0, norm.size, count + 1).astype(np.int64).tolist()
+    bounds = [*pairwise(edges), *((first, last + 1) for first, last in phases)] if kept.size else []
+    stretches = _stretches(norm, kept, order, threshold, bounds, n_effective)
+    if step is not None:
+        stretches = [replace(part, first=int(step[part.first]), last=int(step[part.last])) for part in stretches]
     return ClipStatistics(
         threshold=threshold,
         clip_rate=rate,
-        interval=wilson_interval(rate, n_effective),
+        interval=(0.0, 1.0) if rate is None else wilson_interval(rate, n_effective),
         clipped=clipped,
         n=int(kept.size),
         nonfinite=int(norm.size - kept.size),
@@ -165,7 +177,8 @@ def clip_statistics(
         shrink_factor=shrink_factor(kept, threshold),
         one_in=kept.size / clipped if clipped else None,
         mean_run_length=clipped / starts if clipped else None,
-        windows=_windows(norm, threshold, step, n_windows, n_effective),
+        windows=tuple(stretches[:count]),
+        phases=tuple(stretches[count:]),
         warnings=tuple(warnings),
     )
 
@@ -226,7 +239,7 @@ def wilson_interval(rate: float, n: float, confidence: float = 0.95) -> tuple[fl
     return (max(0.0, centre - half) if rate > 0.0 else 0.0, min(1.0, centre + half) if rate < 1.0 else 1.0)
 
 
-def effective_steps(norm: NDArray[np.float64], threshold: float) -> float:
+def effective_steps(norm: NDArray[np.float64], threshold: float, *, order: NDArray[np.int64] | None = None) -> float:
     """Return the effective number of steps behind a clip rate, the smaller of the two estimates of the module text.
 
     Parameters
@@ -235,6 +248,8 @@ def effective_steps(norm: NDArray[np.float64], threshold: float) -> float:
         Finite norms in order.
     threshold : float
         Clipping threshold.
+    order : int64[n], optional
+        Positions of the norms from the smallest to the largest, if they are known already.
 
     Returns
     -------
@@ -246,17 +261,33 @@ def effective_steps(norm: NDArray[np.float64], threshold: float) -> float:
         return float(n)
     above = norm > threshold
     indicator = effective_size(above.astype(np.float64))
-    order = np.argsort(norm, kind="stable")
+    order = np.argsort(norm) if order is None else order
     if not norm[order[0]] < norm[order[-1]]:
         return indicator
-    scores = np.empty(n)
-    scores[order] = normal_quantile((np.arange(n) + 0.5) / n)
+    scores = _normal_scores(norm, order)
     correlation = autoregressive_correlation(autocovariance(scores, min(MAX_ORDER, n // 4)), n, min(n - 1, 5000))
     rate = min(max(float(above.mean()), 0.5 / n), 1.0 - 0.5 / n)
     lags = np.arange(1, correlation.size + 1)
     indicator_correlation = orthant_covariance(correlation, quantile(1.0 - rate)) / (rate * (1.0 - rate))
     inflation = 1.0 + 2.0 * inner(1.0 - lags / n, indicator_correlation)
     return float(np.clip(min(indicator, n / max(inflation, 1e-12)), 1.0, n))
+
+
+def _normal_scores(norm: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the normal quantiles of the ranks of a float64[n] series; equal norms share the mean of their scores.
+
+    Rounded logs are full of ties, and scores that rise within a tie in the order of time would add dependence.
+    """
+    n = norm.size
+    ranked = normal_quantile((np.arange(n) + 0.5) / n)
+    ordered = norm[order]
+    first = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > 0.0)
+    if first.size < n:
+        count = np.diff(first, append=n)
+        ranked = np.repeat(np.add.reduceat(ranked, first) / count, count)
+    scores = np.empty(n)
+    scores[order] = ranked
+    return scores
 
 
 def autoregressive_correlation(gamma: NDArray[np.float64], n: int, max_lag: int) -> NDArray[np.float64]:
@@ -394,34 +425,44 @@ def _poisson_mean(events: int, probability: float) -> float:
     low, high = 0.0, 20.0 + 3.0 * events
     for _ in range(60):
         middle = 0.5 * (low + high)
-        cumulative = sum(math.exp(k * math.log(middle) - middle - math.lgamma(k + 1)) for k in range(events + 1))
+        term = cumulative = math.exp(-middle)  # means stay below 620 here, far from underflow
+        for k in range(1, events + 1):
+            term *= middle / k
+            cumulative += term
         low, high = (middle, high) if cumulative > probability else (low, middle)
     return 0.5 * (low + high)
 
 
-def _windows(
+def _stretches(
     norm: NDArray[np.float64],
+    kept: NDArray[np.float64],
+    order: NDArray[np.int64],
     threshold: float,
-    step: NDArray[np.int64] | None,
-    n_windows: int,
-    n_effective: float,
-) -> tuple[ClipWindow, ...]:
-    """Cut the run into equal stretches and give the clip rate of each; `n_effective` is that of the whole run."""
-    count = max(1, min(n_windows, norm.size // 20))
-    edges = np.linspace(0, norm.size, count + 1).astype(np.int64)
+    bounds: Sequence[tuple[int, int]],
+    whole: float,
+) -> list[ClipWindow]:
+    """Return the clip rate of stretches ``[begin, end)`` of the series; ``whole`` is n_effective of all of it.
+
+    ``kept`` are the finite norms and ``order`` their positions by size, of which a stretch takes its own.
+    """
+    position = np.concatenate(([0], np.cumsum(np.isfinite(norm)))) if kept.size < norm.size else None
     found = []
-    for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        part = norm[begin:end]
-        part = part[np.isfinite(part)]
+    for begin, end in bounds:
+        low, high = (begin, end) if position is None else (int(position[begin]), int(position[end]))
+        part = kept[low:high]
         rate = float(np.mean(part > threshold)) if part.size else None
-        worth = n_effective if count == 1 else effective_steps(part, threshold)
+        if part.size == kept.size:
+            worth = whole
+        else:
+            own = order[(order >= low) & (order < high)] - low
+            worth = effective_steps(part, threshold, order=own)
         found.append(
             ClipWindow(
-                first=begin if step is None else int(step[begin]),
-                last=end - 1 if step is None else int(step[end - 1]),
+                first=begin,
+                last=end - 1,
                 clip_rate=rate,
                 interval=(0.0, 1.0) if rate is None else wilson_interval(rate, worth),
                 n=int(part.size),
             )
         )
-    return tuple(found)
+    return found

@@ -25,6 +25,7 @@ from gradlens.stats.dependence import inner
 from gradlens.stats.gammafn import digamma, gamma_survival, trigamma
 from gradlens.stats.normal import log_normal_cdf, mills_ratio, normal_cdf
 from gradlens.stats.robust import positive_sample
+from gradlens.stats.search import golden_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -434,19 +435,6 @@ def _cut_weibull(y: NDArray[np.float64]) -> NDArray[np.float64]:
     def loss(k: float) -> float:
         return -math.log(k) + math.log(rate(k)) - k * float(y.mean())
 
-    golden = 0.5 * (math.sqrt(5.0) - 1.0)
-    low, high = 1e-6, min(20.0 / float(y.mean()), 600.0 / float(y.max()))
-    a, b = high - golden * (high - low), low + golden * (high - low)
-    f_a, f_b = loss(a), loss(b)
-    for _ in range(60):
-        if f_a < f_b:
-            high, b, f_b = b, a, f_a
-            a = high - golden * (high - low)
-            f_a = loss(a)
-        else:
-            low, a, f_a = a, b, f_b
-            b = low + golden * (high - low)
-            f_b = loss(b)
-    k = 0.5 * (low + high)
+    k, _ = golden_section(loss, 1e-6, min(20.0 / float(y.mean()), 600.0 / float(y.max())), 60)
     mean = rate(k)
     return math.log(k / mean) + k * y - np.expm1(k * y) / mean

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.stats.robust import MOST, usable_sizes
+from gradlens.stats.robust import MOST, in_order, usable_sizes
+from gradlens.stats.search import golden_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -196,7 +197,7 @@ def with_goodness(fit: GpdFit, excess: NDArray[np.float64]) -> GpdFit:
     """
     if fit.sigma is None or fit.xi is None:
         return fit
-    distance = anderson_darling(gpd_survival(np.sort(excess), fit.sigma, fit.xi))
+    distance = anderson_darling(gpd_survival(in_order(excess), fit.sigma, fit.xi))
     return replace(fit, anderson_darling=distance, p=anderson_darling_p(distance, fit.xi))
 
 
@@ -300,7 +301,7 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
     -----
     Bader, Yan and Zhang (2018), Annals of Applied Statistics 12:310; G'Sell et al. (2016) for ForwardStop.
     """
-    ordered = np.sort(value[np.abs(value) < MOST])
+    ordered = in_order(value[np.abs(value) < MOST])
     tried: list[TailThreshold] = []
     for level in levels:
         at = int(level * ordered.size)
@@ -423,21 +424,8 @@ def _quantile_loss(y: NDArray[np.float64], quantile: float, ratio: float, start:
             return math.inf
         return y.size * math.log(sigma) + (1.0 + 1.0 / xi) * float(np.log(inside).sum())
 
-    golden = 0.5 * (math.sqrt(5.0) - 1.0)
     # A finite start matters for xi < 0, where part of the range has no likelihood.
-    low, high = max(start - 1.0, -0.9), start + 1.5
-    a, b = high - golden * (high - low), low + golden * (high - low)
-    f_a, f_b = loss(a), loss(b)
-    for _ in range(32):
-        if f_a < f_b:
-            high, b, f_b = b, a, f_a
-            a = high - golden * (high - low)
-            f_a = loss(a)
-        else:
-            low, a, f_a = a, b, f_b
-            b = low + golden * (high - low)
-            f_b = loss(b)
-    return min(f_a, f_b)
+    return golden_section(loss, max(start - 1.0, -0.9), start + 1.5, 32)[1]
 
 
 def _cross(outside: Callable[[float], bool], inside: float, factor: float) -> float:

@@ -7,8 +7,8 @@ by Vuong tests against other families (SIAM Review 51:661, 2009, equations 3.1 t
 
 **Speed.** The usual search costs n^2. Here the distance of every candidate is first bounded from below on a few order
 statistics; a candidate whose bound already exceeds the best distance found is never looked at again, and the others get
-four times as many points. The minimum found is exact up to 16,384 different values. In longer samples the search starts
-on 4,096 candidates spread over ranks and is then exact between the neighbours of the best: alpha and the distance are
+more points. The minimum found is exact up to 16,384 different values. In longer samples the search starts
+on 2,000 candidates spread over ranks and goes on between the neighbours of the best: alpha and the distance are
 indistinguishable from the full search, xmin may be another of several equally good values.
 
 **Ties** are grouped and the distance is two-sided, taken just before and at every step of the empirical distribution.
@@ -260,7 +260,10 @@ def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int
     """
     distance, best = math.inf, -1
     points = 16
-    bound = _distances(steps, candidates, points)
+    # The first bound comes from places that all share: evenly spaced, and as many spread over the logarithm of the tail.
+    last = steps.log.size - 1
+    grid = np.concatenate((np.linspace(0, last, points), last + 1 - np.geomspace(1, last + 1, points)))
+    bound = _witnessed(steps, candidates, np.unique(grid.astype(np.int64)))
     while candidates.size:
         # Of each stretch of survivors the most promising is computed exactly; at first of all of them, to drop the hopeless.
         stretches = np.array_split(np.arange(candidates.size), min(PROBES, candidates.size) if best >= 0 else 1)

@@ -393,7 +393,7 @@ def olmo_flags(
     value = as_series(value)
     finite = np.isfinite(value) & (np.abs(value) < 1e150)  # squares of larger values overflow
     clean = np.where(finite, value, 0.0)
-    weight = finite.astype(np.float64)
+    weight = None if finite.all() else finite.astype(np.float64)
     flags = np.zeros(value.size, dtype=np.bool_)
     for _ in range(200):
         moments = rolling_moments(
@@ -402,7 +402,7 @@ def olmo_flags(
             include_current=False,
             ddof=1,
             min_count=min_count,
-            weight=np.where(flags, 0.0, weight) if flagged_leave else weight,
+            weight=np.where(flags, 0.0, finite) if flagged_leave else weight,
         )
         with np.errstate(invalid="ignore"):
             # A constant window has no deviation to count in; whatever leaves it is not a matter of sigmas.

@@ -242,6 +242,8 @@ def _resampled_quantile(
     low = int(place)
     for first in range(0, draws, rows):
         sample = value[stationary_bootstrap(value.size, block, min(rows, draws - first), rng)]
-        sample.partition(sorted({low, min(low + 1, value.size - 1)}), axis=1)
-        found.append(sample[:, low] + (sample[:, min(low + 1, value.size - 1)] - sample[:, low]) * (place - low))
+        sample.partition(low, axis=1)
+        below = sample[:, low]
+        above = sample[:, low + 1 :].min(axis=1) if low + 1 < value.size else below
+        found.append(below + (above - below) * (place - low))
     return np.concatenate(found)

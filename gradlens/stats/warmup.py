@@ -172,7 +172,10 @@ def find_phases(lr: NDArray[np.float64] | None, n: int, warmup_end: int = 0) -> 
     for begin, end in pairwise(edges):
         name = names[int(direction[begin])]
         previous = phases[-1] if phases and phases[-1].name != "warmup" else None
-        if previous is not None and (end - begin < shortest or previous.name == name):
+        if previous is not None and begin < shortest <= end - begin:
+            # What is left of the rise after 99 % of the peak belongs to what follows.
+            phases[-1] = Phase(name=name, first=previous.first, last=warmup_end + end - 1)
+        elif previous is not None and (end - begin < shortest or previous.name == name):
             phases[-1] = Phase(name=previous.name, first=previous.first, last=warmup_end + end - 1)
         else:
             phases.append(Phase(name=name, first=warmup_end + begin, last=warmup_end + end - 1))

@@ -33,6 +33,48 @@ def test_every_method_has_a_page(capsys, name):
     assert len(out_of(capsys, "explain", name)) > 300
 
 
+def figures(document, path=()):
+    """The paths of all numbers in a JSON document, without the places in lists."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from figures(value, (*path, key))
+    elif isinstance(document, list):
+        for value in document:
+            yield from figures(value, path)
+    elif isinstance(document, float | int) and not isinstance(document, bool):
+        yield ".".join(path)
+
+
+@pytest.mark.parametrize("command", ["analyze", "suggest-threshold"])
+def test_every_number_of_a_document_leads_to_its_method(capsys, samples, command):
+    found = set()
+    for name in ("healthy.jsonl", "fp16_overflow.jsonl", "lr_too_high.jsonl"):
+        (run,) = json.loads(out_of(capsys, command, samples / name, "--format", "json"))["runs"]
+        found |= set(figures(run))
+    found = {path for path in found if not path.startswith("config.")}  # what the log says of itself
+    assert len(found) > (60 if command == "analyze" else 15)
+    for path in sorted(found):
+        assert len(out_of(capsys, "explain", path)) > 300
+
+
+def test_every_label_of_the_text_leads_to_its_method(capsys, samples):
+    from gradlens.reporters.words import number_rows
+
+    for name in ("healthy.jsonl", "fp16_overflow.jsonl", "postclip.jsonl"):
+        (run,) = gradlens.analyze(gradlens.read(samples / name)).runs
+        for label, _ in number_rows(run):
+            assert len(out_of(capsys, "explain", label)) > 300
+
+
+@pytest.mark.parametrize(
+    ("figure", "method"),
+    [("tail.xi", "pareto-tail"), ("runs.0.clipping.n_effective", "effective-n"), ("together?", "coincidence"),
+     ("spikes.coincidence.same_step.p_adjusted", "holm"), ("by phase", "warm-up"), ("suggestion", "suggestion")],
+)  # fmt: skip
+def test_a_figure_leads_to_its_method(capsys, figure, method):
+    assert out_of(capsys, "explain", figure) == out_of(capsys, "explain", method)
+
+
 def test_explain_takes_code_and_name_alike(capsys):
     assert out_of(capsys, "explain", "GL103") == out_of(capsys, "explain", "high-clip-rate")
 

@@ -58,6 +58,7 @@ def run_report(name="runs/a.jsonl", findings=None):
         nonfinite=NonFinite(loss=0, grad_norm=1, longest_streak=1, first_step=500),
         tail=None,
         spikes=Spikes(
+            return_period={},
             loss=(), grad_norm=(), score=SpikeScore(loss=0.0, grad_norm=0.001), coincidence=None,
             counts={"loss": 0, "grad_norm": 3}, z_threshold={"loss": 6.0, "grad_norm": 5.5},
             expected_false_alarms={"loss": 0.5, "grad_norm": 0.5},

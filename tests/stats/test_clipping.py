@@ -57,6 +57,22 @@ def test_orthant_covariance_matches_the_bivariate_normal():
         assert clipping.orthant_covariance(np.array([rho]), 1.0)[0] == pytest.approx(exact, abs=2e-6)
 
 
+def test_equal_norms_share_a_score():
+    norm = np.array([3.0, 1.0, 3.0, 2.0, 1.0, 3.0])
+    scores = clipping._normal_scores(norm, np.argsort(norm))
+    assert scores[0] == scores[2] == scores[5] > scores[3] > scores[1] == scores[4]
+    assert scores.sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_stretches_are_measured_as_runs_of_their_own():
+    norm = np.exp(np.random.default_rng(6).standard_normal(900))
+    norm[[10, 500]] = np.nan, np.inf
+    found = clipping.clip_statistics(norm, 1.5, phases=((0, 299), (300, 899)))
+    for part in (*found.windows, *found.phases):
+        alone = clipping.clip_statistics(norm[part.first : part.last + 1], 1.5, n_windows=1)
+        assert (part.n, part.clip_rate, part.interval) == (alone.n, alone.clip_rate, alone.interval)
+
+
 def test_few_effective_steps_are_said():
     norm = np.exp(np.cumsum(np.random.default_rng(0).standard_normal(400)) * 0.1)
     found = clipping.clip_statistics(norm, float(np.median(norm)))

@@ -75,6 +75,45 @@ def test_warmup_events_are_dropped():
     assert found.loss_events == int((at >= 500).sum())
 
 
+def test_equal_counts_rank_by_closeness_on_the_side_of_the_test():
+    far = np.int8(127)
+    weights = coincidence._weights(3)
+    unit = weights[0, 0]
+    lags = np.array([[2, far, far], [8, 60, far], [0, 1, far], [60, 60, 60], [-3, 3, 0]], dtype=np.int8)
+    found = coincidence._statistics(lags, weights)
+    assert found.tolist() == [
+        [0, unit + 63, 0],
+        [0, unit + 57 + 5, 0],
+        [unit + 64, unit + 64, 0],
+        [0, 0, 0],
+        [unit + 62 + 62, unit + 62, unit + 62],
+    ]
+
+
+def test_no_coincidence_is_never_significant():
+    norm = np.arange(200, 20_000, 1500)
+    found = coincidence.test_coincidence(20_000, norm + 12, norm)  # all near, none within eight steps
+    tests = (found.same_step, found.norm_leads, found.loss_leads)
+    assert [test.count for test in tests] == [0, 0, 0]
+    assert all(test.p > 0.3 for test in tests)
+
+
+@pytest.mark.slow
+def test_size_with_few_clustered_events():
+    rng = np.random.default_rng(4)
+    n = 5000
+    rejected = []
+    for seed in range(400):
+        loss, norm = (
+            np.unique(np.concatenate([np.arange(s, min(s + rng.integers(1, 6), n)) for s in rng.integers(0, n, 20)]))
+            for _ in range(2)
+        )
+        found = coincidence.test_coincidence(n, loss, norm, draws=499, seed=seed)
+        tests = (found.same_step, found.norm_leads, found.loss_leads)
+        rejected.append([*(test.p <= 0.05 for test in tests), any(test.p_holm <= 0.05 for test in tests)])
+    assert all(0.02 <= share <= 0.08 for share in np.mean(rejected, axis=0))
+
+
 @pytest.mark.slow
 def test_size_under_shared_decaying_rates():
     rng = np.random.default_rng(3)

@@ -33,6 +33,33 @@ def test_both_ways_to_select_agree_across_stretches(monkeypatch):
     np.testing.assert_array_equal(wavelet, robust.window_quantiles(value, start, stop, (0.5, 0.85)))
 
 
+@pytest.mark.parametrize("n", [1, 8, 9, 63, 64, 70_000])
+def test_the_median_of_nine_is_the_rolling_median(n):
+    value = np.round(np.random.default_rng(4).standard_normal(n), 2)
+    np.testing.assert_array_equal(robust.median_of_nine(value), robust.rolling_median(value, 9, centred=True))
+
+
+@pytest.mark.parametrize("exact_up_to", [10**6, 1000], ids=["exact", "refreshed"])
+def test_levels_after_a_step_hold_what_follows_it_only(monkeypatch, exact_up_to):
+    monkeypatch.setattr(robust, "EXACT_UP_TO", exact_up_to)
+    value = np.repeat([0.0, 1.0], 1500)
+    before = robust.rolling_levels(value, 250, (0.5,), centred=False)[0]
+    after = robust._from_before(before, value, 250)
+    assert after.shape == value.shape
+    assert (after[1499:-1] == 1.0).all()
+    assert np.isnan(after[-1])  # nothing follows the last step
+    if exact_up_to > value.size:
+        mirrored = robust.rolling_levels(value[::-1], 250, (0.5,), centred=False)[0][::-1]
+        np.testing.assert_array_equal(after, mirrored)
+
+
+def test_quantiles_of_what_is_in_order_are_those_of_numpy():
+    value = np.random.default_rng(5).standard_normal(333)
+    p = np.linspace(0, 1, 41)
+    assert robust.in_order(np.sort(value)) is not value
+    np.testing.assert_allclose(robust.quantiles_in_order(robust.in_order(value), p), np.quantile(value, p), rtol=1e-13)
+
+
 def test_growing_windows_interpolate_like_numpy():
     value = np.abs(np.random.default_rng(2).standard_normal(400))
     stop = np.arange(1, 401)

@@ -65,6 +65,15 @@ def test_a_rate_that_steps_down_each_epoch_is_one_decay():
     assert [phase.name for phase in warmup.find_phases(lr, 1000)] == ["decay"]
 
 
+def test_the_end_of_the_rise_belongs_to_what_follows():
+    step = np.arange(1000)
+    lr = np.where(step < 100, (step + 1) / 100, 0.5 * (1 + np.cos(np.pi * (step - 99) / 900)))
+    end = warmup.find_warmup_end(lr, None).index
+    assert end == 98  # 99 % of the peak
+    phases = warmup.find_phases(lr, 1000, warmup_end=end)
+    assert [(p.name, p.first, p.last) for p in phases] == [("warmup", 0, 97), ("decay", 98, 999)]
+
+
 def test_phases_without_a_rate():
     assert [p.name for p in warmup.find_phases(None, 100, 10)] == ["warmup", "main"]
     assert warmup.find_phases(None, 0) == ()

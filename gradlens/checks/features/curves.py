@@ -149,12 +149,24 @@ def rolling_level(value: NDArray[np.float64], window: int, quantile: float = 0.5
         return np.full(n, np.nan)
     level = np.full(blocks, np.nan)
     dense = np.isfinite(table).all(axis=1)
-    level[dense] = np.quantile(table[dense], quantile, axis=1)
+    level[dense] = row_quantiles(table if dense.all() else table[dense], quantile)
     for row in np.flatnonzero(known & ~dense):
         level[row] = np.nanquantile(table[row], quantile)
     centres = (np.arange(blocks) + 0.5) * window
     joined: NDArray[np.float64] = np.interp(np.arange(n), centres[known], level[known])
     return joined
+
+
+def row_quantiles(table: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:
+    """The quantile of every row of a finite float64[m, w]: that of `np.quantile`, the median that of `np.median`, fast on short rows."""
+    place = quantile * (table.shape[1] - 1)
+    low = int(place)
+    if place - low not in {0.0, 0.5}:
+        return np.asarray(np.quantile(table, quantile, axis=1))
+    ordered = np.partition(table, low, axis=1)
+    if place == low:
+        return ordered[:, low]
+    return np.asarray((ordered[:, low] + ordered[:, low + 1 :].min(axis=1)) / 2.0)
 
 
 def window_of(n: int) -> int:
@@ -172,6 +184,6 @@ def thinned(value: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
     out = np.full(len(table), np.nan)
     finite = np.isfinite(table)
     dense, known = finite.all(axis=1), finite.any(axis=1)
-    out[dense] = np.median(table[dense], axis=1)
+    out[dense] = row_quantiles(table if dense.all() else table[dense], 0.5)
     out[known & ~dense] = np.nanmedian(table[known & ~dense], axis=1)
     return out

@@ -91,27 +91,61 @@ def side_quantiles(value: NDArray[np.float64], width: int, quantile: float = 0.5
     return np.stack((before[:n], np.concatenate((before[width : n + 1], rest))))
 
 
-def find_step(curve: Curve, *, up: bool, first: int, wide: bool = False) -> Step:
-    """The strongest step up or down of a curve after its row `first`.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Sides:
+    """What lies before and after each row of a curve, for steps up and down alike.
 
-    The medians of the 8 to 30 rows on both sides (a fortieth of the run; `wide` takes 15 to 80, a sixteenth) are compared.
-    What the neighbouring windows rise or fall by in the same direction is a trend, and is taken off.
+    Attributes
+    ----------
+    value
+        float64[m]: the curve without its gaps, thinned to medians of `block` values.
+    before, after
+        float64[m]: medians of the `width` values on both sides.
+    spread
+        float64[m]: the local deviation.
+    wide
+        Which of the two widths.
     """
+
+    value: NDArray[np.float64]
+    block: int
+    width: int
+    wide: bool
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def sides_of(curve: Curve, *, wide: bool = False) -> Sides | None:
+    """The sides of every row: 8 to 30 rows (a fortieth of the run), `wide` 15 to 80 (a sixteenth); None with too few."""
     value, block = _usable(curve)
     m = len(value)
     if m < MIN_ROWS:
-        return NO_STEP
+        return None
     width = int(np.clip(m // 16, 15, 80)) if wide else int(np.clip(m // 40, 8, 30))
     before, after = side_quantiles(value, width)
     residual = np.abs(value - rolling_level(value, 2 * width + 1))
     spreads = MAD_TO_SIGMA * side_quantiles(residual, 2 * width)
     spread = np.fmax(np.fmax(spreads[0], spreads[1]), 0.25 * float(np.nanmedian(spreads)))
     spread = np.maximum(spread, LEAST_DEVIATION)
-    size = _without_trend((after - before) * (1 if up else -1), width)
-    errors = size / (spread * 1.2533 * np.sqrt(2 / width))
+    return Sides(value=value, block=block, width=width, wide=wide, before=before, after=after, spread=spread)
+
+
+def find_step(curve: Curve, sides: Sides | None, *, up: bool, first: int) -> Step:
+    """The strongest step up or down of a curve after its row `first`, from its `sides_of`.
+
+    The medians on both sides of a row are compared. What the neighbouring windows rise or fall by in the same direction
+    is a trend, and is taken off.
+    """
+    if sides is None:
+        return NO_STEP
+    value, width = sides.value, sides.width
+    m = len(value)
+    size = _without_trend((sides.after - sides.before) * (1 if up else -1), width)
+    errors = size / (sides.spread * 1.2533 * np.sqrt(2 / width))
     row = np.arange(m)
     # The wide windows must not reach back into the start-up, whose end is a change of level and noise by itself.
-    begin = first // block + (width if wide else 0)
+    begin = first // sides.block + (width if sides.wide else 0)
     errors = np.where((row >= max(width, begin)) & (row < m - width // 2), errors, 0.0)
     best = int(np.nanargmax(errors))
     if not errors[best] > 0:
@@ -121,12 +155,12 @@ def find_step(curve: Curve, *, up: bool, first: int, wide: bool = False) -> Step
     at = _edge(value * sign, best, width)
     later = value[at + width : at + 4 * width]
     return Step(
-        row=_row_of(curve, at * block),
+        row=_row_of(curve, at * sides.block),
         errors=float(errors[best]),
         size=difference,
-        deviations=difference / float(spread[best]),
+        deviations=difference / float(sides.spread[best]),
         sharpness=_jump(value * sign, at) / difference,
-        lasting=float(np.median(later) - before[best]) * sign / difference if len(later) else 1.0,
+        lasting=float(np.median(later) - sides.before[best]) * sign / difference if len(later) else 1.0,
     )
 
 
