@@ -94,6 +94,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "never_learned": -2.0,
         "passing_rise": -2.0,
         "blown_up_by_updates": -2.0,
+        "burst": -2.0,
     },
     "batch_size_change": {
         "burst": -2.0,

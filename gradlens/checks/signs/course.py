@@ -47,18 +47,21 @@ def never_learned_with_norms(case: Case) -> float:
 
 
 def rise_is_trouble(case: Case) -> float:
-    """Whether a rise of the loss can mean trouble: always 1 for losses that are positive.
+    """Whether a rise of the loss can mean trouble: 1 for positive losses whose descent is more than noise.
+
+    A descent of 1.5 to 3 deviations of the noise between rows is nothing that a rise could be measured by.
 
     The surrogate loss of a policy gradient has no floor: it starts below zero and returns to it as the advantages, and the
     gradients with them, shrink. A rise of a loss that takes negative values therefore counts less, the more the norm has
     fallen by then: not at all where it fell to half. A run that diverges has norms that grow.
     """
+    noise = 1.0 if case.progress is None else ramp(case.progress.in_noise, 1.5, 3.0)
     if case.loss.logarithmic or case.norms is None:
-        return 1.0
+        return noise
     value = case.norm.value[np.isfinite(case.norm.value)]
     third = max(len(value) // 3, 1)
     fallen = float(np.median(value[: max(len(value) // 20, 5)]) - np.median(value[-third:]))
-    return ramp(fallen, np.log(2.0), 0.0)
+    return noise * ramp(fallen, np.log(2.0), 0.0)
 
 
 @sign("most of what was learned is lost again and not regained")

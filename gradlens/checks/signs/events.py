@@ -110,16 +110,26 @@ def swells_after_shock(case: Case) -> float:
 def slow_memory(case: Case) -> float:
     """Damage after a shock where the configuration says Adam with a slow beta2.
 
-    A loss that swells after the shock counts from a beta2 of .97 to .99 on, any other damage from .9986 to .9997: the usual
-    .999 is what most runs have, healthy or not.
+    A gradient r times as large as usual multiplies the second moment by 1 + (1 - beta2) r², and divides every step by the
+    root of that for about 1 / (1 - beta2) steps (Kingma and Ba 2015, eq. in algorithm 1; clipping limits r). A division by 2
+    to 5 for 60 to 100 steps counts fully. Any other damage counts from a beta2 of .9986 to .9997: the usual .999 is what
+    most runs have, healthy or not.
     """
     beta2 = case.config.beta2
     if beta2 is None or not 0 < beta2 < 1 or not is_adaptive(case):
         return 0.0
-    memory = -np.log10(1 - beta2)
-    swelling = ramp(memory, 1.5, 2.0) * swells_after_shock(case)
+    steps = 1.0 / (1.0 - beta2) / max(case.signals.log_interval or 1.0, 1.0)
+    slowed = ramp(0.5 * float(np.log1p((1.0 - beta2) * shock(case) ** 2)), np.log(2.0), np.log(5.0))
     other = max(damage_after_shock(case), sudden_step(case), 0.7 * isolated_events(case))
-    return max(swelling, ramp(memory, 2.85, 3.5) * other)
+    return max(ramp(steps, 60.0, 100.0) * slowed, ramp(-np.log10(1 - beta2), 2.85, 3.5) * other)
+
+
+def shock(case: Case) -> float:
+    """The largest norm of a joint event over its level, as the optimizer saw it; 0 without an event."""
+    worst = max((e.norm_ratio for e in case.events if e.rows <= 3 and e.ramp < 3.0), default=0.0)
+    if case.threshold and case.threshold_source != "assumed" and len(case.finite_norm):
+        worst = min(worst, case.threshold / max(float(np.median(case.finite_norm)), 1e-300))
+    return min(worst, 1e6)
 
 
 @sign("the optimizer cannot lag: it keeps no second moment, or a short one")
