@@ -66,6 +66,8 @@ def bunched_maximum(norm: NDArray[np.float64]) -> float | None:
     share = float(near.mean())
     if share < BUNCH_SHARE or float(finite.min()) > 0.99 * top:
         return None
-    if float(np.diff(np.unique(finite)).min()) > BUNCH_WIDTH * top:
+    different = np.unique(finite)
+    unit = float(np.diff(different).min())
+    if unit > BUNCH_WIDTH * top and np.allclose(different / unit, np.round(different / unit), rtol=0, atol=0.01):
         return None
     return float(f"{top:.4g}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+import gradlens
 from benchmarks.diagnosis.fit import Example
-from benchmarks.runs.archive import FOLDER, archived
+from benchmarks.runs.archive import FOLDER, SPLITS, archived
 from benchmarks.runs.recording import EXTRA
 from gradlens.checks.case import Case, build_case
 from gradlens.config import TrainingConfig, training_config
@@ -18,7 +21,9 @@ from gradlens.run import Columns, Run, Series
 from gradlens.signals import signals_of
 
 GIVEN = Path(__file__).parent / "given.npz"
-SOURCES = {"given": GIVEN, "develop": FOLDER / "develop.npz", "test": FOLDER / "test.npz"}
+SOURCES = {"given": GIVEN} | {split: FOLDER / f"{split}.npz" for split in SPLITS}
+#: What signs and weights are made from, and what is only ever scored.
+LEARNED, SCORED = ("given", "develop", "test", "fresh"), "blind"
 #: Families that are one architecture under two names are left out together.
 TOGETHER = {"gru": "gru and lstm", "lstm": "gru and lstm"}
 
@@ -74,7 +79,7 @@ def known_config(label: Mapping[str, Any]) -> TrainingConfig:
 
 
 def load(source: str) -> Iterator[Labelled]:
-    """The labelled runs of one source: `given`, `develop` or `test`."""
+    """The labelled runs of one source: `given` or a part of `benchmarks.runs`."""
     for label, rows in archived(SOURCES[source]):
         yield Labelled(run=run_of(str(label["run"]), rows), label=label)
 
@@ -125,6 +130,25 @@ def thinned(labelled: Labelled) -> Labelled:
         chosen = np.arange(0, len(s), 2) if full else np.flatnonzero(np.isin(s.step, keep))
         series[key] = Series(name=key, step=s.step[chosen], value=s.value[chosen])
     return Labelled(run=replace(labelled.run, series=series, layers=_layers(series)), label=labelled.label)
+
+
+#: Other names for the columns, as trainers spell them.
+RESPELLED = {"loss": "train/loss", "grad_norm": "train/grad_norm", "lr": "train/learning_rate", "step": "global_step"}
+
+
+def respelled(labelled: Labelled) -> Labelled:
+    """The same run, written with other names of the columns and read back."""
+    rows: dict[int, dict[str, float]] = {}
+    for key, s in labelled.run.series.items():
+        for step, value in zip(s.step.tolist(), s.value.tolist(), strict=True):
+            row = rows.setdefault(step, {RESPELLED["step"]: step})
+            # Norms of layers keep theirs: their names are the trainer's own.
+            row[RESPELLED.get(key, key)] = value
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "run.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for _, row in sorted(rows.items())), encoding="utf-8")
+        (run,) = gradlens.read(path)
+    return Labelled(run=run, label=labelled.label)
 
 
 def _layers(series: Mapping[str, Series]) -> dict[str, Series]:

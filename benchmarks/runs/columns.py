@@ -172,12 +172,16 @@ def table(runs: list[Seen]) -> list[str]:
     return rows
 
 
-def main() -> None:
-    """Print the table over all splits: nothing was fitted, so nothing needs holding out."""
+def page() -> list[str]:
+    """The table over all splits, in Markdown: nothing was fitted, so nothing needs holding out."""
     with np.errstate(all="ignore"):
         runs = [run for split in splits_in() for run in load(split)]
-        print("| pair | runs | ordinary columns | extra column |\n|---|---|---|---|")
-        print("\n".join(table(runs)))
+        return ["| pair | runs | ordinary columns | extra column |", "|---|---|---|---|", *table(runs)]
+
+
+def main() -> None:
+    """Print the table."""
+    print("\n".join(page()))
 
 
 if __name__ == "__main__":
