@@ -116,8 +116,7 @@ class CsvBlockParser:
                 value[places], is_present[places] = number, True
             elif token.strip(_BLANK):
                 np.add.at(builder.texts, places // len(lines), 1)
-        builder.values[:, lines] = value.reshape(first.shape)
-        builder.is_present[:, lines] = is_present.reshape(first.shape)
+        builder.take(lines, value.reshape(first.shape), is_present.reshape(first.shape))
 
     def _take_odd(self, builder: _Rows, line: int, raw: bytes, *, is_cut: bool) -> None:
         """A line with more or fewer separators than the header."""
@@ -163,6 +162,13 @@ class _Rows:
         self.problems: list[Problem] = []
         self.texts = np.zeros(width, np.int64)
 
+    def take(self, lines: NDArray[np.int64], value: NDArray[np.float64], is_present: NDArray[np.bool_]) -> None:
+        """The cells of some lines: both [width, len(lines)]."""
+        if len(lines) == self.values.shape[1]:
+            self.values, self.is_present = value, is_present
+        else:
+            self.values[:, lines], self.is_present[:, lines] = value, is_present
+
     def lines_without_number(self, is_line: NDArray[np.bool_]) -> list[int]:
         lines: list[int] = np.flatnonzero(is_line & ~self.is_present.any(axis=0)).tolist()
         return lines
@@ -172,6 +178,10 @@ class _Rows:
         n_lines = self.values.shape[1]
         table = Table(n_lines=n_lines, problems=sorted(self.problems, key=lambda problem: problem.line))
         table.texts.update({name: int(n) for name, n in zip(names, self.texts, strict=True) if n})
+        if n_lines and self.is_present.all():
+            table.n_rows = n_lines
+            table.columns.update((name, (value, None)) for name, value in zip(names, self.values, strict=True))
+            return table
         is_row = self.is_present.any(axis=0)
         table.n_rows = int(np.count_nonzero(is_row))
         row_of_line = np.cumsum(is_row) - 1
@@ -197,9 +207,10 @@ def _unquote(text: NDArray[np.uint8], first: NDArray[np.int64], last: NDArray[np
 
 def _check_quotes(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> bool:
     """Whether there are quotes; raises where a line has an odd number of them."""
-    quotes = np.flatnonzero(text == _QUOTE)
-    if not len(quotes):
+    is_quote = text == _QUOTE
+    if not is_quote.any():
         return False
+    quotes = np.flatnonzero(is_quote)
     if (np.diff(np.searchsorted(quotes, ends), prepend=0) & 1).any():
         raise QuotedLinesError
     return True

@@ -124,12 +124,19 @@ def _places_of(text: NDArray[np.uint8], one: int, other: int) -> NDArray[np.int6
     words = is_one[: 8 * n_words].view("<u8")
     at = np.flatnonzero(words != 0)
     found = words[at]
-    if (found & (found - np.uint64(1))).any():
-        return np.flatnonzero(is_one)
-    # The one byte that is 1 makes the word a power of 256, which the exponent of a double tells.
-    places = 8 * at + (((found.astype(np.float64).view(np.int64) >> 52) - 1023) >> 3)
-    rest = np.flatnonzero(is_one[8 * n_words :])
-    return np.append(places, rest + 8 * n_words) if len(rest) else places
+    places: list[NDArray[np.int64]] = []
+    while len(at):
+        # The lowest byte that is 1 is a power of 256, which the exponent of a double tells.
+        lowest = found & (~found + np.uint64(1))
+        places.append(8 * at + (((lowest.astype(np.float64).view(np.int64) >> 52) - 1023) >> 3))
+        found ^= lowest
+        has_more = found != 0
+        at, found = at[has_more], found[has_more]
+    rest = np.flatnonzero(is_one[8 * n_words :]) + 8 * n_words
+    if len(places) == 1 and not len(rest):
+        return places[0]
+    together: NDArray[np.int64] = np.sort(np.concatenate((*places, rest)), kind="stable")
+    return together
 
 
 def in_order(
