@@ -111,7 +111,7 @@ def _parse(text: str, grammar: Grammar) -> _Parsed:
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     starts = heapq.merge(*(_begins(text, line) for line in grammar.lines), key=lambda begin: begin[0].start())
     for (match, line), limit in _with_limits(starts, len(text)):
-        row = dict(_fields(text, match, line, limit, parsed.book, cutters[id(line)]))
+        row = _row(text, match, line, limit, parsed.book, cutters[id(line)])
         if rename:
             row = {rename.get(k, k): v for k, v in row.items()}
         if not row:
@@ -145,28 +145,31 @@ def _with_limits(
         yield before, end
 
 
-def _fields(
-    text: str, match: re.Match[str], line: Line, limit: int, book: NoticeBook, cutter: Cutter
-) -> Iterator[tuple[str, float]]:
+def _row(text: str, match: re.Match[str], line: Line, limit: int, book: NoticeBook, cutter: Cutter) -> dict[str, float]:
+    """The fields of the record that begins with `match` and ends before `limit`."""
+    row = {}
     for name in match.re.groupindex:
         if name not in _PLACING and (token := match[name]) is not None:
             value = number_of(token)
             if value is not None:
-                yield name, value
+                row[name] = value
     if line.block is not None:
-        yield from _block_fields(text, match.end(), limit, line.block)
-        return
+        row.update(_block_fields(text, match.end(), limit, line.block))
+        return row
     if line.fields is Fields.NAMED:
-        return
-    end = text.find("\n", match.end())
-    end = min(limit, len(text) if end < 0 else end)
-    body = text[match.end() : end]
+        return row
+    begin = match.end()
+    end = text.find("\n", begin, limit)
+    end = limit if end < 0 else end
+    body = text[begin:end]
     if line.ends_with and not body.rstrip().endswith(line.ends_with):
         body = _unwrap(text, body, end, limit, line.ends_with, book)
     if line.fields is Fields.JSON:
-        yield from json_fields(body)
+        row.update(json_fields(body))
     else:
-        yield from cutter.cut(body.partition("}")[0] if line.fields is Fields.DICT else body, book)
+        found = cutter.cut(body.partition("}")[0] if line.fields is Fields.DICT else body, book)
+        return row | found if row else found
+    return row
 
 
 def _block_fields(text: str, start: int, limit: int, block: str) -> Iterator[tuple[str, float]]:

@@ -10,7 +10,6 @@ numbers are read as ever. Everything else is cut the slow way.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from gradlens import vocabulary
@@ -41,7 +40,7 @@ class Cutter:
         self._shapes: list[_Shape] = []
         self._misses = 0
 
-    def cut(self, body: str, book: NoticeBook) -> Iterator[tuple[str, float]]:
+    def cut(self, body: str, book: NoticeBook) -> dict[str, float]:
         """The names and numbers of the fields in the text of a record."""
         for place, shape in enumerate(self._shapes):
             match = shape.pattern.fullmatch(body)
@@ -50,10 +49,10 @@ class Cutter:
                 if values is not None:
                     if place:
                         self._shapes.insert(0, self._shapes.pop(place))
-                    return zip(shape.names, values, strict=True)
+                    return dict(zip(shape.names, values, strict=True))
         return self._slowly(body, book)
 
-    def _slowly(self, body: str, book: NoticeBook) -> Iterator[tuple[str, float]]:
+    def _slowly(self, body: str, book: NoticeBook) -> dict[str, float]:
         found: dict[str, float] = {}
         pairs = []
         can_learn = len(self._shapes) < _MOST_SHAPES and self._misses < _PATIENCE
@@ -73,7 +72,7 @@ class Cutter:
                 can_learn = False
         if can_learn and found:
             self._shapes.append(_shape(body, pairs))
-        return iter(found.items())
+        return found
 
 
 def _values(shape: _Shape, match: re.Match[str]) -> list[float] | None:
