@@ -1,6 +1,6 @@
 """Reading speed and memory of gradlens beside other readers, every candidate in a fresh process, all in one run.
 
-    python benchmarks/reading.py [--steps 100000] [--runs 5] [--only tensorboard json csv analyze]
+    python benchmarks/reading.py [--steps 100000] [--runs 5] [--only tensorboard json csv analyze wandb console document]
     python benchmarks/reading.py --large 5        # one event file of 5 GB: is the rate constant, the memory bounded?
 
 Prints a Markdown table of medians. `time` is that of the call alone; the candidate's library is imported before, except
@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import math
+import os
 import random
 import re
 import shutil
@@ -33,6 +34,32 @@ ACCUMULATOR = (
         "result = sum(len(ea.Scalars(t)) for t in tags['scalars']) + sum(len(ea.Tensors(t)) for t in tags['tensors'])"
     ),
 )
+#: What W&B's own reader did while it was Python: records of 32 KiB blocks, each parsed whole, values by json.
+PROTOBUF = """
+data, at, part, rows = open(path, "rb").read(), 7, b"", []
+while at < len(data):
+    if 32768 - at % 32768 < 7:
+        at += 32768 - at % 32768
+        continue
+    checksum, size, kind = struct.unpack_from("<IHB", data, at)
+    piece = data[at + 7 : at + 7 + size]
+    assert zlib.crc32(piece, zlib.crc32(bytes([kind]))) == checksum
+    at, part = at + 7 + size, part + piece
+    if kind in (1, 4):
+        record, part = Record.FromString(part), b""
+        if record.WhichOneof("record_type") == "history":
+            rows.append({i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in record.history.item})
+result = sum(len(row) - 1 for row in rows)
+"""
+#: The loop that people write for one console log.
+FOUR_FIELDS = """
+pattern = re.compile(r"(?:iteration +|step: +)(\\d+).*?(?:lm )?loss: +(\\S+).*?grad.norm: +(\\S+)|"
+                     r"'loss': ([^,]+), 'grad_norm': ([^,]+), 'learning_rate': ([^,]+), 'epoch': ([^}]+)")
+result = 0
+for line in open(path):
+    if found := pattern.search(line):
+        result += len([float(text) for text in found.groups() if text is not None])
+"""
 CANDIDATES = {
     "gradlens": ("import gradlens", f"result = {COUNT_SERIES}"),
     "gradlens, again": ("import gradlens; gradlens.read(sys.argv[2])", f"result = {COUNT_SERIES}"),
@@ -46,6 +73,9 @@ CANDIDATES = {
     "pandas.read_csv": ("import pandas as pd", "d = pd.read_csv(path); result = d.shape[0] * (d.shape[1] - 1)"),
     "polars.read_ndjson": ("import polars as pl", "d = pl.read_ndjson(path); result = d.height * (d.width - 1)"),
     "json.loads": ("import json", "result = sum(len(json.loads(line)) - 1 for line in open(path))"),
+    "json.load": ("import json", "result = 4 * len(json.load(open(path))['log_history'])"),
+    "wandb's protobuf": ("import json, struct, zlib; from wandb.proto.wandb_internal_pb2 import Record", PROTOBUF),
+    "re, four fields": ("import re", FOUR_FIELDS),
     "gradlens analyze": ("import gradlens", "gradlens.analyze(gradlens.read(path)); result = 0"),
 }
 MEASURE = """
@@ -104,6 +134,49 @@ def write_text(folder: Path, values: list[list[float]]) -> None:
                 row[TAGS[0]] = str(row[TAGS[0]])
             handle.write(json.dumps(row) + "\n")
         handle.write('{"step": 12')
+
+
+def write_console(folder: Path, steps: int) -> None:
+    """A run as Megatron-LM, torchtitan and the Hugging Face Trainer print it, and the state that the last one saves."""
+    rng, history = random.Random(3), []
+    with (folder / "megatron.log").open("w") as megatron, (folder / "torchtitan.log").open("w") as titan:
+        for step in range(1, steps + 1):
+            loss, norm, rate = (
+                2 + 8 * math.exp(-step / 2e4) + rng.gauss(0, 0.1),
+                rng.lognormvariate(0, 0.3),
+                3e-4 / step,
+            )
+            megatron.write(
+                f" [2024-05-01 12:00:{step % 60:02d}] iteration {step:8d}/ {steps:8d} | consumed samples: {step * 1024:12d}"
+                f" | elapsed time per iteration (ms): {1000 + 50 * rng.random():.1f} | learning rate: {rate:.6E}"
+                f" | global batch size:  1024 | lm loss: {loss:.6E} | loss scale: 1.0 | grad norm: {norm:.3f}"
+                " | number of skipped iterations:   0 | number of nan iterations:   0 |\n"
+            )
+            titan.write(
+                f"[rank0]:[titan] 2024-11-01 10:00:{step % 60:02d},{step % 1000:03d} - root - INFO - \x1b[31mstep: {step:2d}  "
+                f"\x1b[32mloss: {loss:7.4f}  \x1b[38;2;180;60;0mgrad_norm: {norm:7.4f}  \x1b[38;2;54;234;195mmemory: "
+                f"47.13GiB(49.60%)  \x1b[34mtps: {7000 + step % 100:,}  \x1b[35mmfu: 12.17%\x1b[39m\n"
+            )
+            record = {"loss": round(loss, 4), "grad_norm": norm, "learning_rate": rate, "epoch": round(step / steps, 4)}
+            history.append({**record, "step": step})
+    (folder / "trainer.log").write_text("".join(f"{ {k: v for k, v in r.items() if k != 'step'} }\n" for r in history))
+    state = {"global_step": steps, "log_history": history, "max_steps": steps}
+    (folder / "trainer_state.json").write_text(json.dumps(state, indent=2))
+
+
+def write_wandb(folder: Path, steps: int) -> Path:
+    """A run of five metrics by the W&B client, offline."""
+    os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true", WANDB_DISABLE_CODE="true")
+    import wandb
+
+    settings = wandb.Settings(console="off", x_disable_stats=True, x_disable_meta=True, save_code=False)
+    run = wandb.init(project="gradlens", dir=str(folder), mode="offline", settings=settings)
+    rng = random.Random(4)
+    for step in range(steps):
+        row = {"train/loss": 2 + rng.gauss(0, 0.1), "train/grad_norm": rng.lognormvariate(0, 0.3)}
+        run.log({**row, "train/learning_rate": 3e-4 / (step + 1), "train/epoch": step / 3e4, "train/global_step": step})
+    run.finish()
+    return next(folder.rglob("run-*.wandb"))
 
 
 def float32(number: float) -> float:
@@ -213,7 +286,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100_000, help="rows; each has ten series")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--only", nargs="*", default=["tensorboard", "json", "csv", "analyze"])
+    parser.add_argument(
+        "--only", nargs="*", default=["tensorboard", "json", "csv", "analyze", "wandb", "console", "document"]
+    )
     parser.add_argument("--large", type=float, metavar="GB")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -237,6 +312,15 @@ def main() -> None:
         if "csv" in args.only:
             readers = ["gradlens", "gradlens, again", "pyarrow.csv", "pandas.read_csv"]
             compare("CSV", folder / "clean.csv", readers, args)
+        if "wandb" in args.only:
+            compare("W&B, offline", write_wandb(folder / "wandb", args.steps), ["gradlens", "wandb's protobuf"], args)
+        if {"console", "document"} & set(args.only):
+            write_console(folder, args.steps)
+        if "console" in args.only:
+            for trainer in ("megatron", "torchtitan", "trainer"):
+                compare(f"Console, {trainer}", folder / f"{trainer}.log", ["gradlens", "re, four fields"], args)
+        if "document" in args.only:
+            compare("trainer_state.json", folder / "trainer_state.json", ["gradlens", "json.load"], args)
         if "analyze" in args.only:
             readers = ["gradlens", "gradlens analyze", "pyarrow.json"]
             compare("analyze, three columns of JSON lines", folder / "three.jsonl", readers, args)

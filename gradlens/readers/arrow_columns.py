@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def arrays_of(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
-    """The values of a float64 column and which are there (None for all), from its buffers: `to_numpy` loads pandas."""
+    """The values of a float64 column and which are there (None for all), from its buffers: `to_numpy` loads pandas.
+
+    The values may be pyarrow's own memory, which is not to be written to and which to keep means to keep it all.
+    """
     values, present = [], []
     for chunk in column.chunks:
         bitmap, data = chunk.buffers()
@@ -22,5 +25,5 @@ def arrays_of(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_] | Non
             if bitmap is not None:
                 bits = np.unpackbits(np.frombuffer(bitmap, np.uint8), bitorder="little")[: part.stop].astype(np.bool_)
             present.append(bits[part])
-    # A copy, so that pyarrow uses its own memory again for the next block.
-    return np.concatenate([np.empty(0), *values]), np.concatenate(present) if present else None
+    value = values[0] if len(values) == 1 else np.concatenate([np.empty(0), *values])
+    return value, np.concatenate(present) if present else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from abc import ABC, abstractmethod
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -177,6 +178,8 @@ def parse_number(text: str) -> float | None:
 
 def as_float(value: object) -> float | None:
     """A JSON value as a number: numbers, and text that holds one; None for everything else (a bool is no number)."""
+    if type(value) is float:  # the rule
+        return value
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
@@ -216,19 +219,31 @@ def is_number(value: object) -> bool:
 
 
 class TableBuilder:
-    """Collects rows of changing keys into `Column`s, for readers that parse record by record."""
+    """Collects rows of changing keys into `Column`s, for readers that parse record by record.
+
+    Arrays of numbers take a fifth of the memory of lists; the rows of a column are kept from the first one on that
+    lacks it.
+    """
 
     def __init__(self) -> None:
         self.n_rows = 0
-        self._values: dict[str, list[float]] = {}
-        self._rows: dict[str, list[int]] = {}
+        self._values: dict[str, array[float]] = {}
+        self._rows: dict[str, array[int]] = {}
 
     def add(self, row: Mapping[str, float]) -> None:
         """Append one row."""
+        n_rows, rows = self.n_rows, self._rows
         for name, value in row.items():
-            self._values.setdefault(name, []).append(value)
-            self._rows.setdefault(name, []).append(self.n_rows)
-        self.n_rows += 1
+            values = self._values.get(name)
+            if values is None:
+                values = self._values[name] = array("d")
+            if name in rows:
+                rows[name].append(n_rows)
+            elif len(values) < n_rows:
+                rows[name] = array("q", range(len(values)))
+                rows[name].append(n_rows)
+            values.append(value)
+        self.n_rows = n_rows + 1
 
     def columns(self) -> tuple[Column, ...]:
         """The columns in the order in which their names first came."""
@@ -236,7 +251,11 @@ class TableBuilder:
             Column(
                 name=name,
                 value=np.array(values, dtype=np.float64),
-                row=None if len(values) == self.n_rows else np.array(self._rows[name], dtype=np.int64),
+                row=None if len(values) == self.n_rows else self._rows_of(name),
             )
             for name, values in self._values.items()
         )
+
+    def _rows_of(self, name: str) -> NDArray[np.int64]:
+        rows = self._rows.get(name)
+        return np.arange(len(self._values[name])) if rows is None else np.array(rows, dtype=np.int64)

@@ -13,6 +13,9 @@ from gradlens.readers.base import Column, ReadOptions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: A column is not made longer than this ahead of its values, whatever the first block of a log makes believe.
+_MOST_FORESEEN = 1 << 24
+
 
 class Problem(NamedTuple):
     """Something to notice, `line` counted from the start of the block (0)."""
@@ -37,46 +40,81 @@ class Table:
 
 
 class TableJoiner:
-    """Joins the tables of blocks into the columns of a log."""
+    """Joins the tables of blocks into the columns of a log.
+
+    The columns are filled where they will stay: pieces that are kept until the end and joined then would take twice the
+    memory. `share` of `add` lets it foresee their length; memory that is never touched costs nothing.
+    """
 
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
-        self._values: dict[str, list[NDArray[np.float64]]] = {}
-        self._rows: dict[str, list[NDArray[np.int64]]] = {}
-        self._counts: dict[str, int] = {}
-        self._is_wanted: dict[str, bool] = {}
+        self._columns: dict[str, _Growing | None] = {}
         self.n_rows = 0
 
-    def add(self, table: Table) -> None:
-        """Append the rows of one block."""
+    def add(self, table: Table, share: float = 1.0) -> None:
+        """Append the rows of one block, with which `share` of the log is read."""
         for name, (value, row) in table.columns.items():
-            if name not in self._is_wanted:
-                self._is_wanted[name] = self._options.wanted(name)
-            if not self._is_wanted[name]:
-                continue
-            if name not in self._values:
-                self._values[name], self._rows[name], self._counts[name] = [], [], 0
-            self._values[name].append(np.ascontiguousarray(value))
-            # Rows are kept as ranges where a block has them all, and only joined if some block has not.
-            self._rows[name].append(_range(self.n_rows, table.n_rows) if row is None else row + self.n_rows)
-            self._counts[name] += len(value)
+            if name not in self._columns:
+                self._columns[name] = _Growing() if self._options.wanted(name) else None
+            column = self._columns[name]
+            if column is not None:
+                column.add(value, row, self.n_rows, share)
         self.n_rows += table.n_rows
 
     def columns(self) -> tuple[Column, ...]:
         """The columns; may be called once."""
         found = []
-        for name in list(self._values):
-            rows = self._rows.pop(name)
-            is_whole = self._counts[name] == self.n_rows
-            found.append(
-                Column(
-                    name=name,
-                    value=np.concatenate(self._values.pop(name)),
-                    row=None if is_whole else np.concatenate(rows),
-                )
-            )
+        for name, column in self._columns.items():
+            if column is not None:
+                value, row = column.finish(self.n_rows)
+                found.append(Column(name=name, value=value, row=row))
+        self._columns = {}
         return tuple(found)
 
 
-def _range(first: int, count: int) -> NDArray[np.int64]:
-    return np.arange(first, first + count, dtype=np.int64)
+class _Growing:
+    """A column while it is read: its values, and their rows from the first row on that has none."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._value = np.empty(0)
+        self._row: NDArray[np.int64] | None = None
+
+    def add(self, value: NDArray[np.float64], row: NDArray[np.int64] | None, n_before: int, share: float) -> None:
+        """Append values, which stand in all rows from `n_before` on or in rows counted from there."""
+        if row is not None or self._count < n_before:
+            self._number_rows()
+        after = self._count + len(value)
+        if after > len(self._value):
+            foreseen = min(int(1.02 * after / share), _MOST_FORESEEN)
+            size = max(after, foreseen, len(self._value) * 3 // 2)
+            self._value = _longer(self._value, self._count, size)
+            if self._row is not None:
+                self._row = _longer(self._row, self._count, size)
+        self._value[self._count : after] = value
+        if self._row is not None:
+            self._row[self._count : after] = (
+                np.arange(n_before, n_before + len(value)) if row is None else row + n_before
+            )
+        self._count = after
+
+    def _number_rows(self) -> None:
+        if self._row is None:
+            self._row = np.empty(len(self._value), np.int64)
+            self._row[: self._count] = np.arange(self._count)
+
+    def finish(self, n_rows: int) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+        """The values, and their rows unless every one of the `n_rows` has one."""
+        if self._count < n_rows:
+            self._number_rows()
+        for array in (self._value, self._row):
+            if array is not None:
+                array.resize(self._count, refcheck=False)  # in place: what was foreseen too much was never touched
+        return self._value, self._row if self._count < n_rows else None
+
+
+def _longer(array: NDArray[Any], count: int, size: int) -> NDArray[Any]:
+    """A copy of the first `count` items with room for `size`."""
+    longer = np.empty(size, array.dtype)
+    longer[:count] = array[:count]
+    return longer

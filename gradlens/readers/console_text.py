@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from gradlens import vocabulary
-from gradlens.readers.base import NoticeBook, parse_number
+from gradlens.readers.base import parse_number
 from gradlens.readers.grammars import NUMBER, VALUE, Fields
 
-_ANSI = r"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b[=>78cM])+"
+_AFTER_ESCAPE = r"(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cM])"
+#: The escape first: `re` then searches for that byte alone.
+_ANSI = rf"\x1b{_AFTER_ESCAPE}(?:\x1b{_AFTER_ESCAPE})*"
 #: Two numbers glued by a change of colour are two numbers (a coloured diff): the mark keeps them unreadable.
-_GLUED = re.compile(rf"(?<=[\d.]){_ANSI}(?=[\d.])")
+_GLUED = re.compile(rf"\x1b(?<=[\d.]\x1b){_AFTER_ESCAPE}(?:\x1b{_AFTER_ESCAPE})*(?=[\d.])")
 _COLOUR = re.compile(_ANSI)
 #: What launchers put in front of each line: `[default0]:`, `[rank0]:`, `(Worker pid=12)`, `0: `.
 LAUNCHER = re.compile(
@@ -25,6 +27,9 @@ _PHRASES = re.compile(
     rf"(?P<key>[A-Za-z_][\w./-]*(?:[ ][A-Za-z_][\w./()-]*){{0,2}})\s*(?:[:=]\s*|\s)(?P<value>{VALUE})"
 )
 _SEGMENT = re.compile(rf"^[\s(]*(?P<key>[A-Za-z][^|:=\n]*?)\s*(?:[:=]\s*|\s)\s*(?P<value>{VALUE})")
+#: What may stand before the number of a value.
+OPENING = "[('\"{ "
+_BETWEEN = re.compile(r"[|,]\s")
 _DICT = re.compile(r"['\"](?P<key>[^'\"\n]{1,200})['\"]\s*:\s*(?P<value>'[^'\n]*'|\"[^\"\n]*\"|[^,}\n]+)")
 
 
@@ -52,7 +57,7 @@ def number_of(token: str) -> float | None:
         return float(token) if "_" not in token else None
     except ValueError:
         pass
-    token = token.lstrip("[('\"{ ")
+    token = token.lstrip(OPENING)
     if "/" in token and (counted := parse_number(token.rstrip("'\"})] "))) is not None:
         return counted  # "17/438"
     match = _NUMBER.match(token)
@@ -63,31 +68,33 @@ def number_of(token: str) -> float | None:
     return float(match[0].replace(",", "")) if _UNIT.match(token, match.end()) else None
 
 
-def cut(body: str, shape: Fields, book: NoticeBook) -> Iterator[tuple[str, float]]:
-    if shape is Fields.JSON:
-        yield from _json_fields(body)
-        return
+class Pair(NamedTuple):
+    """A field in the text of a record: its name, its value as written, and where it and its value stand."""
+
+    key: str
+    token: str
+    start: int
+    value_start: int
+    end: int
+
+
+def pairs_in(body: str, shape: Fields) -> Iterator[Pair]:
+    """The fields in the text of a record."""
     if shape is Fields.DICT:
-        pairs = _DICT.finditer(body[: body.find("}") if "}" in body else len(body)])
+        found = ((0, m) for m in _DICT.finditer(body))
     elif shape is Fields.PIPES:
-        pairs = (m for part in re.split(r"[|,]\s", body) for m in [_SEGMENT.match(part)] if m)
+        edges = [0, *(m.end() for m in _BETWEEN.finditer(body))]
+        ends = [*(m.start() for m in _BETWEEN.finditer(body)), len(body)]
+        parts = ((at, _SEGMENT.match(body[at:end])) for at, end in zip(edges, ends, strict=True))
+        found = ((at, m) for at, m in parts if m)
     else:
-        pairs = (_PHRASES if shape is Fields.PHRASES else _WORDS).finditer(body)
-    seen = set()
-    for pair in pairs:
-        key = pair["key"].strip()
-        if key in seen:
-            continue
-        value = number_of(pair["value"])
-        if value is None:
-            if vocabulary.rank_of("loss", key) is not None or vocabulary.rank_of("grad_norm", key) is not None:
-                book.add("unreadable-value", f"{key} is not a number, left out: {pair['value'][:40]!r}")
-            continue
-        seen.add(key)
-        yield key, value
+        found = ((0, m) for m in (_PHRASES if shape is Fields.PHRASES else _WORDS).finditer(body))
+    for at, m in found:
+        yield Pair(m["key"].strip(), m["value"], at + m.start(), at + m.start("value"), at + m.end("value"))
 
 
-def _json_fields(body: str) -> Iterator[tuple[str, float]]:
+def json_fields(body: str) -> Iterator[tuple[str, float]]:
+    """The numbers of a record that is a JSON object."""
     try:
         record, _ = json.JSONDecoder().raw_decode(body.lstrip())
     except (ValueError, RecursionError):

@@ -14,7 +14,7 @@ from gradlens.progress import track
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
 from gradlens.readers.block_table import TableJoiner
 from gradlens.readers.csv_blocks import CsvBlockParser, Header, QuotedLinesError
-from gradlens.readers.text_blocks import blocks, in_order, open_text
+from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
 from gradlens.source import Source
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SEPARATORS = ",;\t"
 _HEAD_LINES = 50
 #: From this size on loading pyarrow pays.
-_WORTH_ARROW = 8 << 20
+_WORTH_ARROW = 32 << 20
 _LONGEST_HEADER = 1 << 20
 _NUMBER = re.compile(r"\s*[-+]?(\d|\.\d|nan\b|inf)", re.IGNORECASE)
 
@@ -91,13 +91,14 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
             header, n_before = _read_header(handle, source.name, book)
             parser, joiner = _parser_for(header, source), TableJoiner(options)
             n_lines = n_before
-            for table in in_order(parser.parse, blocks(handle, parser.block_size()), source.size):
+            found = in_order(parser.parse, blocks(handle, parser.block_size()), in_threads=parser.in_threads)
+            for done, table in found:
                 for problem in table.problems:
                     book.add(problem.code, problem.message, f"line {n_lines + problem.line + 1}", problem.times)
-                joiner.add(table)
+                joiner.add(table, share_of(done, source))
                 texts.update(table.texts)
                 n_lines += table.n_lines
-                progress(handle.tell())
+                progress(done)
             columns, n_rows = joiner.columns(), joiner.n_rows
     except QuotedLinesError:
         return _read_slowly(source, options)

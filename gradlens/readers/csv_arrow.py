@@ -27,6 +27,8 @@ _NEWLINE, _QUOTE = ord("\n"), ord('"')
 class ArrowCsvParser:
     """Parses the blocks below one header: pyarrow where it can, the slower parser where it must."""
 
+    in_threads = True
+
     def __init__(self, header: Header) -> None:
         import pyarrow as pa
         from pyarrow import csv

@@ -10,14 +10,16 @@ import numpy as np
 from gradlens.readers import text_blocks
 from gradlens.readers.base import parse_number
 from gradlens.readers.block_table import Problem, Table
-from gradlens.readers.decimals import PADDING, parse_decimals
+from gradlens.readers.decimals import parse_decimals
+from gradlens.readers.text_blocks import lines_of
+from gradlens.readers.tokens import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradlens.readers.text_blocks import Block
 
-_NEWLINE, _RETURN, _QUOTE = (ord(c) for c in '\n\r"')
+_RETURN, _QUOTE = (ord(c) for c in '\r"')
 _CACHED = 1 << 16
 _BLANK = b" \t\r\n\v\f\0"
 csv.field_size_limit(1 << 24)
@@ -46,6 +48,8 @@ def _cells(text: str, separator: str) -> list[str] | None:
 class CsvBlockParser:
     """Parses the blocks below one header."""
 
+    in_threads = False
+
     def __init__(self, header: Header) -> None:
         self._header = header
         self._cells: dict[bytes, float | None] = {}
@@ -66,17 +70,8 @@ class CsvBlockParser:
             A line with an odd number of quotes.
         """
         text, width = block.text, len(self._header.names)
-        ends = np.flatnonzero(text == _NEWLINE)
-        has_open_end = len(text) > PADDING and text[-1] != _NEWLINE
-        if has_open_end:
-            ends = np.append(ends, len(text))
-        starts = np.empty_like(ends)
-        starts[:1] = PADDING
-        starts[1:] = ends[:-1] + 1
+        marks, first_mark, counts, starts, ends, has_open_end = lines_of(text, ord(self._header.separator))
         has_quotes = _check_quotes(text, ends)
-        separators = np.flatnonzero(text == ord(self._header.separator))
-        edges = np.searchsorted(separators, ends)
-        counts = np.diff(edges, prepend=0)
         # Line ends of two bytes.
         ends = ends - ((text[ends - 1] == _RETURN) & (ends > starts))
         is_regular = (counts == width - 1) & (ends > starts)
@@ -85,7 +80,7 @@ class CsvBlockParser:
         if len(lines):
             # One row a column, so that a column's values lie together.
             first, last = np.empty((width, len(lines)), np.int64), np.empty((width, len(lines)), np.int64)
-            places = separators[edges[lines] - (width - 1) + np.arange(width - 1)[:, None]]
+            places = marks[first_mark[lines] + np.arange(width - 1)[:, None]]
             first[0], first[1:] = starts[lines], places + 1
             last[:-1], last[-1] = places, ends[lines]
             if has_quotes:
@@ -114,14 +109,14 @@ class CsvBlockParser:
         """Regular lines: cells at `first`, `last`, both int64[width, n]."""
         start, end = first.ravel(), last.ravel()
         value, is_present = parse_decimals(text, start, end)
-        for place in np.flatnonzero(~is_present & (end > start)).tolist():
-            number = self._cell(text[start[place] : end[place]].tobytes())
+        rest = np.flatnonzero(~is_present & (end > start))
+        for token, which in distinct(text, start[rest], end[rest]):
+            number, places = self._cell(token), rest[which]
             if number is not None:
-                value[place], is_present[place] = number, True
-            else:
-                builder.texts[place // len(lines)] += bool(text[start[place] : end[place]].tobytes().strip(_BLANK))
-        builder.values[:, lines] = value.reshape(first.shape)
-        builder.is_present[:, lines] = is_present.reshape(first.shape)
+                value[places], is_present[places] = number, True
+            elif token.strip(_BLANK):
+                np.add.at(builder.texts, places // len(lines), 1)
+        builder.take(lines, value.reshape(first.shape), is_present.reshape(first.shape))
 
     def _take_odd(self, builder: _Rows, line: int, raw: bytes, *, is_cut: bool) -> None:
         """A line with more or fewer separators than the header."""
@@ -167,6 +162,13 @@ class _Rows:
         self.problems: list[Problem] = []
         self.texts = np.zeros(width, np.int64)
 
+    def take(self, lines: NDArray[np.int64], value: NDArray[np.float64], is_present: NDArray[np.bool_]) -> None:
+        """The cells of some lines: both [width, len(lines)]."""
+        if len(lines) == self.values.shape[1]:
+            self.values, self.is_present = value, is_present
+        else:
+            self.values[:, lines], self.is_present[:, lines] = value, is_present
+
     def lines_without_number(self, is_line: NDArray[np.bool_]) -> list[int]:
         lines: list[int] = np.flatnonzero(is_line & ~self.is_present.any(axis=0)).tolist()
         return lines
@@ -176,6 +178,10 @@ class _Rows:
         n_lines = self.values.shape[1]
         table = Table(n_lines=n_lines, problems=sorted(self.problems, key=lambda problem: problem.line))
         table.texts.update({name: int(n) for name, n in zip(names, self.texts, strict=True) if n})
+        if n_lines and self.is_present.all():
+            table.n_rows = n_lines
+            table.columns.update((name, (value, None)) for name, value in zip(names, self.values, strict=True))
+            return table
         is_row = self.is_present.any(axis=0)
         table.n_rows = int(np.count_nonzero(is_row))
         row_of_line = np.cumsum(is_row) - 1
@@ -201,9 +207,10 @@ def _unquote(text: NDArray[np.uint8], first: NDArray[np.int64], last: NDArray[np
 
 def _check_quotes(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> bool:
     """Whether there are quotes; raises where a line has an odd number of them."""
-    quotes = np.flatnonzero(text == _QUOTE)
-    if not len(quotes):
+    is_quote = text == _QUOTE
+    if not is_quote.any():
         return False
+    quotes = np.flatnonzero(is_quote)
     if (np.diff(np.searchsorted(quotes, ends), prepend=0) & 1).any():
         raise QuotedLinesError
     return True

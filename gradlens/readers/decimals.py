@@ -6,8 +6,9 @@ multiplications (after D. Lemire, "Quickly parsing eight digits", lemire.me, 201
 then divided by the power of ten p in double-double arithmetic: with a + b = M exactly, q0 = a/p, r the exact remainder
 of that division (T. J. Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18,
 1971, doi:10.1007/BF01397083) and q1 = (r + b)/p, the sum q0 + q1 is off by less than 2**-100 of itself. It is rounded
-to nearest once, and where the error bound does not settle the rounding, the number is left to the caller. So are
-exponents, NaN, and whatever else is no plain decimal.
+to nearest once, and where the error bound does not settle the rounding, the number is left to the caller. Exponents are
+taken off first and change p, of which above 10**22 a second double holds the rest; what is beyond 10**45, NaN, and
+whatever else is no decimal number is left to the caller as well.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 #: Bytes that must lie before the first number in the buffer.
 PADDING = 24
 #: Numbers handled at once: their words stay in the cache.
-_AT_ONCE = 1 << 13
-_POINT, _MINUS, _ZERO = ord("."), ord("-"), ord("0")
+_AT_ONCE = 1 << 15
+_POINT, _MINUS, _PLUS, _ZERO, _E = (ord(c) for c in ".-+0e")
+#: The bit that makes a letter small.
+_LOWER = np.uint8(0x20)
 _ASCII_ZEROS = np.uint64(0x3030303030303030)
 _LOW_BITS, _HIGH_BITS, _ABOVE_NINE = (np.uint64(c * 0x0101010101010101) for c in (0x7F, 0x80, 0x76))
 #: Where the marks of the three words go when they are put into one, and the codes that then stand for a place.
@@ -38,36 +41,64 @@ class Parsed(NamedTuple):
     is_plain: NDArray[np.bool_]
 
 
-def _byte_masks(kept: list[range]) -> NDArray[np.uint64]:
-    """Words with all bits of the given bytes (of 24) set: uint64[3, len(kept)]."""
-    table = np.zeros((len(kept), 24), np.uint8)
-    for row, places in enumerate(kept):
-        table[row, places.start : places.stop] = 0xFF
-    return np.ascontiguousarray(table.view("<u8").T.astype(np.uint64))
+def _byte_masks(first: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Words with all bits of the bytes (of 24) from `first[i]` to before `after[i]` set: uint64[3, n]."""
+    byte = np.arange(24)
+    is_kept = (byte >= first.reshape(-1, 1)) & (byte < after.reshape(-1, 1))
+    return np.ascontiguousarray((is_kept * np.uint8(0xFF)).view("<u8").T.astype(np.uint64))
 
 
-def _digits_after() -> list[int]:
+def _place_of_mark(byte: int) -> int:
+    """The bit that marks a byte, of 24: its highest, in a word that holds those of all three."""
+    return 8 * (byte % 8) + 7 - int(_MARK_SHIFTS[byte // 8])
+
+
+def _digits_after() -> NDArray[np.int64]:
     """By code of the point's place: how many digits follow it, -1 for codes that do not occur and for no point."""
-    table = [-1] * _CODES
-    for lane in range(3):
-        for byte in range(8):
-            # The mark of a byte is its highest bit; the exponent of a double counts from 1023, which is 63 modulo 64.
-            table[(8 * byte + 7 - int(_MARK_SHIFTS[lane]) + 1023) % _CODES] = 23 - 8 * lane - byte
+    table = np.full(_CODES, -1)
+    for byte in range(24):
+        # The exponent of a double counts from 1023, which is 63 modulo 64.
+        table[(_place_of_mark(byte) + 1023) % _CODES] = 23 - byte
     return table
 
 
 _DIGITS_AFTER = _digits_after()
-#: By length: the bytes of the number itself.
-_WITHIN = _byte_masks([range(24 - n, 24) for n in range(25)])
-#: By code: the digits after the point, and those before it.
-_AFTER = _byte_masks([range(24 - n, 24) if n >= 0 else range(24) for n in _DIGITS_AFTER])
-_BEFORE = _byte_masks([range(23 - n) if n >= 0 else range(0) for n in _DIGITS_AFTER])
-#: By code: the point and what follows, in bytes; too many where no digit follows or the power of ten is no double.
-_FROM_POINT = np.array([n + 1 if 0 < n <= 22 else 0 if n < 0 else 99 for n in _DIGITS_AFTER], np.int64)
-_POWERS = np.array([10.0 ** max(n, 0) if n <= 22 else np.nan for n in _DIGITS_AFTER])
+_HAS_POINT = _DIGITS_AFTER >= 0
+#: By length: the marks of the number's own bytes.
+_MARKS_WITHIN = np.array([sum(1 << _place_of_mark(byte) for byte in range(24 - n, 24)) for n in range(25)], np.uint64)
+_LENGTHS = np.arange(25)[:, None]
+#: By length and code: the digits after the point (all where there is none), and those before it.
+_AFTER = _byte_masks(24 - np.where(_HAS_POINT, _DIGITS_AFTER, _LENGTHS), np.full((25, _CODES), 24))
+_BEFORE = _byte_masks(24 - _LENGTHS + 0 * _DIGITS_AFTER, np.where(_HAS_POINT, 23 - _DIGITS_AFTER, 0 * _LENGTHS))
+#: By code: the point and what follows, in bytes; all where no digit follows or the power of ten is no double.
+_FROM_POINT = np.where(_HAS_POINT, np.where((_DIGITS_AFTER > 0) & (_DIGITS_AFTER <= 22), _DIGITS_AFTER + 1, 24), 0)
+_AFTER_POINT = np.maximum(_DIGITS_AFTER, 0)
 _SPLIT = 134217729.0  # 2**27 + 1
-_POWERS_HIGH = _POWERS * _SPLIT - (_POWERS * _SPLIT - _POWERS)
-_POWERS_LOW = _POWERS - _POWERS_HIGH
+#: Whole numbers below are doubles.
+_EXACT = np.uint64(1 << 53)
+
+
+class _Powers(NamedTuple):
+    """Powers of ten: to the nearest double, the two halves of its digits, and what the power has beyond (None: 0)."""
+
+    whole: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    rest: NDArray[np.float64] | None
+
+
+def _powers(exponents: list[int], *, are_doubles: bool) -> _Powers:
+    exact = [10**n for n in exponents]
+    whole = np.array([float(power) for power in exact])
+    high = whole * _SPLIT - (whole * _SPLIT - whole)
+    rest = None if are_doubles else np.array([float(power - int(float(power))) for power in exact])
+    return _Powers(whole, high, whole - high, rest)
+
+
+#: By code; what has more digits after the point than 22 is not used.
+_BY_CODE = _powers([n if n <= 22 else 0 for n in _AFTER_POINT.tolist()], are_doubles=True)
+#: By exponent, as far as two doubles make up the power.
+_BY_POWER = _powers(list(range(46)), are_doubles=False)
 
 
 def parse_decimals(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Parsed:
@@ -83,7 +114,7 @@ def parse_decimals(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDA
     Returns
     -------
     Parsed
-        `is_plain` where the text is a JSON number without exponent, of which `value` is the double nearest; the rest
+        `is_plain` where the text is a JSON number, of which `value` is the double nearest; the rest
         may be anything.
     """
     value, is_plain = np.empty(len(starts)), np.empty(len(starts), np.bool_)
@@ -91,13 +122,32 @@ def parse_decimals(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDA
     windows = np.ndarray((len(text) - PADDING + 1,), f"V{PADDING}", text, 0, (1,))
     for first in range(0, len(starts), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        value[part], is_plain[part] = _parse(text, windows, starts[part], ends[part])
+        digits = _digits(text, windows, starts[part], ends[part])
+        value[part], is_plain[part] = _divide(digits.mantissa, digits.code, _BY_CODE)
+        is_plain[part] &= digits.is_plain
+        # JSON's -0 is an integer, which has no negative zero.
+        np.negative(value[part], out=value[part], where=digits.is_negative)
+        is_plain[part] &= ~(digits.is_negative & (digits.code == _NO_POINT) & (digits.mantissa == 0))
+    rest = np.flatnonzero(~is_plain & (ends > starts))
+    if len(rest):
+        for size in range(2, 6):
+            _parse_exponents(text, windows, starts, ends, size, rest, value, is_plain)
     return Parsed(value, is_plain)
 
 
-def _parse(
+class _Digits(NamedTuple):
+    """The digits of numbers without the point, as a whole number below 10**19, and the code of the point's place."""
+
+    mantissa: NDArray[np.uint64]
+    code: NDArray[np.int64]
+    is_negative: NDArray[np.bool_]
+    is_plain: NDArray[np.bool_]
+
+
+def _digits(
     text: NDArray[np.uint8], windows: NDArray[np.void], starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> _Digits:
+    """The digits of numbers without an exponent."""
     # An empty text at the very end starts behind the last byte.
     first = text.take(starts, mode="clip")
     negative = first == _MINUS
@@ -109,42 +159,75 @@ def _parse(
     if not is_plain.all():
         length = np.where(is_plain, length, 1)
     words = windows[ends - PADDING].view("<u8").reshape(-1, 3)
-    lanes = [(words[:, n] ^ _ASCII_ZEROS) & _WITHIN[n].take(length) for n in range(3)]
+    lanes = [words[:, n] ^ _ASCII_ZEROS for n in range(3)]
     # The only byte that is no digit must be the point. One bit a byte says which are none; the 24 bits fit one word,
     # and if it is a power of two, the exponent of its double is a code for the place.
     marks = np.zeros(len(starts), np.uint64)
     for lane, shift in zip(lanes, _MARK_SHIFTS, strict=True):
         marks |= ((((lane & _LOW_BITS) + _ABOVE_NINE) | lane) & _HIGH_BITS) >> shift
+    marks &= _MARKS_WITHIN.take(length)
     is_plain &= (marks & (marks - np.uint64(1))) == 0
     code = (marks.astype(np.float64).view(np.int64) >> 52) & (_CODES - 1)
     from_point = _FROM_POINT.take(code)
     # The digits before the point move one byte on.
-    after = [lane & _AFTER[n].take(code) for n, lane in enumerate(lanes)]
-    before = [lane & _BEFORE[n].take(code) for n, lane in enumerate(lanes)]
+    kind = length * _CODES + code
+    after = [lane & _AFTER[n].take(kind) for n, lane in enumerate(lanes)]
+    before = [lane & _BEFORE[n].take(kind) for n, lane in enumerate(lanes)]
     eight, top = np.uint64(8), np.uint64(56)
     digits = [
         after[0] | (before[0] << eight),
         after[1] | (before[1] << eight) | (before[0] >> top),
         after[2] | (before[2] << eight) | (before[1] >> top),
     ]
-    is_point = code != _NO_POINT
-    is_plain &= ~is_point | (text[ends - np.minimum(np.maximum(from_point, 1), length)] == _POINT)
-    whole = length - from_point
-    is_plain &= whole >= 1
+    is_whole = code == _NO_POINT
+    is_plain &= is_whole | (text.take(ends - from_point, mode="clip") == _POINT)
+    before_point = length - from_point
+    is_plain &= before_point >= 1
     leading = text.take(starts + negative, mode="clip") if has_negative else first
-    is_plain &= (whole == 1) | (leading != _ZERO)
-    high = _eight_digits(digits[0])
-    is_plain &= high < np.uint64(1000)
-    mantissa = (high * np.uint64(10**8) + _eight_digits(digits[1])) * np.uint64(10**8) + _eight_digits(digits[2])
+    is_plain &= (before_point == 1) | (leading != _ZERO)
+    mantissa = _eight_digits(digits[1]) * np.uint64(10**8) + _eight_digits(digits[2])
+    if digits[0].any():
+        high = _eight_digits(digits[0])
+        is_plain &= high < np.uint64(1000)
+        mantissa += high * np.uint64(10**16)
     # What is no number may have overflowed: it must not reach the casts.
     mantissa *= is_plain
-    value, is_settled = _divide(mantissa, code)
-    is_plain &= is_settled
-    if has_negative:
-        np.negative(value, out=value, where=negative)
-        # JSON's -0 is an integer, which has no negative zero.
-        is_plain &= ~(negative & ~is_point & (mantissa == 0))
-    return value, is_plain
+    return _Digits(mantissa, code, negative, is_plain)
+
+
+def _parse_exponents(
+    text: NDArray[np.uint8],
+    windows: NDArray[np.void],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    size: int,
+    rest: NDArray[np.int64],
+    value: NDArray[np.float64],
+    is_plain: NDArray[np.bool_],
+) -> None:
+    """Those of the numbers `rest` whose exponent takes `size` bytes, its `e` included, into `value` and `is_plain`."""
+    at = ends[rest] - size
+    found = ((text[at] | _LOWER) == _E) & (at > starts[rest])
+    rest, at = rest[found], at[found]
+    if not len(rest):
+        return
+    tail = text[at[:, None] + np.arange(1, size)]
+    is_signed = (tail[:, 0] == _MINUS) | (tail[:, 0] == _PLUS)
+    figures = (tail - np.uint8(_ZERO)).astype(np.int64)
+    is_good = (figures[:, 1:] <= 9).all(axis=1) & (is_signed & (size > 2) | (figures[:, 0] <= 9))
+    figures[is_signed, 0] = 0
+    exponent = figures @ 10 ** np.arange(size - 2, -1, -1)
+    exponent[tail[:, 0] == _MINUS] *= -1
+    digits = _digits(text, windows, starts[rest], at)
+    power = _AFTER_POINT.take(digits.code) - exponent
+    is_good &= digits.is_plain & (power >= -22) & (power < len(_BY_POWER.whole))
+    quotient, is_settled = _divide(digits.mantissa, np.clip(power, 0, len(_BY_POWER.whole) - 1), _BY_POWER)
+    # The other way round: two doubles without an error, whose product is rounded once.
+    product = digits.mantissa.astype(np.float64) * _BY_POWER.whole.take(np.clip(-power, 0, 22))
+    number = np.where(power < 0, product, quotient)
+    is_good &= np.where(power < 0, digits.mantissa < _EXACT, is_settled)
+    np.negative(number, out=number, where=digits.is_negative)
+    value[rest[is_good]], is_plain[rest[is_good]] = number[is_good], True
 
 
 def _eight_digits(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -153,19 +236,27 @@ def _eight_digits(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return (word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001) >> np.uint64(32)
 
 
-def _divide(mantissa: NDArray[np.uint64], code: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The mantissa divided by the power of ten of `code`, to the nearest double, and where that rounding is certain."""
+def _divide(
+    mantissa: NDArray[np.uint64], index: NDArray[np.int64], powers: _Powers
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The mantissa divided by the power of ten at `index`, to the nearest double, and where that rounding is certain."""
     a = mantissa.astype(np.float64)
-    b = (mantissa - a.astype(np.uint64)).view(np.int64).astype(np.float64)
-    p = _POWERS.take(code)
+    p = powers.whole.take(index)
     q0 = a / p
+    if powers.rest is None and mantissa.max(initial=0) < _EXACT:
+        # Two doubles without an error, whose quotient is rounded once.
+        return q0, np.ones(len(q0), np.bool_)
+    b = (mantissa - a.astype(np.uint64)).view(np.int64).astype(np.float64)
     split = q0 * _SPLIT
     high = split - (split - q0)
     low = q0 - high
-    p_high, p_low = _POWERS_HIGH.take(code), _POWERS_LOW.take(code)
+    p_high, p_low = powers.high.take(index), powers.low.take(index)
     product = q0 * p
     error = ((high * p_high - product) + high * p_low + low * p_high) + low * p_low
-    q1 = (((a - product) - error) + b) / p
+    remainder = ((a - product) - error) + b
+    if powers.rest is not None:
+        remainder -= q0 * powers.rest.take(index)
+    q1 = remainder / p
     value = q0 + q1
     rest = q1 - (value - q0)
     return value, value + rest * (1 + 2.0**-40) == value

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradlens.readers import text_blocks
 from gradlens.readers.base import as_float
 from gradlens.readers.block_table import Problem, Table
 from gradlens.readers.decimals import PADDING, parse_decimals
 from gradlens.readers.json_template import SETTINGS_KEYS, Slots, Template, find_slots, template_of
+from gradlens.readers.text_blocks import Lines, lines_of
+from gradlens.readers.tokens import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _MOST_TEMPLATES = 8
 #: Fewer lines are not worth the array operations of a template.
 _WORTHWHILE = 8
-_NEWLINE, _COMMA, _QUOTE = (ord(c) for c in '\n,"')
+_COMMA, _QUOTE = (ord(c) for c in ',"')
 _NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 STRING_NUMBER = "string-number"
 
@@ -56,16 +57,12 @@ class BlockParser:
         self._templates: list[Template] = []
         self._scalars: dict[bytes, _Scalar] = {}
 
-    @staticmethod
-    def block_size() -> int:
-        """The size of block it is fastest with."""
-        return text_blocks.BLOCK
-
     def parse(self, block: Block) -> Table:
         """The table of one block."""
-        lines = _lines_of(block)
-        builder = _Builder(len(lines.ends))
-        left = np.flatnonzero(lines.starts < lines.ends)
+        at = lines_of(block.text, _COMMA)
+        lines = _Lines(block.text, at, block.is_last and at.is_open)
+        builder = _Builder(len(at.ends))
+        left = np.flatnonzero(at.starts < at.ends)
         for template in list(self._templates):
             left = self._take(template, builder, lines, left)
         for _ in range(_MOST_TEMPLATES):
@@ -85,34 +82,32 @@ class BlockParser:
 
     def _take(self, template: Template, builder: _Builder, lines: _Lines, left: NDArray[np.int64]) -> NDArray[np.int64]:
         """Parse those of the lines `left` that have the template; the ones that have not."""
-        fits: NDArray[np.bool_] = lines.n_commas[left] == template.n_commas
-        which: NDArray[np.int64] = left[fits]
+        fits: NDArray[np.bool_] = lines.at.n_marks[left] == template.n_commas
+        which: NDArray[np.int64] = left if fits.all() else left[fits]
         if not len(which):
             return left
-        commas = lines.commas[lines.first_comma[which, None] + np.arange(template.n_commas)]
-        slots = find_slots(template, lines.text, lines.starts[which], lines.ends[which], commas)
-        values, is_present, is_text, is_good = self._values(lines.text, slots)
-        if is_good.all():
-            builder.add(template.names, which, values, is_present, is_text)
+        commas = lines.commas_of(which, template.n_commas)
+        slots = find_slots(template, lines.text, lines.at.starts[which], lines.at.ends[which], commas)
+        found = self._values(lines.text, slots)
+        if found.is_good.all():
+            builder.add(template.names, which, found)
             other: NDArray[np.int64] = left[~fits]
             return other
-        builder.add(template.names, which[is_good], values[is_good], is_present[is_good], is_text[is_good])
-        return np.sort(np.concatenate((left[~fits], which[~is_good])))
+        builder.add(template.names, which[found.is_good], found.good_ones())
+        return np.sort(np.concatenate((left[~fits], which[~found.is_good])))
 
-    def _values(
-        self, text: NDArray[np.uint8], slots: Slots
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Values, which are numbers, which of these were text, and which lines could be read: [n, slots] and [n]."""
+    def _values(self, text: NDArray[np.uint8], slots: Slots) -> _Values:
+        """The values in the slots of lines that have a template."""
         shape = slots.starts.shape
-        first, last = slots.starts.ravel(), slots.ends.ravel()
+        first, last = slots.starts, slots.ends
         good = slots.fits.copy()
-        inside = np.repeat(good, shape[1])
         if not good.all():
-            # Their places mean nothing, but must lie within the text.
-            first, last = np.where(inside, first, PADDING), np.where(inside, last, PADDING)
+            # The places of other lines mean nothing, but must lie within the text.
+            first, last = np.where(good, first, PADDING), np.where(good, last, PADDING)
+        first, last = first.ravel(), last.ravel()
         value, is_present = parse_decimals(text, first, last)
         is_text = np.zeros(len(first), np.bool_)
-        rest = np.flatnonzero(~is_present & inside)
+        rest = np.flatnonzero(~is_present & (first < last))
         if len(rest):
             is_quoted = (
                 (text[first[rest]] == _QUOTE) & (text[last[rest] - 1] == _QUOTE) & (last[rest] - first[rest] > 2)
@@ -121,13 +116,14 @@ class BlockParser:
             inner, is_inner = parse_decimals(text, first[quoted] + 1, last[quoted] - 1)
             at = quoted[is_inner]
             value[at], is_present[at], is_text[at] = inner[is_inner], True, True
-            for place in np.setdiff1d(rest, at, assume_unique=True).tolist():
-                scalar = self._scalar(text[first[place] : last[place]].tobytes())
+            others = np.setdiff1d(rest, at, assume_unique=True)
+            for token, which in distinct(text, first[others], last[others]):
+                scalar, places = self._scalar(token), others[which]
                 if scalar.is_number:
-                    value[place], is_present[place], is_text[place] = scalar.value, True, scalar.is_text
+                    value[places], is_present[places], is_text[places] = scalar.value, True, scalar.is_text
                 elif not scalar.is_valid:
-                    good[place // shape[1]] = False
-        return value.reshape(shape), is_present.reshape(shape), is_text.reshape(shape), good
+                    good[places % shape[1]] = False
+        return _Values(value.reshape(shape), is_present.reshape(shape), is_text.reshape(shape), good)
 
     def _scalar(self, token: bytes) -> _Scalar:
         known = self._scalars.get(token)
@@ -140,37 +136,40 @@ class BlockParser:
     @staticmethod
     def _slow(builder: _Builder, lines: _Lines, which: NDArray[np.int64]) -> None:
         for line in which.tolist():
-            builder.add_line(line, lines.raw(line), is_cut=lines.is_cut and line == len(lines.ends) - 1)
+            builder.add_line(line, lines.raw(line), is_cut=lines.is_cut and line == len(lines.at.ends) - 1)
+
+
+class _Values(NamedTuple):
+    """Values, which of them are numbers, which of these were text: [slots, n]; and which lines could be read: [n]."""
+
+    value: NDArray[np.float64]
+    is_present: NDArray[np.bool_]
+    is_text: NDArray[np.bool_]
+    is_good: NDArray[np.bool_]
+
+    def good_ones(self) -> _Values:
+        good = self.is_good
+        return _Values(self.value[:, good], self.is_present[:, good], self.is_text[:, good], good[good])
 
 
 class _Lines(NamedTuple):
-    """The lines of a block, and where their commas are."""
+    """The lines of a block, separated by commas."""
 
     text: NDArray[np.uint8]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    commas: NDArray[np.int64]
-    first_comma: NDArray[np.int64]
-    n_commas: NDArray[np.int64]
+    at: Lines
     is_cut: bool
 
+    def commas_of(self, which: NDArray[np.int64], n_commas: int) -> NDArray[np.int64]:
+        """The places of the commas of lines that have `n_commas` each: int64[n, n_commas]."""
+        marks = self.at.marks
+        if len(which) * (n_commas + 1) == len(marks):
+            # All lines of the block.
+            return marks.reshape(-1, n_commas + 1)[:, :-1]
+        commas: NDArray[np.int64] = marks[self.at.first_mark[which, None] + np.arange(n_commas)]
+        return commas
+
     def raw(self, line: int) -> bytes:
-        return self.text[self.starts[line] : self.ends[line]].tobytes()
-
-
-def _lines_of(block: Block) -> _Lines:
-    text = block.text
-    ends = np.flatnonzero(text == _NEWLINE)
-    has_open_end = len(text) > PADDING and text[-1] != _NEWLINE
-    if has_open_end:
-        ends = np.append(ends, len(text))
-    starts = np.empty_like(ends)
-    starts[:1] = PADDING
-    starts[1:] = ends[:-1] + 1
-    commas = np.flatnonzero(text == _COMMA)
-    edges = np.searchsorted(commas, ends)
-    n_commas = np.diff(edges, prepend=0)
-    return _Lines(text, starts, ends, commas, edges - n_commas, n_commas, block.is_last and has_open_end)
+        return self.text[self.at.starts[line] : self.at.ends[line]].tobytes()
 
 
 class _Scalar(NamedTuple):
@@ -205,30 +204,23 @@ class _Builder:
         self._problems: list[Problem] = []
         self._config: dict[str, Any] = {}
 
-    def add(
-        self,
-        names: tuple[str, ...],
-        lines: NDArray[np.int64],
-        values: NDArray[np.float64],
-        is_present: NDArray[np.bool_],
-        is_text: NDArray[np.bool_],
-    ) -> None:
+    def add(self, names: tuple[str, ...], lines: NDArray[np.int64], found: _Values) -> None:
         """Lines of one template."""
         if not len(lines):
             return
-        has_all: NDArray[np.bool_] = np.logical_and.reduce(is_present, axis=0)
-        has_text: NDArray[np.bool_] = np.logical_or.reduce(is_text, axis=0)
+        has_all: NDArray[np.bool_] = np.logical_and.reduce(found.is_present, axis=1)
+        has_text: NDArray[np.bool_] = np.logical_or.reduce(found.is_text, axis=1)
         for number, name in enumerate(names):
-            column, at = values[:, number], lines
+            column, at = found.value[number], lines
             if not has_all[number]:
-                present = is_present[:, number]
+                present = found.is_present[number]
                 if not present.any():
                     continue
                 column, at = column[present], lines[present]
             self._pieces.setdefault(name, []).append((at, column))
             self._meet(name, int(at[0]), number)
             if has_text[number]:
-                written = lines[is_text[:, number]]
+                written = lines[found.is_text[number]]
                 self._text_number(name, int(written[0]), len(written))
 
     def add_line(self, line: int, raw: bytes, *, is_cut: bool) -> None:
@@ -272,18 +264,17 @@ class _Builder:
             piece = (np.array(lines, np.int64), np.array(values, np.float64))
             self._pieces.setdefault(name, []).append(piece)
         has_number = np.zeros(self.n_lines, np.bool_)
-        for pieces in self._pieces.values():
-            for lines_of_piece, _ in pieces:
-                has_number[lines_of_piece] = True
+        for lines_of_piece in {id(at): at for pieces in self._pieces.values() for at, _ in pieces}.values():
+            has_number[lines_of_piece] = True
         row_of_line = np.cumsum(has_number) - 1
         n_rows = int(row_of_line[-1]) + 1 if self.n_lines else 0
         table = Table(n_lines=self.n_lines, n_rows=n_rows, config=self._config)
         table.problems = sorted(self._problems, key=lambda problem: problem.line)
         for name in sorted(self._pieces, key=self._first.__getitem__):
-            pieces = self._pieces[name]
-            at = np.concatenate([lines for lines, _ in pieces])
-            value = np.concatenate([values for _, values in pieces])
-            if len(pieces) > 1:
+            (at, value), *others = self._pieces[name]
+            if others:
+                at = np.concatenate((at, *(lines for lines, _ in others)))
+                value = np.concatenate((value, *(values for _, values in others)))
                 order = np.argsort(at, kind="stable")
                 at, value = at[order], value[order]
             table.columns[name] = (value, None if len(at) == n_rows else row_of_line[at])

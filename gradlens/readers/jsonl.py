@@ -9,17 +9,12 @@ from gradlens.progress import track
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
 from gradlens.readers.block_table import TableJoiner
 from gradlens.readers.json_blocks import BlockParser
-from gradlens.readers.text_blocks import blocks, in_order, open_text
+from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradlens.readers.json_arrow import ArrowJsonParser
     from gradlens.source import Source
-
-
-#: From this size on loading pyarrow pays.
-_WORTH_ARROW = 64 << 20
 
 
 class JsonLinesReader(Reader):
@@ -37,25 +32,17 @@ class JsonLinesReader(Reader):
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
         book, joiner, config = NoticeBook(), TableJoiner(options), dict[str, Any]()
-        parser = _parser_for(source)
+        parser = BlockParser()
         n_lines = 0
         with open_text(source) as handle, track(source.name, source.size) as progress:
-            for table in in_order(parser.parse, blocks(handle, parser.block_size()), source.size):
+            for done, table in in_order(parser.parse, blocks(handle)):
                 for problem in table.problems:
                     where = f"line {n_lines + problem.line + 1}"
                     book.add(problem.code, problem.message, where, problem.times)
                 config.update(table.config)
-                joiner.add(table)
+                joiner.add(table, share_of(done, source))
                 n_lines += table.n_lines
-                progress(handle.tell())
+                progress(done)
         if joiner.n_rows == 0:
             raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
         return [RawRun(columns=joiner.columns(), n_rows=joiner.n_rows, config=config, notices=book.notices())]
-
-
-def _parser_for(source: Source) -> BlockParser | ArrowJsonParser:
-    if (source.size or 0) < _WORTH_ARROW:
-        return BlockParser()
-    from gradlens.readers.json_arrow import ArrowJsonParser
-
-    return ArrowJsonParser()

@@ -7,13 +7,14 @@ the run matter here. Fields that are not known, whatever the version of W&B, are
 from __future__ import annotations
 
 import json
+import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float
-from gradlens.readers.protowire import BYTES, FIXED64, VARINT, fields, signed
+from gradlens.readers.protowire import BYTES, FIXED64, VARINT, fields, signed, varint
 from gradlens.readers.record_log import MAGIC, records
 from gradlens.source import Source
 
@@ -21,6 +22,11 @@ from gradlens.source import Source
 _HISTORY, _CONFIG, _RUN, _RUN_CONFIG = 2, 5, 17, 4
 _ITEM, _STEP, _STEP_NUMBER = 1, 2, 1
 _KEY, _NESTED_KEY, _INTEGER, _NUMBER, _TEXT, _JSON, _VALUE_JSON = 1, 2, 5, 6, 7, 8, 16
+#: The key of `value_json` as a field of bytes.
+_VALUE_MARK = bytes([(_VALUE_JSON << 3 | BYTES) & 0x7F | 0x80, (_VALUE_JSON << 3 | BYTES) >> 7])
+#: Numbers as JSON writes them, but for -0, which has no negative zero there.
+_PLAIN = re.compile(rb"(?!-0$)-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_MOST_NAMES = 1 << 16
 #: What W&B itself adds to each row.
 _OWN = frozenset({"_step", "_runtime", "_timestamp"})
 
@@ -35,13 +41,16 @@ class WandbOfflineReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
-        book, table = NoticeBook(), TableBuilder()
+        book, table, history = NoticeBook(), TableBuilder(), HistoryParser(options)
         config: dict[str, Any] = {}
-        for place, record in records(source.read_bytes(), book):
+        for place, record in records(source, book):
             try:
                 for number, message in _messages(record):
-                    if number == _HISTORY and (row := _history(message, options)):
-                        table.add(row)
+                    if number == _HISTORY:
+                        row = history.parse(message)
+                        # A row of nothing but what W&B adds holds nothing.
+                        if not row.keys() <= _OWN:
+                            table.add(row)
                     elif number in {_CONFIG, _RUN}:
                         config |= _config(message) if number == _CONFIG else _run_config(message)
             except ValueError as error:
@@ -55,23 +64,91 @@ class WandbOfflineReader(Reader):
         return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=config, notices=book.notices())]
 
 
-def _messages(message: bytes) -> Iterator[tuple[int, bytes]]:
+def _messages(record: bytes) -> Sequence[tuple[int, bytes]]:
     """The fields that hold bytes."""
-    return ((f.number, message[f.start : f.end]) for f in fields(message, 0, len(message)) if f.wire == BYTES)
+    # Nearly all records are a number (field 1) and one message that ends with them.
+    try:
+        at = 0
+        if record[0] == 1 << 3 | VARINT:
+            _, at = varint(record, 1, len(record))
+        key, at = varint(record, at, len(record))
+        size, at = varint(record, at, len(record))
+        if key & 7 == BYTES and key >> 3 and at + size == len(record):
+            return ((key >> 3, record[at:]),)
+    except (IndexError, ValueError):
+        pass
+    return [(f.number, record[f.start : f.end]) for f in fields(record, 0, len(record)) if f.wire == BYTES]
 
 
-def _history(message: bytes, options: ReadOptions) -> dict[str, float]:
-    row: dict[str, float] = {}
-    for number, part in _messages(message):
-        if number == _ITEM:
-            name, value = _item(part)
-            if name and options.wanted(name):
-                _put(row, name, value, 0)
-        elif number == _STEP:
-            row.setdefault(
-                "_step", next((float(signed(f.value)) for f in fields(part, 0, len(part)) if f.wire == VARINT), 0.0)
-            )
-    return row if row.keys() - _OWN else {}
+class HistoryParser:
+    """Parses history records, whose items repeat: the bytes of a name are understood once.
+
+    An item is a name and a value as JSON. Where it is written in the way of W&B's client and the value is a plain
+    number, its bytes need not be walked field by field.
+    """
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+        #: By the bytes of the name's fields: the name, or None where it is not wanted.
+        self._names: dict[bytes, str | None] = {}
+
+    def parse(self, message: bytes) -> dict[str, float]:
+        """The numbers of one history record.
+
+        Raises
+        ------
+        ValueError
+            No such message.
+        """
+        row: dict[str, float] = {}
+        names, is_plain = self._names, _PLAIN.fullmatch
+        at, end = 0, len(message)
+        while at < end:
+            start = at + 2
+            after = start + message[start - 1] if start <= end else end + 1
+            # Fields of less than 128 bytes, the value behind the name.
+            if after <= end and message[start - 1] < 0x80:
+                if message[at] == _ITEM << 3 | BYTES:
+                    head, mark, tail = message[start:after].partition(_VALUE_MARK)
+                    token = tail[1:]
+                    if mark and head in names and is_plain(token) and tail[0] == len(token) < 0x80:
+                        name = names[head]
+                        if name is not None:
+                            row[name] = float(token)
+                        at = after
+                        continue
+                elif message[at] == _STEP << 3 | BYTES and "_step" in row:
+                    at = after
+                    continue
+            at = self._slowly(row, message, at)
+        return row
+
+    def _slowly(self, row: dict[str, float], message: bytes, at: int) -> int:
+        """One field of a history record; where the next begins."""
+        field = next(fields(message, at, len(message)))
+        if field.wire == BYTES:
+            part = message[field.start : field.end]
+            if field.number == _ITEM:
+                name, value = _item(part)
+                is_wanted = bool(name) and self._options.wanted(name)
+                if is_wanted:
+                    _put(row, name, value, 0)
+                self._learn(part, name if is_wanted else None)
+            elif field.number == _STEP:
+                numbers = (float(signed(f.value)) for f in fields(part, 0, len(part)) if f.wire == VARINT)
+                row.setdefault("_step", next(numbers, 0.0))
+        return field.end
+
+    def _learn(self, item: bytes, name: str | None) -> None:
+        """Remember which name the bytes before the value are, if they are whole fields."""
+        head = item.partition(_VALUE_MARK)[0]
+        if head not in self._names and len(self._names) < _MOST_NAMES:
+            try:
+                is_name = all(f.number in {_KEY, _NESTED_KEY} for f in fields(head, 0, len(head)))
+            except ValueError:
+                return
+            if is_name and _item(head)[0] == (name if name is not None else _item(item)[0]):
+                self._names[head] = name
 
 
 def _put(row: dict[str, float], name: str, value: Any, depth: int) -> None:

@@ -155,7 +155,7 @@ def test_comments_and_blank_lines_before_the_names(tmp_path):
 def test_threads_and_columns(tmp_path, monkeypatch):
     monkeypatch.setattr(text_blocks, "BLOCK", 4096)
     monkeypatch.setattr(text_blocks, "ARROW_BLOCK", 4096)
-    monkeypatch.setattr(text_blocks, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(csv_, "_WORTH_ARROW", 0)
     values = np.random.default_rng(0).normal(size=(5000, 3))
     text = "step,loss,gpu\n" + "".join(f"{i},{a!r},{b!r}\n" for i, (a, b, _) in enumerate(values.tolist()))
     run = read(tmp_path, text)

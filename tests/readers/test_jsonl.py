@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import gradlens
 from gradlens.errors import MalformedLogError
-from gradlens.readers import json_blocks, jsonl, text_blocks
+from gradlens.readers import json_blocks, text_blocks
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.decimals import PADDING, parse_decimals
 from gradlens.readers.json_blocks import numbers_in
@@ -143,20 +143,7 @@ def logs(draw):
 def test_same_as_line_by_line(data, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", block)
-        patch.setattr(text_blocks, "ARROW_BLOCK", block)
         patch.setattr(json_blocks, "_WORTHWHILE", 2)
-        assert_same_as_slow(data)
-
-
-@settings(max_examples=30, deadline=None)
-@given(logs(), st.integers(1, 30), numbers)
-def test_pyarrow_gives_the_same(data, repeats, number):
-    plain = b"".join(json.dumps({"step": n, "loss": number, "norm": -n / 7}).encode() + b"\n" for n in range(20))
-    data = plain * repeats + data + b"\n" + plain
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_blocks, "BLOCK", 2048)
-        patch.setattr(text_blocks, "ARROW_BLOCK", 2048)
-        patch.setattr(jsonl, "_WORTH_ARROW", 0)
         assert_same_as_slow(data)
 
 
@@ -180,6 +167,7 @@ def test_decimals_are_exact(tokens):
 def test_ordinary_numbers_are_not_left_to_float():
     rng = np.random.default_rng(0)
     tokens = [repr(float(x)) for x in rng.lognormal(size=1000).astype(np.float32)] + [str(n) for n in range(1000)]
+    tokens += [repr(1e-4 * (1 - n / 1000)) for n in range(1000)] + ["1e-8", "-2.5E+03", "3e22", "0e0", "-0.0e1"]
     data = b" " * PADDING + ",".join(tokens).encode()
     lengths = np.array([len(t) for t in tokens])
     starts = PADDING + np.concatenate(([0], np.cumsum(lengths + 1)[:-1]))
@@ -187,15 +175,13 @@ def test_ordinary_numbers_are_not_left_to_float():
 
 
 @pytest.mark.parametrize("nothing_fits", [True, False])
-def test_threads_give_the_same(monkeypatch, nothing_fits):
-    monkeypatch.setattr(text_blocks, "BLOCK", 2048)
-    monkeypatch.setattr(text_blocks, "ARROW_BLOCK", 2048)
+def test_blocks_give_the_same_as_one(monkeypatch, nothing_fits):
     rows = [{"step": i, "loss": 1 / (i + 1), **({f"k{i % 50}": i} if nothing_fits else {})} for i in range(3000)]
     rows[100]["loss"] = math.nan
     rows[200]["loss"] = "0.5"
     data = "\n".join(map(json.dumps, rows)).encode() + b'\n{"step": 30'
     alone = read_text(data)
-    monkeypatch.setattr(text_blocks, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(text_blocks, "BLOCK", 2048)
     together = read_text(data)
     assert columns_of(alone).keys() == columns_of(together).keys()
     assert all(same_numbers(columns_of(alone)[k], columns_of(together)[k]) for k in columns_of(alone))
@@ -206,9 +192,31 @@ def test_threads_give_the_same(monkeypatch, nothing_fits):
     ]
 
 
+def test_the_same_text_in_every_line():
+    row = {
+        "step": 1,
+        "loss": math.nan,
+        "note": "train",
+        "flag": True,
+        "none": None,
+        "lr": "1e-4",
+        "x": "\0",
+        "y": "a\0",
+    }
+    lines = [json.dumps({**row, "step": i, "loss": -math.inf if i % 3 else math.nan}) for i in range(300)]
+    lines[7] = lines[7].replace("true", "tru\0")
+    lines[9] = lines[9].replace("null", "nul")
+    assert_same_as_slow("\n".join(lines).encode())
+
+
+def test_a_short_block_under_a_long_template(monkeypatch):
+    monkeypatch.setattr(text_blocks, "BLOCK", 1024)
+    lines = [json.dumps({"a": 1, "b" * 200: i}) for i in range(50)]
+    assert_same_as_slow("\n".join([*lines, '{"a":1,']).encode())
+
+
 def test_a_line_longer_than_a_block(monkeypatch):
     monkeypatch.setattr(text_blocks, "BLOCK", 128)
-    monkeypatch.setattr(text_blocks, "ARROW_BLOCK", 128)
     row = {"step": 1, **{f"grad_norm/layer.{n}": n / 7 for n in range(400)}}
     assert_same_as_slow("\n".join(json.dumps({**row, "step": i}) for i in range(5)).encode())
 
