@@ -152,7 +152,8 @@ def suggest_level(
     start = max(start, log_norm.size - LONGEST)
     used = log_norm[start:]
     window = detrending_window(used.size)
-    residual = used - local_level(used, window)
+    # Equal norms must stay equal: the rounding of their logarithms, which depends on the scale, would split ties at a quantile.
+    residual = np.round(used - local_level(used, window), 10)
     level = float(np.median(used[-window:]))
     reach = float(np.quantile(residual, wanted))
     centre, method = level + reach, "bootstrap"
