@@ -14,7 +14,8 @@ class BadBatchBurst(Check):
 
     What it measures
     ----------------
-    Events of three rows or more in which loss and norm stand out together and after which the loss returns.
+    Events of three rows or more in which loss and norm stand out together and after which the loss returns; and medians
+    of five rows that stand out as a stretch although no single row does.
 
     Why it matters
     --------------
@@ -22,7 +23,8 @@ class BadBatchBurst(Check):
 
     Threshold
     ---------
-    Three rows or more, and the loss back within 4 % of the run. Our own choice.
+    Three rows or more, and the loss back within 4 % of the run; for a stretch, edges of three rows that make up three
+    fifths of its height on both sides. Our own choice.
 
     When it is wrong
     ----------------
@@ -44,7 +46,7 @@ class BadBatchBurst(Check):
 
     def look(self, case: Case) -> Iterator[Finding]:
         """Yield one note for bursts."""
-        bursts = [e for e in case.events if not e.isolated and e.rows >= 3 and e.ramp < 3.0]
+        bursts = [e for e in case.events if not e.isolated and e.rows >= 3 and e.ramp < 3.0] or list(case.bursts)
         if bursts and case.beliefs.cause == "bad_data":
             longest = max(bursts, key=lambda e: e.rows)
             yield self.finding(

@@ -28,7 +28,8 @@ class BatchSizeChange(CauseCheck):
     Threshold
     ---------
     A step of the norm of 4.5 to 8 standard errors and 35 to 80 %, or all three changes together at 7 to 13 errors;
-    the loss level within 1 to 2 deviations. Our own limits.
+    the loss level within 1 to 2 deviations, and the spread of the loss not changing by more than about twice as much as
+    the norm, since both go with the root of the size. Not within the first 8 to 20 % of the rows. Our own limits.
 
     When it is wrong
     ----------------

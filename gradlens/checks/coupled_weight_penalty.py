@@ -14,7 +14,8 @@ class CoupledWeightPenalty(CauseCheck):
 
     What it measures
     ----------------
-    The noise of ln norm between neighbouring rows, alone and against that of ln loss.
+    The noise of ln norm between neighbouring rows, alone and against that of ln loss; and whether the norm only ever
+    falls, as weights do that a penalty shrinks at a constant pace.
 
     Why it matters
     --------------
@@ -24,7 +25,8 @@ class CoupledWeightPenalty(CauseCheck):
 
     Threshold
     ---------
-    Noise below 5 to 1.5 %. Labelled runs have at least 7 % without and at most .5 % with the fault. Averaged and
+    Noise below 5 to 1.5 %, or below 6 to 3 % of a fall by a third or more that no twentieth of the run interrupts.
+    Labelled runs have at least 7 % without and at most .5 % with the fault. Averaged and
     clipped norms are excluded.
 
     When it is wrong

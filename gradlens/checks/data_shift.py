@@ -27,7 +27,8 @@ class DataShift(CauseCheck):
     Threshold
     ---------
     5.5 to 9 standard errors and 1.3 to 2.3 deviations, the edge within three rows. On labelled runs at most 5.3
-    errors without and at least 8 with the fault.
+    errors without and at least 8 with the fault. From a loss that is a tenth of its start or less, the rise must also
+    make up .3 to 2 % of the descent.
 
     When it is wrong
     ----------------

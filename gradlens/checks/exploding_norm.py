@@ -16,8 +16,9 @@ class ExplodingNorm(CauseCheck):
 
     What it measures
     ----------------
-    Whether the norm grows exponentially before the run dies, starts orders of magnitude above where it settles,
-    exceeds twenty times its median in many rows, or varies wildly while the loss does not; and whether the loss
+    Whether the norm grows exponentially before the run dies, starts orders of magnitude above where it settles
+    (the first norm of all, which no update has touched, above all), exceeds twenty times its median in many
+    rows, or varies wildly while the loss does not; and whether the loss
     itself grows by orders of magnitude.
 
     Why it matters
@@ -27,7 +28,8 @@ class ExplodingNorm(CauseCheck):
 
     Threshold
     ---------
-    A rise to 4.5 to 20 times the level over the last rows; a start at 25 to 100 times; .5 to 3 % of rows above
+    A rise to 4.5 to 20 times the level over the last rows; a start at 25 to 100 times, or a first
+    norm at 150 to 1,000 times; .5 to 3 % of rows above
     twenty times; a spread of ln norm of .45 to .75. Our own limits.
 
     When it is wrong
@@ -52,7 +54,8 @@ class ExplodingNorm(CauseCheck):
     def message(self, case: Case) -> str:
         """What grows."""
         if case.numerics.dead_from is not None:
-            return f"norms grow until the run dies at step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,}"
+    return f"norms grow until the run dies at step {case.signals.step[min(case.numerics.dead_from, len(case) -
+    1)]:,}"
         n = case.norms
         if n is not None and case.signs["norm_starts_huge"] > 0:
             return f"the norm starts {float(np.exp(min(n.start_over_rest, 700.0))):.3g} times above where it settles"

@@ -16,7 +16,9 @@ class LearningRateTooHigh(CauseCheck):
     ----------------
     Whether the loss climbs again while the rate is high, how much of the descent is lost and for how long; whether
     it drops fast at small rates, stalls at high ones and falls as the rate decays; whether it is stuck after an
-    early drop, spiky everywhere, or ends in NaN.
+    early drop, spiky everywhere, or ends in NaN. Whether the first updates multiply loss and norm: the first row is
+    measured before any update, so what comes right after it is the work of the rate. Whether loss and norm drop within
+    the first tenth to levels that they never leave, far from zero.
 
     Why it matters
     --------------
@@ -24,8 +26,9 @@ class LearningRateTooHigh(CauseCheck):
 
     Threshold
     ---------
-    Grades run from 12 to 35 % of the descent for a climb, from 75 to 40 % kept for lost progress; their weights
-    were learned. The limits are ours; that divergence sets in where curvature passes 2 / rate is theory.
+    Grades run from 12 to 35 % of the descent for a climb, from 75 to 40 % kept for lost progress, from 4.7 to 8.2 times
+    the first norm with 1.35 to 1.8 times the first loss for a blow; their weights were learned. The limits are
+    ours; that divergence sets in where curvature passes 2 / rate is theory.
 
     When it is wrong
     ----------------
@@ -51,7 +54,8 @@ class LearningRateTooHigh(CauseCheck):
         """How the loss behaved under the rate."""
         p = case.progress
         if case.numerics.dead_from is not None:
-            return f"the run ends in NaN or infinity from step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,} on"
+    return f"the run ends in NaN or infinity from step {case.signals.step[min(case.numerics.dead_from, len(case)
+    - 1)]:,} on"
         if p is None:
             return "the loss is unstable"
         if p.rebound > 0.1:

@@ -15,8 +15,9 @@ class SecondMomentLag(CauseCheck):
 
     What it measures
     ----------------
-    The strongest joint event, the excess of the loss in the thirty rows after it, and, where the configuration is
-    known, whether the optimizer keeps a long second moment.
+    The strongest joint event, the excess of the loss in the thirty rows after it, whether the loss swells for some steps
+    before it recovers, and, where the configuration is known, by how much the shock divides the steps of the optimizer and
+    for how long.
 
     Why it matters
     --------------
@@ -26,8 +27,9 @@ class SecondMomentLag(CauseCheck):
 
     Threshold
     ---------
-    A norm of 3 to 10 times the level, followed by losses .8 to 2.5 deviations higher. Our own limits. SGD or a
-    beta2 of .99 and below rules it out.
+    A norm of 3 to 10 times the level, followed by losses .8 to 2.5 deviations higher; or one of 20 to 60 times, followed
+    by a swelling of 1.5 to 3.5 deviations within 100 rows. With beta2 known, steps divided by 2 to 5 for 60 to 100 steps.
+    Our own limits. SGD or a beta2 of .96 and below rules it out.
 
     When it is wrong
     ----------------
