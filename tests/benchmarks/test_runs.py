@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.runs import archive, labels
 from benchmarks.runs.catalogue import catalogue
-from benchmarks.runs.families import DEVELOP, FRESH, TEST
+from benchmarks.runs.families import BLIND, DEVELOP, FRESH, TEST
 from benchmarks.runs.produce import chosen
 from benchmarks.runs.scaling import LossScale
 from benchmarks.runs.schedule import FLOOR, SHAPES, rate_at
@@ -48,9 +48,10 @@ class TestCatalogue:
     def test_scored_families_share_nothing_with_development(self):
         for one in catalogue():
             held_out = "test" if one.family in TEST or one.recipe.startswith("t_") else "develop"
-            assert one.split == ("fresh" if one.family in FRESH else held_out)
-            assert one.family in DEVELOP + TEST + FRESH
-        assert len({*DEVELOP, *TEST, *FRESH}) == len(DEVELOP + TEST + FRESH)
+            later = {**dict.fromkeys(FRESH, "fresh"), **dict.fromkeys(BLIND, "blind")}
+            assert one.split == later.get(one.family, held_out)
+            assert one.family in DEVELOP + TEST + FRESH + BLIND
+        assert len({*DEVELOP, *TEST, *FRESH, *BLIND}) == len(DEVELOP + TEST + FRESH + BLIND)
 
     def test_every_cause_is_made_in_several_families_of_every_split(self):
         for cause in labels.RULES:
@@ -61,6 +62,7 @@ class TestCatalogue:
             assert len(families["develop"]) >= 3, cause
             assert len(families["develop"] | families["test"]) >= 4, cause
             assert len(families["fresh"]) >= 3, cause
+            assert len(families["blind"]) >= 3, cause
 
     def test_healthy_runs_do_not_share_one_recipe(self):
         healthy = [one for one in catalogue() if one.fault == HEALTHY]
@@ -287,7 +289,7 @@ class TestTraining:
         assert np.allclose(after, 0.05, rtol=1e-3)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("family", DEVELOP + TEST + FRESH)
+    @pytest.mark.parametrize("family", DEVELOP + TEST + FRESH + BLIND)
     def test_every_family_trains_and_can_be_spoilt(self, family):
         pytest.importorskip("sklearn", reason="the digits come from scikit-learn")
         from benchmarks.runs.training import train
