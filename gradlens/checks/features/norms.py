@@ -35,6 +35,8 @@ class Norms:
         the start-up is over by then.
     first_over_rest
         ln of the first norm, which no update has touched yet, over the median of the last two thirds.
+    late_over_early
+        ln of the median of the last third over that of the first third.
     first_drop
         ln of the median of the first three norms over that of 10 to 20 % of the rows.
     fade, smoothness
@@ -55,6 +57,7 @@ class Norms:
     start_over_rest: float
     settles_at_once: float
     first_over_rest: float
+    late_over_early: float
     first_drop: float
     fade: float
     smoothness: float
@@ -82,6 +85,7 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         start_over_rest=float(smooth[: max(m // 5, 3)].max()) - rest,
         settles_at_once=abs(float(np.median(smooth[int(0.12 * m) : int(0.20 * m) + 1])) - rest),
         first_over_rest=float(value[0]) - rest,
+        late_over_early=float(np.median(value[-(len(value) // 3) :]) - np.median(value[: len(value) // 3])),
         first_drop=float(np.median(value[:3]) - np.median(value[len(value) // 10 : len(value) // 5 + 1])),
         fade=float(twentieths[0] - twentieths[-1]),
         smoothness=float((twentieths[0] - twentieths[-1]) / max(np.abs(np.diff(twentieths)).sum(), 1e-12)),

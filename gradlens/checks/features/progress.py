@@ -19,6 +19,8 @@ MOST_ROWS = 4000
 #: Standard errors of the smoothed loss that a rebound must pass before it counts: the highest of a random curve above its
 #: own minimum so far reaches about four.
 RANDOM_REBOUND = 4.0
+#: Share of the rows that a rate must stay high for before its decay can explain what follows. Our own choice.
+LEAST_HIGH = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -214,7 +216,10 @@ def _drop_as_rate_falls(smooth: NDArray[np.float64], rate: NDArray[np.float64], 
         return 0.0
     peak = int(np.nanargmax(rate))
     low = np.flatnonzero(rate[peak:] <= 0.7)
-    return float(smooth[peak + int(low[0])] - end) / span if len(low) else 0.0
+    # Where the rate is high only for a moment, most of any descent comes after it.
+    if not len(low) or int(low[0]) < LEAST_HIGH * len(smooth):
+        return 0.0
+    return float(smooth[peak + int(low[0])] - end) / span
 
 
 def _drop_at_low_rate(
@@ -227,9 +232,11 @@ def _drop_at_low_rate(
     low = np.flatnonzero(rate[peak:] <= 0.35)
     # The first rows at the peak belong to the first descent.
     begin = peak + m // 20
-    if not len(low) or peak + int(low[0]) - begin < m // 10:
+    if not len(low) or int(low[0]) < LEAST_HIGH * m:
         return 0.0, 0.0
     at = peak + int(low[0])
+    if smooth[at] - smooth[begin] > 0.15 * span:
+        return 0.0, 0.0  # the loss rose at the high rate: it did not stand still
     drop = float(smooth[at] - end) / span
     pace = drop / max(m - at, 1)
     before = float(smooth[begin] - smooth[at]) / span / (at - begin)

@@ -36,6 +36,8 @@ class Step:
     sharpness
         Largest change between neighbouring triples of rows at the step, over the difference: about 1 for a sudden
         change, small for a ramp.
+    abruptness
+        Share of the difference that is made within a fifth of the window, less what noise would.
     lasting
         Share of the difference that is still there one to four windows later.
     """
@@ -45,10 +47,11 @@ class Step:
     size: float
     deviations: float
     sharpness: float
+    abruptness: float
     lasting: float
 
 
-NO_STEP = Step(row=0, errors=0.0, size=0.0, deviations=0.0, sharpness=0.0, lasting=0.0)
+NO_STEP = Step(row=0, errors=0.0, size=0.0, deviations=0.0, sharpness=0.0, abruptness=0.0, lasting=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,8 +70,9 @@ class Break:
         ln of the spread after over before.
     loss_deviations
         Change of the loss level in deviations of the noisier side.
-    sharpness
-        As for `Step`, of the norm.
+    abruptness
+        Share of the change of the norm level that happens within a fifth of the window (less what noise would): near 1 for a
+        change at one row, .2 for a steady drift.
     """
 
     row: int
@@ -77,7 +81,7 @@ class Break:
     norm_spread: float
     loss_spread: float
     loss_deviations: float
-    sharpness: float
+    abruptness: float
 
 
 def side_quantiles(value: NDArray[np.float64], width: int, quantile: float = 0.5) -> NDArray[np.float64]:
@@ -160,6 +164,7 @@ def find_step(curve: Curve, sides: Sides | None, *, up: bool, first: int) -> Ste
         size=difference,
         deviations=difference / float(sides.spread[best]),
         sharpness=_jump(value * sign, at) / difference,
+        abruptness=_at_once(value * sign, best, width, float(sides.spread[best])) / difference,
         lasting=float(np.median(later) - sides.before[best]) * sign / difference if len(later) else 1.0,
     )
 
@@ -214,6 +219,7 @@ def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
     size = float(change[at])
     sign = 1.0 if size > 0 else -1.0
     edge = _edge(gv * sign, at, width)
+    raw = float(levels[1][at] - levels[0][at]) * sign
     loss_local = float(np.exp(max(noise[1][0][at], noise[1][1][at])))
     return Break(
         row=int(rows[min(edge * block, len(rows) - 1)]),
@@ -222,8 +228,18 @@ def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
         norm_spread=float(changes[0][at]),
         loss_spread=float(changes[1][at]),
         loss_deviations=float(loss_levels[1][at] - loss_levels[0][at]) / loss_local,
-        sharpness=_jump(gv * sign, edge) / max(abs(size), 1e-12),
+        abruptness=_at_once(gv * sign, at, width, float(local[at])) / max(raw, abs(size), 1e-12),
     )
+
+
+def _at_once(value: NDArray[np.float64], at: int, width: int, noise: float) -> float:
+    """The largest rise between the medians of a fifth of a window near a row, less one and a half standard errors."""
+    k = max(width // 5, 6)
+    low, high = max(at - width // 2 - k, 0), min(at + width // 2 + k, len(value))
+    table = np.median(np.lib.stride_tricks.sliding_window_view(value[low:high], k), axis=1)
+    if len(table) <= k:
+        return 0.0
+    return float((table[k:] - table[:-k]).max()) - 1.5 * 1.2533 * noise * float(np.sqrt(2 / k))
 
 
 def _log_spread(value: NDArray[np.float64], short: int, width: int) -> NDArray[np.float64]:

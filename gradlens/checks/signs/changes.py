@@ -88,6 +88,7 @@ def _norm_break(case: Case) -> tuple[float, float]:
     strength = ramp(step.errors, 4.5, 8.0) * ramp(abs(step.size), 0.3, 0.6) * ramp(step.sharpness, 0.25, 0.7)
     # The eighth part or eight times the batch changes norms by a factor of three; 64 times by eight.
     strength *= ramp(abs(step.size), np.log(12.0), np.log(8.0)) * ramp(step.row / len(case), 0.08, 0.20)
+    strength *= ramp(step.abruptness, 0.25, 0.45)
     if _near_jump(case, step.row) or step.lasting < 0.5:
         return 0.0, 0.0
     loss = case.loss.value
@@ -112,7 +113,8 @@ def noise_changes(case: Case) -> float:
     """Level and spread of the norm and spread of the loss, all three together.
 
     All of them go with one over the root of the batch size, so that the spread of the loss must not change by twice as much
-    as the norm; and not in the first 8 to 20 % of the rows, where the end of the start-up is such a change by itself.
+    as the norm; at one row, so that a third to half of the change of the norm is made within a fifth of the window; and not
+    in the first 8 to 20 % of the rows, where the end of the start-up is such a change by itself.
     """
     found = case.noise_break
     if found is None or _near_jump(case, found.row):
@@ -127,5 +129,6 @@ def noise_changes(case: Case) -> float:
         * ramp(against, 0.5, 0.1)
         * ramp(abs(found.loss_spread) / max(abs(found.norm_size), 1e-12), 2.4, 1.9)
         * ramp(found.row / len(case), 0.08, 0.20)
+        * ramp(found.abruptness, 0.35, 0.5)
         * ramp(abs(found.loss_deviations), 3.5, 1.5)
     )

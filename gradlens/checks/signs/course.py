@@ -42,8 +42,16 @@ def start_is_seen(case: Case) -> float:
 
 @sign("the loss never came down while the norms looked like those of a run that trains")
 def never_learned_with_norms(case: Case) -> float:
-    """As before, where norms are logged and were measured."""
-    return never_learned(case) if case.norms is not None else 0.0
+    """As before, where norms are logged and were measured, and did not grow by two to five times while the loss stood still."""
+    return never_learned(case) * (1.0 - gradients_grow(case)) if case.norms is not None else 0.0
+
+
+def gradients_grow(case: Case) -> float:
+    """Norms of the last third at 2 to 5 times those of the first third, but not beyond 30 to 100: something is being learned."""
+    if case.norms is None:
+        return 0.0
+    growth = case.norms.late_over_early
+    return ramp(growth, np.log(2.0), np.log(5.0)) * ramp(growth, np.log(100.0), np.log(30.0))
 
 
 def rise_is_trouble(case: Case) -> float:
@@ -172,12 +180,14 @@ def early_descent_lost(case: Case) -> float:
     """The lowest level of the first third lies 2 to 5 standard errors (after what a search finds) below the median of the last third.
 
     Gradients that vanish never take a loss below the plateau that they leave it on; a step that is too large throws it
-    back onto one. The rise must come while the rate rises or is high, and without a jump of the data's kind.
+    back onto one, where the norms are small: by a third or more below those of the first third. A loss that grows together
+    with its gradients, as that of learned values does when rewards are found, is on its way and not stuck.
     """
     p = case.progress
     if p is None:
         return 0.0
-    return ramp(p.early_low, 2.0, 5.0) * ramp(p.late_over_low, 0.01, 0.03) * (1.0 - sudden_step(case))
+    stuck = 1.0 if case.norms is None else ramp(case.norms.late_over_early, 0.0, -0.4)
+    return ramp(p.early_low, 2.0, 5.0) * ramp(p.late_over_low, 0.01, 0.03) * stuck * (1.0 - sudden_step(case))
 
 
 @sign("after an early drop the loss is stuck")

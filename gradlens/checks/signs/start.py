@@ -12,6 +12,7 @@ from gradlens.checks.signs.base import ramp, sign
 from gradlens.checks.signs.course import (
     climbs_at_high_rate,
     early_descent_lost,
+    gradients_grow,
     never_learned,
     start_is_seen,
     stays_raised,
@@ -31,7 +32,7 @@ def thrown_off(case: Case) -> float:
         # Where nothing is learned, less of a blow tells the same.
         blow = ramp(case.norms.blown_up, np.log(2.2), np.log(4.0)) * first_loss_rise(case)
         violent = max(violent, blow, ramp(case.norms.start_over_rest, 1.9, 2.8))
-    return never_learned(case) * violent
+    return never_learned(case) * violent * (1.0 - gradients_grow(case))
 
 
 @sign("the rate starts at its peak")
