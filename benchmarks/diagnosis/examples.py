@@ -137,16 +137,20 @@ RESPELLED = {"loss": "train/loss", "grad_norm": "train/grad_norm", "lr": "train/
 
 
 def respelled(labelled: Labelled) -> Labelled:
-    """The same run, written with other names of the columns and read back."""
-    rows: dict[int, dict[str, float]] = {}
+    """The same run, written row by row with other names of the columns and read back."""
+    step = labelled.run.series["loss"].step.tolist()
+    rows: list[dict[str, float]] = [{RESPELLED["step"]: number} for number in step]
     for key, s in labelled.run.series.items():
-        for step, value in zip(s.step.tolist(), s.value.tolist(), strict=True):
-            row = rows.setdefault(step, {RESPELLED["step"]: step})
-            # Norms of layers keep theirs: their names are the trainer's own.
-            row[RESPELLED.get(key, key)] = value
+        values = iter(zip(s.step.tolist(), s.value.tolist(), strict=True))
+        pending = next(values, None)
+        for row, number in zip(rows, step, strict=True):
+            if pending is not None and pending[0] == number:
+                # Norms of layers keep their names, which are the trainer's own.
+                row[RESPELLED.get(key, key)] = pending[1]
+                pending = next(values, None)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for _, row in sorted(rows.items())), encoding="utf-8")
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         (run,) = gradlens.read(path)
     return Labelled(run=run, label=labelled.label)
 

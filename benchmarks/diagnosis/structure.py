@@ -95,6 +95,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "passing_rise": -2.0,
         "blown_up_by_updates": -2.0,
         "burst": -2.0,
+        "step_after_shock": -4.0,
     },
     "batch_size_change": {
         "burst": -2.0,
@@ -132,6 +133,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "lasting_step": -1.0,
         "blown_up_by_updates": -4.0,
         "swells_after_shock": -2.0,
+        "step_after_shock": 2.0,
     },
     "adam_beta2_lag": {
         "damage_after_shock": 3.0,
@@ -144,6 +146,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "cannot_lag": -6.0,
         "spikes_go_through": -1.0,
         "swells_after_shock": 4.0,
+        "step_after_shock": 1.0,
     },
     "lr_too_high": {
         "thrown_off": 4.0,

@@ -54,8 +54,7 @@ class ExplodingNorm(CauseCheck):
     def message(self, case: Case) -> str:
         """What grows."""
         if case.numerics.dead_from is not None:
-    return f"norms grow until the run dies at step {case.signals.step[min(case.numerics.dead_from, len(case) -
-    1)]:,}"
+            return f"norms grow until the run dies at step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,}"
         n = case.norms
         if n is not None and case.signs["norm_starts_huge"] > 0:
             return f"the norm starts {float(np.exp(min(n.start_over_rest, 700.0))):.3g} times above where it settles"

@@ -54,8 +54,7 @@ class LearningRateTooHigh(CauseCheck):
         """How the loss behaved under the rate."""
         p = case.progress
         if case.numerics.dead_from is not None:
-    return f"the run ends in NaN or infinity from step {case.signals.step[min(case.numerics.dead_from, len(case)
-    - 1)]:,} on"
+            return f"the run ends in NaN or infinity from step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,} on"
         if p is None:
             return "the loss is unstable"
         if p.rebound > 0.1:

@@ -67,6 +67,30 @@ def sudden_drop(case: Case) -> float:
     )  # fmt: skip
 
 
+@sign("the sudden rise begins with a shock far above what stays of it")
+def step_after_shock(case: Case) -> float:
+    """What stays is 5 to 1.5 % of the height of the first rows, at most a twentieth of the run, after which the loss falls back.
+
+    Other data cost most when they are met, but what they cost then and a little later is of one size. A bad batch costs far
+    more than the damage that its update leaves.
+    """
+    step = case.loss_step
+    loss = case.signals.loss
+    before = loss[max(step.row - 20, 0) : max(step.row - 2, 0)]
+    first = loss[max(step.row - 2, 0) : step.row + max(len(case) // 20, 8)]
+    if not np.isfinite(before).any() or not np.isfinite(first).any():
+        return 0.0
+    level, top = float(np.nanmedian(before)), float(np.nanmax(first))
+    if not top > level:
+        return 0.0
+    high = np.flatnonzero(first > level + 0.5 * (top - level))
+    after = loss[max(step.row - 2, 0) + int(high[-1]) + 2 :][:30]
+    if high[-1] - high[0] + 1 > 2 * len(high) or np.isfinite(after).sum() < 5:
+        return 0.0
+    stays = (float(np.nanmedian(after)) - level) / (top - level)
+    return sudden_step(case) * ramp(stays, 0.05, 0.015)
+
+
 @sign("the run was calm before the sudden rise")
 def calm_before_step(case: Case) -> float:
     """The level right before the step lies within 10 to 35 % of the descent of the lowest level until then."""
