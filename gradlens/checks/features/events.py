@@ -73,7 +73,7 @@ class Event:
 def joint_strength(loss: Curve, norm: Curve, plain: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64[n]: how strongly loss and norm stand out in the same row, in units of the limits; 0 where unknown.
 
-    A loss that stands out by 1.6 times its limit asks for .6 of the limit of the norm: some losses saturate, some batches
+    A positive loss that stands out by 1.6 times its limit asks for .6 of the limit of the norm: some losses saturate, some batches
     are small, and the norm then says little.
 
     Judged on the log scale, where heavy tails are tame. Rows that stand out enormously on the plain scale too gain up to a

@@ -55,15 +55,17 @@ def gradients_grow(case: Case) -> float:
 
 
 def rise_is_trouble(case: Case) -> float:
-    """Whether a rise of the loss can mean trouble: 1 for positive losses whose descent is more than noise.
+    """Whether a rise of the loss can mean trouble: 1 for positive losses whose descent, or whose rise, is more than noise.
 
-    A descent of 1.5 to 3 deviations of the noise between rows is nothing that a rise could be measured by.
+    A descent of 1.5 to 3 deviations of the noise between rows is nothing that a rise of that size could be measured by.
 
     The surrogate loss of a policy gradient has no floor: it starts below zero and returns to it as the advantages, and the
     gradients with them, shrink. A rise of a loss that takes negative values therefore counts less, the more the norm has
     fallen by then: not at all where it fell to half. A run that diverges has norms that grow.
     """
-    noise = 1.0 if case.progress is None else ramp(case.progress.in_noise, 1.5, 3.0)
+    p = case.progress
+    # The rise itself, or the descent, in deviations: a rebound is measured in descents of at least two deviations.
+    noise = 1.0 if p is None else ramp(max(p.in_noise, 0.5 * p.rebound * max(p.in_noise, 2.0)), 1.5, 3.0)
     if case.loss.logarithmic or case.norms is None:
         return noise
     value = case.norm.value[np.isfinite(case.norm.value)]

@@ -54,9 +54,9 @@ def shock_in_few_rows(case: Case) -> float:
     return ramp(float(norm[at] / np.median(norm)), 20.0, 60.0) * ramp(rise, 1.05, 1.2)
 
 
-@sign("in a log of few rows the loss rises by half or more above its lowest level")
+@sign("in a log of few rows the loss rises far above its lowest level and above where it began")
 def diverges_in_few_rows(case: Case) -> float:
-    """At most 60 rows of at least four; the second highest loss after the lowest is 1.4 to 2 times that.
+    """At most 60 rows of at least six: 1.4 to 2 times the lowest loss so far, and 1.2 to 1.4 times the first one, in two rows.
 
     For excerpts and short logs, in which a course cannot be measured.
     """
@@ -65,7 +65,8 @@ def diverges_in_few_rows(case: Case) -> float:
         return 0.0
     lowest = np.minimum.accumulate(loss)
     rise = np.sort(np.log(loss / lowest))
-    return ramp(float(rise[-2]), np.log(1.4), np.log(2.0))
+    above = float(np.log(np.sort(loss)[-2] / loss[0]))
+    return ramp(float(rise[-2]), np.log(1.4), np.log(2.0)) * ramp(above, np.log(1.2), np.log(1.4))
 
 
 @sign("the norms of some layers lie orders of magnitude below those of others")
