@@ -198,8 +198,8 @@ Written by `python -m benchmarks.diagnosis.evaluate`. The *given* runs came with
 convolutional, recurrent and small GPT models); our *own* and the *blind* ones are trained by `benchmarks.runs`, each by
 written labelling rules that were fixed before training (`benchmarks/runs/LABELS.md`). Left out by family: the weights
 that judge a family were learned without it; the signs themselves were made while looking at the given and our own runs.
-No weight was learned on the blind families. They were written by somebody who knew neither signs nor scores, and were
-scored three times.
+No weight was learned on the blind families. They were written by somebody who knew neither signs nor scores; they were
+scored once before, and some times after, the changes named below.
 
 How much a first look at new families costs, since that is what a user's run is: before any change that it led to,
 

@@ -96,6 +96,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "blown_up_by_updates": -2.0,
         "burst": -2.0,
         "step_after_shock": -4.0,
+        "slow_memory": -2.0,
     },
     "batch_size_change": {
         "burst": -2.0,
@@ -126,7 +127,7 @@ PRIOR: dict[str, dict[str, float]] = {
         "progress_lost": -2.0,
         "never_learned": -4.0,
         "scale_collapses": -4.0,
-        "spikes_go_through": -1.5,
+        "spikes_go_through": -4.0,
         "damage_after_shock": -1.0,
         "slow_memory": -2.0,
         "climbs_at_high_rate": -1.0,

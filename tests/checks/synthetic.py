@@ -148,8 +148,8 @@ def case_rate_too_high():
 def case_no_warmup():
     run = healthy()
     run["lr"] = 1e-3 * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * np.arange(N) / N)))
-    run["loss"][1:4] = [13.0, 9.0, 6.0]
-    run["grad_norm"][1:4] = [30.0, 12.0, 4.0]
+    run["loss"][1:3] = [8.5, 5.5]
+    run["grad_norm"][1:3] = [9.0, 3.0]
     return make(run, threshold=None)
 
 
@@ -236,7 +236,8 @@ def case_lag():
     run = healthy()
     run["loss"][400] *= 3.0
     run["grad_norm"][400] *= 200.0
-    run["loss"][401:] *= 1 + 0.5 * np.exp(-np.arange(N - 401) / 60.0)
+    after = np.arange(N - 401) / 12.0
+    run["loss"][401:] *= 1 + 1.2 * after * np.exp(1 - after)
     config = TrainingConfig(optimizer="adamw", beta1=0.9, beta2=0.9999)
     return make(run, threshold=None, config=config)
 

@@ -38,7 +38,7 @@ class Norms:
     late_over_early
         ln of the median of the last third over that of the first third.
     first_drop
-        ln of the median of the first three norms over that of 10 to 20 % of the rows.
+        ln of the first norm, or the median of the first three if that is less, over the median of 10 to 20 % of the rows.
     fade, smoothness
         ln of the median of the first twentieth over that of the last one, and that change over the length of the way there
         through all twentieths: 1 where the norm only falls.
@@ -86,7 +86,9 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         settles_at_once=abs(float(np.median(smooth[int(0.12 * m) : int(0.20 * m) + 1])) - rest),
         first_over_rest=float(value[0]) - rest,
         late_over_early=float(np.median(value[-(len(value) // 3) :]) - np.median(value[: len(value) // 3])),
-        first_drop=float(np.median(value[:3]) - np.median(value[len(value) // 10 : len(value) // 5 + 1])),
+        first_drop=float(
+            min(value[0], np.median(value[:3])) - np.median(value[len(value) // 10 : len(value) // 5 + 1])
+        ),
         fade=float(twentieths[0] - twentieths[-1]),
         smoothness=float((twentieths[0] - twentieths[-1]) / max(np.abs(np.diff(twentieths)).sum(), 1e-12)),
         blown_up=float(np.sort(value[1 : first_rows(len(value))])[-2] - value[0]),

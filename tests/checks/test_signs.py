@@ -1,0 +1,205 @@
+"""What each of the finer signs sees, and what it must not take for it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradlens.checks.signs import SIGNS
+from gradlens.config import TrainingConfig
+
+sys.path.insert(0, str(Path(__file__).parent))
+from synthetic import N, healthy, make
+
+ROW = np.arange(N)
+
+
+def grade(case, name):
+    return SIGNS[name].grade(case)
+
+
+def test_a_burst_in_a_short_run_is_no_noise():
+    run = healthy(250)
+    run["loss"][120:126] *= 3.0
+    run["grad_norm"][120:126] *= 3.0
+    case = make(run, threshold=5.0)
+    assert grade(case, "burst") == 1.0
+    assert [(e.first, e.last) for e in case.bursts] == [(120, 125)]
+    assert case.beliefs.cause == "bad_data"
+
+
+def test_a_hump_is_no_burst():
+    run = healthy()
+    hump = 1 + 2 * np.exp(-(((ROW - 700) / 12) ** 2))
+    case = make({**run, "loss": run["loss"] * hump, "grad_norm": run["grad_norm"] * hump}, threshold=5.0)
+    assert case.bursts == ()
+
+
+def blown_up(first=1.0):
+    run = healthy()
+    run["loss"][0] *= first
+    run["grad_norm"][0] *= first
+    for name in ("loss", "grad_norm"):
+        run[name][1:12] *= 12.0
+    return run
+
+
+def test_what_the_first_updates_did_is_told_from_how_a_run_began():
+    assert grade(make(blown_up(), threshold=5.0), "blown_up_by_updates") == 1.0
+    assert grade(make(blown_up(first=12.0), threshold=5.0), "blown_up_by_updates") == 0.0
+    assert grade(make(healthy(), threshold=5.0), "blown_up_by_updates") == 0.0
+
+
+def test_the_start_of_a_blown_up_run_is_its_first_row():
+    run = blown_up()
+    assert make(run).progress.start == run["loss"][0]
+    assert make(healthy()).progress.start == pytest.approx(np.median(healthy()["loss"][:6]))
+
+
+def test_a_resumed_run_that_counts_anew_shows_no_first_updates():
+    run = blown_up()
+    step = np.concatenate([np.arange(N // 2), np.arange(N // 2)])
+    half = {name: np.concatenate([healthy()[name][: N // 2], value[: N // 2]]) for name, value in run.items()}
+    case = make(half, step=step)
+    assert not case.signals.from_the_start
+    assert grade(case, "blown_up_by_updates") == 0.0
+    assert case.beliefs.cause == "resume_artifact"
+
+
+def test_a_first_norm_far_above_the_rest():
+    run = healthy()
+    run["grad_norm"][0] *= 3000.0
+    assert grade(make(run, threshold=None), "first_norm_huge") == 1.0
+
+
+def shocked(swell):
+    run = healthy()
+    run["grad_norm"][300] *= 200.0
+    run["loss"][300] *= 30.0
+    run["loss"][301:] *= 1 + swell * np.exp(-(((ROW[301:] - 312) / 8.0) ** 2))
+    return run
+
+
+def test_a_loss_that_swells_after_a_shock():
+    assert grade(make(shocked(1.5), threshold=None), "swells_after_shock") == 1.0
+    assert grade(make(shocked(0.0), threshold=None), "swells_after_shock") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("beta2", "threshold", "expected"),
+    [(0.999, None, 1.0), (0.95, None, 0.0), (0.999, 0.5, 0.0)],
+    ids=["slow", "fast", "clipped before the optimizer saw it"],
+)
+def test_what_a_shock_does_to_the_second_moment(beta2, threshold, expected):
+    config = TrainingConfig(optimizer="adamw", beta2=beta2)
+    assert grade(make(shocked(0.0), threshold=threshold, config=config), "slow_memory") == pytest.approx(
+        expected, abs=0.25
+    )
+
+
+def test_a_norm_that_only_fades():
+    run = healthy()
+    flat = {"loss": np.full(N, 2.3) * np.exp(1e-3 * np.random.default_rng(0).normal(size=N)), "lr": run["lr"]}
+    smooth = np.exp(-1.5 * ROW / N + 0.02 * np.random.default_rng(1).normal(size=N))
+    assert grade(make({**flat, "grad_norm": smooth}, threshold=None), "norm_fades_smoothly") == 1.0
+    noisy = np.exp(-1.5 * ROW / N + 0.3 * np.random.default_rng(1).normal(size=N))
+    assert grade(make({**flat, "grad_norm": noisy}, threshold=None), "norm_fades_smoothly") == 0.0
+
+
+def test_layers_that_fade_in_any_order():
+    run = healthy()
+    layers = {f"grad_norm/{i}": run["grad_norm"] * 10.0 ** -(i % 5 * 2) for i in (3, 0, 4, 1, 2)}
+    assert grade(make(run, layers=layers), "layers_fade") == 1.0
+    near = {f"grad_norm/{i}": run["grad_norm"] / (1 + i) for i in range(5)}
+    assert grade(make(run, layers=near), "layers_fade") == 0.0
+
+
+def test_a_step_that_begins_with_a_shock():
+    run = healthy()
+    run["loss"][700:] *= 1.6
+    assert grade(make({**run, "loss": run["loss"].copy()}, threshold=None), "step_after_shock") == 0.0
+    run["loss"][700] *= 100.0
+    assert grade(make(run, threshold=None), "step_after_shock") > 0.5
+
+
+def test_loss_and_norm_that_stand_still_after_the_first_tenth():
+    rng = np.random.default_rng(0)
+    fall = np.exp(-ROW / 20.0)
+    run = {
+        "loss": (2.0 + 2.0 * fall) * np.exp(0.05 * rng.normal(size=N)),
+        "grad_norm": (0.2 + 2.0 * fall) * np.exp(0.2 * rng.normal(size=N)),
+        "lr": np.full(N, 0.1),
+    }
+    assert grade(make(run, threshold=None), "stalls_at_once") == 1.0
+    assert grade(make({**run, "loss": run["loss"] * np.exp(-ROW / N)}, threshold=None), "stalls_at_once") == 0.0
+
+
+def test_what_was_learned_at_small_rates_and_lost():
+    rng = np.random.default_rng(0)
+    rate = np.minimum((ROW + 1) / 200, 1.0)
+    level = np.where(ROW < 150, 2.6 - 0.4 * ROW / 150, 2.5)
+    run = {
+        "loss": level * np.exp(0.01 * rng.normal(size=N)),
+        "grad_norm": np.where(ROW < 170, 0.8, 0.15) * np.exp(0.2 * rng.normal(size=N)),
+        "lr": rate,
+    }
+    assert grade(make(run, threshold=None), "early_descent_lost") > 0.5
+    growing = run["grad_norm"][::-1].copy()
+    assert grade(make({**run, "grad_norm": growing}, threshold=None), "early_descent_lost") == 0.0
+
+
+def test_a_descent_that_waits_for_a_small_rate():
+    rng = np.random.default_rng(0)
+    rate = 0.5 * (1 + np.cos(np.pi * ROW / N))
+    level = np.where(ROW < 0.7 * N, 2.5, 2.5 - 1.5 * (ROW - 0.7 * N) / (0.3 * N))
+    level[:20] = 3.0
+    run = {"loss": level * np.exp(0.02 * rng.normal(size=N)), "grad_norm": healthy()["grad_norm"], "lr": rate}
+    assert grade(make(run, threshold=None), "accelerates_as_rate_decays") == 1.0
+    assert grade(make(healthy()), "accelerates_as_rate_decays") == 0.0
+
+
+def test_a_few_rows_that_diverge():
+    loss = np.array([6.4, 6.6, 7.3, 11.1, 14.2, 12.8])
+    run = {"loss": loss, "grad_norm": np.ones(6)}
+    assert grade(make(run), "diverges_in_few_rows") > 0.5
+    assert grade(make({**run, "loss": loss[::-1] / 10}), "diverges_in_few_rows") == 0.0
+
+
+def test_spikes_of_a_loss_that_is_practically_zero_are_no_events():
+    run = healthy()
+    run["loss"] = run["loss"] * np.exp(-ROW / 100.0)
+    for row in (800, 900, 1000):
+        run["loss"][row] *= 30.0
+        run["grad_norm"][row] *= 30.0
+    case = make(run, threshold=None)
+    assert not [e for e in case.events if e.first >= 800]
+    assert case.beliefs.cause == "healthy"
+
+
+def test_a_surrogate_loss_that_returns_to_zero_as_its_gradients_shrink():
+    rng = np.random.default_rng(0)
+    size = np.exp(-ROW / 200.0) + 0.02
+    run = {"loss": -0.3 * size + 0.1 * size * rng.normal(size=N), "grad_norm": size * np.exp(0.3 * rng.normal(size=N))}
+    case = make(run, threshold=None)
+    assert grade(case, "stays_raised") == 0.0
+    assert case.beliefs.cause == "healthy"
+
+
+def test_norms_that_bunch_elsewhere_contradict_the_threshold():
+    run = healthy()
+    run["grad_norm"] = np.minimum(run["grad_norm"], 0.42 * (1 - 1e-6))
+    for threshold in (1.0, None):
+        found = make(run, threshold=threshold).provenance
+        assert found.verdict == "post_clip"
+        assert "0.42" in found.reason
+    coarse = make({**run, "grad_norm": np.round(healthy()["grad_norm"], 1)}, threshold=None)
+    assert coarse.provenance.verdict == "pre_clip"
+
+
+def test_how_sure_a_log_lets_one_be():
+    assert make(healthy()).ceilings["bad_data"] < 1.0  # no events: a verdict would rest on a row or two
+    assert make(healthy(40)).ceilings["lr_too_high"] < 0.5
+    assert "lr_too_high" not in make(healthy(200)).ceilings
