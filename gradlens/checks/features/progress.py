@@ -40,8 +40,8 @@ class Progress:
         (start - end) / span, 1 where the loss ends at its lowest; very negative where it ends far above the start.
     rebound
         Highest rise of the smoothed loss above its lowest level so far, less what noise would do, over the span.
-    rebound_from, rebound_at
-        Where that rise begins and peaks, as shares of the rows.
+    rebound_at
+        Where that rise peaks, as a share of the rows.
     rebound_sharpness
         Largest change between neighbouring triples of rows on the way up, less twice the noise, over the rise: about 1 for
         a jump, small for a climb.
@@ -75,7 +75,6 @@ class Progress:
     in_noise: float
     kept: float
     rebound: float
-    rebound_from: float
     rebound_at: float
     rebound_sharpness: float
     rebound_rate: float
@@ -135,7 +134,6 @@ def progress_of(
         in_noise=descent / noise,
         kept=(start - end) / span,
         rebound=max(float(rise[top]) / span, 0.0),
-        rebound_from=foot / m,
         rebound_at=top / m,
         rebound_sharpness=_sharpness(
             value[max(foot - width, 0) : top + width], float(smooth[top] - smooth[foot]), noise
