@@ -61,7 +61,7 @@ def diverges_in_few_rows(case: Case) -> float:
     For excerpts and short logs, in which a course cannot be measured.
     """
     loss = case.signals.loss[np.isfinite(case.signals.loss)]
-    if not len(loss) >= 4 or len(case) > 60 or not (loss > 0).all():
+    if len(loss) < 6 or len(case) > 60 or not (loss > 0).all():
         return 0.0
     lowest = np.minimum.accumulate(loss)
     rise = np.sort(np.log(loss / lowest))
