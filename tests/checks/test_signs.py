@@ -203,3 +203,17 @@ def test_how_sure_a_log_lets_one_be():
     assert make(healthy()).ceilings["bad_data"] < 1.0  # no events: a verdict would rest on a row or two
     assert make(healthy(40)).ceilings["lr_too_high"] < 0.5
     assert "lr_too_high" not in make(healthy(200)).ceilings
+
+
+@pytest.mark.parametrize("n", [9_000, 60_000])
+def test_long_runs_are_seen_alike(n):
+    run = healthy(n)
+    run["loss"][n // 2 :] *= 1.6
+    run["grad_norm"][n // 2 :] *= 1.5
+    assert make(run, threshold=5.0).beliefs.cause == "data_shift"
+    run = healthy(n)
+    for row in range(n // 4, n, n // 10):
+        run["loss"][row : row + 6] *= 3.0
+        run["grad_norm"][row : row + 6] *= 5.0
+    assert make(run, threshold=None).beliefs.cause == "bad_data"
+    assert make(healthy(n)).beliefs.cause == "healthy"

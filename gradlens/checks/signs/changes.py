@@ -95,11 +95,12 @@ def step_after_shock(case: Case) -> float:
 def calm_before_step(case: Case) -> float:
     """The level right before the step lies within 10 to 35 % of the descent of the lowest level until then."""
     p, step = case.progress, case.loss_step
-    known = case.signals.loss[: step.row][np.isfinite(case.signals.loss[: step.row])]
-    width = max(len(case) // 40, 5) | 1
+    known = case.signals.loss[: step.row]
+    known = thinned(known[np.isfinite(known)], MOST_ROWS)
+    width = max(len(known) // 40, 5) | 1
     if p is None or len(known) < 2 * width:
         return 0.0
-    level = rolling_level(thinned(known, MOST_ROWS), width)
+    level = rolling_level(known, width)
     noise = float(np.median(np.abs(np.diff(known[-8 * width :])))) / 0.954
     climbed = float(level[-width // 2] - level[width // 2 :].min()) - RANDOM_REBOUND * 1.2533 * noise / np.sqrt(width)
     return sudden_step(case) * (1.0 - 0.7 * ramp(climbed / max(p.start - p.best, 1e-300), 0.1, 0.35))
