@@ -30,6 +30,7 @@ METHODS: dict[str, str] = {
     "tail-index": "gradlens.stats.indices",
     "extremal-index": "gradlens.stats.dependence:extremal_index",
     "block-length": "gradlens.stats.dependence:block_length",
+    "adam": "gradlens.stats.adam",
     "holm": "gradlens.stats.multiple:holm",
     "suggestion": "gradlens.stats.thresholds",
     "policies": "gradlens.policies",

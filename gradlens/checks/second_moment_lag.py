@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
 from gradlens.checks.case import Case
-from gradlens.report import Cause
+from gradlens.checks.signs.events import is_adaptive, shock
+from gradlens.report import Cause, Evidence
+from gradlens.stats import adam
 
 
 class SecondMomentLag(CauseCheck):
@@ -58,6 +60,14 @@ class SecondMomentLag(CauseCheck):
             f"a norm {worst.norm_ratio:.3g} times the level at step {case.signals.step[worst.first]:,} leaves the loss "
             f"{worst.damage:.2g} deviations higher"
         )
+
+    def facts(self, case: Case) -> Iterator[Evidence]:
+        """The signs, and what the configuration says that the shock does to Adam."""
+        yield from super().facts(case)
+        beta2 = case.config.beta2
+        if beta2 is not None and 0 <= beta2 < 1 and is_adaptive(case) and case.events:
+            yield Evidence(label="steps divided by, right after the shock", value=adam.slowdown(shock(case), beta2))
+            yield Evidence(label="steps until the second moment forgets it", value=adam.memory(beta2))
 
     def rows(self, case: Case) -> Iterable[int]:
         """The shock."""

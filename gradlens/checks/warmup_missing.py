@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
 from gradlens.checks.base import CauseCheck
 from gradlens.checks.case import Case
-from gradlens.report import Cause
+from gradlens.checks.signs.events import is_adaptive
+from gradlens.report import Cause, Evidence
+from gradlens.stats import adam
 
 
 class WarmupMissing(CauseCheck):
@@ -56,3 +59,10 @@ class WarmupMissing(CauseCheck):
         if len(early) > 1 and early[1:].max() > early[0]:
             return f"the rate starts at its peak, and the loss goes from {early[0]:.3g} to {early[1:].max():.3g} within {len(early)} rows"
         return "the rate starts at its peak, and trouble follows"
+
+    def facts(self, case: Case) -> Iterator[Evidence]:
+        """The signs, and the warm-up that the configuration asks for."""
+        yield from super().facts(case)
+        beta2 = case.config.beta2
+        if beta2 is not None and 0 <= beta2 < 1 and is_adaptive(case):
+            yield Evidence(label="steps of warm-up for this beta2", value=adam.warmup_steps(beta2), unit="steps")

@@ -9,6 +9,7 @@ import numpy as np
 from gradlens.checks.features.events import Event, outlier_gap
 from gradlens.checks.signs.base import ramp, sign
 from gradlens.checks.signs.changes import sudden_step
+from gradlens.stats import adam
 
 if TYPE_CHECKING:
     from gradlens.checks.case import Case
@@ -110,18 +111,17 @@ def swells_after_shock(case: Case) -> float:
 def slow_memory(case: Case) -> float:
     """Damage after a shock where the configuration says Adam with a slow beta2.
 
-    A gradient r times as large as usual multiplies the second moment by 1 + (1 - beta2) r², and divides every step by the
-    root of that for about 1 / (1 - beta2) steps (Kingma and Ba 2015, eq. in algorithm 1; clipping limits r). A division by 2
-    to 5 for 60 to 100 steps counts fully. Any other damage counts from a beta2 of .9986 to .9997: the usual .999 is what
-    most runs have, healthy or not.
+    What the shock, as clipping lets it through, does to the steps that follow is `stats.adam.slowdown`, and for how long is
+    `stats.adam.memory`: a division by 2 to 5 for 60 to 100 rows. Any other damage counts from a beta2 of .9986 to .9997: the
+    usual .999 is what most runs have, healthy or not.
     """
     beta2 = case.config.beta2
     if beta2 is None or not 0 < beta2 < 1 or not is_adaptive(case):
         return 0.0
-    steps = 1.0 / (1.0 - beta2) / max(case.signals.log_interval or 1.0, 1.0)
-    slowed = ramp(0.5 * float(np.log1p((1.0 - beta2) * shock(case) ** 2)), np.log(2.0), np.log(5.0))
+    rows = adam.memory(beta2) / max(case.signals.log_interval or 1.0, 1.0)
+    slowed = ramp(float(np.log(adam.slowdown(shock(case), beta2))), np.log(2.0), np.log(5.0))
     other = max(damage_after_shock(case), sudden_step(case), 0.7 * isolated_events(case))
-    return max(ramp(steps, 60.0, 100.0) * slowed, ramp(-np.log10(1 - beta2), 2.85, 3.5) * other)
+    return max(ramp(rows, 60.0, 100.0) * slowed, ramp(-np.log10(1 - beta2), 2.85, 3.5) * other)
 
 
 def shock(case: Case) -> float:
