@@ -51,14 +51,17 @@ class BadBatch(CauseCheck):
     advice = "look at the examples of the listed steps, and replay one from the checkpoint before"
 
     def message(self, case: Case) -> str:
-        """How many rows stand out."""
-        events = case.events
-        if not events:
-            return "loss and norm stand out together for a while"
-        strongest = max(events, key=lambda e: e.norm_ratio)
-        number, times = counted(len(events), "event"), f"{strongest.norm_ratio:.3g}"
+        """How many events, how strong, and the longest stretch of them."""
+        longest = max(case.bursts, key=lambda e: e.rows, default=None)
+        if longest is not None and longest.rows > max((e.rows for e in case.events), default=0):
+            step = int(case.signals.step[longest.first])
+            return f"{longest.rows} neighbouring rows from step {step:,} on hit loss and norm together, and the loss returns"
+        if not case.events:
+            return "the loss rises for a few rows and returns"
+        strongest = max(case.events, key=lambda e: e.norm_ratio)
+        number, times = counted(len(case.events), "event"), f"{strongest.norm_ratio:.3g}"
         return f"{number} hit loss and norm at the same step, the largest norm {times} times the level"
 
     def rows(self, case: Case) -> Iterable[int]:
-        """The events, strongest first."""
-        return [e.first for e in sorted(case.events, key=lambda e: -e.strength)]
+        """The events and stretches, strongest first."""
+        return dict.fromkeys(e.first for e in sorted((*case.events, *case.bursts), key=lambda e: -e.strength))

@@ -221,7 +221,10 @@ class Case:
         than 50 rows, unless the numbers themselves blow up.
         """
         ceilings: dict[Cause, float] = {}
-        if sum(event.rows for event in self.events) <= 2 or (self.signals.log_interval or 1.0) >= SPARSE_INTERVAL:
+        if (
+            sum(event.rows for event in (*self.events, *self.bursts)) <= 2
+            or (self.signals.log_interval or 1.0) >= SPARSE_INTERVAL
+        ):
             ceilings |= dict.fromkeys(ONE_ROW_CAUSES, ONE_ROW_CEILING)
         plain = max(self.signs[name] for name in ("ends_nonfinite", "loss_explodes", "diverges_in_few_rows"))
         if len(self) < SHORT_ROWS and plain < 1.0:
