@@ -43,6 +43,8 @@ ROUNDING = 1e-3
 #: Rows on each side of a change of the loss scale, and the slope of ln norm on ln scale that proves scaled norms.
 SIDE = 12
 SLOPE = 0.7
+#: ln of a change of the scale that is no back-off, and that norms do not follow by chance.
+FAR_APART = float(np.log(100.0))
 
 
 def judge_provenance(case: Case) -> Provenance:
@@ -73,7 +75,7 @@ def judge(run: Run, signals: Signals, threshold: float | None, source: str) -> P
             averaged=averaged, evidence=(Evidence(label="distinct norms", value=1, n=len(norm)),),
         )  # fmt: skip
     with np.errstate(all="ignore"):
-        verdict = _from_values(signals, norm, threshold, source)
+        verdict = _between_attempts(run) or _from_values(signals, norm, threshold, source)
     if verdict.verdict != "loss_scaled":
         if "norm-post-clip" in codes:
             verdict = Provenance(verdict="post_clip", reason="this format logs the norm after clipping")
@@ -121,6 +123,36 @@ def _from_values(signals: Signals, norm: NDArray[np.float64], threshold: float |
         verdict="unknown",
         reason=f"no norm reaches {threshold:g}: before and after clipping look alike",
         evidence=facts,
+    )
+
+
+def _between_attempts(run: Run) -> Provenance | None:
+    """The verdict on attempts logged one after the other with scales far apart; None where they do not tell.
+
+    A scale that differs a hundredfold or more between rows in the order written, with a norm that differs as much (a slope
+    of .8 to 1.2 between the medians of three rows and more on both sides), needs no second change.
+    """
+    norm, scale = run.grad_norm, run.loss_scale
+    if norm is None or scale is None or len(norm) != len(scale) or len(norm) < 6:
+        return None
+    size, log_scale = np.log(norm.value), np.log(scale.value)
+    jump = np.diff(log_scale)
+    at = np.flatnonzero(np.isfinite(jump) & (np.abs(jump) > FAR_APART)) + 1
+    if len(at) == 0:
+        return None
+    row = int(at[0])
+    before, after = size[max(row - SIDE, 0) : row], size[row : row + SIDE]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if len(before) < 3 or len(after) < 3:
+        return None
+    slope = float((np.median(after) - np.median(before)) / jump[row - 1])
+    if not 0.8 <= slope <= 1.2:
+        return None
+    return Provenance(
+        verdict="loss_scaled",
+        reason=f"the norms differ between attempts as the loss scale does, {np.exp(abs(jump[row - 1])):.3g}-fold: "
+        "they were measured before unscaling",
+        evidence=(Evidence(label="slope of ln norm on ln scale", value=slope, threshold=SLOPE, n=1),),
     )
 
 

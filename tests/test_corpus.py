@@ -65,3 +65,10 @@ def test_the_divergences_of_a_large_language_model_are_found_behind_its_restarts
     (run,) = gradlens.analyze(gradlens.read(path)).runs
     assert run.diagnosis.cause in {"lr_too_high", "exploding"}
     assert run.worst in {"warning", "error"}
+
+
+@pytest.mark.corpus
+def test_norms_of_scaled_gradients_are_found_among_attempts_at_one_step(corpus):
+    (path,) = (corpus / "real" / "megatron_markdown_chronicle").glob("*tr11-176B*")
+    (run,) = gradlens.analyze(gradlens.read(path)).runs
+    assert run.provenance.verdict == "loss_scaled"

@@ -217,3 +217,14 @@ def test_long_runs_are_seen_alike(n):
         run["grad_norm"][row : row + 6] *= 5.0
     assert make(run, threshold=None).beliefs.cause == "bad_data"
     assert make(healthy(n)).beliefs.cause == "healthy"
+
+
+@pytest.mark.parametrize(("norm", "verdict"), [(4096.0, "loss_scaled"), (1.0, "pre_clip")])
+def test_attempts_with_other_scales(norm, verdict):
+    scale = np.array([4096.0] * 4 + [1.0] * 4)
+    columns = {
+        "loss": np.full(8, 63.8),
+        "grad_norm": np.where(scale > 1, norm, 1.0) * np.array([3.9, 8.3, 8.2, 5.0, 2.8, 4.5, 6.3, 5.0]),
+        "loss_scale": scale,
+    }
+    assert make(columns, step=[2] * 8, threshold=1.0).provenance.verdict == verdict
