@@ -141,12 +141,8 @@ def _between_attempts(run: Run) -> Provenance | None:
     if len(at) == 0:
         return None
     row = int(at[0])
-    before, after = size[max(row - SIDE, 0) : row], size[row : row + SIDE]
-    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-    if len(before) < 3 or len(after) < 3:
-        return None
-    slope = float((np.median(after) - np.median(before)) / jump[row - 1])
-    if not 0.8 <= slope <= 1.2:
+    slope = _slope_at(size, row, float(jump[row - 1]))
+    if slope is None or not 0.8 <= slope <= 1.2:
         return None
     return Provenance(
         verdict="loss_scaled",
@@ -189,10 +185,15 @@ def scale_slope(signals: Signals) -> tuple[float, int]:
         log_scale, log_norm = np.log(scale), np.log(signals.norm)
         jump = np.diff(log_scale)
     at = np.flatnonzero(np.isfinite(jump) & (np.abs(jump) > 0.5)) + 1
-    slopes = []
-    for row in at[:200]:
-        before, after = log_norm[max(row - SIDE, 0) : row], log_norm[row : row + SIDE]
-        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-        if len(before) >= 3 and len(after) >= 3:
-            slopes.append(float((np.median(after) - np.median(before)) / jump[row - 1]))
+    found = (_slope_at(log_norm, int(row), float(jump[row - 1])) for row in at[:200])
+    slopes = [slope for slope in found if slope is not None]
     return (float(np.median(slopes)), len(slopes)) if slopes else (0.0, 0)
+
+
+def _slope_at(log_norm: NDArray[np.float64], row: int, change: float) -> float | None:
+    """By how much ln norm changes at a row for a change of ln scale, by medians; None with fewer than three on a side."""
+    before, after = log_norm[max(row - SIDE, 0) : row], log_norm[row : row + SIDE]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if len(before) < 3 or len(after) < 3:
+        return None
+    return float((np.median(after) - np.median(before)) / change)

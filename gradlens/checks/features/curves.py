@@ -187,3 +187,8 @@ def thinned(value: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
     out[dense] = row_quantiles(table if dense.all() else table[dense], 0.5)
     out[known & ~dense] = np.nanmedian(table[known & ~dense], axis=1)
     return out
+
+
+def neighbour_noise(value: NDArray[np.float64]) -> float:
+    """Standard deviation of the noise of a slowly moving curve, from the median size of its first differences."""
+    return float(np.median(np.abs(np.diff(value)))) / 0.9539 if len(value) > 1 else 0.0

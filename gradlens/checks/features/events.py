@@ -138,8 +138,7 @@ def find_bursts(loss: Curve, norm: Curve, counts: NDArray[np.bool_], skip: int, 
     medians of three rows on both sides of the first and of the last row differ by three fifths of the height or more, which
     a hump of an unstable run does not do.
     """
-    window = 3 * len(loss.value) // 20 | 1
-    window = int(np.clip(window, 31, 301)) | 1
+    window = int(np.clip(3 * len(loss.value) // 20, 31, 301)) | 1
     smooth = smoothed(loss, 5, window), smoothed(norm, 5, window)
     strength = np.where(counts, joint_strength(*smooth, np.zeros(len(loss.value))), 0.0)
     found = find_events(*smooth, strength, skip)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.curves import Curve, rolling_level, thinned
+from gradlens.checks.features.curves import Curve, neighbour_noise, rolling_level, thinned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class Norms:
         the start-up is over by then.
     first_over_rest
         ln of the first norm, which no update has touched yet, over the median of the last two thirds.
+    late_over_start
+        ln of the median of the last third over that of the first twentieth.
     late_over_early
         ln of the median of the last third over that of the first third.
     first_drop
@@ -57,6 +59,7 @@ class Norms:
     start_over_rest: float
     settles_at_once: float
     first_over_rest: float
+    late_over_start: float
     late_over_early: float
     first_drop: float
     fade: float
@@ -85,6 +88,7 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         start_over_rest=float(smooth[: max(m // 5, 3)].max()) - rest,
         settles_at_once=abs(float(np.median(smooth[int(0.12 * m) : int(0.20 * m) + 1])) - rest),
         first_over_rest=float(value[0]) - rest,
+        late_over_start=float(np.median(value[-(len(value) // 3) :]) - np.median(value[: max(len(value) // 20, 5)])),
         late_over_early=float(np.median(value[-(len(value) // 3) :]) - np.median(value[: len(value) // 3])),
         first_drop=float(
             min(value[0], np.median(value[:3])) - np.median(value[len(value) // 10 : len(value) // 5 + 1])
@@ -100,11 +104,6 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
 def first_rows(rows: int) -> int:
     """How many rows of a log count as its first updates: twelve, or 2 % of long logs."""
     return max(12, rows // 50)
-
-
-def neighbour_noise(value: NDArray[np.float64]) -> float:
-    """Standard deviation of the noise of a slowly moving curve, from the median size of its first differences."""
-    return float(np.median(np.abs(np.diff(value)))) / 0.9539 if len(value) > 1 else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.curves import rolling_level, thinned
+from gradlens.checks.features.curves import neighbour_noise, rolling_level, thinned
 from gradlens.stats.robust import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def progress_of(
     lowest = np.minimum.accumulate(smooth)
     best = float(smooth[width // 2 :].min())
     end = float(np.median(value[-max(3, m // 20) :]))
-    noise = float(np.median(np.abs(np.diff(value)))) / 0.954 or 1e-12 * max(abs(start), 1e-300)
+    noise = neighbour_noise(value) or 1e-12 * max(abs(start), 1e-300)
     local = MAD_TO_SIGMA * rolling_level(np.abs(value - smooth), max(width, 31) | 1)
     descent = start - best
     # What the lowest of a random curve lies below a noisy start without any learning.
@@ -123,14 +123,13 @@ def progress_of(
     foot = int(np.argmin(smooth[: top + 1]))
     half = int(np.argmax(smooth <= start - 0.5 * span))
     early_low, stuck = _early_low(value, width)
+    positive = start > 0 and bool(value.min() >= 0)
     low_drop, low_pace = _drop_at_low_rate(smooth, rate, end, span)
     return Progress(
         start=start,
         end=end,
         best=best,
-        relative=max(descent - luck, _slow_descent(value)) / abs(start)
-        if start > 0 and value.min() >= 0
-        else float("nan"),
+        relative=max(descent - luck, _slow_descent(value)) / start if positive else float("nan"),
         in_noise=descent / noise,
         kept=(start - end) / span,
         rebound=max(float(rise[top]) / span, 0.0),
@@ -141,7 +140,7 @@ def progress_of(
         rebound_rate=float(rate[top]),
         raised=float(np.mean(rise > 0.35 * span)),
         above_start=(float(smooth.max()) - start - luck) / span,
-        explosion=float(np.log(smooth.max() / start)) if start > 0 and value.min() >= 0 and smooth.max() > 0 else 0.0,
+        explosion=float(np.log(smooth.max() / start)) if positive and smooth.max() > 0 else 0.0,
         half_rate=float(rate[half]),
         drop_as_rate_falls=_drop_as_rate_falls(smooth, rate, end, span),
         drop_at_low_rate=low_drop,
@@ -149,7 +148,7 @@ def progress_of(
         after_first_tenth=(float(np.median(value[m // 10 : max(m * 3 // 20, m // 10 + 3)])) - end)
         / max(start - end, 1e-300),
         early_low=early_low,
-        late_over_low=stuck / start if start > 0 and value.min() >= 0 else float("nan"),
+        late_over_low=stuck / start if positive else float("nan"),
     )
 
 
@@ -174,7 +173,7 @@ def _early_low(value: NDArray[np.float64], width: int) -> tuple[float, float]:
     level = np.median(table, axis=1)
     at = int(np.argmin(level))
     late = float(np.median(value[-(m // 3) :]))
-    noise = max(*(float(np.median(np.abs(np.diff(part)))) / 0.954 for part in (table[at], value)), 1e-12 * abs(late))
+    noise = max(neighbour_noise(table[at]), neighbour_noise(value), 1e-12 * abs(late))
     return (late - float(level[at])) / max(1.2533 * noise / np.sqrt(width), 1e-300) - 4.0, late - float(level[at])
 
 
@@ -198,8 +197,8 @@ def start_noise(value: NDArray[np.float64], rows: int) -> float:
 
     A blow by the first updates makes the first rows differ, and a fast descent or growing noise the others.
     """
-    change = np.abs(np.diff(np.log(value)))
-    return min(float(np.median(change[: max(11, 2 * rows)])), float(np.median(change))) / 0.954
+    size = np.log(value)
+    return min(neighbour_noise(size[: max(12, 2 * rows + 1)]), neighbour_noise(size))
 
 
 def _sharpness(value: NDArray[np.float64], rise: float, noise: float) -> float:
@@ -209,30 +208,32 @@ def _sharpness(value: NDArray[np.float64], rise: float, noise: float) -> float:
     return (float((triple[3:] - triple[:-3]).max()) - 2.0 * noise) / rise
 
 
-def _drop_as_rate_falls(smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float) -> float:
+def _high_until(rate: NDArray[np.float64], share: float) -> tuple[int, int] | None:
+    """The row of the highest rate, and the first one after it at no more than that share of it; None where there is none.
+
+    Neither where the rate is high only for a moment: most of any descent comes after that.
+    """
     if not np.isfinite(rate).any():
-        return 0.0
+        return None
     peak = int(np.nanargmax(rate))
-    low = np.flatnonzero(rate[peak:] <= 0.7)
-    # Where the rate is high only for a moment, most of any descent comes after it.
-    if not len(low) or int(low[0]) < LEAST_HIGH * len(smooth):
-        return 0.0
-    return float(smooth[peak + int(low[0])] - end) / span
+    low = np.flatnonzero(rate[peak:] <= share)
+    return None if not len(low) or int(low[0]) < LEAST_HIGH * len(rate) else (peak, peak + int(low[0]))
+
+
+def _drop_as_rate_falls(smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float) -> float:
+    high = _high_until(rate, 0.7)
+    return 0.0 if high is None else float(smooth[high[1]] - end) / span
 
 
 def _drop_at_low_rate(
     smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float
 ) -> tuple[float, float]:
-    if not np.isfinite(rate).any():
+    high = _high_until(rate, 0.35)
+    if high is None:
         return 0.0, 0.0
     m = len(smooth)
-    peak = int(np.nanargmax(rate))
-    low = np.flatnonzero(rate[peak:] <= 0.35)
-    # The first rows at the peak belong to the first descent.
-    begin = peak + m // 20
-    if not len(low) or int(low[0]) < LEAST_HIGH * m:
-        return 0.0, 0.0
-    at = peak + int(low[0])
+    peak, at = high
+    begin = peak + m // 20  # the first rows at the peak belong to the first descent
     if smooth[at] - smooth[begin] > 0.15 * span:
         return 0.0, 0.0  # the loss rose at the high rate: it did not stand still
     drop = float(smooth[at] - end) / span

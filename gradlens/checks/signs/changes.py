@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.curves import rolling_level, thinned
+from gradlens.checks.features.curves import neighbour_noise, rolling_level, thinned
 from gradlens.checks.features.events import CONVERGED
 from gradlens.checks.features.progress import MOST_ROWS, RANDOM_REBOUND
 from gradlens.checks.signs.base import ramp, sign
@@ -101,7 +101,7 @@ def calm_before_step(case: Case) -> float:
     if p is None or len(known) < 2 * width:
         return 0.0
     level = rolling_level(known, width)
-    noise = float(np.median(np.abs(np.diff(known[-8 * width :])))) / 0.954
+    noise = neighbour_noise(known[-8 * width :])
     climbed = float(level[-width // 2] - level[width // 2 :].min()) - RANDOM_REBOUND * 1.2533 * noise / np.sqrt(width)
     return sudden_step(case) * (1.0 - 0.7 * ramp(climbed / max(p.start - p.best, 1e-300), 0.1, 0.35))
 

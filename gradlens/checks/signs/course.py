@@ -68,10 +68,7 @@ def rise_is_trouble(case: Case) -> float:
     noise = 1.0 if p is None else ramp(max(p.in_noise, 0.5 * p.rebound * max(p.in_noise, 2.0)), 1.5, 3.0)
     if case.loss.logarithmic or case.norms is None:
         return noise
-    value = case.norm.value[np.isfinite(case.norm.value)]
-    third = max(len(value) // 3, 1)
-    fallen = float(np.median(value[: max(len(value) // 20, 5)]) - np.median(value[-third:]))
-    return noise * ramp(fallen, np.log(2.0), 0.0)
+    return noise * ramp(-case.norms.late_over_start, np.log(2.0), 0.0)
 
 
 @sign("most of what was learned is lost again and not regained")

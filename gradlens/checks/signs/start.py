@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.checks.features.curves import neighbour_noise
 from gradlens.checks.features.norms import first_rows
 from gradlens.checks.features.progress import start_noise
 from gradlens.checks.signs.base import ramp, sign
@@ -70,7 +71,7 @@ def overshoots_at_once(case: Case) -> float:
     if p is None or len(early) < 8 or not case.signals.from_the_start:
         return 0.0
     span = max(p.start - p.best, 1e-300)
-    noise = float(np.median(np.abs(np.diff(value[: 8 * len(early)])))) / 0.954
+    noise = neighbour_noise(value[: 8 * len(early)])
     top = float(early[1:].max())
     apart = 1.0
     if value[: 8 * len(early)].min() > 0:
