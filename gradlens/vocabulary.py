@@ -252,8 +252,7 @@ def without_mark(name: str, mark: str) -> str:
     """A name without the mark of its optimizer: `grad_norm_g` gives `grad norm`."""
     spelt = name.replace("_", " ")
     if mark in _MARKS.values():
-        words = [word for word, meaning in _MARKS.items() if meaning == mark]
-        return re.sub(rf"(?i)(?<![a-z0-9.])(?:{'|'.join(words)})(?![a-z0-9.])", " ", spelt)
+        return _MARK.sub(lambda word: " " if _MARKS[word[0].lower()] == mark else word[0], spelt)
     return re.sub(rf"(?i)\b{re.escape(mark.replace('_', ' '))}\b", " ", spelt)
 
 

@@ -73,6 +73,8 @@ _BEFORE = _byte_masks(24 - _LENGTHS + 0 * _DIGITS_AFTER, np.where(_HAS_POINT, 23
 #: By code: the point and what follows, in bytes; all where no digit follows or the power of ten is no double.
 _FROM_POINT = np.where(_HAS_POINT, np.where((_DIGITS_AFTER > 0) & (_DIGITS_AFTER <= 22), _DIGITS_AFTER + 1, 24), 0)
 _AFTER_POINT = np.maximum(_DIGITS_AFTER, 0)
+#: By length and code: how many digits stand before the point, 0 for none.
+_BEFORE_POINT = np.maximum(_LENGTHS - _FROM_POINT, 0).astype(np.uint8)
 _SPLIT = 134217729.0  # 2**27 + 1
 #: Whole numbers below are doubles.
 _EXACT = np.uint64(1 << 53)
@@ -147,7 +149,10 @@ class _Digits(NamedTuple):
 def _digits(
     text: NDArray[np.uint8], windows: NDArray[np.void], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> _Digits:
-    """The digits of numbers without an exponent."""
+    """The digits of numbers without an exponent.
+
+    Most operations are in place: arrays that are made anew for each leave the cache.
+    """
     # An empty text at the very end starts behind the last byte.
     first = text.take(starts, mode="clip")
     negative = first == _MINUS
@@ -155,44 +160,75 @@ def _digits(
     has_negative = bool(negative.any())
     if has_negative:
         length -= negative
-    is_plain = (length > 0) & (length <= 24)
+    is_plain = length > 0
+    is_plain &= length <= 24
     if not is_plain.all():
         length = np.where(is_plain, length, 1)
     words = windows[ends - PADDING].view("<u8").reshape(-1, 3)
     lanes = [words[:, n] ^ _ASCII_ZEROS for n in range(3)]
-    # The only byte that is no digit must be the point. One bit a byte says which are none; the 24 bits fit one word,
-    # and if it is a power of two, the exponent of its double is a code for the place.
-    marks = np.zeros(len(starts), np.uint64)
-    for lane, shift in zip(lanes, _MARK_SHIFTS, strict=True):
-        marks |= ((((lane & _LOW_BITS) + _ABOVE_NINE) | lane) & _HIGH_BITS) >> shift
+    marks = _marks(lanes)
     marks &= _MARKS_WITHIN.take(length)
     is_plain &= (marks & (marks - np.uint64(1))) == 0
-    code = (marks.astype(np.float64).view(np.int64) >> 52) & (_CODES - 1)
-    from_point = _FROM_POINT.take(code)
-    # The digits before the point move one byte on.
-    kind = length * _CODES + code
-    after = [lane & _AFTER[n].take(kind) for n, lane in enumerate(lanes)]
-    before = [lane & _BEFORE[n].take(kind) for n, lane in enumerate(lanes)]
-    eight, top = np.uint64(8), np.uint64(56)
-    digits = [
-        after[0] | (before[0] << eight),
-        after[1] | (before[1] << eight) | (before[0] >> top),
-        after[2] | (before[2] << eight) | (before[1] >> top),
-    ]
-    is_whole = code == _NO_POINT
-    is_plain &= is_whole | (text.take(ends - from_point, mode="clip") == _POINT)
-    before_point = length - from_point
+    code = marks.astype(np.float64).view(np.int64)
+    code >>= 52
+    code &= _CODES - 1
+    kind = length * _CODES
+    kind += code
+    digits = _without_point(lanes, kind)
+    is_good = text.take(ends - _FROM_POINT.take(code), mode="clip") == _POINT
+    is_good |= code == _NO_POINT
+    is_plain &= is_good
+    before_point = _BEFORE_POINT.take(kind)
     is_plain &= before_point >= 1
     leading = text.take(starts + negative, mode="clip") if has_negative else first
-    is_plain &= (before_point == 1) | (leading != _ZERO)
-    mantissa = _eight_digits(digits[1]) * np.uint64(10**8) + _eight_digits(digits[2])
+    np.not_equal(leading, _ZERO, out=is_good)
+    is_good |= before_point == 1
+    is_plain &= is_good
+    mantissa = _eight_digits(digits[1])
+    mantissa *= np.uint64(10**8)
+    mantissa += _eight_digits(digits[2])
     if digits[0].any():
         high = _eight_digits(digits[0])
         is_plain &= high < np.uint64(1000)
-        mantissa += high * np.uint64(10**16)
+        high *= np.uint64(10**16)
+        mantissa += high
     # What is no number may have overflowed: it must not reach the casts.
     mantissa *= is_plain
     return _Digits(mantissa, code, negative, is_plain)
+
+
+def _marks(lanes: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Which bytes of three words are no digits (less their ASCII zeros), one bit a byte.
+
+    The only such byte of a number must be the point. The 24 bits fit one word, and if it is a power of two, the exponent
+    of its double is a code for the place.
+    """
+    marks = np.zeros_like(lanes[0])
+    for lane, shift in zip(lanes, _MARK_SHIFTS, strict=True):
+        mark = lane & _LOW_BITS
+        mark += _ABOVE_NINE
+        mark |= lane
+        mark &= _HIGH_BITS
+        mark >>= shift
+        marks |= mark
+    return marks
+
+
+def _without_point(lanes: list[NDArray[np.uint64]], kind: NDArray[np.int64]) -> list[NDArray[np.uint64]]:
+    """The words of a number by its kind (length and code), the digits before the point moved one byte on, onto it."""
+    digits = []
+    carry: NDArray[np.uint64] | None = None
+    for lane, after_table, before_table in zip(lanes, _AFTER, _BEFORE, strict=True):
+        word, before = after_table.take(kind), before_table.take(kind)
+        word &= lane
+        before &= lane
+        if carry is not None:
+            word |= carry
+        carry = before >> np.uint64(56)
+        before <<= np.uint64(8)
+        word |= before
+        digits.append(word)
+    return digits
 
 
 def _parse_exponents(
@@ -231,9 +267,16 @@ def _parse_exponents(
 
 
 def _eight_digits(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    word = word * np.uint64(2561) >> np.uint64(8)
-    word = (word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601) >> np.uint64(16)
-    return (word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001) >> np.uint64(32)
+    """The number that eight digits make, in place."""
+    word *= np.uint64(2561)
+    word >>= np.uint64(8)
+    word &= np.uint64(0x00FF00FF00FF00FF)
+    word *= np.uint64(6553601)
+    word >>= np.uint64(16)
+    word &= np.uint64(0x0000FFFF0000FFFF)
+    word *= np.uint64(42949672960001)
+    word >>= np.uint64(32)
+    return word
 
 
 def _divide(
@@ -247,16 +290,27 @@ def _divide(
         # Two doubles without an error, whose quotient is rounded once.
         return q0, np.ones(len(q0), np.bool_)
     b = (mantissa - a.astype(np.uint64)).view(np.int64).astype(np.float64)
-    split = q0 * _SPLIT
-    high = split - (split - q0)
+    high = q0 * _SPLIT
+    high -= high - q0
     low = q0 - high
-    p_high, p_low = powers.high.take(index), powers.low.take(index)
     product = q0 * p
-    error = ((high * p_high - product) + high * p_low + low * p_high) + low * p_low
-    remainder = ((a - product) - error) + b
+    p_high, p_low = powers.high.take(index), powers.low.take(index)
+    error = high * p_high
+    error -= product
+    error += np.multiply(high, p_low, out=high)
+    error += np.multiply(low, p_high, out=p_high)
+    error += np.multiply(low, p_low, out=low)
+    remainder = a
+    remainder -= product
+    remainder -= error
+    remainder += b
     if powers.rest is not None:
         remainder -= q0 * powers.rest.take(index)
-    q1 = remainder / p
+    q1 = np.divide(remainder, p, out=remainder)
     value = q0 + q1
-    rest = q1 - (value - q0)
-    return value, value + rest * (1 + 2.0**-40) == value
+    rest = q0
+    rest -= value
+    rest += q1
+    rest *= 1 + 2.0**-40
+    rest += value
+    return value, rest == value

@@ -37,3 +37,14 @@ def test_analysing_json_lines_loads_only_what_it_needs(samples, tmp_path):
     modules = loaded(["analyze", str(samples / "healthy.jsonl"), "--threshold", "1.5"], cwd=tmp_path)
     assert "numpy" in modules
     assert not modules & {"pandas", "tensorboard", "pyarrow", "scipy.stats", "scipy.optimize"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads by /proc")
+def test_no_threads_are_started_for_a_small_log(samples, tmp_path):
+    code = (
+        "import os, sys\nfrom gradlens.cli import app\n"
+        f"sys.argv = ['gradlens', 'analyze', {str(samples / 'healthy.jsonl')!r}]\n"
+        "try:\n    app.main()\nfinally:\n    print('@', len(os.listdir('/proc/self/task')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.rsplit("@", 1)[1].strip() == "1"
