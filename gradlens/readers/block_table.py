@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradlens.readers.base import Column, ReadOptions
+from gradlens.readers.base import Column, NoticeBook, ReadOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
 #: A column is not made longer than this ahead of its values, whatever the first block of a log makes believe.
@@ -35,8 +37,15 @@ class Table:
     columns: dict[str, tuple[NDArray[np.float64], NDArray[np.int64] | None]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
-    #: Cells by column that are neither empty nor a number.
+    #: Texts by column that are neither empty nor a number.
     texts: Counter[str] = field(default_factory=Counter)
+
+
+def notice_texts(columns: Iterable[Column], texts: Mapping[str, int], book: NoticeBook) -> None:
+    """Notice the texts by name of column that stood in columns of numbers; in others they are no loss."""
+    for column in columns:
+        count = texts.get(column.name, 0)
+        book.add("text-cell", "texts in columns of numbers, left out", f"column {column.name!r}", count)
 
 
 class TableJoiner:

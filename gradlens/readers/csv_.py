@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from gradlens.errors import MalformedLogError
 from gradlens.progress import track
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
-from gradlens.readers.block_table import TableJoiner
+from gradlens.readers.block_table import TableJoiner, notice_texts
 from gradlens.readers.csv_blocks import CsvBlockParser, Header, QuotedLinesError
 from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
 from gradlens.source import Source
@@ -104,7 +104,7 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
         return _read_slowly(source, options)
     order = {name: place for place, name in enumerate(header.names)}
     columns = tuple(sorted(columns, key=lambda column: order[column.name]))
-    _notice_texts(columns, texts, book)
+    notice_texts(columns, texts, book)
     return CsvTable(header.names, columns, n_rows, book.notices())
 
 
@@ -166,7 +166,7 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
             builder.add(row)
     order = {name: place for place, name in enumerate(header.names) if options.wanted(name)}
     columns = tuple(sorted((c for c in builder.columns() if c.name in order), key=lambda column: order[column.name]))
-    _notice_texts(columns, texts, book)
+    notice_texts(columns, texts, book)
     return CsvTable(header.names, columns, builder.n_rows, book.notices())
 
 
@@ -179,12 +179,6 @@ def _records(reader: Iterator[list[str]], book: NoticeBook, n_before: int) -> It
             return
         except csv.Error as error:
             book.add("malformed-record", f"not a row of the table, left out: {error}", f"record {number}")
-
-
-def _notice_texts(columns: Sequence[Column], texts: dict[str, int], book: NoticeBook) -> None:
-    for column in columns:
-        count = texts.get(column.name, 0)
-        book.add("text-cell", "cells that hold text in columns of numbers, left out", f"column {column.name!r}", count)
 
 
 def _separator_of(line: str) -> str:

@@ -1,12 +1,13 @@
 """Blocks of JSON lines to columns: lines of one template all at once, every other line by `json.loads`.
 
-The result is that of `json.loads` for each line and `numbers_in` for each record, which the tests hold it to.
+The result is that of `json.loads` for each line and `values_in` for each record, which the tests hold it to.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,20 +35,23 @@ _NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 STRING_NUMBER = "string-number"
 
 
-def numbers_in(
+def values_in(
     record: Mapping[str, Any], config: dict[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, float, bool]]:
-    """The numbers of a record by `outer/inner` name, and whether each was written as text; settings go to `config`."""
+) -> Iterator[tuple[str, float | None, bool]]:
+    """The numbers of a record by `outer/inner` name, and whether each was written as text; settings go to `config`.
+
+    Text that is no number comes as None.
+    """
     for key, value in record.items():
         if isinstance(value, dict):
             if not prefix and key in SETTINGS_KEYS:
                 config.update(value)
             else:
-                yield from numbers_in(value, config, f"{prefix}{key}/")
+                yield from values_in(value, config, f"{prefix}{key}/")
         else:
-            number = as_float(value)
-            if number is not None:
-                yield f"{prefix}{key}", number, isinstance(value, str)
+            number, is_text = as_float(value), isinstance(value, str)
+            if number is not None or (is_text and value.strip()):
+                yield f"{prefix}{key}", number, is_text
 
 
 class BlockParser:
@@ -90,10 +94,10 @@ class BlockParser:
         slots = find_slots(template, lines.text, lines.at.starts[which], lines.at.ends[which], commas)
         found = self._values(lines.text, slots)
         if found.is_good.all():
-            builder.add(template.names, which, found)
+            builder.add(template, which, found)
             other: NDArray[np.int64] = left[~fits]
             return other
-        builder.add(template.names, which[found.is_good], found.good_ones())
+        builder.add(template, which[found.is_good], found.good_ones())
         return np.sort(np.concatenate((left[~fits], which[~found.is_good])))
 
     def _values(self, text: NDArray[np.uint8], slots: Slots) -> _Values:
@@ -119,8 +123,9 @@ class BlockParser:
             others = np.setdiff1d(rest, at, assume_unique=True)
             for token, which in distinct(text, first[others], last[others]):
                 scalar, places = self._scalar(token), others[which]
+                is_text[places] = scalar.is_text
                 if scalar.is_number:
-                    value[places], is_present[places], is_text[places] = scalar.value, True, scalar.is_text
+                    value[places], is_present[places] = scalar.value, True
                 elif not scalar.is_valid:
                     good[places % shape[1]] = False
         return _Values(value.reshape(shape), is_present.reshape(shape), is_text.reshape(shape), good)
@@ -140,7 +145,7 @@ class BlockParser:
 
 
 class _Values(NamedTuple):
-    """Values, which of them are numbers, which of these were text: [slots, n]; and which lines could be read: [n]."""
+    """Values, which of them are numbers, which were text: [slots, n]; and which lines could be read: [n]."""
 
     value: NDArray[np.float64]
     is_present: NDArray[np.bool_]
@@ -190,7 +195,8 @@ def _scalar(token: bytes) -> _Scalar:
     number = as_float(value)
     if isinstance(value, (dict, list)):
         return _Scalar(is_valid=False)
-    return _Scalar() if number is None else _Scalar(number, is_number=True, is_text=isinstance(value, str))
+    is_text = isinstance(value, str) and bool(value.strip())
+    return _Scalar(is_text=is_text) if number is None else _Scalar(number, is_number=True, is_text=is_text)
 
 
 class _Builder:
@@ -203,25 +209,29 @@ class _Builder:
         self._singles: dict[str, tuple[list[int], list[float]]] = {}
         self._problems: list[Problem] = []
         self._config: dict[str, Any] = {}
+        self._texts: Counter[str] = Counter()
 
-    def add(self, names: tuple[str, ...], lines: NDArray[np.int64], found: _Values) -> None:
+    def add(self, template: Template, lines: NDArray[np.int64], found: _Values) -> None:
         """Lines of one template."""
         if not len(lines):
             return
+        self._texts.update(dict.fromkeys(template.texts, len(lines)))
         has_all: NDArray[np.bool_] = np.logical_and.reduce(found.is_present, axis=1)
         has_text: NDArray[np.bool_] = np.logical_or.reduce(found.is_text, axis=1)
-        for number, name in enumerate(names):
-            column, at = found.value[number], lines
+        for number, name in enumerate(template.names):
+            column, at, written = found.value[number], lines, found.is_text[number]
             if not has_all[number]:
                 present = found.is_present[number]
+                if has_text[number]:
+                    self._texts[name] += int(np.count_nonzero(written & ~present))
+                    written = written & present
                 if not present.any():
                     continue
                 column, at = column[present], lines[present]
             self._pieces.setdefault(name, []).append((at, column))
             self._meet(name, int(at[0]), number)
-            if has_text[number]:
-                written = lines[found.is_text[number]]
-                self._text_number(name, int(written[0]), len(written))
+            if has_text[number] and written.any():
+                self._text_number(name, int(lines[written][0]), int(np.count_nonzero(written)))
 
     def add_line(self, line: int, raw: bytes, *, is_cut: bool) -> None:
         """One line by `json.loads`."""
@@ -240,7 +250,9 @@ class _Builder:
         if not isinstance(record, dict):
             self._problems.append(Problem("malformed-record", "not a JSON object, left out", line, 1))
             return
-        row = {name: (number, is_text) for name, number, is_text in numbers_in(record, self._config)}
+        found = list(values_in(record, self._config))
+        row = {name: (number, is_text) for name, number, is_text in found if number is not None}
+        self._texts.update({name for name, _, _ in found} - row.keys())
         for order, (name, (number, is_text)) in enumerate(row.items()):
             lines, values = self._singles.setdefault(name, ([], []))
             lines.append(line)
@@ -268,7 +280,7 @@ class _Builder:
             has_number[lines_of_piece] = True
         row_of_line = np.cumsum(has_number) - 1
         n_rows = int(row_of_line[-1]) + 1 if self.n_lines else 0
-        table = Table(n_lines=self.n_lines, n_rows=n_rows, config=self._config)
+        table = Table(n_lines=self.n_lines, n_rows=n_rows, config=self._config, texts=self._texts)
         table.problems = sorted(self._problems, key=lambda problem: problem.line)
         for name in sorted(self._pieces, key=self._first.__getitem__):
             (at, value), *others = self._pieces[name]

@@ -48,6 +48,8 @@ class Template:
         How many commas a line has.
     tail
         The bytes from the last slot to the end of the line.
+    texts
+        Names whose value is a text that is part of the bytes around the slots.
     """
 
     names: tuple[str, ...]
@@ -56,6 +58,7 @@ class Template:
     after: tuple[int, ...]
     n_commas: int
     tail: bytes
+    texts: tuple[str, ...]
 
 
 class Slots(NamedTuple):
@@ -72,11 +75,12 @@ def template_of(line: bytes) -> Template | None:
     text = line.decode("latin-1")
     try:
         json.loads(line.decode("utf-8", errors="replace"))
-        slots, end = _scan(text, 0)
+        texts: list[str] = []
+        slots, end = _scan(text, 0, texts)
     except (ValueError, RecursionError):
         return None
     names = tuple(slot.name for slot in slots)
-    if not slots or text[end:].strip(" \t\r") or len(set(names)) < len(names):
+    if not slots or text[end:].strip(" \t\r") or len({*names, *texts}) < len(names) + len(texts):
         return None
     places = [at for at, byte in enumerate(line) if byte == _COMMA]
     next_comma = [bisect_left(places, slot.end) for slot in slots[:-1]]
@@ -88,13 +92,15 @@ def template_of(line: bytes) -> Template | None:
         after=tuple(places[comma] - slot.end for comma, slot in zip(next_comma, slots, strict=False)),
         n_commas=len(places),
         tail=line[slots[-1].end :],
+        texts=tuple(texts),
     )
 
 
-def _scan(text: str, at: int, prefix: str = "", depth: int = 0) -> tuple[list[_Slot], int]:
+def _scan(text: str, at: int, texts: list[str], prefix: str = "", depth: int = 0) -> tuple[list[_Slot], int]:
     """The scalars of the object at `at`, and where it ends.
 
-    Lists, and strings with a comma in them, are no slots: they are part of the bytes around, which must not change.
+    Lists, and strings with a comma in them, are no slots: they are part of the bytes around, which must not change. The
+    names of such strings are added to `texts`.
     """
     if text[at : at + 1] != "{" or depth > _DEEPEST:
         raise ValueError("no object")
@@ -109,12 +115,14 @@ def _scan(text: str, at: int, prefix: str = "", depth: int = 0) -> tuple[list[_S
         if text[at : at + 1] == "{":
             if name in SETTINGS_KEYS:
                 raise ValueError("settings")
-            inner, at = _scan(text, at, f"{name}/", depth + 1)
+            inner, at = _scan(text, at, texts, f"{name}/", depth + 1)
             slots += inner
         else:
             start, at = at, _end_of_value(text, at)
             if text[start] != "[" and "," not in text[start:at]:
                 slots.append(_Slot(name, start, at))
+            elif text[start] == '"':
+                texts.append(name)
         gap = _GAP.match(text, at)
         if gap is None:
             raise ValueError("no end")

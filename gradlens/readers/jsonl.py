@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gradlens.errors import MalformedLogError
 from gradlens.progress import track
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
-from gradlens.readers.block_table import TableJoiner
+from gradlens.readers.block_table import TableJoiner, notice_texts
 from gradlens.readers.json_blocks import BlockParser
 from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
 
@@ -32,6 +33,7 @@ class JsonLinesReader(Reader):
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
         book, joiner, config = NoticeBook(), TableJoiner(options), dict[str, Any]()
+        texts: Counter[str] = Counter()
         parser = BlockParser()
         n_lines = 0
         with open_text(source) as handle, track(source.name, source.size) as progress:
@@ -40,9 +42,12 @@ class JsonLinesReader(Reader):
                     where = f"line {n_lines + problem.line + 1}"
                     book.add(problem.code, problem.message, where, problem.times)
                 config.update(table.config)
+                texts.update(table.texts)
                 joiner.add(table, share_of(done, source))
                 n_lines += table.n_lines
                 progress(done)
         if joiner.n_rows == 0:
             raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
-        return [RawRun(columns=joiner.columns(), n_rows=joiner.n_rows, config=config, notices=book.notices())]
+        columns = joiner.columns()
+        notice_texts(columns, texts, book)
+        return [RawRun(columns=columns, n_rows=joiner.n_rows, config=config, notices=book.notices())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from gradlens.errors import MalformedLogError
 from gradlens.readers import json_blocks, text_blocks
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.decimals import PADDING, parse_decimals
-from gradlens.readers.json_blocks import numbers_in
+from gradlens.readers.json_blocks import values_in
 from gradlens.readers.jsonl import JsonLinesReader
 from gradlens.source import Source
 
@@ -34,7 +35,7 @@ def columns_of(raw):
 
 def reference(data: bytes):
     """The slow way: every line by itself."""
-    columns, n_rows, codes = {}, 0, {}
+    columns, n_rows, codes, words = {}, 0, {}, Counter()
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     for number, line in enumerate(lines):
         text = line.decode("utf-8", errors="replace").strip().strip("\0")
@@ -49,12 +50,16 @@ def reference(data: bytes):
         if not isinstance(record, dict):
             codes["malformed-record"] = codes.get("malformed-record", 0) + 1
             continue
-        row = {name: (value, is_text) for name, value, is_text in numbers_in(record, {})}
+        found = list(values_in(record, {}))
+        row = {name: (value, is_text) for name, value, is_text in found if value is not None}
+        words.update({name for name, _, _ in found} - row.keys())
         for name, (value, is_text) in row.items():
             columns.setdefault(name, []).append((n_rows, value))
             if is_text:
                 codes["string-number"] = codes.get("string-number", 0) + 1
         n_rows += bool(row)
+    if among := sum(words[name] for name in columns):
+        codes["text-cell"] = among
     return columns, n_rows, codes
 
 
@@ -90,6 +95,7 @@ numbers = st.one_of(
 texts = st.one_of(
     st.sampled_from(["NaN", "inf", "-Infinity", "1/438", "1,125", "3.5", " 7 ", "007", "np.float64(0.72)", "nan"]),
     st.text(max_size=6),
+    st.sampled_from(["<script>", "n/a", "a, b", ""]),
     numbers.map(str),
 )
 values = st.one_of(
