@@ -150,6 +150,8 @@ def rank_of(role: str, name: str) -> int | None:
         return len(_RANK[role])
     if rank is None and role == "grad_norm" and _owner_by_name(name) is not None and layer_of(name) is None:
         return len(_RANK[role])
+    if rank is None and role == "loss" and (rank := _RANK[role].get(plain(_TRAIN.sub("", name)))) is not None:
+        return rank + len(_RANK[role])  # `train/g_loss`
     if rank is None and (tail := _tail(name)) in _TELLING.get(role, ()):
         return 2 * len(_RANK[role]) + _TELLING[role].index(tail)
     if rank is not None and role == "step" and name.strip().startswith("_"):
@@ -196,6 +198,23 @@ _MARKS: dict[str, str] = {
     "discriminator": "discriminator", "disc": "discriminator", "d": "discriminator",
 } | {str(n): str(n) for n in range(10)}  # fmt: skip
 _MARK = re.compile(rf"(?<![a-z0-9.])(?:{'|'.join(sorted(_MARKS, key=len, reverse=True))})(?![a-z0-9.])", re.IGNORECASE)
+
+
+#: Words for losses of two players, and of agents: training does not bring them down.
+_CONTESTED = frozenset({
+    "actor", "critic", "policy", "pg", "vf", "qf", "q", "td", "value", "generator", "discriminator", "gen", "disc", "g", "d",
+    "gan", "adv", "adversarial",
+})  # fmt: skip
+
+
+def is_contested(loss: str) -> bool:
+    """Whether a loss is one that good training need not bring down, by its name: `actor/pg_loss`, `loss_disc`, `d_loss`.
+
+    Generator and discriminator each gain what the other loses; the surrogate loss of a policy gradient has no floor; a
+    critic's loss grows with the returns that its agent learns to collect.
+    """
+    words = plain(loss).split("_")
+    return plain(loss) != "loss_value" and not _CONTESTED.isdisjoint(words)
 
 
 def _owner_by_name(name: str) -> str | None:
@@ -258,9 +277,10 @@ def without_mark(name: str, mark: str) -> str:
 
 def is_known(name: str) -> bool:
     """Whether a name has any role, so that it is worth decoding when only the needed columns are."""
-    shape = plain(name)
+    shape, mark = plain(name), _mark(name)
+    shapes = {shape, shape if mark is None else plain(without_mark(name, mark))}
     return (
-        any(shape in ranks for ranks in _RANK.values())
+        any(not shapes.isdisjoint(ranks) for ranks in _RANK.values())
         or _LR_MONITOR.match(name) is not None
         or layer_of(name) is not None
         or "norm" in shape

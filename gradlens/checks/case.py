@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens import vocabulary
 from gradlens.checks.features.curves import Curve, curve_of, window_of
 from gradlens.checks.features.events import Event, find_bursts, find_events, joint_strength, linear_strength, matters
 from gradlens.checks.features.norms import Clipped, Norms, clipped_of, norms_of
@@ -129,8 +130,15 @@ class Case:
         return numerics_of(self.signals)
 
     @cached_property
+    def loss_descends(self) -> bool:
+        """Whether good training brings this loss down, as far as its name tells; the course of others means nothing."""
+        return not vocabulary.is_contested(self.run.columns.loss or "")
+
+    @cached_property
     def progress(self) -> Progress | None:
-        """How the loss came down; None with too few finite losses."""
+        """How the loss came down; None with too few finite losses, and for one that need not come down."""
+        if not self.loss_descends:
+            return None
         return progress_of(self.signals.loss, self.schedule.relative, from_the_start=self.signals.from_the_start)
 
     @cached_property
@@ -176,7 +184,7 @@ class Case:
 
     @cached_property
     def _loss_sides(self) -> Sides | None:
-        return sides_of(self.loss)
+        return sides_of(self.loss) if self.loss_descends else None
 
     @cached_property
     def _norm_sides(self) -> Sides | None:

@@ -81,7 +81,7 @@ def step_after_shock(case: Case) -> float:
     if not np.isfinite(before).any() or not np.isfinite(first).any():
         return 0.0
     level, top = float(np.nanmedian(before)), float(np.nanmax(first))
-    if not top > level:
+    if not level < top < np.inf:
         return 0.0
     high = np.flatnonzero(first > level + 0.5 * (top - level))
     after = loss[max(step.row - 2, 0) + int(high[-1]) + 2 :][:30]

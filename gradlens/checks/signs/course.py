@@ -114,8 +114,9 @@ def loss_explodes(case: Case) -> float:
 
 @sign("loss and norm stand out together in many rows all over the run")
 def spiky_everywhere(case: Case) -> float:
-    """More than 2.5 to 5 % of the rows: not single batches but the way the run goes."""
-    return ramp(float(np.mean(case.strength >= 1.0)) if len(case) else 0.0, 0.025, 0.05)
+    """More than 2.5 to 5 % of the rows, and more than five to ten of them: not single batches but the way the run goes."""
+    rows = int(np.count_nonzero(case.strength >= 1.0))
+    return ramp(rows / max(len(case), 1), 0.025, 0.05) * ramp(float(rows), 5.0, 10.0)
 
 
 @sign("the loss rises above where it began")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.checks.features.curves import neighbour_noise
 from gradlens.checks.signs.base import ramp, sign
 from gradlens.checks.signs.changes import sudden_step
 from gradlens.checks.signs.course import never_learned
@@ -41,32 +42,41 @@ def norm_jumps_up(case: Case) -> float:
 
 @sign("in a log of few rows one norm is far above all others, and the loss rises with it")
 def shock_in_few_rows(case: Case) -> float:
-    """At most 60 rows; 20 to 60 times the median norm, and a loss above the median by 5 to 20 % there or after."""
+    """At most 60 rows; 20 to 60 times the median norm, and a loss above the median by 5 to 20 % there or after.
+
+    Not in the first three rows, nor above norms before it that were as high: a run may settle from high norms.
+    """
     s = case.signals
     both = np.isfinite(s.loss) & np.isfinite(s.norm) & (s.norm > 0) & (s.loss > 0)
     if len(case) > 60 or both.sum() < 3:
         return 0.0
     norm, loss = s.norm[both], s.loss[both]
     at = int(np.argmax(norm))
-    if at == 0:
+    if at < 3:
         return 0.0
     rise = float(loss[at : at + 2].max() / np.median(loss))
-    return ramp(float(norm[at] / np.median(norm)), 20.0, 60.0) * ramp(rise, 1.05, 1.2)
+    usual = max(float(np.median(norm)), float(np.median(norm[:at])))
+    return ramp(float(norm[at] / usual), 20.0, 60.0) * ramp(rise, 1.05, 1.2)
 
 
-@sign("in a log of few rows the loss rises far above its lowest level and above where it began")
+@sign("in a log of few rows the loss rises above where it began and ends far above its lowest level")
 def diverges_in_few_rows(case: Case) -> float:
-    """At most 60 rows of at least six: 1.4 to 2 times the lowest loss so far, and 1.2 to 1.4 times the first one, in two rows.
+    """At most 60 rows of at least six: 1.2 to 1.4 times the first loss in two rows, and 1.4 to 2 times the lowest at the end.
 
-    For excerpts and short logs, in which a course cannot be measured.
+    For excerpts and short logs, in which a course cannot be measured. The end is the median of the last eighth (two rows or
+    more), and must lie three to six deviations of the noise between rows above the lowest: the lowest of sixty rows of
+    noise lies 2.3 below their median.
     """
     loss = case.signals.loss[np.isfinite(case.signals.loss)]
-    if len(loss) < 6 or len(case) > 60 or not (loss > 0).all():
+    if len(loss) < 6 or len(case) > 60 or not (loss > 0).all() or not case.loss_descends:
         return 0.0
-    lowest = np.minimum.accumulate(loss)
-    rise = np.sort(np.log(loss / lowest))
-    above = float(np.log(np.sort(loss)[-2] / loss[0]))
-    return ramp(float(rise[-2]), np.log(1.4), np.log(2.0)) * ramp(above, np.log(1.2), np.log(1.4))
+    size = np.log(loss)
+    above = float(np.sort(size)[-2] - size[0])
+    rise = float(np.median(size[-max(2, len(size) // 8) :]) - size.min())
+    noise = max(neighbour_noise(size), 1e-12)
+    return (
+        ramp(rise, np.log(1.4), np.log(2.0)) * ramp(rise / noise, 3.0, 6.0) * ramp(above, np.log(1.2), np.log(1.4))
+    )  # fmt: skip
 
 
 @sign("the norms of some layers lie orders of magnitude below those of others")
