@@ -70,7 +70,8 @@ def weigh(
 ) -> Beliefs:
     """The confidence of each cause, given the grades of the signs.
 
-    `ceilings` limit the confidence of causes whose evidence is too thin for more; what is cut off goes to `healthy`.
+    `ceilings` limit the confidence of causes whose evidence is too thin for more; what is cut off goes to `healthy`. What is
+    cut off there goes to all others alike, and only so much that what came first stays first.
     """
     table = load_weights() if weights is None else weights
     scores: dict[Cause, float] = {}
@@ -90,10 +91,17 @@ def weigh(
     if max(confidence, key=confidence.__getitem__) != "healthy" and "lr_too_high" in confidence:
         confidence = {cause: p * (1 - UNEXPLAINED) for cause, p in confidence.items()}
         confidence["lr_too_high"] += UNEXPLAINED
-    for cause, ceiling in (ceilings or {}).items():
+    limits = dict(ceilings or {})
+    most_healthy = limits.pop("healthy", 1.0)
+    for cause, ceiling in limits.items():
         excess = confidence[cause] - ceiling
         if excess > 0:
             confidence[cause] = ceiling
             confidence["healthy"] += excess
+    others = len(confidence) - 1
+    lead = confidence["healthy"] - max(p for cause, p in confidence.items() if cause != "healthy")
+    excess = min(confidence["healthy"] - most_healthy, 0.99 * lead * others / (others + 1))
+    if excess > 0:
+        confidence = {c: p - excess if c == "healthy" else p + excess / others for c, p in confidence.items()}
     ranking = sorted(confidence.items(), key=lambda pair: -pair[1])
     return Beliefs(ranking=tuple(ranking), arguments=arguments)

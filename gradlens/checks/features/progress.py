@@ -19,6 +19,8 @@ MOST_ROWS = 4000
 #: Standard errors of the smoothed loss that a rebound must pass before it counts: the highest of a random curve above its
 #: own minimum so far reaches about four.
 RANDOM_REBOUND = 4.0
+#: The same for medians of few rows, which follow the heavy tails of the noise: added over the number of rows.
+FEW_ROWS_REBOUND = 10.0
 #: Share of the rows that a rate must stay high for before its decay can explain what follows. Our own choice.
 LEAST_HIGH = 0.2
 
@@ -118,7 +120,7 @@ def progress_of(
     luck = 3.0 * 1.2533 * float(local[bottom]) * (1 / np.sqrt(width) + 1 / np.sqrt(3 * len(opening)))
     # A loss that never fell has no descent to measure by: its noise stands in.
     span = max(descent, 2.0 * noise)
-    rise = smooth - lowest - RANDOM_REBOUND * 1.2533 * local / np.sqrt(width)
+    rise = smooth - lowest - (RANDOM_REBOUND + FEW_ROWS_REBOUND / width) * 1.2533 * local / np.sqrt(width)
     top = int(np.argmax(rise))
     foot = int(np.argmin(smooth[: top + 1]))
     half = int(np.argmax(smooth <= start - 0.5 * span))

@@ -44,3 +44,8 @@ def ramp(value: float | None, low: float, high: float) -> float:
     if value is None or np.isnan(value):
         return 0.0
     return float(np.clip((value - low) / (high - low), 0.0, 1.0))
+
+
+def rows_are_steps(case: Case) -> float:
+    """How far neighbouring rows are neighbouring steps: 1 for a row every three steps or less, 0 from ten on."""
+    return ramp(case.signals.log_interval or 1.0, 10.0, 3.0)

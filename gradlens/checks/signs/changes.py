@@ -9,7 +9,7 @@ import numpy as np
 from gradlens.checks.features.curves import neighbour_noise, rolling_level, thinned
 from gradlens.checks.features.events import CONVERGED
 from gradlens.checks.features.progress import MOST_ROWS, RANDOM_REBOUND
-from gradlens.checks.signs.base import ramp, sign
+from gradlens.checks.signs.base import ramp, rows_are_steps, sign
 
 if TYPE_CHECKING:
     from gradlens.checks.case import Case
@@ -57,13 +57,16 @@ def lasting_step(case: Case) -> float:
 
 @sign("loss and norm levels fall suddenly together, with no fall of the rate")
 def sudden_drop(case: Case) -> float:
-    """Both within a few rows, both lasting: the data became easier."""
+    """Both within a few rows, both lasting: the data became easier.
+
+    Where a row stands for ten steps or more, a phase of fast learning looks as sudden: then this says nothing.
+    """
     loss, norm = case.loss_drop, case.norm_step_down
     if not loss.errors or abs(loss.row - norm.row) > max(len(case) // 50, 5) or case.schedule.falls_near(loss.row):
         return 0.0
     return (
         ramp(loss.errors, 5.7, 8.6) * ramp(loss.deviations, 1.3, 2.3) * ramp(loss.sharpness, 0.35, 0.8)
-        * ramp(loss.lasting, 0.3, 0.7) * ramp(norm.errors, 5.0, 9.0)
+        * ramp(loss.lasting, 0.3, 0.7) * ramp(norm.errors, 5.0, 9.0) * rows_are_steps(case)
     )  # fmt: skip
 
 

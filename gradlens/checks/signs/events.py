@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.checks.features.events import Event, outlier_gap
-from gradlens.checks.signs.base import ramp, sign
+from gradlens.checks.signs.base import ramp, rows_are_steps, sign
 from gradlens.checks.signs.changes import sudden_step
 from gradlens.stats import adam
 
@@ -60,15 +60,19 @@ def events_far_apart(case: Case) -> float:
 
 @sign("neighbouring rows stand out together for a while and the loss returns")
 def burst(case: Case) -> float:
-    """Three rows or more in an event that ends, or a stretch with sharp edges that stands out as a whole."""
+    """Three rows or more in an event that ends, or a stretch with sharp edges that stands out as a whole.
+
+    Where a row stands for ten steps or more, such a stretch is long and its edges are not seen: then this says nothing.
+    """
     bursts = [
         e for e in case.events
         if not e.isolated and e.rows <= max(len(case) // 20, 5) and e.recovery <= max(len(case) // 25, 8) and e.ramp < 3.0
     ]  # fmt: skip
     stretches = [e.strength for e in case.bursts if e.ramp < 3.0]
-    return max(
+    strongest = max(
         ramp(max((e.strength for e in bursts), default=0.0), 0.95, 1.3), ramp(max(stretches, default=0.0), 1.0, 1.4)
     )
+    return strongest * rows_are_steps(case)
 
 
 @sign("a short rise of the loss ends within a few rows")
