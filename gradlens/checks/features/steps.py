@@ -107,6 +107,9 @@ class Sides:
         float64[m]: medians of the `width` values on both sides.
     spread
         float64[m]: the local deviation.
+    wander
+        How many times more the level usually moves from window to window than noise without memory would move it; at least 1.
+        Smoothed losses, and agents that make their own data, wander.
     wide
         Which of the two widths.
     """
@@ -118,6 +121,7 @@ class Sides:
     before: NDArray[np.float64]
     after: NDArray[np.float64]
     spread: NDArray[np.float64]
+    wander: float
 
 
 def sides_of(curve: Curve, *, wide: bool = False) -> Sides | None:
@@ -132,7 +136,23 @@ def sides_of(curve: Curve, *, wide: bool = False) -> Sides | None:
     spreads = MAD_TO_SIGMA * side_quantiles(residual, 2 * width)
     spread = np.fmax(np.fmax(spreads[0], spreads[1]), 0.25 * float(np.nanmedian(spreads)))
     spread = np.maximum(spread, LEAST_DEVIATION)
-    return Sides(value=value, block=block, width=width, wide=wide, before=before, after=after, spread=spread)
+    return Sides(
+        value=value, block=block, width=width, wide=wide, before=before, after=after, spread=spread,
+        wander=_wander(after - before, spread, width),
+    )  # fmt: skip
+
+
+def _wander(difference: NDArray[np.float64], spread: NDArray[np.float64], width: int) -> float:
+    """The usual difference of neighbouring windows, less its trend, over what independent noise gives.
+
+    The trend is the mean of the differences one window earlier and later. Of independent noise, what is left has five times
+    the variance of a level. Half of all rows decide, so that a step or a start-up do not count.
+    """
+    if len(difference) < 6 * width:
+        return 1.0
+    left = np.abs(difference[width:-width] - 0.5 * (difference[: -2 * width] + difference[2 * width :]))
+    level = spread[width:-width] * 1.2533 / np.sqrt(width)
+    return max(1.0, float(np.nanmedian(left / level)) * MAD_TO_SIGMA / np.sqrt(5.0))
 
 
 def find_step(curve: Curve, sides: Sides | None, *, up: bool, first: int) -> Step:
@@ -146,7 +166,7 @@ def find_step(curve: Curve, sides: Sides | None, *, up: bool, first: int) -> Ste
     value, width = sides.value, sides.width
     m = len(value)
     size = _without_trend((sides.after - sides.before) * (1 if up else -1), width)
-    errors = size / (sides.spread * 1.2533 * np.sqrt(2 / width))
+    errors = size / (sides.spread * 1.2533 * np.sqrt(2 / width) * sides.wander)
     row = np.arange(m)
     # The wide windows must not reach back into the start-up, whose end is a change of level and noise by itself.
     begin = first // sides.block + (width if sides.wide else 0)
