@@ -120,7 +120,8 @@ def progress_of(
     luck = 3.0 * 1.2533 * float(local[bottom]) * (1 / np.sqrt(width) + 1 / np.sqrt(3 * len(opening)))
     # A loss that never fell has no descent to measure by: its noise stands in.
     span = max(descent, 2.0 * noise)
-    rise = smooth - lowest - (RANDOM_REBOUND + FEW_ROWS_REBOUND / width) * 1.2533 * local / np.sqrt(width)
+    error = 1.2533 * local / np.sqrt(width)
+    rise = smooth - lowest - (RANDOM_REBOUND + FEW_ROWS_REBOUND / width) * wander_of(smooth, error, width) * error
     top = int(np.argmax(rise))
     foot = int(np.argmin(smooth[: top + 1]))
     half = int(np.argmax(smooth <= start - 0.5 * span))
@@ -152,6 +153,19 @@ def progress_of(
         early_low=early_low,
         late_over_low=stuck / start if positive else float("nan"),
     )
+
+
+def wander_of(level: NDArray[np.float64], error: NDArray[np.float64], width: int) -> float:
+    """How many times more a level of `width` rows usually moves than its standard error says; at least 1.
+
+    By second differences of neighbouring windows, which leave out a trend and have six times the variance of a level of
+    independent noise. Smoothed losses, and agents that make their own data, wander. Half of the rows decide, so that a
+    step or the start do not count.
+    """
+    if len(level) < 6 * width:
+        return 1.0
+    bend = np.abs(level[: -2 * width] - 2.0 * level[width:-width] + level[2 * width :])
+    return max(1.0, float(np.nanmedian(bend / np.maximum(error[width:-width], 1e-300))) * MAD_TO_SIGMA / np.sqrt(6.0))
 
 
 def _slow_descent(value: NDArray[np.float64]) -> float:
