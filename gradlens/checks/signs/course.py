@@ -18,13 +18,30 @@ def never_learned(case: Case) -> float:
     """A descent of less than 9 to 3.5 % of the start, for certain; for losses with negative values, within a few deviations of its noise.
 
     Judged from 40 rows on, fully from 90; less where the first row already stands for many steps, since the first descent
-    is then not in the log.
+    is then not in the log. Not where a model that was trained before learns a little more (`learns_a_little`), nor of a
+    loss that changes its sign all the time: it has no level to come down from.
     """
     p = case.progress
     if p is None:
         return 0.0
     enough = ramp(float(len(case)), 40.0, 90.0) * start_is_seen(case)
-    return enough * (ramp(p.in_noise, 2.0, 0.8) if np.isnan(p.relative) else ramp(p.relative, 0.09, 0.035))
+    if not np.isnan(p.relative):
+        return enough * ramp(p.relative, 0.09, 0.035) * (1.0 - learns_a_little(case))
+    loss = case.signals.loss[np.isfinite(case.signals.loss)]
+    negative = float(np.mean(loss < 0))
+    return enough * ramp(p.in_noise, 2.0, 0.8) * ramp(min(negative, 1.0 - negative), 0.2, 0.05)
+
+
+def learns_a_little(case: Case) -> float:
+    """A descent that is certain, .5 to 1.5 % of the start, in a loss that varies by 1.5 to 3.5 % from row to row.
+
+    A model that has learned nothing gives every batch the same: its cross-entropy varies by less than a percent, or, where
+    the targets themselves vary, does not come down at all. One that was trained before tells easy from hard batches.
+    """
+    p = case.progress
+    if p is None or case.norms is None or np.isnan(case.norms.loss_noise):
+        return 0.0
+    return ramp(p.relative, 0.005, 0.015) * ramp(case.norms.loss_noise, 0.015, 0.035)
 
 
 def start_is_seen(case: Case) -> float:
