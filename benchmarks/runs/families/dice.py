@@ -37,9 +37,9 @@ class Blobs(Task):
             nn.Conv2d(WIDTH, WIDTH, 3, padding=1),
             squash(),
         )
-        self.head = nn.Sequential(self.deep_stack(WIDTH), nn.Linear(WIDTH, 1))
-        with torch.no_grad():
-            self.head[1].bias.fill_(-2.0)
+        stack, last = self.deep_stack(WIDTH), nn.Linear(WIDTH, 1)
+        nn.init.constant_(last.bias, -2.0)
+        self.head = nn.Sequential(stack, last)
         self.module = nn.ModuleList((self.body, self.head))
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:

@@ -46,18 +46,15 @@ class Readapted(DigitsTask):
         super().__init__(spec)
         arch = spec.arch
         before = trained_before(spec.seed, int(arch.get("before", 300)))
-        self.module = nn.ModuleDict(
-            {
-                "body": body(),
-                "stack": nn.Sequential(nn.Dropout(spec.dropout), self.deep_stack(WIDTH)),
-                "head": nn.Linear(WIDTH, 10),
-            }
-        )
+        self.body = body()
+        self.stack = nn.Sequential(nn.Dropout(spec.dropout), self.deep_stack(WIDTH))
+        self.head = nn.Linear(WIDTH, 10)
+        self.module = nn.ModuleDict({"body": self.body, "stack": self.stack, "head": self.head})
         fresh = bool(arch.get("head", False))
         kept = {name: value for name, value in before.items() if not (fresh and name.startswith("head"))}
         self.module.load_state_dict(kept, strict=False)
         if arch.get("frozen", False):
-            self.module["body"].requires_grad_(False)
+            self.body.requires_grad_(False)
         self.mix = float(arch.get("angle", 0.5))
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
@@ -69,8 +66,7 @@ class Readapted(DigitsTask):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy."""
-        hidden = self.module["stack"](self.module["body"](batch[0]))
-        return functional.cross_entropy(self.module["head"](hidden), batch[1])
+        return functional.cross_entropy(self.head(self.stack(self.body(batch[0]))), batch[1])
 
 
 build = Readapted

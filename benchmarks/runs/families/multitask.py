@@ -29,20 +29,17 @@ class ManyAnswers(Task):
         self.adds = bool(arch.get("sum", False))
         self.first = torch.randn(2, FEATURES, 24, generator=self.world) / FEATURES**0.5
         self.second = torch.randn(2, 24, CLASSES + 2, generator=self.world) / 3
-        self.module = nn.ModuleDict(
-            {
-                "trunk": nn.Sequential(
-                    nn.Linear(FEATURES, WIDTH),
-                    nn.ReLU(),
-                    nn.Dropout(spec.dropout),
-                    self.deep_stack(WIDTH),
-                    nn.Linear(WIDTH, WIDTH),
-                    nn.ReLU(),
-                ),
-                "head": nn.Linear(WIDTH, CLASSES + 2),
-                "weights": nn.ParameterList([nn.Parameter(torch.zeros(3))] if arch.get("learned", False) else []),
-            }
+        self.trunk = nn.Sequential(
+            nn.Linear(FEATURES, WIDTH),
+            nn.ReLU(),
+            nn.Dropout(spec.dropout),
+            self.deep_stack(WIDTH),
+            nn.Linear(WIDTH, WIDTH),
+            nn.ReLU(),
         )
+        self.head = nn.Linear(WIDTH, CLASSES + 2)
+        self.weights = nn.ParameterList([nn.Parameter(torch.zeros(3))] if arch.get("learned", False) else [])
+        self.module = nn.ModuleDict({"trunk": self.trunk, "head": self.head, "weights": self.weights})
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
         """Rows and three answers in columns; `shift` has another teacher, `soft` more noise, `easy` says little."""
@@ -57,7 +54,7 @@ class ManyAnswers(Task):
 
     def loss(self, batch: Batch) -> Tensor:
         """Squared error, Poisson's likelihood (without its constant, so it goes below zero) and cross-entropy."""
-        out, answer = self.module["head"](self.module["trunk"](batch[0])), batch[1]
+        out, answer = self.head(self.trunk(batch[0])), batch[1]
         losses = torch.stack(
             (
                 functional.mse_loss(self.scale * out[:, 0], answer[:, 0]),
@@ -65,7 +62,7 @@ class ManyAnswers(Task):
                 functional.cross_entropy(out[:, 2:], answer[:, 2].long()),
             )
         )
-        weights = list(self.module["weights"].parameters())
+        weights = list(self.weights.parameters())
         total = (torch.exp(-weights[0]) * losses + weights[0]).sum() if weights else losses.sum()
         return total * len(answer) if self.adds else total
 

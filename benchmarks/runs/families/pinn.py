@@ -24,21 +24,22 @@ class Curve(nn.Module):
         """Build."""
         super().__init__()
         sizes = [1, *[WIDTH] * layers, 1]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        self.layers = nn.ModuleList(self.linears)
         with torch.no_grad():
-            for layer in self.layers:
+            for layer in self.linears:
                 nn.init.xavier_normal_(layer.weight, gain=gain)
                 nn.init.zeros_(layer.bias)
-            nn.init.normal_(self.layers[0].weight, std=2.0 * gain)
-            nn.init.uniform_(self.layers[0].bias, -2, 2)
+            nn.init.normal_(self.linears[0].weight, std=2.0 * gain)
+            nn.init.uniform_(self.linears[0].bias, -2, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Value and its two derivatives."""
         value, slope, bend = x, torch.ones_like(x), torch.zeros_like(x)
-        for depth, layer in enumerate(self.layers):
+        for depth, layer in enumerate(self.linears):
             weight = layer.weight.T
             value, slope, bend = layer(value), slope @ weight, bend @ weight
-            if depth < len(self.layers) - 1:
+            if depth < len(self.linears) - 1:
                 value = torch.tanh(value)
                 first = 1 - value.square()
                 slope, bend = first * slope, first * bend - 2 * value * first * slope.square()

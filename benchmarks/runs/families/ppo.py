@@ -55,7 +55,8 @@ class Pole(Task):
     def chance(self, seen: Tensor, push: Tensor) -> Tensor:
         """Log-density of pushes, up to a constant."""
         away = (push - self.actor(seen)) * torch.exp(-self.spread)
-        return (-0.5 * away.square() - self.spread)[:, 0]
+        nats: Tensor = (-0.5 * away.square() - self.spread)[:, 0]
+        return nats
 
     def walk(self, phase: str) -> None:
         """Sixteen moves of all poles, with advantages by generalised estimation."""

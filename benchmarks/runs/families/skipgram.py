@@ -34,6 +34,7 @@ class Vectors(nn.Module):
 class Neighbours(Task):
     """Words of eight topics, frequent ones and rare; `sum` adds the losses of a batch up, `bits` counts in bits."""
 
+    module: Vectors
     eval_size = 1500
 
     def __init__(self, spec: Spec) -> None:

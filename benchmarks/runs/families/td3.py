@@ -34,7 +34,8 @@ class Push(Task):
             for _ in range(2)
         )  # fmt: skip
         self.module = nn.ModuleList((self.actor, self.critics))
-        self.copies = copy.deepcopy(self.module)
+        self.slow_actor, self.slow_critics = copy.deepcopy(self.actor), copy.deepcopy(self.critics)
+        self.copies = nn.ModuleList((self.slow_actor, self.slow_critics))
         self.dice = torch.Generator().manual_seed(91 + spec.seed)
         self.points = self.anew(POINTS, self.dice)
         self.memory = torch.empty(0, 10)
@@ -77,7 +78,7 @@ class Push(Task):
     def loss(self, batch: Batch) -> Tensor:
         """Squared errors of both critics, minus (a share of) what the first thinks of the actor's pushes."""
         here, push, came, pay = batch
-        actor, critics = self.copies
+        actor, critics = self.slow_actor, self.slow_critics
         with torch.no_grad():
             jitter = (0.2 * torch.randn(len(here), 2, generator=self.dice)).clamp(-0.5, 0.5)
             following = torch.cat((came, (actor(came) + jitter).clamp(-1, 1)), 1)
