@@ -38,7 +38,7 @@ def _exponential(done: float) -> float:
 def _warm_restarts(done: float) -> float:
     """Cosines that begin again twice, each a little lower (Loshchilov and Hutter, 2017): planned, not a fault."""
     cycle = min(int(3 * done), 2)
-    return 0.7**cycle * _cosine(3 * done - cycle)
+    return FLOOR + 0.7**cycle * (_cosine(3 * done - cycle) - FLOOR)
 
 
 def _doubled_restarts(done: float) -> float:
