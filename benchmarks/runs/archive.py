@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.runs.recording import Row
 
 FOLDER = Path(__file__).parent / "archive"
-SPLITS = ("develop", "test", "fresh", "blind")
+SPLITS = ("develop", "test", "fresh", "blind", "unseen")
 
 # Exponents no log has stand for what is not a number, and for a column that a row does not have.
 NAN, POSITIVE, NEGATIVE, ABSENT = 1000, 1001, 1002, 1003

@@ -2,8 +2,8 @@
 
 A recipe gives the fields of `Spec` that differ from its defaults. `clip` in a recipe is a quantile: the threshold is
 that quantile of the norms of the same run without clipping, which becomes a healthy run of its own (`-noclip`).
-Recipes whose name begins with `t_` are for scoring only, as are all families of `families.TEST`, `families.FRESH` and
-`families.BLIND`.
+Recipes whose name begins with `t_` are for scoring only, as are all families of `families.TEST`, `families.FRESH`,
+`families.BLIND` and `families.UNSEEN`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from benchmarks.runs.catalogue_blind import FAMILIES as BLIND_FAMILIES
 from benchmarks.runs.catalogue_develop import FAMILIES as DEVELOP_FAMILIES
 from benchmarks.runs.catalogue_fresh import FAMILIES as FRESH_FAMILIES
 from benchmarks.runs.catalogue_test import FAMILIES as TEST_FAMILIES
-from benchmarks.runs.families import BLIND, FRESH, TEST
+from benchmarks.runs.catalogue_unseen import FAMILIES as UNSEEN_FAMILIES
+from benchmarks.runs.families import BLIND, FRESH, TEST, UNSEEN
 from benchmarks.runs.faults import with_fault
 from benchmarks.runs.spec import ClipRule, Spec
 
 HELD_OUT_RECIPE = "t_"
+ALL_FAMILIES = DEVELOP_FAMILIES | TEST_FAMILIES | FRESH_FAMILIES | BLIND_FAMILIES | UNSEEN_FAMILIES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,8 +36,8 @@ def _recipe(family: str, name: str, fields: dict[str, Any]) -> _Recipe:
     quantile = fields.pop("clip", None)
     seed = fields.pop("seed")
     held_out = family in TEST or name.startswith(HELD_OUT_RECIPE)
-    later = "fresh" if family in FRESH else "blind" if family in BLIND else None
-    split = later or ("test" if held_out else "develop")
+    later = {**dict.fromkeys(FRESH, "fresh"), **dict.fromkeys(BLIND, "blind"), **dict.fromkeys(UNSEEN, "unseen")}
+    split = later.get(family, "test" if held_out else "develop")
     plain = Spec(run=f"{family}-s{seed}-healthy-{name}", family=family, seed=seed, recipe=name, split=split, **fields)
     if quantile is None:
         return _Recipe(healthy=plain, runs=[plain])
@@ -48,7 +50,7 @@ def _recipe(family: str, name: str, fields: dict[str, Any]) -> _Recipe:
 def catalogue() -> list[Spec]:
     """Every run, in an order in which each comes after the runs it needs."""
     specs: dict[str, Spec] = {}
-    for family, (recipes, faults) in (DEVELOP_FAMILIES | TEST_FAMILIES | FRESH_FAMILIES | BLIND_FAMILIES).items():
+    for family, (recipes, faults) in ALL_FAMILIES.items():
         made = {name: _recipe(family, name, fields) for name, fields in recipes.items()}
         for recipe in made.values():
             specs |= {spec.run: spec for spec in recipe.runs}

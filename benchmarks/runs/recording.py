@@ -50,6 +50,15 @@ def shorten(value: float, digits: int) -> float:
     return float(f"{value:.{digits}g}") + 0.0 if math.isfinite(value) else value
 
 
+def smoothed(values: np.ndarray, past: float) -> np.ndarray:
+    """Exponential moving average, corrected for its start as in the usual trainers."""
+    mean, out = 0.0, np.empty_like(values)
+    for i, value in enumerate(values):
+        mean = past * mean + (1 - past) * float(value)
+        out[i] = mean / (1 - past ** (i + 1))
+    return out
+
+
 def log_rows(recording: Recording, *, extra: bool = False) -> Iterator[Row]:
     """Rows of run.jsonl, or with `extra` those of extra.jsonl.
 
@@ -58,6 +67,8 @@ def log_rows(recording: Recording, *, extra: bool = False) -> Iterator[Row]:
     """
     spec = recording.spec
     columns = {name: recording.column(name) for name in recording.columns}
+    if spec.log_smooth:
+        columns["loss"] = smoothed(columns["loss"], spec.log_smooth)
     held_out = dict(recording.evaluations) if spec.log_val else {}
     layers = [name for name in columns if name.startswith("grad_norm/")]
     # Without a coupled penalty the norm of the data gradient is the norm.

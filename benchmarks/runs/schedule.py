@@ -35,6 +35,23 @@ def _exponential(done: float) -> float:
     return math.exp(math.log(FLOOR) * done)
 
 
+def _warm_restarts(done: float) -> float:
+    """Cosines that begin again twice, each a little lower (Loshchilov and Hutter, 2017): planned, not a fault."""
+    cycle = min(int(3 * done), 2)
+    return FLOOR + 0.7**cycle * (_cosine(3 * done - cycle) - FLOOR)
+
+
+def _doubled_restarts(done: float) -> float:
+    """The same peak again, in cycles each twice as long as the one before."""
+    begin, end = next((a, b) for a, b in ((0, 1 / 7), (1 / 7, 3 / 7), (3 / 7, 1)) if done <= b)
+    return _cosine((done - begin) / (end - begin))
+
+
+def _stairs(done: float) -> float:
+    """Halved four times."""
+    return 0.5 ** min(int(5 * done), 4)
+
+
 def _inverse_root(done: float) -> float:
     return 1.0 / math.sqrt(1.0 + 24.0 * done)
 
@@ -47,6 +64,9 @@ SHAPES: dict[str, Callable[[float], float]] = {
     "wsd": _wsd,
     "exponential": _exponential,
     "inverse_sqrt": _inverse_root,
+    "warm_restarts": _warm_restarts,
+    "doubled_restarts": _doubled_restarts,
+    "stairs": _stairs,
 }
 
 

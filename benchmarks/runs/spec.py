@@ -59,6 +59,8 @@ class Spec:
     log_every: int = 1
     log_average: bool = False
     log_decimals: int | None = None
+    # Weight of the past in a logged loss that is smoothed, as some progress bars' is; 0 logs it as it was.
+    log_smooth: float = 0.0
     log_layers: bool = False
     log_val: bool = False
     log_postclip: bool = False

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.runs import archive, labels
 from benchmarks.runs.catalogue import catalogue
-from benchmarks.runs.families import BLIND, DEVELOP, FRESH, TEST
+from benchmarks.runs.families import BLIND, DEVELOP, FRESH, TEST, UNSEEN
 from benchmarks.runs.produce import chosen
+from benchmarks.runs.recording import smoothed
 from benchmarks.runs.scaling import LossScale
 from benchmarks.runs.schedule import FLOOR, SHAPES, rate_at
 from benchmarks.runs.spec import HEALTHY, Spec
@@ -48,10 +49,10 @@ class TestCatalogue:
     def test_scored_families_share_nothing_with_development(self):
         for one in catalogue():
             held_out = "test" if one.family in TEST or one.recipe.startswith("t_") else "develop"
-            later = {**dict.fromkeys(FRESH, "fresh"), **dict.fromkeys(BLIND, "blind")}
+            later = dict.fromkeys(FRESH, "fresh") | dict.fromkeys(BLIND, "blind") | dict.fromkeys(UNSEEN, "unseen")
             assert one.split == later.get(one.family, held_out)
-            assert one.family in DEVELOP + TEST + FRESH + BLIND
-        assert len({*DEVELOP, *TEST, *FRESH, *BLIND}) == len(DEVELOP + TEST + FRESH + BLIND)
+            assert one.family in DEVELOP + TEST + FRESH + BLIND + UNSEEN
+        assert len({*DEVELOP, *TEST, *FRESH, *BLIND, *UNSEEN}) == len(DEVELOP + TEST + FRESH + BLIND + UNSEEN)
 
     def test_every_cause_is_made_in_several_families_of_every_split(self):
         for cause in labels.RULES:
@@ -63,6 +64,7 @@ class TestCatalogue:
             assert len(families["develop"] | families["test"]) >= 4, cause
             assert len(families["fresh"]) >= 3, cause
             assert len(families["blind"]) >= 3, cause
+            assert len(families["unseen"]) >= 3, cause
 
     def test_healthy_runs_do_not_share_one_recipe(self):
         healthy = [one for one in catalogue() if one.fault == HEALTHY]
@@ -70,7 +72,9 @@ class TestCatalogue:
         assert {"const", "cosine", "step", "wsd", "linear"} <= {one.schedule for one in healthy}
         assert {0.9, 0.95, 0.98, 0.99, 0.999} <= {one.beta2 for one in healthy}
         assert {1, 10, 50} <= {one.log_every for one in healthy}
+        assert {"warm_restarts", "doubled_restarts", "stairs"} <= {one.schedule for one in healthy}
         assert any(one.l2 for one in healthy)
+        assert any(one.log_smooth for one in healthy)
         assert {None} < {one.clip_rule and one.clip_rule.quantile for one in healthy}
 
     def test_asking_for_a_fault_brings_its_twin(self):
@@ -95,6 +99,20 @@ class TestSchedule:
         one = spec(schedule="cosine", lr=1.0, restarts=(60,), restart_peak=3.0)
         assert rate_at(one, 59) < 0.5
         assert rate_at(one, 60) == pytest.approx(3.0)
+
+
+def test_planned_restarts_raise_the_rate_and_stairs_never_do():
+    def rises(schedule):
+        rates = [rate_at(spec(schedule=schedule, steps=700), step) for step in range(700)]
+        return [step for step in range(1, 700) if rates[step] > 1.5 * rates[step - 1]]
+
+    assert [len(rises(schedule)) for schedule in ("warm_restarts", "doubled_restarts", "stairs")] == [2, 2, 0]
+
+
+def test_a_smoothed_loss_begins_at_its_first_value_and_follows_slowly():
+    values = smoothed(np.array([4.0, 4.0, 0.0, 0.0]), 0.5)
+    assert values[:2] == pytest.approx([4.0, 4.0])
+    assert 0 < values[3] < values[2] < 4
 
 
 def test_loss_scale_halves_on_overflow_and_doubles_after_clean_steps():
@@ -289,7 +307,7 @@ class TestTraining:
         assert np.allclose(after, 0.05, rtol=1e-3)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("family", DEVELOP + TEST + FRESH + BLIND)
+    @pytest.mark.parametrize("family", DEVELOP + TEST + FRESH + BLIND + UNSEEN)
     def test_every_family_trains_and_can_be_spoilt(self, family):
         pytest.importorskip("sklearn", reason="the digits come from scikit-learn")
         from benchmarks.runs.training import train

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from benchmarks.runs.families.base import Task
     from benchmarks.runs.spec import Spec
 
-# Only the first are for making rules on. The second were scored while rules were made, the third and fourth by people who had not
+# Only the first are for making rules on. The second were scored while rules were made, the others by people who had not
 # seen the rules.
 DEVELOP = ("convbn", "grureg", "contrast", "fittedq", "prenorm", "noisy", "vae", "resmlp", "parity", "copy", "density")
 TEST = ("postnorm", "adding", "denoise", "recsys", "moe", "policy")
@@ -18,6 +18,10 @@ FRESH = (
     "reinforce", "ranker", "huber",
 )  # fmt: skip
 BLIND = ("wideres", "rnndigits", "lstmlm", "encdec", "quantile", "qvalues", "flow")
+UNSEEN = (
+    "gan", "finetune", "lora", "prefer", "ppo", "td3", "skipgram", "pinn", "energy", "crftag", "multitask", "mixup", "dice",
+    "curriculum", "hinge", "focal",
+)  # fmt: skip
 
 
 def build_task(spec: Spec) -> Task:
