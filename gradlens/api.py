@@ -55,17 +55,21 @@ def analyze(
     Raises
     ------
     GradlensError
-        No run with a loss or a gradient norm, or a threshold that is not positive.
+        No run with a loss or a gradient norm, a threshold that is not positive, or a code of no check.
     """
     from gradlens.analyzer import AnalysisOptions, analyze_runs
+    from gradlens.checks.engine import require_known
 
+    select, ignore = tuple(select), tuple(ignore)
+    require_known(select, "select")
+    require_known(ignore, "ignore")
     return analyze_runs(
         _listed(runs),
         AnalysisOptions(
             threshold=_threshold(threshold),
             config=_config(config),
-            select=tuple(select),
-            ignore=tuple(ignore),
+            select=select,
+            ignore=ignore,
             value_threshold=value_threshold,
             bootstrap=bootstrap,
         ),

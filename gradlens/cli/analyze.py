@@ -51,8 +51,8 @@ def analyze(
     chosen = AnalysisOptions(
         threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),
         config=options.training_config(settings, config),
-        select=options.codes(select, settings.get("select")),
-        ignore=options.codes(ignore, settings.get("ignore")),
+        select=options.codes("select", select, settings),
+        ignore=options.codes("ignore", ignore, settings),
         value_threshold=value_threshold if value_threshold is not None else settings.get("value-threshold"),
         bootstrap=bootstrap,
     )

@@ -132,8 +132,19 @@ def training_config(settings: Settings, path: Path | None) -> TrainingConfig:
     return load_training_config(path) if path else TrainingConfig()
 
 
-def codes(text: str | None, default: Any) -> tuple[str, ...]:
-    """`--select` and `--ignore`: codes separated by commas."""
-    if text is None:
-        return tuple(str(c) for c in default or ())
-    return tuple(code.strip() for code in text.split(",") if code.strip())
+def codes(name: str, text: str | None, settings: Settings) -> tuple[str, ...]:
+    """`--select` and `--ignore`, codes separated by commas, or the project's list.
+
+    Raises
+    ------
+    UsageError
+        A word that names no check.
+    """
+    origin = f"--{name}" if text is not None else f"{settings.path} {name}"
+    given = text.split(",") if text is not None else map(str, settings.get(name) or ())
+    words = tuple(word.strip() for word in given if word.strip())
+    if words:
+        from gradlens.checks.engine import require_known
+
+        require_known(words, origin)
+    return words

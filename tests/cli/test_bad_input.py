@@ -157,3 +157,26 @@ def test_a_file_is_written_whole_or_not_at_all(capsys, tmp_path, write_jsonl):
     target = tmp_path / "report.json"
     assert command_line(["analyze", str(path), "--save", str(target)]) == 0
     assert json.loads(target.read_text())["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [("GL99", "GL009"), ("GL201,GL1O1", "GL101"), ("bad-bach", "bad-batch"), ("nothing", "lists them")],
+)
+@pytest.mark.parametrize("option", ["--select", "--ignore"])
+def test_a_code_of_no_check_does_not_switch_the_checks_off(capsys, write_jsonl, option, words, near):
+    message = fails(capsys, "analyze", write_jsonl(rows()), option, words, "--fail-on", "error")
+    assert option in message
+    assert near in message
+
+
+def test_a_code_of_no_check_in_the_settings_is_named_with_its_file(capsys, write_jsonl, tmp_path, monkeypatch):
+    (tmp_path / "gradlens.toml").write_text('ignore = ["GL99"]\n')
+    monkeypatch.chdir(tmp_path)
+    message = fails(capsys, "analyze", write_jsonl(rows()))
+    assert "gradlens.toml ignore" in message
+
+
+@pytest.mark.parametrize("words", ["GL2", "gl2", "GL201,bad-batch", ""])
+def test_groups_and_names_of_checks_are_taken(write_jsonl, words):
+    assert command_line(["analyze", str(write_jsonl(rows())), "--select", words]) == 0
