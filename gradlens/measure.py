@@ -51,7 +51,7 @@ def nonfinite(signals: Signals) -> report.NonFinite:
     """Logged values that are NaN or infinite, and the longest row of them.
 
     A value that is not finite is a class of its own: it counts here and in no rate, percentile, fit or spike. A step without a
-    logged value is not one. The longest streak counts rows in which the loss or the norm is not finite.
+    logged value is not one. Rows and the longest streak count rows in which the loss or the norm is not finite, each once.
     """
     bad_loss = signals.has_loss & ~np.isfinite(signals.loss)
     bad_norm = signals.has_norm & ~np.isfinite(signals.norm)
@@ -65,6 +65,7 @@ def nonfinite(signals: Signals) -> report.NonFinite:
     return report.NonFinite(
         loss=int(bad_loss.sum()),
         grad_norm=int(bad_norm.sum()),
+        rows=len(where),
         longest_streak=streak,
         first_step=int(signals.step[where[0]]) if len(where) else None,
     )

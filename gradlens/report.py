@@ -148,10 +148,11 @@ class ValueClipping:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NonFinite:
-    """Counts of NaN and infinite values."""
+    """Counts of NaN and infinite values; `rows` counts a row in which both are bad once."""
 
     loss: int
     grad_norm: int
+    rows: int
     longest_streak: int = 0
     first_step: int | None = None
 

@@ -35,7 +35,7 @@ def _measures(run: RunReport) -> dict[str, Measure]:
         "grad-norm-p99": _measure(run.percentiles.get("99")),
         "loss-spikes": _measure(run.spikes.counts.get("loss")),
         "grad-norm-spikes": _measure(run.spikes.counts.get("grad_norm")),
-        "nonfinite": _measure(run.nonfinite.loss + run.nonfinite.grad_norm),
+        "nonfinite": _measure(run.nonfinite.rows),
     }
     return {name: measure for name, measure in found.items() if measure}
 

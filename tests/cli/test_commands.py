@@ -111,8 +111,34 @@ def test_watch_tells_news_once_and_waits_for_a_log_that_is_not_there_yet(capsys,
     assert text.count("step 1,199") == 1
     assert "new: " in text
     (tmp_path / "run.jsonl").write_text("")
-    assert command_line(["watch", str(tmp_path / "run.jsonl"), "--looks", "1"]) == 0
+    assert command_line(["watch", str(tmp_path / "run.jsonl"), "--looks", "1"]) == 2
     assert "waiting" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_watch_could_not_judge_what_was_never_there(capsys, looks):
+    arguments = ["watch", "missing.jsonl", "--looks", str(looks), "--interval", "0.01"]
+    assert command_line(arguments) == 2
+    assert f"nothing to read in {looks} look" in capsys.readouterr().err
+
+
+@pytest.fixture
+def crashed(write_jsonl):
+    """A run whose loss and norm are NaN from step 300 on, and that writes no more."""
+    good = [{"step": i, "loss": 2 / (1 + i / 50), "grad_norm": 0.5 + 0.1 * np.sin(7.3 * i)} for i in range(300)]
+    return write_jsonl([*good, *({"step": 300 + i, "loss": np.nan, "grad_norm": np.nan} for i in range(200))])
+
+
+@pytest.mark.parametrize(("patience", "looks", "code"), [(1, 1, 1), (3, 6, 1), (3, 3, 1), (3, 2, 0)])
+def test_watch_fails_on_a_run_that_stopped_writing(capsys, crashed, patience, looks, code):
+    arguments = ["--fail-on", "error", "--patience", patience, "--looks", looks, "--interval", "0.01"]
+    text = out_of(capsys, "watch", crashed, *arguments, code=code)
+    assert text.count("step 499") == 1
+
+
+def test_watch_counts_a_row_without_loss_and_norm_once(capsys, crashed):
+    line = json.loads(out_of(capsys, "watch", crashed, "--looks", "1", "--format", "json"))
+    assert line["nonfinite"] == 200
 
 
 def test_watch_fails_once_findings_last(capsys, samples):
