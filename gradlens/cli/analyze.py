@@ -47,7 +47,7 @@ def analyze(
 
     settings = find_settings()
     level = output.fail_level(fail_on or settings.get("fail-on") or "never")
-    writer = output.Writer(output_format, save or [], verbose=verbose)
+    writer = output.Writer(output_format, save or [], sources, verbose=verbose)
     chosen = AnalysisOptions(
         threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),
         config=options.training_config(settings, config),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gradlens.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gradlens.reporters.base import Document, Reporter
 
@@ -26,10 +26,25 @@ def fail_level(text: str) -> str | None:
     return None if text == "never" else text
 
 
+def keep_sources(option: str, path: Path, sources: Iterable[str], *, folders: bool = False) -> None:
+    """Refuse to write over a log that is read: the file itself, or with `folders` one that a folder given holds.
+
+    Raises
+    ------
+    UsageError
+        `path` is one of them.
+    """
+    from gradlens.source import reads
+
+    for source in sources:
+        if reads(source, path, folders=folders):
+            raise UsageError(f"{option} {path}: {source} is read from there", hint="give the output another name")
+
+
 class Writer:
     """Renders a report to standard output and to files."""
 
-    def __init__(self, output_format: str, paths: list[Path], *, verbose: bool = False) -> None:
+    def __init__(self, output_format: str, paths: list[Path], sources: list[str], *, verbose: bool = False) -> None:
         from gradlens.reporters import load, suffixes
 
         self._main: Reporter = load(output_format)
@@ -42,6 +57,7 @@ class Writer:
                     f"--save {path}: no format for {path.suffix or 'a file without suffix'}",
                     hint="one of " + " ".join(suffixes()),
                 )
+            keep_sources("--save", path, sources)
             if path.parent != Path() and not path.parent.is_dir():
                 raise UsageError(f"--save {path}: no such folder {path.parent}", hint="make the folder first")
             self._files.append((path, load(name)))

@@ -106,6 +106,33 @@ def test_convert_refuses_other_suffixes(capsys, samples, tmp_path):
     assert ".parquet" in capsys.readouterr().err
 
 
+def test_convert_never_writes_over_what_it_reads(capsys, samples, tmp_path, monkeypatch):
+    log = tmp_path / "logs" / "t.jsonl"
+    log.parent.mkdir()
+    log.write_bytes(before := (samples / "healthy.jsonl").read_bytes())
+    (tmp_path / "link.jsonl").symlink_to(log)
+    monkeypatch.chdir(tmp_path)
+    for source, target in (("logs/t.jsonl", log), (log, "link.jsonl"), ("logs", "logs/t.jsonl"), ("logs/*", log)):
+        assert command_line(["convert", str(source), "-o", str(target)]) == 2
+        assert "is read from there" in capsys.readouterr().err
+        assert log.read_bytes() == before
+    out_of(capsys, "convert", "logs", "-o", "logs/new.csv")
+
+
+@pytest.mark.parametrize(
+    "command", [("analyze",), ("compare", "b.json"), ("gate", "--max-nonfinite", "0"), ("baseline",)]
+)
+def test_no_output_goes_where_a_log_is_read_from(capsys, samples, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.json", "b.json"):
+        Path(name).write_bytes((samples / "healthy.jsonl").read_bytes())
+    before = Path("a.json").read_bytes()
+    option = "-o" if command[0] == "baseline" else "--save"
+    assert command_line([command[0], "a.json", *command[1:], option, "a.json"]) == 2
+    assert f"{option} a.json: a.json is read from there" in capsys.readouterr().err
+    assert Path("a.json").read_bytes() == before
+
+
 def test_watch_tells_news_once_and_waits_for_a_log_that_is_not_there_yet(capsys, samples, tmp_path):
     text = out_of(capsys, "watch", samples / "bad_data.jsonl", "--threshold", "1", "--looks", "2", "--interval", "0.01")
     assert text.count("step 1,199") == 1
