@@ -5,6 +5,7 @@ Options are checked before anything is read, and a file is written whole or not 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -74,7 +75,15 @@ class Writer:
             append_summary(report)
         for path, content in files:
             write_whole(path, content)
+        if self._main.name != "text":
+            _print_as_utf8()
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def _print_as_utf8() -> None:
+    """Documents that go to a file or a pipe are UTF-8, as HTML and XML say of themselves; a terminal keeps its encoding."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def _format_of(path: Path, suffixes: Mapping[str, str]) -> str | None:
