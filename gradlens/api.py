@@ -183,8 +183,9 @@ def _threshold(value: float | str | None) -> float | str | None:
 
 
 def _config(config: TrainingConfig | Mapping[str, Any] | None) -> TrainingConfig:
-    from gradlens.config import TrainingConfig, training_config
+    from gradlens.config import TrainingConfig, require_readable, training_config
 
-    if config is None:
-        return TrainingConfig()
-    return config if isinstance(config, TrainingConfig) else training_config(config, origin="config")
+    if config is None or isinstance(config, TrainingConfig):
+        return config or TrainingConfig()
+    require_readable(config, "config")
+    return training_config(config, origin="config")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,13 +124,19 @@ def threshold_value(text: Any) -> float | str | None:
 
 
 def training_config(settings: Settings, path: Path | None) -> TrainingConfig:
-    """`--config`, or the project's."""
+    """`--config`, or the project's; a key that looks like a typo is pointed out."""
     from gradlens.config import TrainingConfig, load_training_config
+    from gradlens.escape import for_terminal
 
     if path is None and settings.get("config"):
         base = settings.path.parent if settings.path else Path()
         path = base / settings.get("config")
-    return load_training_config(path) if path else TrainingConfig()
+    if path is None:
+        return TrainingConfig()
+    config, typos = load_training_config(path)
+    for key, near in typos:
+        print(for_terminal(f"gradlens: {path}: unknown setting {key!r}, did you mean {near}?"), file=sys.stderr)
+    return config
 
 
 def codes(name: str, text: str | None, settings: Settings) -> tuple[str, ...]:
