@@ -15,7 +15,9 @@ def analyze(
     config: options.ConfigFile = None,
     output_format: Annotated[
         str,
-        typer.Option("--format", metavar="NAME", help="text, json, markdown, html, junit, sarif or github."),
+        typer.Option(
+            "--format", metavar="NAME", help="text, json, markdown, html, junit, sarif, github, metrics or bencher."
+        ),
     ] = "text",
     save: options.SavePaths = None,
     select: Annotated[

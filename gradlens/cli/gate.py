@@ -76,7 +76,7 @@ def gate(
     from gradlens.settings import find_settings
 
     settings = find_settings()
-    writer = Writer(output_format, save or [], [*sources, *(baseline or [])])
+    writer = Writer(output_format, save or [], [*sources, *(baseline or [])], kind="gate")
     table = settings.get("gate") or {}
     given = {
         "max_clip_rate": max_clip_rate, "max_spikes": max_spikes, "max_nonfinite": max_nonfinite, "max_loss": max_loss,

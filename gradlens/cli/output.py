@@ -17,7 +17,7 @@ from gradlens.errors import SourceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gradlens.reporters.base import Document, Reporter
+    from gradlens.reporters.base import Document, Kind, Reporter
 
 
 def fail_level(text: str) -> str | None:
@@ -45,10 +45,18 @@ def keep_sources(option: str, path: Path, sources: Iterable[str], *, folders: bo
 class Writer:
     """Renders a report to standard output and to files."""
 
-    def __init__(self, output_format: str, paths: list[Path], sources: list[str], *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        output_format: str,
+        paths: list[Path],
+        sources: list[str],
+        *,
+        kind: Kind = "report",
+        verbose: bool = False,
+    ) -> None:
         from gradlens.reporters import load, suffixes
 
-        self._main: Reporter = load(output_format)
+        self._main: Reporter = load(output_format, kind)
         self._files: list[tuple[Path, Reporter]] = []
         self._verbose = verbose
         for path in paths:
@@ -61,7 +69,7 @@ class Writer:
             keep_sources("--save", path, sources)
             if path.parent != Path() and not path.parent.is_dir():
                 raise UsageError(f"--save {path}: no such folder {path.parent}", hint="make the folder first")
-            self._files.append((path, load(name)))
+            self._files.append((path, load(name, kind)))
 
     def write(self, report: Document) -> None:
         """Render everything, then write."""

@@ -80,9 +80,7 @@ def judge_against(
                 code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1
             )
         )
-    steps = (int(window[0]) * sides.width, (int(window[-1]) + 1) * sides.width - 1)
-    last = min(max(r.last_step for r in group) for group in (candidates, baselines))
-    return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=(steps[0], min(steps[1], last)))
+    return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=sides.steps(0, -1))
 
 
 def _only(run: RunSummary, kept: NDArray[np.bool_]) -> RunSummary:

@@ -67,6 +67,11 @@ class Sides:
             for name in ("loss", "log_norm")
         )
 
+    def steps(self, first: int, last: int) -> tuple[int, int]:
+        """The first and last step of a stretch of windows; the last window ends where the runs do."""
+        end = min(max(run.last_step for run in side) for side in (self.candidates, self.baselines))
+        return int(self.window[first]) * self.width, min((int(self.window[last]) + 1) * self.width - 1, end)
+
     def least(self, name: str, part: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The smallest count of any run in each window, 0 outside `part`."""
         return np.where(part, np.min([run.columns[name] for run in self.runs], axis=0), 0.0)
@@ -182,7 +187,7 @@ def _worst(
         return None
     parts = np.array_split(used, min(STRETCHES, len(used)))
     worst = max(parts, key=lambda p: math.copysign(1.0, change) * float(np.average(apart[p], weights=weight[p])))
-    return int(sides.window[worst[0]]) * sides.width, (int(sides.window[worst[-1]]) + 1) * sides.width - 1
+    return sides.steps(worst[0], worst[-1])
 
 
 def _mean_of_known(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

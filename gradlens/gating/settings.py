@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
@@ -165,6 +166,8 @@ def _tolerances(value: Any, origin: str) -> Mapping[str, Tolerance]:
 def _number(value: Any, where: str, *, low: float | None = None, high: float | None = None) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(f"{where}: must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ConfigError(f"{where}: {value} is not a finite number")
     if not ((low is None or value >= low) and (high is None or value <= high)):
         span = f"between {low:g} and {high:g}" if high is not None else f"at least {low:g}"
         raise ConfigError(f"{where}: {value:g} is not {span}")

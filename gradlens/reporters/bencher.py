@@ -56,6 +56,9 @@ def _of_metric(metric: MetricResult) -> Measure:
     bounds = (metric.baseline * low, metric.baseline * high)
     if metric.unit != "ratio":
         bounds = (metric.baseline + low, metric.baseline + high)
+    if metric.unit in {"share", "per_1000"}:
+        # The interval is that of the change; a rate itself is never below 0, and a share never above 1.
+        bounds = (max(bounds[0], 0.0), min(bounds[1], 1.0) if metric.unit == "share" else bounds[1])
     return _measure(metric.candidate, bounds)
 
 

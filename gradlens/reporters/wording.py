@@ -26,7 +26,7 @@ TITLES: dict[Cause, str] = {
     "resume_artifact": "resume artefact",
 }
 SOURCES = {
-    "option": "from --threshold",
+    "option": "given",
     "config": "from the run's configuration",
     "log": "proven by the log",
     "assumed": "assumed: no threshold was found",

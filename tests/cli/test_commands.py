@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -184,6 +185,9 @@ def test_settings_of_a_project_are_defaults(tmp_path, monkeypatch, capsys, sampl
     run = json.loads(out_of(capsys, "analyze", samples / "healthy.jsonl", "--format", "json", "--fail-on", "never"))
     assert run["runs"][0]["clipping"]["threshold"] == 1.5
     assert run["runs"][0]["clipping"]["threshold_source"] == "option"
+    text = out_of(capsys, "analyze", samples / "healthy.jsonl", "--fail-on", "never")
+    assert "above C = 1.5 (given)" in text
+    assert "--threshold" not in text
 
 
 def test_settings_may_stand_in_pyproject(tmp_path, monkeypatch):
@@ -229,3 +233,19 @@ def test_every_command_is_in_the_readme_and_in_the_help():
         name = command.name or command.callback.__name__.replace("_", "-")
         assert f"gradlens {name}" in readme, name
         assert command.callback.__doc__
+
+
+@pytest.mark.parametrize("command", ["analyze", "gate", "compare"])
+def test_the_formats_of_the_help_are_those_of_the_error(capsys, command):
+    arguments = [command, "a.jsonl", "b.jsonl", "--format", "xml"]
+    assert command_line(arguments) == 2
+    offered = capsys.readouterr().err.splitlines()[1].removeprefix("  one of ").split(", ")
+    (found,) = [c for c in app.registered_commands if (c.name or c.callback.__name__) == command]
+    hint = inspect.get_annotations(found.callback, eval_str=True)["output_format"].__metadata__[0].help
+    assert sorted(hint.rstrip(".").replace(" or ", ", ").split(", ")) == sorted(offered)
+
+
+@pytest.mark.parametrize("output_format", ["junit", "sarif", "github", "metrics", "bencher"])
+def test_a_format_that_cannot_show_it_is_refused_before_anything_is_read(capsys, output_format):
+    assert command_line(["compare", "a.jsonl", "b.jsonl", "--format", output_format]) == 2
+    assert "cannot show a comparison" in capsys.readouterr().err

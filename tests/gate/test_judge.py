@@ -216,6 +216,12 @@ def test_spikes_are_counted_and_compared(make_run, make_summary):
     assert outcomes(report)["loss_spikes"] == "fail"
 
 
+def test_no_stretch_goes_beyond_the_last_step(make_summary):
+    report = gate(make_summary(1, n=1000, loss_factor=1.3, level=1.6), make_summary(0, n=1000))
+    assert report.compared_steps[1] == 999
+    assert max(m.worst_steps[1] for m in report.metrics if m.worst_steps) <= 999
+
+
 def test_metrics_and_tolerances_are_configurable(make_run):
     candidate, baseline = make_run(1, loss_factor=1.2), make_run(0)
     strict = gradlens.gate(candidate, baseline, threshold=1.3)
