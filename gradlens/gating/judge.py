@@ -1,4 +1,4 @@
-"""From summaries to a verdict: what can be compared, what changed by more than chance and tolerance, and the limits.
+"""From summaries to a verdict: what can be compared, and what changed by more than chance and tolerance.
 
 A metric fails only if its change passes its tolerance *and* is beyond chance (Holm over all metrics that were tested). A
 change beyond the tolerance that chance could explain is inconclusive, and so is whatever cannot be compared although both
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.gate_report import LimitResult, MetricResult, Outcome
-from gradlens.gating.measures import METRICS, Measured, Metric, Sides
+from gradlens.gate_report import MetricResult, Outcome
+from gradlens.gating.measures import Measured, Sides, Unmeasured
+from gradlens.gating.metrics import METRICS, Metric
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.run import Notice
@@ -167,9 +168,12 @@ def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSum
     total = sum(run.total("nonfinite") for run in bad)
     before = sum(run.total("nonfinite") for run in baselines) / len(baselines) if baselines else None
     if not bad:
+        ends = [text for run in candidates for text in run.ends_early.values()]
         return MetricResult(
-            name="nonfinite", title="non-finite steps", unit="count", method="limit", outcome="pass", candidate=0.0,
-            baseline=before, tolerance=0.0, reason="every loss and norm is finite",
+            name="nonfinite", title="non-finite steps", unit="count", method="limit", candidate=0.0, baseline=before,
+            tolerance=0.0, outcome="inconclusive" if ends else "pass",
+            reason=f"cannot judge: {ends[0]}" if ends else "every loss and norm is finite",
+            advice="A NaN that a format cannot spell looks like this: see what the run did after that step." if ends else "",
         )  # fmt: skip
     hit = np.flatnonzero(bad[0].columns["nonfinite"])
     first, last = (int(bad[0].window[at]) * bad[0].width for at in (hit[0], hit[-1]))
@@ -190,7 +194,9 @@ def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:
             found.append(refused)
             continue
         measured = metric.measure(sides, settings.tolerances[metric.name])
-        found.append(_result(metric, "skipped", measured) if isinstance(measured, str) else measured)
+        found.append(
+            _result(metric, measured.outcome, measured.reason) if isinstance(measured, Unmeasured) else measured
+        )
     adjusted = holm(
         [
             metric.p_value(m.difference) if isinstance(m, Measured) else None
@@ -221,7 +227,7 @@ def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResul
         split = len(sides.candidates)
         side = "candidate" if not all(counts[:split]) else "baseline"
         return _result(metric, "inconclusive", f"cannot judge: no {what} in the {side}")
-    if metric.name in OF_THE_NORM and (refused := _refuse_norm(metric, sides)):
+    if refused := _refuse_ended(metric, sides) or _refuse_norm(metric, sides):
         return refused
     if metric.name in CLIPPING:
         return _refuse_clipping(metric, sides, settings)
@@ -230,7 +236,14 @@ def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResul
     return None
 
 
+def _refuse_ended(metric: Metric, sides: Sides) -> MetricResult | None:
+    ends = [run.ends_early["loss"] for run in sides.runs if "loss" in run.ends_early]
+    return _result(metric, "inconclusive", f"cannot judge: {ends[0]}") if ends and metric.name == "final_loss" else None
+
+
 def _refuse_norm(metric: Metric, sides: Sides) -> MetricResult | None:
+    if metric.name not in OF_THE_NORM:
+        return None
     kinds = {"pre_clip" if run.clip_trusted else run.provenance for run in sides.runs}
     if len(kinds) > 1:
         names = {"pre_clip": "before clipping", "post_clip": "after clipping", "loss_scaled": "still loss-scaled"}
@@ -322,75 +335,3 @@ def _threshold_notices(runs: Sequence[RunSummary]) -> Iterator[Notice]:
             "give --threshold, or none",
             count=len(assumed),
         )
-
-
-#: Title of each limit, and what to do beyond it.
-LIMIT_WORDS = {
-    "max_clip_rate": (
-        "limit on the clip rate",
-        "More steps are cut than allowed: see `gradlens suggest-threshold`, and the learning rate first.",
-    ),
-    "max_spikes": ("limit on spikes", "Look at the batches of the spikes that `gradlens analyze` lists."),
-    "max_nonfinite": ("limit on non-finite steps", "Find the first such step with `gradlens analyze`."),
-    "max_loss": (
-        "limit on the final loss",
-        "The run ends worse than allowed: `gradlens analyze` names the likely cause.",
-    ),
-    "max_grad_norm": ("limit on the 99 % norm", "The largest norms are beyond the limit: look at their batches."),
-}
-
-
-def judge_limits(candidates: Sequence[RunSummary], settings: GateSettings) -> tuple[LimitResult, ...]:
-    """The absolute limits, each candidate on its own."""
-    return tuple(result for run in candidates for result in _limits_of(run, settings))
-
-
-def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]:
-    if settings.max_clip_rate is not None:
-        yield _limit(run, "max_clip_rate", run.clip_rate, settings.max_clip_rate, why_not=_no_rate(run))
-    if settings.max_spikes is not None:
-        spikes = run.total("loss_spikes") + run.total("norm_spikes") if run.spikes_judged else None
-        why_not = None if run.spikes_judged else "too few rows to tell spikes from noise"
-        yield _limit(run, "max_spikes", spikes, settings.max_spikes, why_not=why_not)
-    if settings.max_nonfinite is not None:
-        nonfinite = run.total("nonfinite") + run.total("overflow")
-        yield _limit(run, "max_nonfinite", nonfinite, settings.max_nonfinite)
-    if settings.max_loss is not None:
-        yield _limit(run, "max_loss", final_loss(run), settings.max_loss, why_not=_ends_badly(run))
-    if settings.max_grad_norm is not None:
-        yield _limit(run, "max_grad_norm", run.percentiles.get("99"), settings.max_grad_norm)
-
-
-def final_loss(run: RunSummary) -> float | None:
-    """The mean loss of the last fifth of the run; None without a finite loss there."""
-    start, end = int(run.window[0]), int(run.window[-1]) + 1
-    part = run.columns["loss"][run.window >= end - max(1, round(0.2 * (end - start)))]
-    part = part[np.isfinite(part)]
-    return float(part.mean()) if len(part) else None
-
-
-def _ends_badly(run: RunSummary) -> str | None:
-    return "not finite at the end" if final_loss(run) is None else None
-
-
-def _no_rate(run: RunSummary) -> str | None:
-    if run.threshold is None:
-        return "the run does not clip"
-    return None if run.clip_trusted else run.provenance_reason or run.provenance
-
-
-def _limit(run: RunSummary, name: str, value: float | None, limit: float, *, why_not: str | None = None) -> LimitResult:
-    title, advice = LIMIT_WORDS[name]
-    outcome: Outcome = "pass"
-    if name == "max_clip_rate" and run.threshold is None:
-        reason, value = "the run does not clip", None
-    elif value is None or why_not is not None or not math.isfinite(value):
-        outcome, reason, value = "inconclusive", f"cannot judge: {why_not or 'not in the log'}", None
-    elif value <= limit:
-        reason = "within the limit"
-    else:
-        outcome, reason = "fail", "above the limit"
-    return LimitResult(
-        name=name, title=title, outcome=outcome, reason=reason, run=run.id,
-        value=None if value is None else float(value), limit=limit, advice=advice if outcome == "fail" else "",
-    )  # fmt: skip
