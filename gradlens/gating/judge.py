@@ -10,30 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from gradlens.gate_report import MetricResult, Outcome
 from gradlens.gating.measures import Measured, Sides, Unmeasured
 from gradlens.gating.metrics import METRICS, Metric
+from gradlens.gating.overlap import SAME_LENGTH, coverage, no_overlap, only, same_schedule, short
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.run import Notice
 from gradlens.stats.multiple import holm
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 CLIPPING = frozenset({"clip_rate"})
 #: What means something else once the norm was clipped or is still scaled.
 OF_THE_NORM = frozenset({"clip_rate", "norm_level", "norm_spread", "norm_tail", "norm_spikes"})
-#: Schedules count as one where the ratio of the learning rates stays within this factor of its median. Our own choice.
-SAME_SCHEDULE = 1.25
-#: Runs whose lengths differ by more than this may have stretched schedules.
-SAME_LENGTH = 0.1
-
 #: A change beyond so many tolerances is never put down to chance without saying so. Our own choice.
 GREY = 2.0
 
@@ -57,14 +49,12 @@ def judge_against(
     if len(window):
         kept, notice = same_schedule(cut[:split], cut[split:])
         notices += notice
-        cut, window = [_only(run, kept) for run in cut], window[kept]
-    covered = _coverage(baselines, cut, window)
+        cut, window = [only(run, kept) for run in cut], window[kept]
+    covered = coverage(baselines, cut, window)
+    other_phase = any(n.code == "phases-differ" for n in notices)
     if len(window) == 0:
-        other_phase = any(n.code == "phases-differ" for n in notices)
         why = "no step in the same phase of the schedule" if other_phase else "no step in common"
-        return Judgement(
-            metrics=(_no_overlap(candidates, baselines, why),), notices=tuple(notices), compared_steps=None
-        )
+        return Judgement(metrics=(no_overlap(candidates, baselines, why),), notices=tuple(notices), compared_steps=None)
     sides = Sides(
         candidates=cut[:split],
         baselines=cut[split:],
@@ -74,7 +64,7 @@ def judge_against(
     )
     metrics = _compare(sides, settings)
     if covered < settings.min_overlap:
-        metrics.insert(0, _short(candidates, baselines, covered, settings))
+        metrics.insert(0, short(candidates, baselines, covered, settings, other_phase=other_phase))
     elif covered < 1.0 - SAME_LENGTH:
         notices.append(
             Notice(
@@ -84,45 +74,6 @@ def judge_against(
     return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=sides.steps(0, -1))
 
 
-def _only(run: RunSummary, kept: NDArray[np.bool_]) -> RunSummary:
-    return replace(run, window=run.window[kept], columns={n: v[kept] for n, v in run.columns.items()})
-
-
-def same_schedule(
-    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]
-) -> tuple[NDArray[np.bool_], list[Notice]]:
-    """The windows in which both sides are in the same phase of their schedule.
-
-    Step counts tell the phase unless one schedule is a stretched version of the other: where the lengths of the runs differ
-    and both log a learning rate, windows count only where the rates keep one ratio. Runs of one length are compared
-    throughout, since a changed schedule is then the change to be judged.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = _mean_rate(candidates) / _mean_rate(baselines)
-    everything = np.ones(len(ratio), dtype=bool)
-    usable = np.isfinite(ratio) & (ratio > 0.0)
-    if usable.sum() < 2:
-        return everything, []
-    middle = float(np.median(ratio[usable]))
-    # The first rates of a linear warm-up from zero have no stable ratio.
-    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / middle)) <= math.log(SAME_SCHEDULE))
-    if same.mean() > 0.9:
-        return everything, []
-    ends = [max(r.last_step for r in side) for side in (candidates, baselines)]
-    if abs(ends[0] - ends[1]) <= SAME_LENGTH * max(ends):
-        message = "the learning-rate schedules differ; they are compared step by step all the same"
-        return everything, [Notice(code="schedules-differ", message=message, count=int((~same).sum()))]
-    start = float(np.median(ratio[usable][: max(3, len(ratio) // 10)]))
-    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / start)) <= math.log(SAME_SCHEDULE))
-    message = "the runs have schedules of different length: only steps in the same phase are compared"
-    return same, [Notice(code="phases-differ", message=message, count=int((~same).sum()))]
-
-
-def _mean_rate(runs: Sequence[RunSummary]) -> NDArray[np.float64]:
-    rate: NDArray[np.float64] = np.mean([run.columns["lr"] for run in runs], axis=0)
-    return rate
-
-
 def _progress(baselines: Sequence[RunSummary]) -> float:
     found = []
     for run in baselines:
@@ -130,36 +81,6 @@ def _progress(baselines: Sequence[RunSummary]) -> float:
         if run.loss_first is not None and len(loss):
             found.append(run.loss_first - float(np.median(loss[-max(1, len(loss) // 5) :])))
     return max(float(np.mean(found)), 0.0) if found else 0.0
-
-
-def _coverage(baselines: Sequence[RunSummary], cut: Sequence[RunSummary], window: NDArray[np.int64]) -> float:
-    """Share of the baselines' steps that is compared; candidates that go further are fine."""
-    if len(window) == 0:
-        return 0.0
-    full = min(len(b.at_width(cut[0].width).window) for b in baselines)
-    return min(1.0, len(window) / max(full, 1))
-
-
-def _no_overlap(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], why: str) -> MetricResult:
-    spans = [f"{min(r.first_step for r in s):,} to {max(r.last_step for r in s):,}" for s in (candidates, baselines)]
-    return MetricResult(
-        name="overlap", title="shared steps", outcome="inconclusive", unit="count",
-        reason=f"cannot judge: {why} (candidate {spans[0]}, baseline {spans[1]})",
-        advice="Compare runs of the same steps, or make a new baseline.",
-    )  # fmt: skip
-
-
-def _short(
-    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], covered: float, settings: GateSettings
-) -> MetricResult:
-    ends = [max(r.last_step for r in s) for s in (candidates, baselines)]
-    return MetricResult(
-        name="overlap", title="shared steps", outcome="inconclusive", unit="share", candidate=covered, baseline=1.0,
-        tolerance=settings.min_overlap,
-        reason=f"the candidate ends at step {ends[0]:,} of {ends[1]:,}: {covered:.0%} of the baseline's steps, "
-        f"{settings.min_overlap:.0%} are needed",
-        advice="Let the run finish, or set min_overlap in [gate].",
-    )  # fmt: skip
 
 
 def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]) -> MetricResult:
@@ -303,19 +224,22 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
         )
     elif effect > m.tolerance:
         reason = "beyond tolerance, but no more than chance"
-    scaled = math.exp if metric.unit == "ratio" else float
-    low, high = d.interval
+
+    def shown(value: float) -> float:
+        # Ratios are judged as logarithms.
+        return math.exp(min(value, 700.0)) if metric.unit == "ratio" else value
+
     return MetricResult(
         name=metric.name,
         title=metric.title,
         outcome=outcome,
         reason=reason,
         unit=metric.unit,
-        candidate=scaled(m.candidate),
-        baseline=scaled(m.baseline),
-        change=scaled(d.change),
-        interval=(scaled(min(low, 700.0)), scaled(min(high, 700.0))) if d.df > 0.0 else None,
-        tolerance=scaled(m.tolerance if effect == d.change or metric.unit != "ratio" else -m.tolerance),
+        candidate=shown(m.candidate),
+        baseline=shown(m.baseline),
+        change=shown(d.change),
+        interval=(shown(d.interval[0]), shown(d.interval[1])) if d.df > 0.0 else None,
+        tolerance=shown(m.tolerance if effect == d.change or metric.unit != "ratio" else -m.tolerance),
         p_value=p_value,
         p_adjusted=p_adjusted,
         p_permutation=d.p_permutation,

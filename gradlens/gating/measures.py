@@ -275,14 +275,22 @@ def norm_level(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     """
     weight = sides.least("norms", _everywhere(sides))
     usual = _mean_of_known([run.columns["log_norm"] for run in sides.baselines])
-    most = LARGEST_RATIO
-    return _compare_windows(
+    if not np.isfinite(usual).any():
+        return Unmeasured(
+            reason="cannot judge: the baseline's norms are beyond all usable sizes", outcome="inconclusive"
+        )
+    most, highest = LARGEST_RATIO, float(np.nanmax(usual))
+    # Over the highest window, so that norms of any size can be averaged; shown as norms again.
+    found = _compare_windows(
         sides,
-        lambda run: np.exp(np.clip(run.columns["log_norm"], usual - most, usual + most) - np.nanmax(usual)),
+        lambda run: np.exp(np.clip(run.columns["log_norm"], usual - most, usual + most) - highest),
         weight,
         _log_tolerance(tolerance),
         ratio_of_means=True,
     )
+    if isinstance(found, Unmeasured):
+        return found
+    return replace(found, candidate=found.candidate + highest, baseline=found.baseline + highest)
 
 
 def norm_spread(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:

@@ -153,6 +153,42 @@ def test_stretched_schedules_are_compared_in_the_same_phase_only(make_summary):
     assert report.compared_steps[1] < 900
 
 
+def test_why_too_few_steps_are_shared(make_summary):
+    def cosine(n):
+        return {"lr": 0.05 * (1 + np.cos(np.pi * np.arange(n) / n))}
+
+    def overlap(candidate, baseline):
+        (found,) = [m for m in gate(candidate, baseline).metrics if m.name == "overlap"]
+        return f"{found.reason} {found.advice}"
+
+    short = overlap(make_summary(1, n=300), make_summary(0))
+    assert "ends at step 299 of 1,199" in short
+    assert "Let the run finish" in short
+    stretched = overlap(make_summary(1, n=3600, replace=cosine(3600)), make_summary(0, replace=cosine(1200)))
+    assert "schedules have different lengths" in stretched
+    late = overlap(make_summary(1, start=900), make_summary(0))
+    assert "the runs share 25% of the baseline's steps" in late
+    for text in (stretched, late):
+        assert "ends at step" not in text
+        assert "Let the run finish" not in text
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e60])
+def test_the_norm_level_is_shown_as_norms(make_run, make_summary, scale):
+    norm = scale * make_run(0).grad_norm.value
+    candidate, baseline = (make_summary(0, replace={"grad_norm": by * norm}) for by in (1.1, 1.0))
+    (level,) = [m for m in gate(candidate, baseline).metrics if m.name == "norm_level"]
+    assert level.baseline == pytest.approx(np.mean(norm), rel=0.1)
+    assert level.candidate / level.baseline == pytest.approx(level.change)
+    assert level.change == pytest.approx(1.1)
+
+
+def test_norms_of_no_usable_size_are_not_judged(make_summary):
+    beyond = make_summary(0, replace={"grad_norm": np.full(1200, 1e200)})
+    assert outcomes(gate(make_summary(1), beyond))["norm_level"] == "inconclusive"
+    assert gate(beyond, make_summary(1)).outcome != "pass"
+
+
 def test_a_changed_schedule_of_the_same_length_is_judged(make_summary):
     report = gate(make_summary(1, replace={"lr": np.linspace(0.1, 0, 1200)}, loss_factor=1.3), make_summary(0))
     assert report.outcome == "fail"
