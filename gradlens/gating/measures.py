@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gradlens.gating.noise import row_noise
 from gradlens.gating.settings import Tolerance
 from gradlens.gating.summary import NEARLY, RunSummary, ratio
 from gradlens.stats.comparison import Difference, block_difference, count_difference, run_difference
@@ -254,11 +255,15 @@ def loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | Unmea
     usual = _mean_of_known([run.columns["loss"] for run in sides.baselines])
     level = float(np.nanmean(np.abs(usual))) if np.isfinite(usual).any() else 0.0
     most = max(sides.progress, level)
+    share = tolerance.progress * sides.progress
+    noise = row_noise(sides.baselines, part) if tolerance.noise else None
+    if noise is not None:
+        share = min(share, tolerance.noise * noise)
     return _compare_windows(
         sides,
         lambda run: np.clip(run.columns["loss"], usual - most, usual + most),
         sides.least("losses", part),
-        lambda b: max(tolerance.absolute, tolerance.relative * abs(b), tolerance.progress * sides.progress),
+        lambda b: max(tolerance.absolute, tolerance.relative * abs(b), share),
     )
 
 

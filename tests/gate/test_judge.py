@@ -258,6 +258,43 @@ def test_no_stretch_goes_beyond_the_last_step(make_summary):
     assert max(m.worst_steps[1] for m in report.metrics if m.worst_steps) <= 999
 
 
+def falling(seed, n=1200, *, noise=0.05, end=3.0, wander=0.0):
+    """A loss that falls from 11, with noise from row to row and slow wandering."""
+    rng = np.random.default_rng(seed)
+    slow = np.convolve(rng.normal(size=n + 60), np.ones(60) / np.sqrt(60), mode="valid")[:n]
+    return {"loss": end + 8.0 * np.exp(-np.arange(n) / (0.1 * n)) + noise * rng.normal(size=n) + wander * slow}
+
+
+def tolerance_of(metric, report):
+    return next(m.tolerance for m in report.metrics if m.name == metric)
+
+
+@pytest.mark.parametrize("n", [600, 1200, 6000])
+def test_a_high_first_loss_does_not_hide_a_regression(make_summary, n):
+    baseline = make_summary(0, n=n, replace=falling(0, n))
+    report = gate(make_summary(1, n=n, replace=falling(1, n, end=3.25)), baseline)
+    assert outcomes(report)["final_loss"] == "fail"
+    assert tolerance_of("final_loss", report) == pytest.approx(0.1, rel=0.5)  # twice the noise of a row
+    assert outcomes(gate(make_summary(1, n=n, replace=falling(1, n)), baseline))["final_loss"] == "pass"
+
+
+def test_a_loss_that_wanders_or_is_noisy_has_a_wider_tolerance(make_summary):
+    def bound(**options):
+        runs = [make_summary(seed, replace=falling(seed, **options)) for seed in (1, 0)]
+        return tolerance_of("final_loss", gate(*runs))
+
+    assert bound() < bound(wander=0.1)
+    assert bound() < bound(noise=0.1) < bound(noise=0.5) == pytest.approx(0.04 * 8.0, rel=0.3)
+
+
+def test_the_cap_on_the_tolerance_is_a_setting(make_run):
+    runs = [make_run(seed, replace=falling(seed)) for seed in (1, 0)]
+    settings = {"tolerances": {"final_loss": {"progress": 0.04}}}
+    assert tolerance_of("final_loss", gradlens.gate(*runs, threshold=1.3, settings=settings)) == pytest.approx(
+        0.32, rel=0.1
+    )
+
+
 def test_metrics_and_tolerances_are_configurable(make_run):
     candidate, baseline = make_run(1, loss_factor=1.2), make_run(0)
     strict = gradlens.gate(candidate, baseline, threshold=1.3)
