@@ -33,17 +33,18 @@ class Advice:
     Attributes
     ----------
     threshold, interval
-        The number and its 95 % interval; None where `abstained` says why.
+        The number and its 95 % interval, rounded to three digits; None where `abstained` says why.
     mode
         `safety_net` (99 % quantile of the detrended norms: for spikes) or `step_limiter` (90 %).
     level
         The current median norm, also where no threshold is given.
     drift
         Largest over smallest level of the stretch that was used.
-    expected_clip_rate
-        Share of the logged norms after the warm-up above the threshold.
+    expected_clip_rate, expected_since, expected_n
+        Share of the latest norms above the threshold, the step from which they count, and how many they are. The rates of
+        `what_if` are over all norms of the run.
     policy
-        The moving policy to use instead where it abstains for drift.
+        The moving policy to use instead where it abstains.
     what_if, policies
         Fixed thresholds and moving policies replayed, first-order.
     snippets
@@ -62,6 +63,8 @@ class Advice:
     first_step: int | None
     method: str
     expected_clip_rate: float | None
+    expected_since: int | None
+    expected_n: int
     policy: str
     provenance: Provenance
     what_if: tuple[WhatIf, ...] = ()

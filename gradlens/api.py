@@ -91,9 +91,9 @@ def suggest_threshold(
     run
         One run that `read` gave.
     mode
-        `safety_net` clips about one step in a hundred, `step_limiter` one in ten.
+        `safety_net` clips about one in a hundred of the latest steps, `step_limiter` one in ten.
     target_clip_rate
-        The share of steps to clip, instead of the mode's.
+        The share of the latest steps to clip, instead of the mode's.
     threshold, config
         As for `analyze`: they help to tell norms before clipping from norms after it.
 

@@ -306,26 +306,37 @@ def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> 
     """The threshold advice in one line; `gradlens.suggestion` has the tables."""
     found = threshold_stats.suggest_level(signals.norm, warmup_end=warmup)
     abstained = provenance.reason if not provenance.trusted else found.abstained
-    threshold = None if abstained else found.value
+    threshold, interval = (None, None) if abstained else printed(found)
+    rate, since, n = expected_clip_rate(signals, found, threshold)
     return report.Suggestion(
         threshold=threshold,
-        interval=None if abstained else found.interval,
+        interval=interval,
         mode="safety_net",
         abstained=abstained,
-        expected_clip_rate=expected_clip_rate(signals, found, threshold),
+        expected_clip_rate=rate,
+        expected_since=since,
+        expected_n=n,
         policy=moving_policy(found, provenance),
     )
 
 
+def printed(found: threshold_stats.SuggestedLevel) -> tuple[float | None, report.Interval | None]:
+    """A suggestion and its interval as they are given everywhere: three significant digits, more than the interval has."""
+    if found.value is None or found.interval is None:
+        return None, None
+    value, low, high = (float(f"{figure:.3g}") for figure in (found.value, *found.interval))
+    return value, (low, high)
+
+
 def expected_clip_rate(
     signals: Signals, found: threshold_stats.SuggestedLevel, threshold: float | None
-) -> float | None:
-    """Share of the norms that the suggestion is made from that exceed it."""
-    if threshold is None:
-        return None
-    used = signals.norm[found.first :]
-    used = used[np.isfinite(used)]
-    return float(np.mean(used > threshold)) if len(used) else None
+) -> tuple[float | None, int | None, int]:
+    """The share of the latest norms that exceed a suggestion, the step from which they count, and how many they are."""
+    latest = signals.norm[found.latest :]
+    latest = latest[np.isfinite(latest)]
+    if threshold is None or len(latest) == 0:
+        return None, None, 0
+    return float(np.mean(latest > threshold)), int(signals.step[found.latest]), len(latest)
 
 
 def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Provenance) -> str:
@@ -333,5 +344,5 @@ def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Prov
     if provenance.trusted and found.abstained is None:
         return ""
     if provenance.trusted and found.drift is not None:
-        return "a moving policy follows the drift: ZClip (z 2.5) or the 90th percentile of the last steps"
+        return "a moving policy follows the level: ZClip (z 2.5) or the 90th percentile of the last steps"
     return "a moving policy needs no log, since it looks at the norms as they come: ZClip (z 2.5)"
