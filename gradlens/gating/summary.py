@@ -61,7 +61,7 @@ class RunSummary:
     spikes_judged
         Whether the run is long enough for spikes to be told from noise.
     ends_early
-        Of `loss` and `grad_norm` those whose values end before the log does, with a sentence that says where.
+        Of `loss` and `grad_norm` those whose values end before the rows do, with a sentence that says where.
     notices
         What reading says about rows without a loss or a norm. Neither this nor `ends_early` is kept in baseline files.
     """
