@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradlens.report import Interval, Provenance, plain_data
+from gradlens.report import ExpectedClipping, Interval, Provenance, plain_data
 from gradlens.version import __version__
 
 Mode = Literal["safety_net", "step_limiter"]
@@ -40,9 +40,8 @@ class Advice:
         The current median norm, also where no threshold is given.
     drift
         Largest over smallest level of the stretch that was used.
-    expected_clip_rate, expected_since, expected_n
-        Share of the latest norms above the threshold, the step from which they count, and how many they are. The rates of
-        `what_if` are over all norms of the run.
+    expected
+        What it clips of the latest norms, the stretch that it is meant for. The rates of `what_if` are over all norms.
     policy
         The moving policy to use instead where it abstains.
     what_if, policies
@@ -62,9 +61,7 @@ class Advice:
     n: int
     first_step: int | None
     method: str
-    expected_clip_rate: float | None
-    expected_since: int | None
-    expected_n: int
+    expected: ExpectedClipping
     policy: str
     provenance: Provenance
     what_if: tuple[WhatIf, ...] = ()

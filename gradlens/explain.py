@@ -87,7 +87,7 @@ FIGURES: dict[str, str] = {
     **dict.fromkeys(("steps", "first-step", "last-step", "log-interval"), "time-axis"),
     # The document of suggest-threshold is flat.
     **dict.fromkeys(
-        ("interval", "quantile", "level", "drift", "n", "expected-clip-rate", "expected-since", "expected-n"),
+        ("interval", "quantile", "level", "drift", "n", "expected"),
         "suggestion",
     ),
 }

@@ -307,15 +307,13 @@ def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> 
     found = threshold_stats.suggest_level(signals.norm, warmup_end=warmup)
     abstained = provenance.reason if not provenance.trusted else found.abstained
     threshold, interval = (None, None) if abstained else printed(found)
-    rate, since, n = expected_clip_rate(signals, found, threshold)
+    expected = expected_clipping(signals, found, threshold)
     return report.Suggestion(
         threshold=threshold,
         interval=interval,
         mode="safety_net",
         abstained=abstained,
-        expected_clip_rate=rate,
-        expected_since=since,
-        expected_n=n,
+        expected=expected,
         policy=moving_policy(found, provenance),
     )
 
@@ -328,15 +326,19 @@ def printed(found: threshold_stats.SuggestedLevel) -> tuple[float | None, report
     return value, (low, high)
 
 
-def expected_clip_rate(
+def expected_clipping(
     signals: Signals, found: threshold_stats.SuggestedLevel, threshold: float | None
-) -> tuple[float | None, int | None, int]:
-    """The share of the latest norms that exceed a suggestion, the step from which they count, and how many they are."""
+) -> report.ExpectedClipping:
+    """What a suggestion would do to the latest norms, the stretch that it is meant for."""
     latest = signals.norm[found.latest :]
-    latest = latest[np.isfinite(latest)]
-    if threshold is None or len(latest) == 0:
-        return None, None, 0
-    return float(np.mean(latest > threshold)), int(signals.step[found.latest]), len(latest)
+    n = int(np.isfinite(latest).sum())
+    if threshold is None or n == 0:
+        return report.ExpectedClipping()
+    above = np.flatnonzero(np.isfinite(latest) & (latest > threshold))
+    return report.ExpectedClipping(
+        rate=len(above) / n, since=int(signals.step[found.latest]), n=n,
+        bursts=len(coincidence_stats.decluster(above)),
+    )  # fmt: skip
 
 
 def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Provenance) -> str:

@@ -360,21 +360,25 @@ class Diagnosis:
     summary: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpectedClipping:
+    """What a suggested threshold clips of the `n` latest norms, those from step `since` on, and in how many bursts."""
+
+    rate: float | None = None
+    since: int | None = None
+    n: int = 0
+    bursts: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Suggestion:
-    """The threshold advice in one line; `abstained` is the reason where the log cannot support a number.
-
-    `expected_clip_rate` is the share that the threshold clips of the `expected_n` latest norms, those from step
-    `expected_since` on: the stretch that it is meant for.
-    """
+    """The threshold advice in one line; `abstained` is the reason where the log cannot support a number."""
 
     threshold: float | None
     interval: Interval | None
     mode: Literal["safety_net", "step_limiter"]
     abstained: str | None
-    expected_clip_rate: float | None = None
-    expected_since: int | None = None
-    expected_n: int = 0
+    expected: ExpectedClipping = ExpectedClipping()
     policy: str = ""
 
 

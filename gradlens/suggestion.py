@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from gradlens.advice_report import Advice, WhatIf
-from gradlens.measure import expected_clip_rate, moving_policy, printed, warmup_end
+from gradlens.measure import expected_clipping, moving_policy, printed, warmup_end
 from gradlens.policies import (
     FIRST_ORDER,
     EmaThreshold,
@@ -54,7 +54,6 @@ def suggest(
     found = suggest_level(signals.norm, mode=mode, target_clip_rate=target_clip_rate, warmup_end=warmup)
     abstained = provenance.reason if not provenance.trusted else found.abstained
     threshold, interval = (None, None) if abstained else printed(found)
-    rate, since, n = expected_clip_rate(signals, found, threshold)
     usable = signals.norm[np.isfinite(signals.norm)]
     what_if: tuple[WhatIf, ...] = ()
     policies: tuple[WhatIf, ...] = ()
@@ -80,9 +79,7 @@ def suggest(
         n=found.n,
         first_step=int(signals.step[found.first]) if len(signals) and found.n else None,
         method=found.method,
-        expected_clip_rate=rate,
-        expected_since=since,
-        expected_n=n,
+        expected=expected_clipping(signals, found, threshold),
         policy=moving_policy(found, provenance),
         provenance=provenance,
         what_if=what_if,

@@ -30,7 +30,7 @@ def test_safety_net_is_the_99_percent_quantile_of_a_stationary_run(write_jsonl):
     true = np.exp(0.3 * 2.3263)
     assert advice.interval[0] < true < advice.interval[1]
     assert advice.threshold == pytest.approx(true, rel=0.1)
-    assert advice.expected_clip_rate == pytest.approx(0.01, abs=0.005)
+    assert advice.expected.rate == pytest.approx(0.01, abs=0.005)
 
 
 def test_step_limiter_and_target_rate(write_jsonl):
@@ -60,11 +60,11 @@ def test_the_rate_is_that_of_the_latest_norms(samples):
     for name in ("healthy.jsonl", "lr_too_high.jsonl", "fp16_overflow.jsonl", "clip_too_tight.jsonl"):
         (run,) = gradlens.read(samples / name)
         advice = gradlens.suggest_threshold(run, threshold=None)
-        late = run.grad_norm.value[run.grad_norm.step >= advice.expected_since]
+        late = run.grad_norm.value[run.grad_norm.step >= advice.expected.since]
         late = late[np.isfinite(late)]
-        assert len(late) == advice.expected_n >= 200
-        assert advice.expected_clip_rate == np.mean(late > advice.threshold)
-        assert 0.01 / 3 <= advice.expected_clip_rate <= 0.03
+        assert len(late) == advice.expected.n >= 200
+        assert advice.expected.rate == np.mean(late > advice.threshold)
+        assert 0.01 / 3 <= advice.expected.rate <= 0.03
 
 
 def test_one_suggestion_has_one_spelling(capsys, samples):

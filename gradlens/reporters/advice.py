@@ -13,7 +13,7 @@ from gradlens.advice_report import Advice, WhatIf
 from gradlens.escape import for_terminal
 from gradlens.reporters.base import Screen
 from gradlens.reporters.page import print_parts
-from gradlens.reporters.wording import interval, number, percent
+from gradlens.reporters.wording import expected, interval, number, percent
 
 MODES = {"safety_net": "safety net, for spikes", "step_limiter": "step limiter"}
 
@@ -29,7 +29,7 @@ def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
         head = Text(f"C = {number(advice.threshold)}", style="bold green")
         head.append(f"   95 % interval {interval(advice.interval)}")
         yield head
-        yield Text(f"clips {percent(advice.expected_clip_rate)} of {_latest(advice)}")
+        yield Text(f"clips {expected(advice.expected)}")
         yield Text(f"{MODES[advice.mode]}: the {advice.quantile * 100:.4g} % quantile of {_basis(advice)}")
     else:
         yield Text(f"No advice: {for_terminal(advice.abstained or '')}", style="bold yellow")
@@ -47,10 +47,6 @@ def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
         for name, text in chosen.items():
             yield Padding(Group(Text(name, style="dim"), Padding(Text(text), (0, 0, 0, 2))), (0, 0, 0, 2))
         yield Text()
-
-
-def _latest(advice: Advice) -> str:
-    return f"the latest {advice.expected_n:,} norms, those since step {advice.expected_since:,}"
 
 
 def _basis(advice: Advice) -> str:

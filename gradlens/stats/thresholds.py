@@ -13,10 +13,11 @@ Politis and White; the ratios and the last window are redrawn separately. Where 
 from a generalized Pareto tail over the 90 % quantile, with its profile-likelihood interval.
 
 **Realised rate.** The threshold is meant for where the run is now, so it is held against the latest half of the norms used, at
-least 200 of them. The level at the end may be that of an unusual moment, and the noise need not be in proportion to the level; where
-level times quantile would clip less than a third of what is promised there, or more than three times as much, the quantile of
-those latest norms themselves is suggested. Where that spares one half of them, the latest quarter takes their place; where it
-does there too, no constant does what is promised.
+least 200 of them. The level at the end may be that of an unusual moment, and the noise need not be in proportion to the level.
+Where level times quantile would clip less than a third of what is promised there, or more than three times as much, the quantile
+of those latest norms themselves is suggested; up to nine times as much may come in a few bursts, which a threshold is there for.
+Where the quantile spares one half of them, the latest quarter takes their place; where it does there too, no constant does what
+is promised.
 
 **Abstaining.** Fewer than 200 usable norms, or a level that still drifts more than twofold, support no fixed number;
 then the result names the reason and a moving policy is the better advice. A run whose level settles keeps its settled
@@ -34,7 +35,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gradlens.stats.coincidence import sign_test
+from gradlens.stats.coincidence import decluster, sign_test
 from gradlens.stats.dependence import block_length, stationary_bootstrap
 from gradlens.stats.gpd import tail_quantile
 from gradlens.stats.robust import as_series, detrending_window, local_level, safe_log
@@ -215,10 +216,15 @@ def _held_against(used: NDArray[np.float64], centre: float, wanted: float) -> tu
 
 
 def _as_promised(latest: NDArray[np.float64], centre: float, wanted: float) -> bool:
-    """Return whether about the promised share of the latest norms exceeds ln C; too few to tell count as yes."""
+    """Return whether about the promised share of the latest norms exceeds ln C; too few to tell count as yes.
+
+    More may exceed it where they come in no more bursts than single norms are promised: to cut those is what it is for.
+    """
     expected = latest.size * (1.0 - wanted)
-    found = int(np.count_nonzero(latest > centre + _TIE))
-    return found <= max(ABOUT * expected, 1.0) and (expected < 1.0 or found >= expected / ABOUT)
+    above = np.flatnonzero(latest > centre + _TIE)
+    bursts = decluster(above).size <= expected and above.size <= ABOUT**2 * expected
+    enough = expected < 1.0 or above.size >= expected / ABOUT
+    return enough and (bursts or above.size <= max(ABOUT * expected, 1.0))
 
 
 def _one_sided(exceeds: NDArray[np.bool_], expected: float, doubt: float) -> bool:

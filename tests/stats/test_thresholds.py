@@ -70,13 +70,23 @@ def test_it_abstains_where_no_constant_does_what_is_promised():
     assert "no constant clips about 1 % of the latest 500 norms" in found.abstained
 
 
-def test_a_burst_in_the_older_half_leaves_the_latest_quarter():
+@pytest.mark.parametrize("length", [30, 40])
+def test_a_burst_is_what_a_threshold_is_for(length):
     norm = np.exp(0.2 * np.random.default_rng(5).standard_normal(2000))
-    norm[1000:1040] *= 50.0
+    norm[1200 : 1200 + length] *= 50.0
     found = thresholds.suggest_level(norm)
-    assert found.latest == 1500
-    assert realised(norm, found) == pytest.approx(0.01, abs=0.02)
-    assert found.value < 5.0
+    assert found.method == "bootstrap"
+    assert found.value < 3.0
+    assert 0.03 < realised(norm, found) < 0.1
+
+
+def test_the_latest_quarter_stands_in_where_the_level_fell():
+    norm = np.exp(0.05 * np.random.default_rng(5).standard_normal(4000))
+    norm[:3000] *= 1.5
+    found = thresholds.suggest_level(norm)
+    assert found.latest == 3000
+    assert found.value == pytest.approx(np.exp(0.05 * 2.326), rel=0.05)
+    assert 0.01 / 3 <= realised(norm, found) <= 0.03
 
 
 def test_equal_norms_get_their_own_size():
