@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gradlens.report import Interval, Provenance, plain_data
+from gradlens.report import ExpectedClipping, Interval, Provenance, plain_data
 from gradlens.version import __version__
 
 Mode = Literal["safety_net", "step_limiter"]
@@ -33,17 +33,17 @@ class Advice:
     Attributes
     ----------
     threshold, interval
-        The number and its 95 % interval; None where `abstained` says why.
+        The number and its 95 % interval, rounded to three digits; None where `abstained` says why.
     mode
         `safety_net` (99 % quantile of the detrended norms: for spikes) or `step_limiter` (90 %).
     level
         The current median norm, also where no threshold is given.
     drift
         Largest over smallest level of the stretch that was used.
-    expected_clip_rate
-        Share of the logged norms after the warm-up above the threshold.
+    expected
+        What it clips of the latest norms, the stretch that it is meant for. The rates of `what_if` are over all norms.
     policy
-        The moving policy to use instead where it abstains for drift.
+        The moving policy to use instead where it abstains.
     what_if, policies
         Fixed thresholds and moving policies replayed, first-order.
     snippets
@@ -61,7 +61,7 @@ class Advice:
     n: int
     first_step: int | None
     method: str
-    expected_clip_rate: float | None
+    expected: ExpectedClipping
     policy: str
     provenance: Provenance
     what_if: tuple[WhatIf, ...] = ()

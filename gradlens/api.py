@@ -55,17 +55,21 @@ def analyze(
     Raises
     ------
     GradlensError
-        No run with a loss or a gradient norm, or a threshold that is not positive.
+        No run with a loss or a gradient norm, a threshold that is not positive, or a code of no check.
     """
     from gradlens.analyzer import AnalysisOptions, analyze_runs
+    from gradlens.checks.engine import require_known
 
+    select, ignore = tuple(select), tuple(ignore)
+    require_known(select, "select")
+    require_known(ignore, "ignore")
     return analyze_runs(
         _listed(runs),
         AnalysisOptions(
             threshold=_threshold(threshold),
             config=_config(config),
-            select=tuple(select),
-            ignore=tuple(ignore),
+            select=select,
+            ignore=ignore,
             value_threshold=value_threshold,
             bootstrap=bootstrap,
         ),
@@ -87,9 +91,9 @@ def suggest_threshold(
     run
         One run that `read` gave.
     mode
-        `safety_net` clips about one step in a hundred, `step_limiter` one in ten.
+        `safety_net` clips about one in a hundred of the latest steps, `step_limiter` one in ten.
     target_clip_rate
-        The share of steps to clip, instead of the mode's.
+        The share of the latest steps to clip, instead of the mode's.
     threshold, config
         As for `analyze`: they help to tell norms before clipping from norms after it.
 
@@ -179,8 +183,9 @@ def _threshold(value: float | str | None) -> float | str | None:
 
 
 def _config(config: TrainingConfig | Mapping[str, Any] | None) -> TrainingConfig:
-    from gradlens.config import TrainingConfig, training_config
+    from gradlens.config import TrainingConfig, require_readable, training_config
 
-    if config is None:
-        return TrainingConfig()
-    return config if isinstance(config, TrainingConfig) else training_config(config, origin="config")
+    if config is None or isinstance(config, TrainingConfig):
+        return config or TrainingConfig()
+    require_readable(config, "config")
+    return training_config(config, origin="config")

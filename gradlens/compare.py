@@ -16,7 +16,7 @@ import numpy as np
 from gradlens.comparison_report import ComparedRun, ComparisonReport, Fingerprint, Pair
 from gradlens.config import TrainingConfig
 from gradlens.gating.assess import known_threshold, summarize_runs
-from gradlens.gating.judge import final_loss
+from gradlens.gating.limits import final_loss
 from gradlens.gating.measures import Sides
 from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.run import Run

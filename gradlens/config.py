@@ -6,6 +6,7 @@ known; `max_grad_norm` is 0.0 where clipping is known to be off.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -98,7 +99,10 @@ _BY_SPELLING: dict[str, tuple[str, int]] = {
 }
 _TEXT = frozenset({"optimizer", "lr_schedule", "precision"})
 _SIDE_MODELS = frozenset({"critic", "ref", "reward", "rewardmodel", "rollout", "teacher", "ema"})
-_OFF = frozenset({"none", "null", "off", "false", "no", ""})
+_OFF = frozenset({"none", "null", "off", "false", "no", "inf", ""})
+_BETAS = frozenset({"betas", "adambetas"})
+#: How alike an unknown key must be to a spelling to pass for a typo of it: two letters of twelve. Our own choice.
+_TYPO_LIKENESS, _TYPO_LENGTH = 0.9, 6
 
 
 def _flatten(mapping: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -122,8 +126,13 @@ def _number(value: Any) -> float | None:
 
 
 def parse_threshold(value: Any) -> float | None:
-    """A clipping threshold as frameworks spell it: 0, -1, None, False and "none" are 0.0 (off); None if unreadable."""
-    if value is None or value is False or (isinstance(value, str) and value.strip().lower() in _OFF):
+    """A clipping threshold as frameworks spell it: 0, -1, inf, None, False and "none" are 0.0 (off); None if unreadable."""
+    if (
+        value is None
+        or value is False
+        or value == math.inf
+        or (isinstance(value, str) and value.strip().lower() in _OFF)
+    ):
         return 0.0
     number = _number(value)
     return None if number is None else max(number, 0.0)
@@ -154,7 +163,7 @@ def training_config(mapping: Mapping[str, Any], *, origin: str = "") -> Training
         plain = _plain(path)
         parts = plain.split(".")
         last = parts[-1]
-        if last in {"betas", "adambetas"}:
+        if last in _BETAS:
             pair = _betas(value)
             if pair:
                 found["beta1"], found["beta2"] = pair
@@ -223,13 +232,57 @@ def load_mapping(path: Path) -> dict[str, Any]:
     return data
 
 
-def load_training_config(path: Path) -> TrainingConfig:
-    """The training's set-up from a file given with `--config`."""
+def require_readable(mapping: Mapping[str, Any], where: str) -> None:
+    """Refuse a known setting whose value cannot be read, in what a user wrote down; a log's own may hold anything.
+
+    Keys count whole, or by the name that this program gives the setting: what else a framework calls `batch` deep in its
+    configuration may be anything. None, "auto" and negative numbers say that a setting is not set.
+
+    Raises
+    ------
+    ConfigError
+        With `where`, the key and the value.
+    """
+    for path, value in _flatten(mapping):
+        plain = _plain(path)
+        last = plain.rpartition(".")[2]
+        name = _BY_SPELLING.get(plain, (None,))[0] or next((n for n in SPELLINGS if _plain(n) == last), None)
+        if value is None or (isinstance(value, str) and value.strip().lower() in {"auto", *_OFF}):
+            continue
+        if last in _BETAS and _betas(value) is None:
+            raise ConfigError(f"{where}: {path}: {value!r} is not two numbers", hint="write betas: [0.9, 0.999]")
+        if name is not None and _convert(name, value) is None and not (_number(value) or 0.0) < 0.0:
+            wanted = "a name" if name in _TEXT else "true or false" if name.startswith("decoupled") else "a number"
+            raise ConfigError(f"{where}: {path}: {value!r} is not {wanted}", hint="correct it, or leave it out")
+
+
+def misspelt(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Unknown keys that look like a typo of a known one, each with the spelling that it is nearest to."""
+    found = []
+    spelling = {_plain(s): s for spellings in SPELLINGS.values() for s in spellings if "." not in s}
+    for path, _ in _flatten(mapping):
+        last = _plain(path).rpartition(".")[2]
+        if last in spelling or last in _BETAS or len(last) < _TYPO_LENGTH:
+            continue
+        near = difflib.get_close_matches(last, spelling, n=1, cutoff=_TYPO_LIKENESS)
+        found += [(path, spelling[hit]) for hit in near]
+    return found
+
+
+def load_training_config(path: Path) -> tuple[TrainingConfig, list[tuple[str, str]]]:
+    """The training's set-up from a file given with `--config`, and the keys in it that look like a typo.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, holds a known setting with an unreadable value, or no known setting.
+    """
     data = load_mapping(path)
-    config = training_config(data, origin=path.name)
+    require_readable(data, str(path))
+    config, typos = training_config(data, origin=path.name), misspelt(data)
     if not config:
         raise ConfigError(
             f"{path}: none of its {len(data)} settings is known",
-            hint="known are " + ", ".join(sorted(SPELLINGS)),
+            hint=f"did you mean {typos[0][1]}?" if typos else "known are " + ", ".join(sorted(SPELLINGS)),
         )
-    return config
+    return config, typos

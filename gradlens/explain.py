@@ -86,7 +86,10 @@ FIGURES: dict[str, str] = {
     "what-if": "policies",
     **dict.fromkeys(("steps", "first-step", "last-step", "log-interval"), "time-axis"),
     # The document of suggest-threshold is flat.
-    **dict.fromkeys(("interval", "quantile", "level", "drift", "n", "expected-clip-rate"), "suggestion"),
+    **dict.fromkeys(
+        ("interval", "quantile", "level", "drift", "n", "expected"),
+        "suggestion",
+    ),
 }
 
 

@@ -51,7 +51,7 @@ def nonfinite(signals: Signals) -> report.NonFinite:
     """Logged values that are NaN or infinite, and the longest row of them.
 
     A value that is not finite is a class of its own: it counts here and in no rate, percentile, fit or spike. A step without a
-    logged value is not one. The longest streak counts rows in which the loss or the norm is not finite.
+    logged value is not one. Rows and the longest streak count rows in which the loss or the norm is not finite, each once.
     """
     bad_loss = signals.has_loss & ~np.isfinite(signals.loss)
     bad_norm = signals.has_norm & ~np.isfinite(signals.norm)
@@ -65,6 +65,7 @@ def nonfinite(signals: Signals) -> report.NonFinite:
     return report.NonFinite(
         loss=int(bad_loss.sum()),
         grad_norm=int(bad_norm.sum()),
+        rows=len(where),
         longest_streak=streak,
         first_step=int(signals.step[where[0]]) if len(where) else None,
     )
@@ -305,26 +306,39 @@ def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> 
     """The threshold advice in one line; `gradlens.suggestion` has the tables."""
     found = threshold_stats.suggest_level(signals.norm, warmup_end=warmup)
     abstained = provenance.reason if not provenance.trusted else found.abstained
-    threshold = None if abstained else found.value
+    threshold, interval = (None, None) if abstained else printed(found)
+    expected = expected_clipping(signals, found, threshold)
     return report.Suggestion(
         threshold=threshold,
-        interval=None if abstained else found.interval,
+        interval=interval,
         mode="safety_net",
         abstained=abstained,
-        expected_clip_rate=expected_clip_rate(signals, found, threshold),
+        expected=expected,
         policy=moving_policy(found, provenance),
     )
 
 
-def expected_clip_rate(
+def printed(found: threshold_stats.SuggestedLevel) -> tuple[float | None, report.Interval | None]:
+    """A suggestion and its interval as they are given everywhere: three significant digits, more than the interval has."""
+    if found.value is None or found.interval is None:
+        return None, None
+    value, low, high = (float(f"{figure:.3g}") for figure in (found.value, *found.interval))
+    return value, (low, high)
+
+
+def expected_clipping(
     signals: Signals, found: threshold_stats.SuggestedLevel, threshold: float | None
-) -> float | None:
-    """Share of the norms that the suggestion is made from that exceed it."""
-    if threshold is None:
-        return None
-    used = signals.norm[found.first :]
-    used = used[np.isfinite(used)]
-    return float(np.mean(used > threshold)) if len(used) else None
+) -> report.ExpectedClipping:
+    """What a suggestion would do to the latest norms, the stretch that it is meant for."""
+    latest = signals.norm[found.latest :]
+    n = int(np.isfinite(latest).sum())
+    if threshold is None or n == 0:
+        return report.ExpectedClipping()
+    above = np.flatnonzero(np.isfinite(latest) & (latest > threshold))
+    return report.ExpectedClipping(
+        rate=len(above) / n, since=int(signals.step[found.latest]), n=n,
+        bursts=len(coincidence_stats.decluster(above)),
+    )  # fmt: skip
 
 
 def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Provenance) -> str:
@@ -332,5 +346,5 @@ def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Prov
     if provenance.trusted and found.abstained is None:
         return ""
     if provenance.trusted and found.drift is not None:
-        return "a moving policy follows the drift: ZClip (z 2.5) or the 90th percentile of the last steps"
+        return "a moving policy follows the level: ZClip (z 2.5) or the 90th percentile of the last steps"
     return "a moving policy needs no log, since it looks at the norms as they come: ZClip (z 2.5)"

@@ -148,10 +148,11 @@ class ValueClipping:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NonFinite:
-    """Counts of NaN and infinite values."""
+    """Counts of NaN and infinite values; `rows` counts a row in which both are bad once."""
 
     loss: int
     grad_norm: int
+    rows: int
     longest_streak: int = 0
     first_step: int | None = None
 
@@ -359,6 +360,16 @@ class Diagnosis:
     summary: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpectedClipping:
+    """What a suggested threshold clips of the `n` latest norms, those from step `since` on, and in how many bursts."""
+
+    rate: float | None = None
+    since: int | None = None
+    n: int = 0
+    bursts: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Suggestion:
     """The threshold advice in one line; `abstained` is the reason where the log cannot support a number."""
@@ -367,7 +378,7 @@ class Suggestion:
     interval: Interval | None
     mode: Literal["safety_net", "step_limiter"]
     abstained: str | None
-    expected_clip_rate: float | None = None
+    expected: ExpectedClipping = ExpectedClipping()
     policy: str = ""
 
 

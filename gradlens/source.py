@@ -228,6 +228,20 @@ def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
     raise SourceError(f"{text}: no such file or folder", hint="check the path")
 
 
+def reads(text: str, path: Path, *, folders: bool = False) -> bool:
+    """Whether a SOURCE argument names an existing file `path`, by whatever name; with `folders`, also as one it holds."""
+    if text == "-" or _is_url(text) or not path.exists():
+        return False
+    found = Path(text).expanduser()
+    with contextlib.suppress(OSError):
+        if found.is_dir():
+            return folders and path.resolve().is_relative_to(found.resolve())
+        if found.exists():
+            return found.samefile(path)
+    matches = glob_module.glob(str(found), recursive=True)  # noqa: PTH207 -- absolute patterns
+    return any(reads(match, path, folders=folders) for match in matches)
+
+
 def resolve_all(texts: Iterable[str]) -> list[Target]:
     """The targets of several SOURCE arguments, in order."""
     return [target for text in texts for target in resolve(text)]

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from gradlens.advice_report import Advice, WhatIf
-from gradlens.measure import expected_clip_rate, moving_policy, warmup_end
+from gradlens.measure import expected_clipping, moving_policy, printed, warmup_end
 from gradlens.policies import (
     FIRST_ORDER,
     EmaThreshold,
@@ -47,13 +47,13 @@ def suggest(
 ) -> Advice:
     """The advice for one run, what-if tables included.
 
-    Abstains, with the reason, on norms that are not trusted, fewer than 200 usable ones, and a level that drifts more
-    than twofold; in the last case `policy` names what follows the drift.
+    Abstains, with the reason, on norms that are not trusted, fewer than 200 usable ones, and where no constant fits;
+    in the last case `policy` names what follows the level.
     """
     warmup = warmup_end(signals)
     found = suggest_level(signals.norm, mode=mode, target_clip_rate=target_clip_rate, warmup_end=warmup)
     abstained = provenance.reason if not provenance.trusted else found.abstained
-    threshold = None if abstained else found.value
+    threshold, interval = (None, None) if abstained else printed(found)
     usable = signals.norm[np.isfinite(signals.norm)]
     what_if: tuple[WhatIf, ...] = ()
     policies: tuple[WhatIf, ...] = ()
@@ -70,7 +70,7 @@ def suggest(
     return Advice(
         run=run.id,
         threshold=threshold,
-        interval=None if abstained else found.interval,
+        interval=interval,
         mode=mode,
         quantile=found.quantile,
         abstained=abstained,
@@ -79,23 +79,18 @@ def suggest(
         n=found.n,
         first_step=int(signals.step[found.first]) if len(signals) and found.n else None,
         method=found.method,
-        expected_clip_rate=expected_clip_rate(signals, found, threshold),
+        expected=expected_clipping(signals, found, threshold),
         policy=moving_policy(found, provenance),
         provenance=provenance,
         what_if=what_if,
         policies=policies,
-        snippets=snippets(_round(threshold)) if threshold is not None else {},
+        snippets=snippets(threshold) if threshold is not None else {},
         note=FIRST_ORDER,
     )
 
 
 def _last_level(usable: np.ndarray) -> float | None:
     return float(np.median(usable[-200:])) if len(usable) else None
-
-
-def _round(threshold: float) -> float:
-    """Two significant digits: more would pretend to a precision that the interval does not have."""
-    return float(f"{threshold:.2g}")
 
 
 def _candidates(threshold: float | None, usable: np.ndarray) -> list[tuple[str, float]]:

@@ -30,7 +30,7 @@ def test_safety_net_is_the_99_percent_quantile_of_a_stationary_run(write_jsonl):
     true = np.exp(0.3 * 2.3263)
     assert advice.interval[0] < true < advice.interval[1]
     assert advice.threshold == pytest.approx(true, rel=0.1)
-    assert advice.expected_clip_rate == pytest.approx(0.01, abs=0.005)
+    assert advice.expected.rate == pytest.approx(0.01, abs=0.005)
 
 
 def test_step_limiter_and_target_rate(write_jsonl):
@@ -54,6 +54,43 @@ def test_what_if_equals_a_numpy_recomputation(samples):
         assert row.clip_rate == pytest.approx(np.mean(norm > row.threshold))
         assert row.shrink_factor == pytest.approx(np.mean(np.minimum(1, row.threshold / norm)))
     assert "first-order" in advice.note
+
+
+def test_the_rate_is_that_of_the_latest_norms(samples):
+    for name in ("healthy.jsonl", "lr_too_high.jsonl", "fp16_overflow.jsonl", "clip_too_tight.jsonl"):
+        (run,) = gradlens.read(samples / name)
+        advice = gradlens.suggest_threshold(run, threshold=None)
+        late = run.grad_norm.value[run.grad_norm.step >= advice.expected.since]
+        late = late[np.isfinite(late)]
+        assert len(late) == advice.expected.n >= 200
+        assert advice.expected.rate == np.mean(late > advice.threshold)
+        assert 0.01 / 3 <= advice.expected.rate <= 0.03
+
+
+def test_one_suggestion_has_one_spelling(capsys, samples):
+    for name in ("healthy.jsonl", "lr_too_high.jsonl", "fp16_overflow.jsonl"):
+        path = str(samples / name)
+
+        def out(*arguments, path=path):
+            assert command_line([arguments[0], path, "--threshold", "none", *arguments[1:]]) == 0
+            return capsys.readouterr().out
+
+        number = out("suggest-threshold", "--quiet").strip()
+        text = out("suggest-threshold", "--framework", "pytorch")
+        assert f"C = {number} " in text
+        assert f"max_norm={number})" in text
+        (advice,) = json.loads(out("suggest-threshold", "--format", "json"))["runs"]
+        (run,) = json.loads(out("analyze", "--format", "json"))["runs"]
+        assert advice["threshold"] == run["suggestion"]["threshold"] == float(number)
+        assert number in {f"{row['threshold']:g}" for row in advice["what_if"] if row["label"] == "suggested"}
+        assert f"suggestion  {number} (" in out("analyze")
+
+
+def test_both_rates_of_a_threshold_say_what_they_refer_to(capsys, samples):
+    assert command_line(["suggest-threshold", str(samples / "fp16_overflow.jsonl")]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "clips 1.0 % of the latest 200 norms, those since step 792" in text
+    assert "What a fixed threshold would have done, over all norms of the run" in text
 
 
 def test_abstains_on_norms_after_clipping(samples):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import numpy as np
 from gradlens.checks import CHECKS
 from gradlens.checks.base import NEEDS, Check
 from gradlens.checks.case import Case
+from gradlens.errors import UsageError
 from gradlens.registry import with_plugins
 from gradlens.report import CheckResult, Finding, Severity
 
@@ -49,6 +51,26 @@ def run_checks(
         results.append(CheckResult(code=check.code, name=check.name, status="failed" if found else "passed"))
     findings.sort(key=lambda f: (-f.severity.rank, f.code))
     return tuple(findings), tuple(results)
+
+
+def require_known(words: Iterable[str], origin: str) -> None:
+    """Refuse a word that names no check: a typo in a list of checks must not leave them all out.
+
+    Raises
+    ------
+    UsageError
+        A word that is neither a code, the beginning of one, nor a name; `origin` says where it stands.
+    """
+    for word in words:
+        checks = load_checks()
+        if word and any(_matches(check, (word,)) for check in checks):
+            continue
+        near = difflib.get_close_matches(word.upper(), [check.code for check in checks], n=1)
+        near = difflib.get_close_matches(word.lower(), [check.name for check in checks], n=1) or near
+        raise UsageError(
+            f"{origin}: no check {word!r}",
+            hint=f"did you mean {near[0]}?" if near else "`gradlens explain` lists them all",
+        )
 
 
 def _matches(check: Check, words: tuple[str, ...]) -> bool:

@@ -15,7 +15,9 @@ def analyze(
     config: options.ConfigFile = None,
     output_format: Annotated[
         str,
-        typer.Option("--format", metavar="NAME", help="text, json, markdown, html, junit, sarif or github."),
+        typer.Option(
+            "--format", metavar="NAME", help="text, json, markdown, html, junit, sarif, github, metrics or bencher."
+        ),
     ] = "text",
     save: options.SavePaths = None,
     select: Annotated[
@@ -47,12 +49,12 @@ def analyze(
 
     settings = find_settings()
     level = output.fail_level(fail_on or settings.get("fail-on") or "never")
-    writer = output.Writer(output_format, save or [], verbose=verbose)
+    writer = output.Writer(output_format, save or [], sources, verbose=verbose)
     chosen = AnalysisOptions(
         threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),
         config=options.training_config(settings, config),
-        select=options.codes(select, settings.get("select")),
-        ignore=options.codes(ignore, settings.get("ignore")),
+        select=options.codes("select", select, settings),
+        ignore=options.codes("ignore", ignore, settings),
         value_threshold=value_threshold if value_threshold is not None else settings.get("value-threshold"),
         bootstrap=bootstrap,
     )

@@ -7,6 +7,7 @@ stays fast. Exit codes: 0 judged, 1 findings at the fail level or a failed gate,
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from typing import Annotated
@@ -67,6 +68,9 @@ def main() -> None:
     # The BLAS that numpy brings starts a thread for every core, and each of them spins for a tenth of a second waiting
     # for work that never comes here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # A character that the encoding of a terminal or a pipe lacks is shown as "?" and does not end the command.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(run())
 
 
@@ -81,14 +85,27 @@ def run(arguments: list[str] | None = None) -> int:
         if error.hint:
             _say(f"  {error.hint}")
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of the pipe has seen enough; a second failure at exit would print a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as stop:
+        # typer leaves with 1, which would read as findings, where a pipe is closed while a command writes.
+        if not isinstance(stop, BrokenPipeError) and not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        # The reader of the pipe has seen enough.
+        _drop_output()
         return 0
+    except OSError as error:
+        # What reads and writes files says which; without a name it was standard output, such as on a full disk.
+        _say(f"gradlens: error: {error.filename or 'standard output'}: {error.strerror or error}")
+        _drop_output()
+        return 2
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 -- an unhandled error would exit 1 and look like findings
         return _not_ours(error)
+
+
+def _drop_output() -> None:
+    """Let what is left unwritten go nowhere: a second failure at exit would print a traceback and change the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _not_ours(error: Exception) -> int:

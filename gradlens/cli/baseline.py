@@ -25,13 +25,15 @@ def baseline(
     loss_scale: options.ScaleColumn = None,
 ) -> None:
     """Write the small summary of one or more runs (several seeds go into one file) that `gate` compares with."""
-    from gradlens.cli.output import write_whole
+    from gradlens.cli.output import keep_sources, write_whole
+    from gradlens.escape import for_terminal
     from gradlens.gating.assess import summarize_runs
     from gradlens.gating.baseline import dump_baseline
     from gradlens.settings import find_settings
 
     if output.suffix.lower() != ".json":
         raise UsageError(f"-o {output}: a baseline is a .json file", hint=f"-o {output.with_suffix('.json')}")
+    keep_sources("-o", output, sources)
     settings = find_settings()
     given = options.reading(
         settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
@@ -49,5 +51,8 @@ def baseline(
         print(
             "gradlens: the baseline itself has NaN or infinite values; candidates with any will fail", file=sys.stderr
         )
+    for run in runs:
+        for text in run.ends_early.values():
+            print(for_terminal(f"gradlens: {run.id}: {text}"), file=sys.stderr)
     if any(run.threshold_source == "assumed" for run in runs):
         print("gradlens: the clipping threshold is assumed; give --threshold, or none", file=sys.stderr)

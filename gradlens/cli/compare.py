@@ -31,7 +31,7 @@ def compare(
     from gradlens.settings import find_settings
 
     settings = find_settings()
-    writer = Writer(output_format, save or [])
+    writer = Writer(output_format, save or [], sources, kind="comparison")
     runs = options.reading(
         settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
         loss_scale=loss_scale,

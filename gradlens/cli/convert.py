@@ -18,6 +18,7 @@ def convert(
     step: options.StepColumn = None,
 ) -> None:
     """Write a run as gradlens read it: .parquet, .csv or .jsonl."""
+    from gradlens.cli.output import keep_sources
     from gradlens.export import SUFFIXES, write_run
     from gradlens.settings import find_settings
 
@@ -25,11 +26,13 @@ def convert(
         raise UsageError(f"-o {output}: cannot write {output.suffix or 'a file without suffix'}",
                          hint="one of " + " ".join(SUFFIXES))  # fmt: skip
     runs = options.reading(find_settings(), sources, input_format=input_format, step=step, columns="all").runs()
-    if len(runs) == 1:
-        write_run(runs[0], output)
-        print(f"{output}: {len(runs[0].series)} series of {runs[0].id}")
-        return
-    for number, run in enumerate(runs, 1):
-        path = output.with_name(f"{output.stem}-{number}{output.suffix}")
+    paths = [output] if len(runs) == 1 else [_numbered(output, number) for number in range(1, len(runs) + 1)]
+    for path in paths:
+        keep_sources("-o", path, sources, folders=True)
+    for run, path in zip(runs, paths, strict=True):
         write_run(run, path)
         print(f"{path}: {len(run.series)} series of {run.id}")
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")

@@ -76,7 +76,7 @@ def gate(
     from gradlens.settings import find_settings
 
     settings = find_settings()
-    writer = Writer(output_format, save or [])
+    writer = Writer(output_format, save or [], [*sources, *(baseline or [])], kind="gate")
     table = settings.get("gate") or {}
     given = {
         "max_clip_rate": max_clip_rate, "max_spikes": max_spikes, "max_nonfinite": max_nonfinite, "max_loss": max_loss,
@@ -144,8 +144,9 @@ def _update_target(files: Sequence[str]) -> Path:
 
 
 def _beyond_repair(report: GateReport) -> bool:
-    """Whether the runs must not become the measure of others: a NaN, or a limit that they break."""
-    return any(r.name == "nonfinite" or r.name.startswith("max_") for r in report.failed)
+    """Whether the runs must not become the measure of others: a NaN or what may be one, or a limit that they break."""
+    failed = any(r.name == "nonfinite" or r.name.startswith("max_") for r in report.failed)
+    return failed or any(r.name in {"nonfinite", "max_nonfinite"} for r in report.inconclusive)
 
 
 def _write_baseline(target: Path, before: Sequence[RunSummary], after: Sequence[RunSummary]) -> None:

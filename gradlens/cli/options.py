@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,17 +124,34 @@ def threshold_value(text: Any) -> float | str | None:
 
 
 def training_config(settings: Settings, path: Path | None) -> TrainingConfig:
-    """`--config`, or the project's."""
+    """`--config`, or the project's; a key that looks like a typo is pointed out."""
     from gradlens.config import TrainingConfig, load_training_config
+    from gradlens.escape import for_terminal
 
     if path is None and settings.get("config"):
         base = settings.path.parent if settings.path else Path()
         path = base / settings.get("config")
-    return load_training_config(path) if path else TrainingConfig()
+    if path is None:
+        return TrainingConfig()
+    config, typos = load_training_config(path)
+    for key, near in typos:
+        print(for_terminal(f"gradlens: {path}: unknown setting {key!r}, did you mean {near}?"), file=sys.stderr)
+    return config
 
 
-def codes(text: str | None, default: Any) -> tuple[str, ...]:
-    """`--select` and `--ignore`: codes separated by commas."""
-    if text is None:
-        return tuple(str(c) for c in default or ())
-    return tuple(code.strip() for code in text.split(",") if code.strip())
+def codes(name: str, text: str | None, settings: Settings) -> tuple[str, ...]:
+    """`--select` and `--ignore`, codes separated by commas, or the project's list.
+
+    Raises
+    ------
+    UsageError
+        A word that names no check.
+    """
+    origin = f"--{name}" if text is not None else f"{settings.path} {name}"
+    given = text.split(",") if text is not None else map(str, settings.get(name) or ())
+    words = tuple(word.strip() for word in given if word.strip())
+    if words:
+        from gradlens.checks.engine import require_known
+
+        require_known(words, origin)
+    return words

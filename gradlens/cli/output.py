@@ -5,6 +5,7 @@ Options are checked before anything is read, and a file is written whole or not 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING
 from gradlens.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from gradlens.reporters.base import Document, Reporter
+    from gradlens.reporters.base import Document, Kind, Reporter
 
 
 def fail_level(text: str) -> str | None:
@@ -26,13 +27,36 @@ def fail_level(text: str) -> str | None:
     return None if text == "never" else text
 
 
+def keep_sources(option: str, path: Path, sources: Iterable[str], *, folders: bool = False) -> None:
+    """Refuse to write over a log that is read: the file itself, or with `folders` one that a folder given holds.
+
+    Raises
+    ------
+    UsageError
+        `path` is one of them.
+    """
+    from gradlens.source import reads
+
+    for source in sources:
+        if reads(source, path, folders=folders):
+            raise UsageError(f"{option} {path}: {source} is read from there", hint="give the output another name")
+
+
 class Writer:
     """Renders a report to standard output and to files."""
 
-    def __init__(self, output_format: str, paths: list[Path], *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        output_format: str,
+        paths: list[Path],
+        sources: list[str],
+        *,
+        kind: Kind = "report",
+        verbose: bool = False,
+    ) -> None:
         from gradlens.reporters import load, suffixes
 
-        self._main: Reporter = load(output_format)
+        self._main: Reporter = load(output_format, kind)
         self._files: list[tuple[Path, Reporter]] = []
         self._verbose = verbose
         for path in paths:
@@ -42,9 +66,10 @@ class Writer:
                     f"--save {path}: no format for {path.suffix or 'a file without suffix'}",
                     hint="one of " + " ".join(suffixes()),
                 )
+            keep_sources("--save", path, sources)
             if path.parent != Path() and not path.parent.is_dir():
                 raise UsageError(f"--save {path}: no such folder {path.parent}", hint="make the folder first")
-            self._files.append((path, load(name)))
+            self._files.append((path, load(name, kind)))
 
     def write(self, report: Document) -> None:
         """Render everything, then write."""
@@ -58,7 +83,15 @@ class Writer:
             append_summary(report)
         for path, content in files:
             write_whole(path, content)
+        if self._main.name != "text":
+            _print_as_utf8()
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def _print_as_utf8() -> None:
+    """Documents that go to a file or a pipe are UTF-8, as HTML and XML say of themselves; a terminal keeps its encoding."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def _format_of(path: Path, suffixes: Mapping[str, str]) -> str | None:

@@ -19,10 +19,11 @@ MODES = {"safety-net": "safety_net", "step-limiter": "step_limiter"}
 def suggest_threshold(
     sources: options.Sources,
     mode: Annotated[
-        str, typer.Option(metavar="MODE", help="safety-net (clips about 1 % of steps) or step-limiter (about 10 %).")
+        str,
+        typer.Option(metavar="MODE", help="safety-net (clips about 1 % of the latest steps) or step-limiter (10 %)."),
     ] = "safety-net",
     target_clip_rate: Annotated[
-        float | None, typer.Option(metavar="RATE", help="The share of steps to clip, such as 0.02.")
+        float | None, typer.Option(metavar="RATE", help="The share of the latest steps to clip, such as 0.02.")
     ] = None,
     output_format: Annotated[str, typer.Option("--format", metavar="NAME", help="text or json.")] = "text",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the number alone, for shell scripts.")] = False,
@@ -92,4 +93,4 @@ def _print_numbers(advices: list[Advice]) -> None:
         if advice.threshold is None:
             print(f"gradlens: {for_terminal(advice.run)}: no advice: {advice.abstained}", file=sys.stderr)
         else:
-            print(f"{advice.threshold:.6g}")
+            print(f"{advice.threshold:g}")

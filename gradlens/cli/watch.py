@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gradlens.cli import options
-from gradlens.errors import GradlensError, UsageError
+from gradlens.errors import GradlensError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from gradlens.analyzer import AnalysisOptions
@@ -28,7 +28,7 @@ def watch(
         str | None, typer.Option(metavar="LEVEL", help="Stop with exit 1 once findings of this level last.")
     ] = None,
     patience: Annotated[
-        int, typer.Option(metavar="N", help="Looks in a row at which they must be there before that.")
+        int, typer.Option(metavar="N", help="Looks in a row at which they must be there, whether or not the log grew.")
     ] = 3,
     looks: Annotated[int, typer.Option(metavar="N", help="Stop after so many looks; 0 goes on.")] = 0,
     threshold: options.Threshold = None,
@@ -40,7 +40,10 @@ def watch(
     lr: options.LrColumn = None,
     loss_scale: options.ScaleColumn = None,
 ) -> None:
-    """Follow a growing log: a line whenever it has grown, findings when they change."""
+    """Follow a growing log: a line whenever it has grown, findings when they change.
+
+    Exit codes: 0 stopped after `--looks`, 1 findings of the level lasted, 2 nothing could be read in all looks.
+    """
     from gradlens.analyzer import AnalysisOptions
     from gradlens.cli.output import fail_level
     from gradlens.settings import find_settings
@@ -73,7 +76,9 @@ def _follow(
     patience: int,
     looks: int,
 ) -> None:
+    """Look again and again. A log that stopped growing is looked at too: a run that crashed is one that stopped writing."""
     before: object = None
+    latest: Report | None = None
     bad = seen = 0
     known: dict[str, set[str]] = {}
     while True:
@@ -81,16 +86,18 @@ def _follow(
         if now != before:
             before = now
             report = _look(given, chosen)
-            if report is not None:
-                for run in report.runs:
-                    _tell(run, known.setdefault(run.id, set()), as_json=as_json)
-                bad = bad + 1 if _fails(report, level) else 0
+            latest = report or latest
+            for run in report.runs if report else ():
+                _tell(run, known.setdefault(run.id, set()), as_json=as_json)
+        bad = bad + 1 if latest is not None and _fails(latest, level) else 0
         seen += 1
         if bad >= patience:
             raise typer.Exit(1)
         if looks and seen >= looks:
-            return
+            break
         time.sleep(interval)
+    if latest is None:
+        raise SourceError(f"{given.sources[0]}: nothing to read in {looks} {'look' if looks == 1 else 'looks'}")
 
 
 def _state(source: str) -> object:
@@ -103,11 +110,12 @@ def _state(source: str) -> object:
 def _look(given: options.Reading, chosen: AnalysisOptions) -> Report | None:
     """The report as of now; a log that is not readable yet is waited for."""
     from gradlens.analyzer import analyze_runs
+    from gradlens.escape import for_terminal
 
     try:
         return analyze_runs(given.runs(), chosen)
     except GradlensError as error:
-        print(f"gradlens: waiting: {error}", file=sys.stderr)
+        print(f"gradlens: waiting: {for_terminal(str(error))}", file=sys.stderr)
         return None
 
 
@@ -135,7 +143,7 @@ def _tell(run: RunReport, known: set[str], *, as_json: bool) -> None:
             "cause": run.diagnosis.cause,
             "confidence": run.diagnosis.confidence,
             "clip_rate": run.clipping.clip_rate,
-            "nonfinite": run.nonfinite.grad_norm + run.nonfinite.loss,
+            "nonfinite": run.nonfinite.rows,
             "new": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in news],
             "gone": sorted(gone),
         }

@@ -9,7 +9,8 @@ from pathlib import Path
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError, UsageError
 from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
-from gradlens.gating.judge import Judgement, judge_against, judge_limits, judge_nonfinite
+from gradlens.gating.judge import Judgement, judge_against, judge_nonfinite
+from gradlens.gating.limits import judge_limits
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
 from gradlens.provenance import judge
@@ -109,7 +110,7 @@ def assess(
             _described(run, role) for role, side in (("candidate", candidates), ("baseline", baselines)) for run in side
         ),
         compared_steps=judgement.compared_steps,
-        notices=judgement.notices,
+        notices=(*judgement.notices, *(notice for run in candidates for notice in run.notices)),
         causes=(),
         settings=settings.to_dict(),
         baseline_sources=tuple(str(s) for s in baseline_sources),

@@ -1,4 +1,4 @@
-"""From summaries to a verdict: what can be compared, what changed by more than chance and tolerance, and the limits.
+"""From summaries to a verdict: what can be compared, and what changed by more than chance and tolerance.
 
 A metric fails only if its change passes its tolerance *and* is beyond chance (Holm over all metrics that were tested). A
 change beyond the tolerance that chance could explain is inconclusive, and so is whatever cannot be compared although both
@@ -10,29 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
-from gradlens.gate_report import LimitResult, MetricResult, Outcome
-from gradlens.gating.measures import METRICS, Measured, Metric, Sides
+from gradlens.gate_report import MetricResult, Outcome
+from gradlens.gating.measures import Measured, Sides, Unmeasured
+from gradlens.gating.metrics import METRICS, Metric
+from gradlens.gating.overlap import SAME_LENGTH, coverage, no_overlap, only, same_schedule, short
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.run import Notice
 from gradlens.stats.multiple import holm
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 CLIPPING = frozenset({"clip_rate"})
 #: What means something else once the norm was clipped or is still scaled.
 OF_THE_NORM = frozenset({"clip_rate", "norm_level", "norm_spread", "norm_tail", "norm_spikes"})
-#: Schedules count as one where the ratio of the learning rates stays within this factor of its median. Our own choice.
-SAME_SCHEDULE = 1.25
-#: Runs whose lengths differ by more than this may have stretched schedules.
-SAME_LENGTH = 0.1
-
 #: A change beyond so many tolerances is never put down to chance without saying so. Our own choice.
 GREY = 2.0
 
@@ -56,14 +49,12 @@ def judge_against(
     if len(window):
         kept, notice = same_schedule(cut[:split], cut[split:])
         notices += notice
-        cut, window = [_only(run, kept) for run in cut], window[kept]
-    covered = _coverage(baselines, cut, window)
+        cut, window = [only(run, kept) for run in cut], window[kept]
+    covered = coverage(baselines, cut, window)
+    other_phase = any(n.code == "phases-differ" for n in notices)
     if len(window) == 0:
-        other_phase = any(n.code == "phases-differ" for n in notices)
         why = "no step in the same phase of the schedule" if other_phase else "no step in common"
-        return Judgement(
-            metrics=(_no_overlap(candidates, baselines, why),), notices=tuple(notices), compared_steps=None
-        )
+        return Judgement(metrics=(no_overlap(candidates, baselines, why),), notices=tuple(notices), compared_steps=None)
     sides = Sides(
         candidates=cut[:split],
         baselines=cut[split:],
@@ -73,55 +64,14 @@ def judge_against(
     )
     metrics = _compare(sides, settings)
     if covered < settings.min_overlap:
-        metrics.insert(0, _short(candidates, baselines, covered, settings))
+        metrics.insert(0, short(candidates, baselines, covered, settings, other_phase=other_phase))
     elif covered < 1.0 - SAME_LENGTH:
         notices.append(
             Notice(
                 code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1
             )
         )
-    steps = (int(window[0]) * sides.width, (int(window[-1]) + 1) * sides.width - 1)
-    last = min(max(r.last_step for r in group) for group in (candidates, baselines))
-    return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=(steps[0], min(steps[1], last)))
-
-
-def _only(run: RunSummary, kept: NDArray[np.bool_]) -> RunSummary:
-    return replace(run, window=run.window[kept], columns={n: v[kept] for n, v in run.columns.items()})
-
-
-def same_schedule(
-    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]
-) -> tuple[NDArray[np.bool_], list[Notice]]:
-    """The windows in which both sides are in the same phase of their schedule.
-
-    Step counts tell the phase unless one schedule is a stretched version of the other: where the lengths of the runs differ
-    and both log a learning rate, windows count only where the rates keep one ratio. Runs of one length are compared
-    throughout, since a changed schedule is then the change to be judged.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = _mean_rate(candidates) / _mean_rate(baselines)
-    everything = np.ones(len(ratio), dtype=bool)
-    usable = np.isfinite(ratio) & (ratio > 0.0)
-    if usable.sum() < 2:
-        return everything, []
-    middle = float(np.median(ratio[usable]))
-    # The first rates of a linear warm-up from zero have no stable ratio.
-    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / middle)) <= math.log(SAME_SCHEDULE))
-    if same.mean() > 0.9:
-        return everything, []
-    ends = [max(r.last_step for r in side) for side in (candidates, baselines)]
-    if abs(ends[0] - ends[1]) <= SAME_LENGTH * max(ends):
-        message = "the learning-rate schedules differ; they are compared step by step all the same"
-        return everything, [Notice(code="schedules-differ", message=message, count=int((~same).sum()))]
-    start = float(np.median(ratio[usable][: max(3, len(ratio) // 10)]))
-    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / start)) <= math.log(SAME_SCHEDULE))
-    message = "the runs have schedules of different length: only steps in the same phase are compared"
-    return same, [Notice(code="phases-differ", message=message, count=int((~same).sum()))]
-
-
-def _mean_rate(runs: Sequence[RunSummary]) -> NDArray[np.float64]:
-    rate: NDArray[np.float64] = np.mean([run.columns["lr"] for run in runs], axis=0)
-    return rate
+    return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=sides.steps(0, -1))
 
 
 def _progress(baselines: Sequence[RunSummary]) -> float:
@@ -133,45 +83,18 @@ def _progress(baselines: Sequence[RunSummary]) -> float:
     return max(float(np.mean(found)), 0.0) if found else 0.0
 
 
-def _coverage(baselines: Sequence[RunSummary], cut: Sequence[RunSummary], window: NDArray[np.int64]) -> float:
-    """Share of the baselines' steps that is compared; candidates that go further are fine."""
-    if len(window) == 0:
-        return 0.0
-    full = min(len(b.at_width(cut[0].width).window) for b in baselines)
-    return min(1.0, len(window) / max(full, 1))
-
-
-def _no_overlap(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], why: str) -> MetricResult:
-    spans = [f"{min(r.first_step for r in s):,} to {max(r.last_step for r in s):,}" for s in (candidates, baselines)]
-    return MetricResult(
-        name="overlap", title="shared steps", outcome="inconclusive", unit="count",
-        reason=f"cannot judge: {why} (candidate {spans[0]}, baseline {spans[1]})",
-        advice="Compare runs of the same steps, or make a new baseline.",
-    )  # fmt: skip
-
-
-def _short(
-    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], covered: float, settings: GateSettings
-) -> MetricResult:
-    ends = [max(r.last_step for r in s) for s in (candidates, baselines)]
-    return MetricResult(
-        name="overlap", title="shared steps", outcome="inconclusive", unit="share", candidate=covered, baseline=1.0,
-        tolerance=settings.min_overlap,
-        reason=f"the candidate ends at step {ends[0]:,} of {ends[1]:,}: {covered:.0%} of the baseline's steps, "
-        f"{settings.min_overlap:.0%} are needed",
-        advice="Let the run finish, or set min_overlap in [gate].",
-    )  # fmt: skip
-
-
 def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]) -> MetricResult:
     """NaN never passes, whatever the baselines had, and wherever in the run it is."""
     bad = [run for run in candidates if run.total("nonfinite")]
     total = sum(run.total("nonfinite") for run in bad)
     before = sum(run.total("nonfinite") for run in baselines) / len(baselines) if baselines else None
     if not bad:
+        ends = [text for run in candidates for text in run.ends_early.values()]
         return MetricResult(
-            name="nonfinite", title="non-finite steps", unit="count", method="limit", outcome="pass", candidate=0.0,
-            baseline=before, tolerance=0.0, reason="every loss and norm is finite",
+            name="nonfinite", title="non-finite steps", unit="count", method="limit", candidate=0.0, baseline=before,
+            tolerance=0.0, outcome="inconclusive" if ends else "pass",
+            reason=f"cannot judge: {ends[0]}" if ends else "every loss and norm is finite",
+            advice="A NaN that a format cannot spell looks like this: see what the run did after that step." if ends else "",
         )  # fmt: skip
     hit = np.flatnonzero(bad[0].columns["nonfinite"])
     first, last = (int(bad[0].window[at]) * bad[0].width for at in (hit[0], hit[-1]))
@@ -192,7 +115,9 @@ def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:
             found.append(refused)
             continue
         measured = metric.measure(sides, settings.tolerances[metric.name])
-        found.append(_result(metric, "skipped", measured) if isinstance(measured, str) else measured)
+        found.append(
+            _result(metric, measured.outcome, measured.reason) if isinstance(measured, Unmeasured) else measured
+        )
     adjusted = holm(
         [
             metric.p_value(m.difference) if isinstance(m, Measured) else None
@@ -223,7 +148,7 @@ def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResul
         split = len(sides.candidates)
         side = "candidate" if not all(counts[:split]) else "baseline"
         return _result(metric, "inconclusive", f"cannot judge: no {what} in the {side}")
-    if metric.name in OF_THE_NORM and (refused := _refuse_norm(metric, sides)):
+    if refused := _refuse_ended(metric, sides) or _refuse_norm(metric, sides):
         return refused
     if metric.name in CLIPPING:
         return _refuse_clipping(metric, sides, settings)
@@ -232,7 +157,14 @@ def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResul
     return None
 
 
+def _refuse_ended(metric: Metric, sides: Sides) -> MetricResult | None:
+    ends = [run.ends_early["loss"] for run in sides.runs if "loss" in run.ends_early]
+    return _result(metric, "inconclusive", f"cannot judge: {ends[0]}") if ends and metric.name == "final_loss" else None
+
+
 def _refuse_norm(metric: Metric, sides: Sides) -> MetricResult | None:
+    if metric.name not in OF_THE_NORM:
+        return None
     kinds = {"pre_clip" if run.clip_trusted else run.provenance for run in sides.runs}
     if len(kinds) > 1:
         names = {"pre_clip": "before clipping", "post_clip": "after clipping", "loss_scaled": "still loss-scaled"}
@@ -292,19 +224,22 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
         )
     elif effect > m.tolerance:
         reason = "beyond tolerance, but no more than chance"
-    scaled = math.exp if metric.unit == "ratio" else float
-    low, high = d.interval
+
+    def shown(value: float) -> float:
+        # Ratios are judged as logarithms.
+        return math.exp(min(value, 700.0)) if metric.unit == "ratio" else value
+
     return MetricResult(
         name=metric.name,
         title=metric.title,
         outcome=outcome,
         reason=reason,
         unit=metric.unit,
-        candidate=scaled(m.candidate),
-        baseline=scaled(m.baseline),
-        change=scaled(d.change),
-        interval=(scaled(min(low, 700.0)), scaled(min(high, 700.0))) if d.df > 0.0 else None,
-        tolerance=scaled(m.tolerance if effect == d.change or metric.unit != "ratio" else -m.tolerance),
+        candidate=shown(m.candidate),
+        baseline=shown(m.baseline),
+        change=shown(d.change),
+        interval=(shown(d.interval[0]), shown(d.interval[1])) if d.df > 0.0 else None,
+        tolerance=shown(m.tolerance if effect == d.change or metric.unit != "ratio" else -m.tolerance),
         p_value=p_value,
         p_adjusted=p_adjusted,
         p_permutation=d.p_permutation,
@@ -324,75 +259,3 @@ def _threshold_notices(runs: Sequence[RunSummary]) -> Iterator[Notice]:
             "give --threshold, or none",
             count=len(assumed),
         )
-
-
-#: Title of each limit, and what to do beyond it.
-LIMIT_WORDS = {
-    "max_clip_rate": (
-        "limit on the clip rate",
-        "More steps are cut than allowed: see `gradlens suggest-threshold`, and the learning rate first.",
-    ),
-    "max_spikes": ("limit on spikes", "Look at the batches of the spikes that `gradlens analyze` lists."),
-    "max_nonfinite": ("limit on non-finite steps", "Find the first such step with `gradlens analyze`."),
-    "max_loss": (
-        "limit on the final loss",
-        "The run ends worse than allowed: `gradlens analyze` names the likely cause.",
-    ),
-    "max_grad_norm": ("limit on the 99 % norm", "The largest norms are beyond the limit: look at their batches."),
-}
-
-
-def judge_limits(candidates: Sequence[RunSummary], settings: GateSettings) -> tuple[LimitResult, ...]:
-    """The absolute limits, each candidate on its own."""
-    return tuple(result for run in candidates for result in _limits_of(run, settings))
-
-
-def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]:
-    if settings.max_clip_rate is not None:
-        yield _limit(run, "max_clip_rate", run.clip_rate, settings.max_clip_rate, why_not=_no_rate(run))
-    if settings.max_spikes is not None:
-        spikes = run.total("loss_spikes") + run.total("norm_spikes") if run.spikes_judged else None
-        why_not = None if run.spikes_judged else "too few rows to tell spikes from noise"
-        yield _limit(run, "max_spikes", spikes, settings.max_spikes, why_not=why_not)
-    if settings.max_nonfinite is not None:
-        nonfinite = run.total("nonfinite") + run.total("overflow")
-        yield _limit(run, "max_nonfinite", nonfinite, settings.max_nonfinite)
-    if settings.max_loss is not None:
-        yield _limit(run, "max_loss", final_loss(run), settings.max_loss, why_not=_ends_badly(run))
-    if settings.max_grad_norm is not None:
-        yield _limit(run, "max_grad_norm", run.percentiles.get("99"), settings.max_grad_norm)
-
-
-def final_loss(run: RunSummary) -> float | None:
-    """The mean loss of the last fifth of the run; None without a finite loss there."""
-    start, end = int(run.window[0]), int(run.window[-1]) + 1
-    part = run.columns["loss"][run.window >= end - max(1, round(0.2 * (end - start)))]
-    part = part[np.isfinite(part)]
-    return float(part.mean()) if len(part) else None
-
-
-def _ends_badly(run: RunSummary) -> str | None:
-    return "not finite at the end" if final_loss(run) is None else None
-
-
-def _no_rate(run: RunSummary) -> str | None:
-    if run.threshold is None:
-        return "the run does not clip"
-    return None if run.clip_trusted else run.provenance_reason or run.provenance
-
-
-def _limit(run: RunSummary, name: str, value: float | None, limit: float, *, why_not: str | None = None) -> LimitResult:
-    title, advice = LIMIT_WORDS[name]
-    outcome: Outcome = "pass"
-    if name == "max_clip_rate" and run.threshold is None:
-        reason, value = "the run does not clip", None
-    elif value is None or why_not is not None or not math.isfinite(value):
-        outcome, reason, value = "inconclusive", f"cannot judge: {why_not or 'not in the log'}", None
-    elif value <= limit:
-        reason = "within the limit"
-    else:
-        outcome, reason = "fail", "above the limit"
-    return LimitResult(
-        name=name, title=title, outcome=outcome, reason=reason, run=run.id,
-        value=None if value is None else float(value), limit=limit, advice=advice if outcome == "fail" else "",
-    )  # fmt: skip

@@ -1,15 +1,15 @@
-"""The metrics of the gate: what each compares, on which scale, and what to do when it is red."""
+"""What each metric of the gate compares, and on which scale: summaries of both sides to a difference and its tolerance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gradlens.gating.noise import row_noise
 from gradlens.gating.settings import Tolerance
 from gradlens.gating.summary import NEARLY, RunSummary, ratio
 from gradlens.stats.comparison import Difference, block_difference, count_difference, run_difference
@@ -17,7 +17,6 @@ from gradlens.stats.comparison import Difference, block_difference, count_differ
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Unit = Literal["share", "ratio", "loss", "per_1000", "count"]
 #: The part of the shared steps whose loss is the final one.
 FINAL_SHARE = 0.2
 #: Residuals and largest residuals need rows to be taken of.
@@ -67,6 +66,11 @@ class Sides:
             for name in ("loss", "log_norm")
         )
 
+    def steps(self, first: int, last: int) -> tuple[int, int]:
+        """The first and last step of a stretch of windows; the last window ends where the runs do."""
+        end = min(max(run.last_step for run in side) for side in (self.candidates, self.baselines))
+        return int(self.window[first]) * self.width, min((int(self.window[last]) + 1) * self.width - 1, end)
+
     def least(self, name: str, part: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The smallest count of any run in each window, 0 outside `part`."""
         return np.where(part, np.min([run.columns[name] for run in self.runs], axis=0), 0.0)
@@ -99,30 +103,12 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Metric:
-    """One metric.
+class Unmeasured:
+    """Why there is no number. `skipped` is for what neither side has, and never decides the gate."""
 
-    `both_ways` means that a fall is as bad as a rise; `needs` is the count that must not be zero; `weight` is its share of
-    the false alarms that the gate allows itself.
-    """
+    reason: str
+    outcome: Literal["skipped", "inconclusive"] = "skipped"
 
-    name: str
-    title: str
-    unit: Unit
-    needs: Literal["norms", "losses", "rows"]
-    measure: Callable[[Sides, Tolerance], Measured | str]
-    advice: str
-    both_ways: bool = False
-    weight: float = 1.0
-
-    def p_value(self, found: Difference) -> float:
-        """The p-value of "this did not get worse"."""
-        return found.p_two_sided if self.both_ways else found.p_higher
-
-
-#: The clip rate gets half of the false alarms, the other eight metrics the rest. Our own choice: it is the rarest event
-#: among them, so it needs the level most.
-CLIP_WEIGHT = 8.0
 
 Series = Callable[[RunSummary], "NDArray[np.float64]"]
 
@@ -135,7 +121,7 @@ def _compare_windows(
     *,
     ratio_of_means: bool = False,
     least_variance: Callable[[float, float], float] = lambda _c, _b: 0.0,
-) -> Measured | str:
+) -> Measured | Unmeasured:
     """Compare a mean over windows: block by block for two runs, run by run for more.
 
     With `ratio_of_means` the scale is the logarithm of the mean, linearised for the blocks.
@@ -143,12 +129,12 @@ def _compare_windows(
     values = [series(run) for run in sides.runs]
     weight = np.where(np.isfinite(values).all(axis=0), weight, 0.0)
     if not weight.sum() > 0.0:
-        return "no window has it in all runs"
+        return Unmeasured(reason="cannot judge: no stretch of steps has it in all runs", outcome="inconclusive")
     share = weight / weight.sum()
     means = np.array([float(np.dot(share, np.nan_to_num(v))) for v in values])
     if ratio_of_means:
         if not (means > 0.0).all():
-            return "nothing varies"
+            return Unmeasured(reason="nothing varies")
         values = [v / m for v, m in zip(values, means, strict=True)]
         means = np.log(means)
     split = len(sides.candidates)
@@ -182,7 +168,7 @@ def _worst(
         return None
     parts = np.array_split(used, min(STRETCHES, len(used)))
     worst = max(parts, key=lambda p: math.copysign(1.0, change) * float(np.average(apart[p], weights=weight[p])))
-    return int(sides.window[worst[0]]) * sides.width, (int(sides.window[worst[-1]]) + 1) * sides.width - 1
+    return sides.steps(worst[0], worst[-1])
 
 
 def _mean_of_known(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -198,7 +184,7 @@ def _everywhere(sides: Sides) -> NDArray[np.bool_]:
     return np.ones(len(sides.window), dtype=bool)
 
 
-def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
+def clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     weight = sides.least("norms", _everywhere(sides))
 
     def rate(run: RunSummary) -> NDArray[np.float64]:
@@ -216,12 +202,12 @@ def _clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | str:
         )
 
     found = _compare_windows(sides, rate, weight, bound, least_variance=binomial)
-    if isinstance(found, str) or found.method == "runs":
+    if isinstance(found, Unmeasured) or found.method == "runs":
         return found
     independent, n = binomial(found.candidate, found.baseline), float(weight.sum())
     effective = n * min(1.0, independent / max(found.difference.standard_error**2, 1e-300))
     pressure = _compare_windows(sides, lambda run: run.columns["pressure"], weight, lambda _b: 0.0)
-    if isinstance(pressure, str):
+    if isinstance(pressure, Unmeasured):
         return pressure
     return replace(found, difference=_sharpened(found.difference, pressure.difference, effective))
 
@@ -259,7 +245,7 @@ def _sharpened(rate: Difference, pressure: Difference, n_effective: float) -> Di
     )
 
 
-def _loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | str:
+def loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | Unmeasured:
     """The loss of the same steps. A difference counts at most as the whole progress, so a single explosion is one loss."""
     part = _everywhere(sides)
     if final:
@@ -269,11 +255,15 @@ def _loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | str:
     usual = _mean_of_known([run.columns["loss"] for run in sides.baselines])
     level = float(np.nanmean(np.abs(usual))) if np.isfinite(usual).any() else 0.0
     most = max(sides.progress, level)
+    share = tolerance.progress * sides.progress
+    noise = row_noise(sides.baselines, part) if tolerance.noise else None
+    if noise is not None:
+        share = min(share, tolerance.noise * noise)
     return _compare_windows(
         sides,
         lambda run: np.clip(run.columns["loss"], usual - most, usual + most),
         sides.least("losses", part),
-        lambda b: max(tolerance.absolute, tolerance.relative * abs(b), tolerance.progress * sides.progress),
+        lambda b: max(tolerance.absolute, tolerance.relative * abs(b), share),
     )
 
 
@@ -282,7 +272,7 @@ def _log_tolerance(tolerance: Tolerance) -> Callable[[float], float]:
     return lambda _baseline: bound
 
 
-def _norm_level(sides: Sides, tolerance: Tolerance) -> Measured | str:
+def norm_level(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     """The ratio of the mean norms, each window at its geometric mean.
 
     Not the mean of the logarithms: once a model has learned its data by heart, norms of seeds differ by a factor of two at a
@@ -290,35 +280,43 @@ def _norm_level(sides: Sides, tolerance: Tolerance) -> Measured | str:
     """
     weight = sides.least("norms", _everywhere(sides))
     usual = _mean_of_known([run.columns["log_norm"] for run in sides.baselines])
-    most = LARGEST_RATIO
-    return _compare_windows(
+    if not np.isfinite(usual).any():
+        return Unmeasured(
+            reason="cannot judge: the baseline's norms are beyond all usable sizes", outcome="inconclusive"
+        )
+    most, highest = LARGEST_RATIO, float(np.nanmax(usual))
+    # Over the highest window, so that norms of any size can be averaged; shown as norms again.
+    found = _compare_windows(
         sides,
-        lambda run: np.exp(np.clip(run.columns["log_norm"], usual - most, usual + most) - np.nanmax(usual)),
+        lambda run: np.exp(np.clip(run.columns["log_norm"], usual - most, usual + most) - highest),
         weight,
         _log_tolerance(tolerance),
         ratio_of_means=True,
     )
+    if isinstance(found, Unmeasured):
+        return found
+    return replace(found, candidate=found.candidate + highest, baseline=found.baseline + highest)
 
 
-def _norm_spread(sides: Sides, tolerance: Tolerance) -> Measured | str:
+def norm_spread(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     weight = sides.least("norms", _everywhere(sides))
     if np.median(weight) < MIN_ROWS_A_WINDOW:
-        return "too few rows"
+        return Unmeasured(reason="too few rows")
     return _compare_windows(
         sides, lambda run: run.columns["spread"], weight, _log_tolerance(tolerance), ratio_of_means=True
     )
 
 
-def _norm_tail(sides: Sides, tolerance: Tolerance) -> Measured | str:
+def norm_tail(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     norms = sides.least("norms", _everywhere(sides))
     if np.median(norms) < MIN_ROWS_A_WINDOW:
-        return "too few rows"
+        return Unmeasured(reason="too few rows")
     return _compare_windows(
         sides, lambda run: run.columns["peak"], (norms > 0.0).astype(np.float64), _log_tolerance(tolerance)
     )
 
 
-def _events(sides: Sides, tolerance: Tolerance, name: str, *, per: float) -> Measured | str:
+def events(sides: Sides, tolerance: Tolerance, name: str, *, per: float) -> Measured | Unmeasured:
     """Rare events, `per` so many rows: exact for two runs, run by run for more."""
     rows = [float(run.columns["rows"].sum()) for run in sides.runs]
     counts = [run.total(name) for run in sides.runs]
@@ -350,60 +348,7 @@ def _scaled(d: Difference, by: float) -> Difference:
     )  # fmt: skip
 
 
-def _spikes(sides: Sides, tolerance: Tolerance, name: str) -> Measured | str:
+def spikes(sides: Sides, tolerance: Tolerance, name: str) -> Measured | Unmeasured:
     if not all(run.spikes_judged for run in sides.runs):
-        return "too few rows to tell spikes from noise"
-    return _events(sides, tolerance, name, per=1000.0)
-
-
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        metric.name: metric
-        for metric in (
-            Metric(
-                name="clip_rate", title="clip rate", unit="share", needs="norms", measure=_clip_rate, weight=CLIP_WEIGHT,
-                advice="More steps are cut at the same threshold: look for a higher learning rate, a smaller batch or new "
-                "data, then at the loss before loosening the threshold.",
-            ),
-            Metric(
-                name="final_loss", title="final loss", unit="loss", needs="losses",
-                measure=lambda s, t: _loss(s, t, final=True),
-                advice="The run ends worse over the same steps: bisect the change, and run `gradlens analyze` on the candidate "
-                "for the likely cause.",
-            ),
-            Metric(
-                name="loss", title="loss over the run", unit="loss", needs="losses",
-                measure=lambda s, t: _loss(s, t, final=False),
-                advice="The run learns slower over the same steps: compare learning rate, warm-up and threshold.",
-            ),
-            Metric(
-                name="norm_level", title="norm level", unit="ratio", needs="norms", measure=_norm_level, both_ways=True,
-                advice="The norm is on another scale: `gradlens compare` tells sharding and accumulation errors by their "
-                "factor (k, sqrt k, 1/sqrt k).",
-            ),
-            Metric(
-                name="norm_spread", title="norm spread", unit="ratio", needs="norms", measure=_norm_spread, both_ways=True,
-                advice="The noise of the norm changed: look for another batch size, data order or weight penalty.",
-            ),
-            Metric(
-                name="norm_tail", title="norm tail", unit="ratio", needs="norms", measure=_norm_tail,
-                advice="The largest norms stand further above their level: look at the batches of the listed steps.",
-            ),
-            Metric(
-                name="loss_spikes", title="loss spikes", unit="per_1000", needs="losses",
-                measure=lambda s, t: _spikes(s, t, "loss_spikes"),
-                advice="Look at the batches of the spikes, then at the learning rate.",
-            ),
-            Metric(
-                name="norm_spikes", title="norm spikes", unit="per_1000", needs="norms",
-                measure=lambda s, t: _spikes(s, t, "norm_spikes"),
-                advice="Look at the batches of the spikes, then at the learning rate.",
-            ),
-            Metric(
-                name="overflow", title="skipped overflows", unit="share", needs="norms",
-                measure=lambda s, t: _events(s, t, "overflow", per=1.0),
-                advice="The loss scale backs off more often: check its growth interval, or train in bf16.",
-            ),
-        )
-    }
-)  # fmt: skip
+        return Unmeasured(reason="too few rows to tell spikes from noise")
+    return events(sides, tolerance, name, per=1000.0)

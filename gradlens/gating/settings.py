@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
@@ -15,13 +16,14 @@ class Tolerance:
     """The smallest change that matters: the largest of its parts.
 
     `absolute` in the metric's own unit; `relative` to the baseline's value; `progress` relative to how far the baseline's
-    loss came down over the run; `level`, for the clip rate, what a norm level higher by this share would do to the
-    baseline's rate.
+    loss came down over the run, with `noise` at most so many times its noise from row to row; `level`, for the clip rate,
+    what a norm level higher by this share would do to the baseline's rate.
     """
 
     absolute: float = 0.0
     relative: float = 0.0
     progress: float = 0.0
+    noise: float = 0.0
     level: float = 0.0
 
 
@@ -31,7 +33,7 @@ TOLERANCE_PARTS = tuple(f.name for f in fields(Tolerance))
 DEFAULT_TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
     {
         "clip_rate": Tolerance(absolute=0.02, relative=0.25, level=0.05),
-        "final_loss": Tolerance(relative=0.02, progress=0.04),
+        "final_loss": Tolerance(relative=0.02, progress=0.04, noise=2.0),
         "loss": Tolerance(relative=0.02, progress=0.08),
         "norm_level": Tolerance(relative=0.3),
         "norm_spread": Tolerance(relative=0.25),
@@ -165,6 +167,8 @@ def _tolerances(value: Any, origin: str) -> Mapping[str, Tolerance]:
 def _number(value: Any, where: str, *, low: float | None = None, high: float | None = None) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(f"{where}: must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ConfigError(f"{where}: {value} is not a finite number")
     if not ((low is None or value >= low) and (high is None or value <= high)):
         span = f"between {low:g} and {high:g}" if high is not None else f"at least {low:g}"
         raise ConfigError(f"{where}: {value:g} is not {span}")

@@ -8,14 +8,15 @@ length are brought to one width by merging neighbours, and a window covers the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.gating.missing import ends_early, missing_values
 from gradlens.report import Provenance, ThresholdSource
-from gradlens.run import Run
+from gradlens.run import Notice, Run
 from gradlens.signals import Signals, signals_of
 from gradlens.stats.robust import log_residuals, safe_log
 from gradlens.stats.spikes import find_spikes
@@ -59,6 +60,10 @@ class RunSummary:
         Median of the first three finite losses: where the run started.
     spikes_judged
         Whether the run is long enough for spikes to be told from noise.
+    ends_early
+        Of `loss` and `grad_norm` those whose values end before the rows do, with a sentence that says where.
+    notices
+        What reading says about rows without a loss or a norm. Neither this nor `ends_early` is kept in baseline files.
     """
 
     id: str
@@ -79,6 +84,8 @@ class RunSummary:
     loss_first: float | None
     spikes_judged: bool
     config: Mapping[str, object]
+    ends_early: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    notices: tuple[Notice, ...] = ()
 
     def total(self, name: str) -> int:
         """The sum of a count over all windows."""
@@ -154,6 +161,8 @@ def summarize(
         loss_first=float(np.median(losses[:3])) if len(losses) else None,
         spikes_judged=spikes_judged,
         config=run.config.to_dict(),
+        ends_early=MappingProxyType(ends_early(run, signals)),
+        notices=missing_values(run),
     )
 
 

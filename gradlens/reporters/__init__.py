@@ -9,7 +9,7 @@ from gradlens.errors import UsageError
 from gradlens.registry import Entry, with_plugins
 
 if TYPE_CHECKING:
-    from gradlens.reporters.base import Reporter
+    from gradlens.reporters.base import Kind, Reporter
 
 REPORTERS: dict[str, Entry] = {
     "text": Entry(target="gradlens.reporters.terminal:TerminalReporter", title="for people, in a terminal or a pipe"),
@@ -41,15 +41,18 @@ def suffixes() -> dict[str, str]:
     return {suffix: name for name, entry in table().items() for suffix in entry.patterns}
 
 
-def load(name: str) -> Reporter:
+def load(name: str, kind: Kind = "report") -> Reporter:
     """The reporter of that name.
 
     Raises
     ------
     UsageError
-        No such format.
+        No such format, or none that shows this kind of document; the hint lists those that do.
     """
-    if name not in table():
-        raise UsageError(f"--format {name}: no such format", hint="one of " + ", ".join(table()))
-    reporter: Reporter = table()[name].load()()
-    return reporter
+    if name in table():
+        reporter: Reporter = table()[name].load()()
+        if reporter.shows(kind):
+            return reporter
+    able = ", ".join(other for other, entry in table().items() if entry.load()().shows(kind))
+    problem = f"cannot show a {kind}" if name in table() else "no such format"
+    raise UsageError(f"--format {name}: {problem}", hint=f"one of {able}")

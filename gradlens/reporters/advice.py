@@ -13,7 +13,7 @@ from gradlens.advice_report import Advice, WhatIf
 from gradlens.escape import for_terminal
 from gradlens.reporters.base import Screen
 from gradlens.reporters.page import print_parts
-from gradlens.reporters.wording import interval, number, percent
+from gradlens.reporters.wording import expected, interval, number, percent
 
 MODES = {"safety_net": "safety net, for spikes", "step_limiter": "step limiter"}
 
@@ -26,24 +26,19 @@ def render(advices: Iterable[Advice], screen: Screen, *, framework: str | None =
 def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
     yield Text(for_terminal(advice.run), style="bold")
     if advice.threshold is not None:
-        rate = "" if advice.expected_clip_rate is None else f", clips {percent(advice.expected_clip_rate)} of steps"
         head = Text(f"C = {number(advice.threshold)}", style="bold green")
-        head.append(f"   95 % interval {interval(advice.interval)}{rate}")
+        head.append(f"   95 % interval {interval(advice.interval)}")
         yield head
-        how = "a generalized Pareto tail" if advice.method == "pareto_tail" else "the stationary bootstrap"
-        yield Text(
-            f"{MODES[advice.mode]}: the {advice.quantile * 100:.4g} % quantile of the norms around their level, "
-            f"at the current level of {number(advice.level)}; from {advice.n:,} norms since step "
-            f"{advice.first_step:,}, interval by {how}"
-        )
+        yield Text(f"clips {expected(advice.expected)}")
+        yield Text(f"{MODES[advice.mode]}: the {advice.quantile * 100:.4g} % quantile of {_basis(advice)}")
     else:
         yield Text(f"No advice: {for_terminal(advice.abstained or '')}", style="bold yellow")
         if advice.policy:
             yield Text(f"Instead: {for_terminal(advice.policy)}")
     yield Text()
     if advice.what_if:
-        yield _table("What a fixed threshold would have done", advice.what_if, fixed=True)
-        yield _table("What a policy would have done", advice.policies, fixed=False)
+        yield _table("What a fixed threshold would have done, over all norms of the run", advice.what_if, fixed=True)
+        yield _table("What a policy would have done, over all norms of the run", advice.policies, fixed=False)
         yield Text(f"Replays are {advice.note}.", style="dim")
         yield Text()
     chosen = {name: text for name, text in advice.snippets.items() if framework in {None, name}}
@@ -52,6 +47,20 @@ def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
         for name, text in chosen.items():
             yield Padding(Group(Text(name, style="dim"), Padding(Text(text), (0, 0, 0, 2))), (0, 0, 0, 2))
         yield Text()
+
+
+def _basis(advice: Advice) -> str:
+    """What the number is a quantile of, and where its interval comes from."""
+    if advice.method == "latest_norms":
+        return (
+            "those norms themselves, since the quantile around their level would not clip that share of them; interval by "
+            "the stationary bootstrap"
+        )
+    how = "a generalized Pareto tail" if advice.method == "pareto_tail" else "the stationary bootstrap"
+    return (
+        f"the norms around their level, at the current level of {number(advice.level)}; from {advice.n:,} norms since step "
+        f"{advice.first_step:,}, interval by {how}"
+    )
 
 
 def _table(title: str, rows: tuple[WhatIf, ...], *, fixed: bool) -> RenderableType:

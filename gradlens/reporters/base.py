@@ -7,7 +7,7 @@ import shutil
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from gradlens.errors import UsageError
 from gradlens.report import Report
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gradlens.gate_report import GateReport
 
     Document: TypeAlias = Report | GateReport | ComparisonReport
+
+Kind = Literal["report", "gate", "comparison"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,12 +54,18 @@ class Reporter(ABC):
         """The report as text; never computes a statistic."""
 
     def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
-        """The result of a gate as text; a format that has no use for it says so."""
+        """The result of a gate as text; a format that has no use for it leaves this as it is."""
         raise UsageError(f"--format {self.name}: cannot show a gate")
 
     def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:  # noqa: ARG002
-        """A comparison of runs as text."""
-        raise UsageError(f"--format {self.name}: cannot show a comparison", hint="use text, json, markdown or html")
+        """A comparison of runs as text; a format that has no use for it leaves this as it is."""
+        raise UsageError(f"--format {self.name}: cannot show a comparison")
+
+    def shows(self, kind: Kind) -> bool:
+        """Whether the format has a use for this kind of document."""
+        if kind == "gate":
+            return type(self).render_gate is not Reporter.render_gate
+        return kind == "report" or type(self).render_comparison is not Reporter.render_comparison
 
     def render_document(self, document: Document, screen: Screen) -> str:
         """Whatever a command made."""

@@ -35,7 +35,7 @@ def _measures(run: RunReport) -> dict[str, Measure]:
         "grad-norm-p99": _measure(run.percentiles.get("99")),
         "loss-spikes": _measure(run.spikes.counts.get("loss")),
         "grad-norm-spikes": _measure(run.spikes.counts.get("grad_norm")),
-        "nonfinite": _measure(run.nonfinite.loss + run.nonfinite.grad_norm),
+        "nonfinite": _measure(run.nonfinite.rows),
     }
     return {name: measure for name, measure in found.items() if measure}
 
@@ -56,6 +56,9 @@ def _of_metric(metric: MetricResult) -> Measure:
     bounds = (metric.baseline * low, metric.baseline * high)
     if metric.unit != "ratio":
         bounds = (metric.baseline + low, metric.baseline + high)
+    if metric.unit in {"share", "per_1000"}:
+        # The interval is that of the change; a rate itself is never below 0, and a share never above 1.
+        bounds = (max(bounds[0], 0.0), min(bounds[1], 1.0) if metric.unit == "share" else bounds[1])
     return _measure(metric.candidate, bounds)
 
 

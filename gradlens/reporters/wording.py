@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradlens.report import Cause, RunReport
+from gradlens.report import Cause, ExpectedClipping, RunReport
 
 TITLES: dict[Cause, str] = {
     "healthy": "healthy",
@@ -26,7 +26,7 @@ TITLES: dict[Cause, str] = {
     "resume_artifact": "resume artefact",
 }
 SOURCES = {
-    "option": "from --threshold",
+    "option": "given",
     "config": "from the run's configuration",
     "log": "proven by the log",
     "assumed": "assumed: no threshold was found",
@@ -68,6 +68,14 @@ def interval(pair: tuple[float, float | None] | None, *, as_percent: bool = Fals
         return f"at least {word(pair[0])}"
     low, high = word(pair[0]), word(pair[1])
     return f"{low.removesuffix(' %') if as_percent else low} to {high}"
+
+
+def expected(clipping: ExpectedClipping) -> str:
+    """The share of the latest norms that a suggestion would clip, which those are, and in how many bursts where in few."""
+    text = f"{percent(clipping.rate)} of the latest {clipping.n:,} norms, those since step {clipping.since or 0:,}"
+    few = clipping.bursts <= (clipping.rate or 0.0) * clipping.n / 3.0
+    bursts = "one burst" if clipping.bursts == 1 else f"{clipping.bursts:,} bursts"
+    return f"{text}, in {bursts}" if few and clipping.bursts else text
 
 
 def span(run: RunReport) -> str:

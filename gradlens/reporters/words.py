@@ -115,8 +115,8 @@ def _threshold_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     s = run.suggestion
     if s.threshold is not None:
         text = f"{number(s.threshold)} ({wording.interval(s.interval)}) as {s.mode.replace('_', ' ')}"
-        if s.expected_clip_rate is not None:
-            text += f", would clip {percent(s.expected_clip_rate)}"
+        if s.expected.rate is not None:
+            text += f", would clip {wording.expected(s.expected)}"
         yield "suggestion", text
     elif s.abstained:
         yield "suggestion", f"no advice: {s.abstained}" + (f"; {s.policy}" if s.policy else "")

@@ -12,11 +12,18 @@ A target clip rate r asks for the quantile 1 - r instead.
 Politis and White; the ratios and the last window are redrawn separately. Where fewer than 10 values lie above the quantile it comes
 from a generalized Pareto tail over the 90 % quantile, with its profile-likelihood interval.
 
+**Realised rate.** The threshold is meant for where the run is now, so it is held against the latest half of the norms used, at
+least 200 of them. The level at the end may be that of an unusual moment, and the noise need not be in proportion to the level.
+Where level times quantile would clip less than a third of what is promised there, or more than three times as much, the quantile
+of those latest norms themselves is suggested; up to nine times as much may come in a few bursts, which a threshold is there for.
+Where the quantile spares one half of them, the latest quarter takes their place; where it does there too, no constant does what
+is promised.
+
 **Abstaining.** Fewer than 200 usable norms, or a level that still drifts more than twofold, support no fixed number;
 then the result names the reason and a moving policy is the better advice. A run whose level settles keeps its settled
 part: the latest stretch over which the level stays within twofold is used, if it holds 200 norms and at least a quarter
-of the run. Norms logged after clipping or with the loss scale in them support no number either; that is for the caller
-to know.
+of the run. Norms of which no constant clips what is promised support none, nor do norms logged after clipping or with the
+loss scale in them; the latter is for the caller to know.
 """
 
 from __future__ import annotations
@@ -28,6 +35,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gradlens.stats.coincidence import decluster, sign_test
 from gradlens.stats.dependence import block_length, stationary_bootstrap
 from gradlens.stats.gpd import tail_quantile
 from gradlens.stats.robust import as_series, detrending_window, local_level, safe_log
@@ -44,6 +52,12 @@ FEWEST_ABOVE = 10
 TAIL_FROM = 0.90
 LONGEST = 20_000  # the bootstrap looks at the latest steps only; they are what the threshold is for
 BLOCKS = 20
+#: The latest parts of the norms used, which the realised rate is taken over, each with the p-value up to which exceedances on
+#: one half of them count as drift: the second, where the first drifts, gets no benefit of the doubt. Our own choice.
+LATEST = ((0.5, 0.01), (0.25, 1.0))
+#: A realised rate within this factor is about the promised one. Our own choice.
+ABOUT = 3.0
+_TIE = 1e-9  # logarithms of equal norms differ by their rounding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -70,8 +84,10 @@ class SuggestedLevel:
         Position of the first step used.
     n : int
         Norms used.
+    latest : int
+        Position of the first of the latest norms, which the realised rate is taken over.
     method : str
-        ``bootstrap`` or ``pareto_tail``.
+        ``bootstrap``, ``pareto_tail``, or ``latest_norms`` where the quantile is that of the latest norms themselves.
     """
 
     value: float | None
@@ -83,6 +99,7 @@ class SuggestedLevel:
     ratio: float | None
     first: int
     n: int
+    latest: int
     method: str
 
 
@@ -167,18 +184,61 @@ def suggest_level(
             centre = level + reach
             spread = interval[1] - interval[0] if not all(map(math.isfinite, tail.interval)) else 0.0
             interval = (level + math.log(tail.interval[0]) - spread, level + math.log(tail.interval[1]) + spread)
+    latest, own = _held_against(used, centre, wanted)
+    if own is None:
+        return _abstain(
+            f"no constant clips about {100 * (1 - wanted):.3g} % of the latest {latest.size:,} norms throughout: one that does "
+            "over all of them spares one half; use a moving one",
+            wanted, drift, log_norm.size, position,
+        )  # fmt: skip
+    if own != centre:
+        centre, method = own, "latest_norms"
+        again = _resampled_quantile(latest, wanted, _draws(draws, latest.size), np.random.default_rng(seed))
+        interval = (float(np.quantile(again, 0.025)), float(np.quantile(again, 0.975)))
     return SuggestedLevel(
         value=math.exp(centre), interval=(math.exp(min(interval[0], centre)), math.exp(min(max(interval[1], centre),
-        700.0))), abstained=None, drift=drift, level=math.exp(level), quantile=wanted, ratio=math.exp(reach),
-        first=int(position[start]), n=int(used.size), method=method,
+        700.0))), abstained=None, drift=drift, level=math.exp(level), quantile=wanted, ratio=math.exp(centre - level),
+        first=int(position[start]), n=int(used.size), latest=int(position[position.size - latest.size]), method=method,
     )  # fmt: skip
+
+
+def _held_against(used: NDArray[np.float64], centre: float, wanted: float) -> tuple[NDArray[np.float64], float | None]:
+    """Return the latest norms and the ln C that clips about what is promised of them: the given one if it does, or None."""
+    latest = used
+    for share, doubt in LATEST:
+        latest = used[-max(FEWEST, math.ceil(share * used.size)) :]
+        if _as_promised(latest, centre, wanted):
+            return latest, centre
+        own = float(np.quantile(latest, wanted))
+        if not _one_sided(latest > own + _TIE, latest.size * (1.0 - wanted), doubt):
+            return latest, own
+    return latest, None
+
+
+def _as_promised(latest: NDArray[np.float64], centre: float, wanted: float) -> bool:
+    """Return whether about the promised share of the latest norms exceeds ln C; too few to tell count as yes.
+
+    More may exceed it where they come in no more bursts than single norms are promised: to cut those is what it is for.
+    """
+    expected = latest.size * (1.0 - wanted)
+    above = np.flatnonzero(latest > centre + _TIE)
+    bursts = decluster(above).size <= expected and above.size <= ABOUT**2 * expected
+    enough = expected < 1.0 or above.size >= expected / ABOUT
+    return enough and (bursts or above.size <= max(ABOUT * expected, 1.0))
+
+
+def _one_sided(exceeds: NDArray[np.bool_], expected: float, doubt: float) -> bool:
+    """Return whether the exceedances spare one half of the norms: less than about its share, at that p-value of a sign test."""
+    half = exceeds.size // 2
+    counts = int(exceeds[:half].sum()), int(exceeds[half:].sum())
+    return min(counts) < 0.5 * expected / ABOUT and sign_test(counts[0], sum(counts)) <= doubt
 
 
 def _abstain(reason: str, wanted: float, drift: float | None, n: int, position: NDArray[np.int64]) -> SuggestedLevel:
     """Return a result without a number."""
     return SuggestedLevel(
         value=None, interval=None, abstained=reason, drift=drift, level=None, quantile=wanted, ratio=None,
-        first=int(position[0]) if position.size else 0, n=n, method="bootstrap",
+        first=int(position[0]) if position.size else 0, n=n, latest=0, method="bootstrap",
     )  # fmt: skip
 
 
@@ -224,12 +284,15 @@ def _bootstrap_interval(
 
     Quantile and level use their own resamples: the level that of the last window, which is the smaller sample by far.
     """
-    n = residual.size
-    draws = max(100, min(draws, 2_000_000 // n))
+    draws = _draws(draws, residual.size)
     reach = _resampled_quantile(residual, wanted, draws, rng)
     level = _resampled_quantile(log_norm[-window:], 0.5, draws, rng)
     low, high = np.quantile(reach + level, [0.025, 0.975])
     return float(low), float(high)
+
+
+def _draws(wanted: int, n: int) -> int:
+    return max(100, min(wanted, 2_000_000 // n))
 
 
 def _resampled_quantile(

@@ -157,3 +157,59 @@ def test_a_file_is_written_whole_or_not_at_all(capsys, tmp_path, write_jsonl):
     target = tmp_path / "report.json"
     assert command_line(["analyze", str(path), "--save", str(target)]) == 0
     assert json.loads(target.read_text())["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [("GL99", "GL009"), ("GL201,GL1O1", "GL101"), ("bad-bach", "bad-batch"), ("nothing", "lists them")],
+)
+@pytest.mark.parametrize("option", ["--select", "--ignore"])
+def test_a_code_of_no_check_does_not_switch_the_checks_off(capsys, write_jsonl, option, words, near):
+    message = fails(capsys, "analyze", write_jsonl(rows()), option, words, "--fail-on", "error")
+    assert option in message
+    assert near in message
+
+
+def test_a_code_of_no_check_in_the_settings_is_named_with_its_file(capsys, write_jsonl, tmp_path, monkeypatch):
+    (tmp_path / "gradlens.toml").write_text('ignore = ["GL99"]\n')
+    monkeypatch.chdir(tmp_path)
+    message = fails(capsys, "analyze", write_jsonl(rows()))
+    assert "gradlens.toml ignore" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_grad_norm", "abc"), ("max_grad_norm", ".nan"), ("lr", "[0.1, 0.2]"), ("betas", "0.9"), ("optimizer", "[a]"),
+        ("train.max_grad_norm", "abc"), ("decoupled_weight_decay", "maybe"),
+    ],
+)  # fmt: skip
+def test_a_known_setting_that_cannot_be_read_is_named(capsys, write_jsonl, tmp_path, key, value):
+    outer, _, inner = key.rpartition(".")
+    text = f"{outer}:\n  {inner}: {value}\n" if outer else f"{key}: {value}\n"
+    (tmp_path / "train.yaml").write_text("weight_decay: 0.1\n" + text)
+    message = fails(capsys, "analyze", write_jsonl(rows()), "--config", tmp_path / "train.yaml")
+    assert "train.yaml" in message
+    assert f"{key}: " in message
+
+
+@pytest.mark.parametrize(
+    "text", ["max_grad_norm: none", "gradient_clipping: auto", "warmup: -1", "data:\n  batch: two", "max_norm: .inf"]
+)
+def test_settings_that_are_not_set_or_mean_something_else_are_no_error(capsys, write_jsonl, tmp_path, text):
+    (tmp_path / "train.yaml").write_text(f"weight_decay: 0.1\n{text}\n")
+    report(capsys, write_jsonl(rows()), "--config", tmp_path / "train.yaml")
+
+
+def test_a_setting_that_looks_like_a_typo_is_pointed_out(capsys, write_jsonl, tmp_path):
+    config = tmp_path / "train.yaml"
+    config.write_text("max_grad_norm: 1\nlearnin_rate: 3\nweight_decay_end: 0\neval_batch_size: 3\nmax_steps: 9\n")
+    assert command_line(["analyze", str(write_jsonl(rows())), "--config", str(config)]) == 0
+    told = capsys.readouterr().err
+    assert "unknown setting 'learnin_rate', did you mean learning_rate?" in told
+    assert told.count("unknown") == 1
+
+
+@pytest.mark.parametrize("words", ["GL2", "gl2", "GL201,bad-batch", ""])
+def test_groups_and_names_of_checks_are_taken(write_jsonl, words):
+    assert command_line(["analyze", str(write_jsonl(rows())), "--select", words]) == 0

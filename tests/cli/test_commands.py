@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -106,13 +107,66 @@ def test_convert_refuses_other_suffixes(capsys, samples, tmp_path):
     assert ".parquet" in capsys.readouterr().err
 
 
+def test_convert_never_writes_over_what_it_reads(capsys, samples, tmp_path, monkeypatch):
+    log = tmp_path / "logs" / "t.jsonl"
+    log.parent.mkdir()
+    log.write_bytes(before := (samples / "healthy.jsonl").read_bytes())
+    (tmp_path / "link.jsonl").symlink_to(log)
+    monkeypatch.chdir(tmp_path)
+    for source, target in (("logs/t.jsonl", log), (log, "link.jsonl"), ("logs", "logs/t.jsonl"), ("logs/*", log)):
+        assert command_line(["convert", str(source), "-o", str(target)]) == 2
+        assert "is read from there" in capsys.readouterr().err
+        assert log.read_bytes() == before
+    out_of(capsys, "convert", "logs", "-o", "logs/new.csv")
+
+
+@pytest.mark.parametrize(
+    "command", [("analyze",), ("compare", "b.json"), ("gate", "--max-nonfinite", "0"), ("baseline",)]
+)
+def test_no_output_goes_where_a_log_is_read_from(capsys, samples, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.json", "b.json"):
+        Path(name).write_bytes((samples / "healthy.jsonl").read_bytes())
+    before = Path("a.json").read_bytes()
+    option = "-o" if command[0] == "baseline" else "--save"
+    assert command_line([command[0], "a.json", *command[1:], option, "a.json"]) == 2
+    assert f"{option} a.json: a.json is read from there" in capsys.readouterr().err
+    assert Path("a.json").read_bytes() == before
+
+
 def test_watch_tells_news_once_and_waits_for_a_log_that_is_not_there_yet(capsys, samples, tmp_path):
     text = out_of(capsys, "watch", samples / "bad_data.jsonl", "--threshold", "1", "--looks", "2", "--interval", "0.01")
     assert text.count("step 1,199") == 1
     assert "new: " in text
     (tmp_path / "run.jsonl").write_text("")
-    assert command_line(["watch", str(tmp_path / "run.jsonl"), "--looks", "1"]) == 0
+    assert command_line(["watch", str(tmp_path / "run.jsonl"), "--looks", "1"]) == 2
     assert "waiting" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_watch_could_not_judge_what_was_never_there(capsys, looks):
+    arguments = ["watch", "missing.jsonl", "--looks", str(looks), "--interval", "0.01"]
+    assert command_line(arguments) == 2
+    assert f"nothing to read in {looks} look" in capsys.readouterr().err
+
+
+@pytest.fixture
+def crashed(write_jsonl):
+    """A run whose loss and norm are NaN from step 300 on, and that writes no more."""
+    good = [{"step": i, "loss": 2 / (1 + i / 50), "grad_norm": 0.5 + 0.1 * np.sin(7.3 * i)} for i in range(300)]
+    return write_jsonl([*good, *({"step": 300 + i, "loss": np.nan, "grad_norm": np.nan} for i in range(200))])
+
+
+@pytest.mark.parametrize(("patience", "looks", "code"), [(1, 1, 1), (3, 6, 1), (3, 3, 1), (3, 2, 0)])
+def test_watch_fails_on_a_run_that_stopped_writing(capsys, crashed, patience, looks, code):
+    arguments = ["--fail-on", "error", "--patience", patience, "--looks", looks, "--interval", "0.01"]
+    text = out_of(capsys, "watch", crashed, *arguments, code=code)
+    assert text.count("step 499") == 1
+
+
+def test_watch_counts_a_row_without_loss_and_norm_once(capsys, crashed):
+    line = json.loads(out_of(capsys, "watch", crashed, "--looks", "1", "--format", "json"))
+    assert line["nonfinite"] == 200
 
 
 def test_watch_fails_once_findings_last(capsys, samples):
@@ -131,6 +185,9 @@ def test_settings_of_a_project_are_defaults(tmp_path, monkeypatch, capsys, sampl
     run = json.loads(out_of(capsys, "analyze", samples / "healthy.jsonl", "--format", "json", "--fail-on", "never"))
     assert run["runs"][0]["clipping"]["threshold"] == 1.5
     assert run["runs"][0]["clipping"]["threshold_source"] == "option"
+    text = out_of(capsys, "analyze", samples / "healthy.jsonl", "--fail-on", "never")
+    assert "above C = 1.5 (given)" in text
+    assert "--threshold" not in text
 
 
 def test_settings_may_stand_in_pyproject(tmp_path, monkeypatch):
@@ -176,3 +233,19 @@ def test_every_command_is_in_the_readme_and_in_the_help():
         name = command.name or command.callback.__name__.replace("_", "-")
         assert f"gradlens {name}" in readme, name
         assert command.callback.__doc__
+
+
+@pytest.mark.parametrize("command", ["analyze", "gate", "compare"])
+def test_the_formats_of_the_help_are_those_of_the_error(capsys, command):
+    arguments = [command, "a.jsonl", "b.jsonl", "--format", "xml"]
+    assert command_line(arguments) == 2
+    offered = capsys.readouterr().err.splitlines()[1].removeprefix("  one of ").split(", ")
+    (found,) = [c for c in app.registered_commands if (c.name or c.callback.__name__) == command]
+    hint = inspect.get_annotations(found.callback, eval_str=True)["output_format"].__metadata__[0].help
+    assert sorted(hint.rstrip(".").replace(" or ", ", ").split(", ")) == sorted(offered)
+
+
+@pytest.mark.parametrize("output_format", ["junit", "sarif", "github", "metrics", "bencher"])
+def test_a_format_that_cannot_show_it_is_refused_before_anything_is_read(capsys, output_format):
+    assert command_line(["compare", "a.jsonl", "b.jsonl", "--format", output_format]) == 2
+    assert "cannot show a comparison" in capsys.readouterr().err

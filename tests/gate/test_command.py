@@ -67,6 +67,9 @@ def test_limits_without_baseline(write_log):
     assert gradlens("gate", log, "--threshold", 1.3, "--max-clip-rate", 0.001) == 1
     assert gradlens("gate", log) == 2
     assert gradlens("gate", log, "--max-clip-rate", 10) == 2
+    for option in ("--max-loss", "--max-grad-norm", "--max-clip-rate"):
+        assert gradlens("gate", log, option, "nan") == 2
+        assert gradlens("gate", log, option, "inf") == 2
 
 
 def test_a_log_is_a_baseline_too(write_log):

@@ -153,6 +153,42 @@ def test_stretched_schedules_are_compared_in_the_same_phase_only(make_summary):
     assert report.compared_steps[1] < 900
 
 
+def test_why_too_few_steps_are_shared(make_summary):
+    def cosine(n):
+        return {"lr": 0.05 * (1 + np.cos(np.pi * np.arange(n) / n))}
+
+    def overlap(candidate, baseline):
+        (found,) = [m for m in gate(candidate, baseline).metrics if m.name == "overlap"]
+        return f"{found.reason} {found.advice}"
+
+    short = overlap(make_summary(1, n=300), make_summary(0))
+    assert "ends at step 299 of 1,199" in short
+    assert "Let the run finish" in short
+    stretched = overlap(make_summary(1, n=3600, replace=cosine(3600)), make_summary(0, replace=cosine(1200)))
+    assert "schedules have different lengths" in stretched
+    late = overlap(make_summary(1, start=900), make_summary(0))
+    assert "the runs share 25% of the baseline's steps" in late
+    for text in (stretched, late):
+        assert "ends at step" not in text
+        assert "Let the run finish" not in text
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e60])
+def test_the_norm_level_is_shown_as_norms(make_run, make_summary, scale):
+    norm = scale * make_run(0).grad_norm.value
+    candidate, baseline = (make_summary(0, replace={"grad_norm": by * norm}) for by in (1.1, 1.0))
+    (level,) = [m for m in gate(candidate, baseline).metrics if m.name == "norm_level"]
+    assert level.baseline == pytest.approx(np.mean(norm), rel=0.1)
+    assert level.candidate / level.baseline == pytest.approx(level.change)
+    assert level.change == pytest.approx(1.1)
+
+
+def test_norms_of_no_usable_size_are_not_judged(make_summary):
+    beyond = make_summary(0, replace={"grad_norm": np.full(1200, 1e200)})
+    assert outcomes(gate(make_summary(1), beyond))["norm_level"] == "inconclusive"
+    assert gate(beyond, make_summary(1)).outcome != "pass"
+
+
 def test_a_changed_schedule_of_the_same_length_is_judged(make_summary):
     report = gate(make_summary(1, replace={"lr": np.linspace(0.1, 0, 1200)}, loss_factor=1.3), make_summary(0))
     assert report.outcome == "fail"
@@ -214,6 +250,49 @@ def test_spikes_are_counted_and_compared(make_run, make_summary):
     loss[200:1200:60] *= 4.0
     report = gate(make_summary(1, replace={"loss": loss}), make_summary(0))
     assert outcomes(report)["loss_spikes"] == "fail"
+
+
+def test_no_stretch_goes_beyond_the_last_step(make_summary):
+    report = gate(make_summary(1, n=1000, loss_factor=1.3, level=1.6), make_summary(0, n=1000))
+    assert report.compared_steps[1] == 999
+    assert max(m.worst_steps[1] for m in report.metrics if m.worst_steps) <= 999
+
+
+def falling(seed, n=1200, *, noise=0.05, end=3.0, wander=0.0):
+    """A loss that falls from 11, with noise from row to row and slow wandering."""
+    rng = np.random.default_rng(seed)
+    slow = np.convolve(rng.normal(size=n + 60), np.ones(60) / np.sqrt(60), mode="valid")[:n]
+    return {"loss": end + 8.0 * np.exp(-np.arange(n) / (0.1 * n)) + noise * rng.normal(size=n) + wander * slow}
+
+
+def tolerance_of(metric, report):
+    return next(m.tolerance for m in report.metrics if m.name == metric)
+
+
+@pytest.mark.parametrize("n", [600, 1200, 6000])
+def test_a_high_first_loss_does_not_hide_a_regression(make_summary, n):
+    baseline = make_summary(0, n=n, replace=falling(0, n))
+    report = gate(make_summary(1, n=n, replace=falling(1, n, end=3.25)), baseline)
+    assert outcomes(report)["final_loss"] == "fail"
+    assert tolerance_of("final_loss", report) == pytest.approx(0.1, rel=0.5)  # twice the noise of a row
+    assert outcomes(gate(make_summary(1, n=n, replace=falling(1, n)), baseline))["final_loss"] == "pass"
+
+
+def test_a_loss_that_wanders_or_is_noisy_has_a_wider_tolerance(make_summary):
+    def bound(**options):
+        runs = [make_summary(seed, replace=falling(seed, **options)) for seed in (1, 0)]
+        return tolerance_of("final_loss", gate(*runs))
+
+    assert bound() < bound(wander=0.1)
+    assert bound() < bound(noise=0.1) < bound(noise=0.5) == pytest.approx(0.04 * 8.0, rel=0.3)
+
+
+def test_the_cap_on_the_tolerance_is_a_setting(make_run):
+    runs = [make_run(seed, replace=falling(seed)) for seed in (1, 0)]
+    settings = {"tolerances": {"final_loss": {"progress": 0.04}}}
+    assert tolerance_of("final_loss", gradlens.gate(*runs, threshold=1.3, settings=settings)) == pytest.approx(
+        0.32, rel=0.1
+    )
 
 
 def test_metrics_and_tolerances_are_configurable(make_run):

@@ -55,7 +55,7 @@ def run_report(name="runs/a.jsonl", findings=None):
             shrink_factor=0.93, one_in=3.2,
         ),
         percentiles={"50": 0.8, "90": 1.4, "99": 2.5},
-        nonfinite=NonFinite(loss=0, grad_norm=1, longest_streak=1, first_step=500),
+        nonfinite=NonFinite(loss=0, grad_norm=1, rows=1, longest_streak=1, first_step=500),
         tail=None,
         spikes=Spikes(
             return_period={},

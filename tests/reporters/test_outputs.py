@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -341,3 +342,12 @@ def test_suffixes_choose_formats():
     assert suffixes()[".bencher.json"] == "bencher"
     assert suffixes()[".txt"] == "metrics"
     assert {".json", ".md", ".html", ".xml", ".sarif"} <= set(suffixes())
+
+
+def test_bencher_never_bounds_a_rate_below_zero():
+    spikes = replace(canonical.METRICS[3], baseline=0.5, interval=(-1.5, 8.5))
+    share = replace(canonical.CLIP_RATE, baseline=0.95, interval=(-0.97, 0.1))
+    text = load("bencher").render_gate(replace(canonical.gate_report(limits=()), metrics=(spikes, share)), Screen())
+    (measures,) = json.loads(text).values()
+    assert measures["loss-spikes"]["lower_value"] == 0.0
+    assert (measures["clip-rate"]["lower_value"], measures["clip-rate"]["upper_value"]) == (0.0, 1.0)

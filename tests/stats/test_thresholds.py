@@ -37,6 +37,63 @@ def test_it_belongs_to_where_the_run_is_now():
     assert found.drift <= 2.0
 
 
+def dips(seed=3):
+    """Norms about 1, and short stretches about a tenth that scatter far more: the ratio says little of the size."""
+    rng = np.random.default_rng(seed)
+    low = (np.arange(3000) % 600 >= 95) & (np.arange(3000) % 600 < 205)
+    return np.where(low, 0.1, 1.0) * np.exp(np.where(low, 1.0, 0.2) * rng.standard_normal(3000))
+
+
+def realised(norm, found):
+    return float((norm[found.latest :] > found.value).mean())
+
+
+@pytest.mark.parametrize("target", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_realised_rate_is_about_the_promised_one(target, seed):
+    for norm in (dips(seed), np.exp(0.3 * np.random.default_rng(seed).standard_normal(1500))):
+        found = thresholds.suggest_level(norm, target_clip_rate=target)
+        assert target / 3 <= realised(norm, found) <= 3 * target
+        assert found.interval[0] <= found.value <= found.interval[1]
+
+
+def test_no_suggestion_lies_above_all_norms():
+    found = thresholds.suggest_level(dips())
+    assert found.method == "latest_norms"
+    assert found.value < dips().max()
+
+
+def test_it_abstains_where_no_constant_does_what_is_promised():
+    rng = np.random.default_rng(4)
+    found = thresholds.suggest_level(np.exp(np.linspace(0.6, 0, 2000) + 0.02 * rng.standard_normal(2000)))
+    assert found.value is None
+    assert "no constant clips about 1 % of the latest 500 norms" in found.abstained
+
+
+@pytest.mark.parametrize("length", [30, 40])
+def test_a_burst_is_what_a_threshold_is_for(length):
+    norm = np.exp(0.2 * np.random.default_rng(5).standard_normal(2000))
+    norm[1200 : 1200 + length] *= 50.0
+    found = thresholds.suggest_level(norm)
+    assert found.method == "bootstrap"
+    assert found.value < 3.0
+    assert 0.03 < realised(norm, found) < 0.1
+
+
+def test_the_latest_quarter_stands_in_where_the_level_fell():
+    norm = np.exp(0.05 * np.random.default_rng(5).standard_normal(4000))
+    norm[:3000] *= 1.5
+    found = thresholds.suggest_level(norm)
+    assert found.latest == 3000
+    assert found.value == pytest.approx(np.exp(0.05 * 2.326), rel=0.05)
+    assert 0.01 / 3 <= realised(norm, found) <= 0.03
+
+
+def test_equal_norms_get_their_own_size():
+    found = thresholds.suggest_level(np.full(1000, 0.7))
+    assert found.value == pytest.approx(0.7)
+
+
 def test_it_abstains_on_drift():
     rng = np.random.default_rng(2)
     found = thresholds.suggest_level(np.exp(np.linspace(0, 6, 1000) + 0.1 * rng.standard_normal(1000)))

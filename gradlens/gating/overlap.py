@@ -1,0 +1,110 @@
+"""Which steps of both sides can be compared, and what to say where they are too few."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.gate_report import MetricResult
+from gradlens.gating.settings import GateSettings
+from gradlens.gating.summary import RunSummary
+from gradlens.run import Notice
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Schedules count as one where the ratio of the learning rates stays within this factor of its median. Our own choice.
+SAME_SCHEDULE = 1.25
+#: Runs whose lengths differ by more than this may have stretched schedules.
+SAME_LENGTH = 0.1
+
+
+def only(run: RunSummary, kept: NDArray[np.bool_]) -> RunSummary:
+    return replace(run, window=run.window[kept], columns={n: v[kept] for n, v in run.columns.items()})
+
+
+def same_schedule(
+    candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]
+) -> tuple[NDArray[np.bool_], list[Notice]]:
+    """The windows in which both sides are in the same phase of their schedule.
+
+    Step counts tell the phase unless one schedule is a stretched version of the other: where the lengths of the runs differ
+    and both log a learning rate, windows count only where the rates keep one ratio. Runs of one length are compared
+    throughout, since a changed schedule is then the change to be judged.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = _mean_rate(candidates) / _mean_rate(baselines)
+    everything = np.ones(len(ratio), dtype=bool)
+    usable = np.isfinite(ratio) & (ratio > 0.0)
+    if usable.sum() < 2:
+        return everything, []
+    middle = float(np.median(ratio[usable]))
+    # The first rates of a linear warm-up from zero have no stable ratio.
+    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / middle)) <= math.log(SAME_SCHEDULE))
+    if same.mean() > 0.9:
+        return everything, []
+    ends = [max(r.last_step for r in side) for side in (candidates, baselines)]
+    if abs(ends[0] - ends[1]) <= SAME_LENGTH * max(ends):
+        message = "the learning-rate schedules differ; they are compared step by step all the same"
+        return everything, [Notice(code="schedules-differ", message=message, count=int((~same).sum()))]
+    start = float(np.median(ratio[usable][: max(3, len(ratio) // 10)]))
+    same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / start)) <= math.log(SAME_SCHEDULE))
+    message = "the runs have schedules of different length: only steps in the same phase are compared"
+    return same, [Notice(code="phases-differ", message=message, count=int((~same).sum()))]
+
+
+def _mean_rate(runs: Sequence[RunSummary]) -> NDArray[np.float64]:
+    rate: NDArray[np.float64] = np.mean([run.columns["lr"] for run in runs], axis=0)
+    return rate
+
+
+def coverage(baselines: Sequence[RunSummary], cut: Sequence[RunSummary], window: NDArray[np.int64]) -> float:
+    """Share of the baselines' steps that is compared; candidates that go further are fine."""
+    if len(window) == 0:
+        return 0.0
+    full = min(len(b.at_width(cut[0].width).window) for b in baselines)
+    return min(1.0, len(window) / max(full, 1))
+
+
+def _spans(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]) -> str:
+    spans = [f"{min(r.first_step for r in s):,} to {max(r.last_step for r in s):,}" for s in (candidates, baselines)]
+    return f"candidate {spans[0]}, baseline {spans[1]}"
+
+
+def no_overlap(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary], why: str) -> MetricResult:
+    return MetricResult(
+        name="overlap", title="shared steps", outcome="inconclusive", unit="count",
+        reason=f"cannot judge: {why} ({_spans(candidates, baselines)})",
+        advice="Compare runs of the same steps, or make a new baseline.",
+    )  # fmt: skip
+
+
+def short(
+    candidates: Sequence[RunSummary],
+    baselines: Sequence[RunSummary],
+    covered: float,
+    settings: GateSettings,
+    *,
+    other_phase: bool,
+) -> MetricResult:
+    """Why too few of the baselines' steps could be compared."""
+    ends = [max(r.last_step for r in s) for s in (candidates, baselines)]
+    advice = "Compare runs of the same steps, make a new baseline, or set min_overlap in [gate]."
+    if other_phase:
+        why = "the schedules have different lengths, and the runs share their phase in"
+        advice = "Compare runs of one schedule, make a new baseline, or set min_overlap in [gate]."
+    elif ends[0] < ends[1]:
+        why = f"the candidate ends at step {ends[0]:,} of {ends[1]:,}:"
+        advice = "Let the run finish, or set min_overlap in [gate]."
+    else:
+        why = "the runs share"
+    return MetricResult(
+        name="overlap", title="shared steps", outcome="inconclusive", unit="share", candidate=covered, baseline=1.0,
+        tolerance=settings.min_overlap, advice=advice,
+        reason=f"{why} {covered:.0%} of the baseline's steps, {settings.min_overlap:.0%} are needed "
+        f"({_spans(candidates, baselines)})",
+    )  # fmt: skip
