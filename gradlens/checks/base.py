@@ -113,7 +113,7 @@ class CauseCheck(Check):
         """The signs that speak for the cause, as graded."""
         arguments = case.beliefs.arguments.get(self.cause, ()) if self.cause else ()
         for argument in arguments:
-            if argument.contribution > 0:
+            if argument.contribution > 0 and is_measured(case, argument.sign):
                 yield Evidence(label=SIGNS[argument.sign].text, value=round(argument.grade, 2))
 
     def rows(self, case: Case) -> Iterable[int]:
@@ -125,6 +125,11 @@ class CauseCheck(Check):
         """Whether the run is lost rather than harmed."""
         del case
         return False
+
+
+def is_measured(case: Case, sign: str) -> bool:
+    """Whether the grade of a sign rests on something in the log: how norms grew is a mere guess where too few are finite."""
+    return sign != "grows_before_death" or case.norms is not None
 
 
 def steps_at(case: Case, rows: Iterable[int], most: int = 20) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
 from gradlens.checks.case import Case
+from gradlens.checks.ending import ending
 from gradlens.report import Cause
 
 
@@ -54,7 +55,7 @@ class LearningRateTooHigh(CauseCheck):
         """How the loss behaved under the rate."""
         p = case.progress
         if case.numerics.dead_from is not None:
-            return f"the run ends in NaN or infinity from step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,} on"
+            return ending(case)
         if p is None:
             return "the loss is unstable"
         if p.rebound > 0.1:
