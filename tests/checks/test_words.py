@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from gradlens.checks.ending import ending
 from gradlens.checks.engine import run_checks
+from gradlens.checks.learning_rate_too_high import climb
 from gradlens.diagnosis import diagnose
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -55,3 +57,22 @@ def test_the_ending_of_a_run(case, words):
 
 def test_norms_that_grow_before_the_end_are_said_to_grow():
     assert "norms grow until the run dies at step 900" in found(synthetic.case_exploding(), "GL501").message
+
+
+def climbing(times):
+    """A loss that comes down from 4 to 1 and climbs by so many times that from the half on."""
+    run = synthetic.healthy(noise=0.01)
+    run["loss"] = 1.0 + 3.0 * np.exp(-ROW / 40) + 3.0 * times * np.maximum(ROW / synthetic.N - 0.5, 0.0) * 2.0
+    run["loss"] += 0.01 * np.random.default_rng(3).normal(size=synthetic.N)
+    return synthetic.make(run, threshold=None)
+
+
+def test_a_climb_is_told_as_measured_and_not_as_a_limit():
+    assert "climbs again by 104% of its descent" in found(climbing(1.0), "GL201").message
+    assert "climbs again by more than ten times its descent" in found(climbing(40.0), "GL201").message
+    assert "lost more than ten times its descent" in found(climbing(40.0), "GL503").message
+
+
+def test_a_climb_after_hardly_a_descent_is_told_in_noise():
+    progress = replace(climbing(1.0).progress, in_noise=1.5, rebound=0.4)
+    assert climb(progress) == " by 0.8 deviations of its noise, with a descent of 1.5 before"
