@@ -76,3 +76,18 @@ def test_a_climb_is_told_as_measured_and_not_as_a_limit():
 def test_a_climb_after_hardly_a_descent_is_told_in_noise():
     progress = replace(climbing(1.0).progress, in_noise=1.5, rebound=0.4)
     assert climb(progress) == " by 0.8 deviations of its noise, with a descent of 1.5 before"
+
+
+def test_single_values_that_are_not_finite_are_counted_and_named():
+    said = found(synthetic.case_single_nans(), "GL404")
+    assert said.severity == "note"
+    assert said.message == (
+        "the loss is NaN or infinite in 2 rows and the norm is infinite in 2 rows, at steps 300, 301, 700, 900"
+    )
+    assert said.steps == (300, 301, 700, 900)
+
+
+def test_a_long_streak_is_told_once():
+    codes = [f.code for f in run_checks(dead(norm=900))[0]]
+    assert "GL403" in codes
+    assert "GL404" not in codes
