@@ -98,7 +98,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         percentiles=measure.percentiles(finite),
         nonfinite=measure.nonfinite(signals),
         tail=measure.tail(signals, threshold.value, warmup, options.bootstrap) if provenance.trusted else None,
-        spikes=measure.spikes(signals, warmup),
+        spikes=measure.spikes(signals, warmup, provenance, len(case.events)),
         findings=findings,
         diagnosis=diagnosis,
         suggestion=measure.suggestion(signals, provenance, warmup),

@@ -79,6 +79,11 @@ def span(run: RunReport) -> str:
     return f"{run.steps:,} rows, steps {run.first_step:,} to {run.last_step:,}, {density}"
 
 
+def spike_counts(run: RunReport) -> str:
+    """Spikes of loss and norm, `6 / 2`; a dash where they could not be counted."""
+    return " / ".join(number(run.spikes.counts.get(key)) for key in ("loss", "grad_norm"))
+
+
 def verdict(run: RunReport) -> str:
     """The headline: cause and confidence."""
     d = run.diagnosis
