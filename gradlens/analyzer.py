@@ -89,6 +89,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         first_step=int(signals.step[0]) if len(signals) else None,
         last_step=int(signals.step[-1]) if len(signals) else None,
         log_interval=signals.log_interval,
+        logged=measure.logged(signals),
         columns=run.columns,
         layers=len(run.layers),
         config=config.to_dict(),

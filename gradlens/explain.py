@@ -87,7 +87,7 @@ FIGURES: dict[str, str] = {
     "layers": "columns",
     "notices": "time-axis",
     "what-if": "policies",
-    **dict.fromkeys(("steps", "first-step", "last-step", "log-interval"), "time-axis"),
+    **dict.fromkeys(("steps", "first-step", "last-step", "log-interval", "logged"), "time-axis"),
     # The document of suggest-threshold is flat.
     **dict.fromkeys(("interval", "quantile", "level", "drift", "n", "expected-clip-rate"), "suggestion"),
 }

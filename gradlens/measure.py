@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlens import report
 from gradlens.run import Run
-from gradlens.signals import Signals
+from gradlens.signals import Signals, interval_of
 from gradlens.stats import clipping as clip_stats
 from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
@@ -45,6 +45,12 @@ def percentiles(norm: NDArray[np.float64]) -> Mapping[str, float]:
     if len(norm) == 0:
         return {}
     return {f"{q:g}": float(v) for q, v in zip(PERCENTILES, np.percentile(norm, PERCENTILES), strict=True)}
+
+
+def logged(signals: Signals) -> Mapping[str, report.Logged]:
+    """How often loss and norm are logged, each by itself: the rows of a run may hold the one without the other."""
+    steps = {"loss": signals.step[signals.has_loss], "grad_norm": signals.step[signals.has_norm]}
+    return {key: report.Logged(rows=len(step), interval=interval_of(step)) for key, step in steps.items() if len(step)}
 
 
 def nonfinite(signals: Signals) -> report.NonFinite:

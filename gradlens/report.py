@@ -400,6 +400,14 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Logged:
+    """How often a quantity is logged: the rows that hold it, and the median distance between them in steps."""
+
+    rows: int
+    interval: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RunReport:
     """Everything about one run."""
 
@@ -410,6 +418,7 @@ class RunReport:
     first_step: int | None
     last_step: int | None
     log_interval: float | None
+    logged: Mapping[str, Logged]
     columns: Columns
     layers: int
     config: Mapping[str, Any]

@@ -74,8 +74,7 @@ def signals_of(run: Run) -> Signals:
     same = len(loss_step) == 0 or np.array_equal(norm_step, loss_step)
     step = norm_step if same else _merged(norm_step, loss_step)
     placed = {name: _place(step, *pair) for name, pair in resolved.items()}
-    gaps = np.diff(step)
-    interval = float(np.median(gaps)) if len(gaps) else None
+    gaps, interval = np.diff(step), interval_of(step)
     return Signals(
         step=step,
         loss=placed["loss"][0],
@@ -89,6 +88,11 @@ def signals_of(run: Run) -> Signals:
         log_interval=interval,
         irregular=float(np.mean(gaps != interval)) if len(gaps) else 0.0,
     )
+
+
+def interval_of(step: NDArray[np.int64]) -> float | None:
+    """The median distance between steps; None with fewer than two."""
+    return float(np.median(np.diff(step))) if len(step) > 1 else None
 
 
 def _merged(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:

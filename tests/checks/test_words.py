@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gradlens
 from gradlens.checks.ending import ending
 from gradlens.checks.engine import run_checks
 from gradlens.checks.learning_rate_too_high import climb
 from gradlens.diagnosis import diagnose
+from gradlens.reporters.wording import span
+from gradlens.run import Columns, Run, Series
 
 sys.path.insert(0, str(Path(__file__).parent))
 import synthetic
@@ -91,3 +94,36 @@ def test_a_long_streak_is_told_once():
     codes = [f.code for f in run_checks(dead(norm=900))[0]]
     assert "GL403" in codes
     assert "GL404" not in codes
+
+
+def sparse(every):
+    run = synthetic.healthy(n=3000)
+    run["grad_norm"] = run["grad_norm"][::every]
+    step = {name: np.arange(3000)[:: every if name == "grad_norm" else 1] for name in run}
+    series = {name: Series(name=name, step=step[name], value=value) for name, value in run.items()}
+    columns = Columns(step="step", loss="loss", grad_norm="grad_norm", lr="lr")
+    return Run(id="r", source="r", format="test", series=series, columns=columns)
+
+
+def thin(run):
+    (report,) = gradlens.analyze(run).runs
+    return span(report), [f.message for f in report.findings if f.code == "GL009"]
+
+
+def test_a_norm_that_is_rarely_logged_is_thin_evidence():
+    head, said = thin(sparse(100))
+    assert head == "3,000 rows, steps 0 to 2,999, every step, the norm in 30 rows, every 100 steps"
+    assert said == ["the evidence is thin: a norm in only 30 of 3,000 rows"]
+    head, said = thin(sparse(10))
+    assert head.endswith("the norm in 300 rows, every 10 steps")
+    assert said == []
+    head, said = thin(sparse(1))
+    assert (head, said) == ("3,000 rows, steps 0 to 2,999, every step", [])
+    assert thin(sparse(3000))[0].endswith("every step, the norm in one row")
+
+
+def test_columns_without_a_finite_value_are_not_called_missing():
+    assert found(dead(loss=0, norm=0), "GL009").message == (
+        "the evidence is thin: no finite loss and no finite gradient norm"
+    )
+    assert found(synthetic.case_no_norm(), "GL009").message.startswith("the evidence is thin: no gradient norm")
