@@ -79,5 +79,6 @@ def climb(p: Progress) -> str:
     """How far the loss climbs, against its descent; against its noise where there is hardly a descent to measure by."""
     if p.in_noise < CLEAR_DESCENT:
         # A rebound is measured in descents of at least two deviations.
-        return f" by {p.rebound * max(p.in_noise, 2.0):.2g} deviations of its noise, with a descent of {p.in_noise:.2g} before"
+        before = f"a descent of {p.in_noise:.2g}" if p.in_noise >= 0.1 else "no descent"
+        return f" by {p.rebound * max(p.in_noise, 2.0):.3g} deviations of its noise, with {before} before"
     return f" again by {of_descent(p.rebound)}"

@@ -79,6 +79,8 @@ def test_a_climb_is_told_as_measured_and_not_as_a_limit():
 def test_a_climb_after_hardly_a_descent_is_told_in_noise():
     progress = replace(climbing(1.0).progress, in_noise=1.5, rebound=0.4)
     assert climb(progress) == " by 0.8 deviations of its noise, with a descent of 1.5 before"
+    progress = replace(progress, in_noise=-40.0, rebound=700.0)
+    assert climb(progress) == " by 1.4e+03 deviations of its noise, with no descent before"
 
 
 def test_single_values_that_are_not_finite_are_counted_and_named():
