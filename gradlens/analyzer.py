@@ -17,8 +17,8 @@ from gradlens.diagnosis import diagnose
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.provenance import judge_provenance
 from gradlens.report import Report, RunReport
-from gradlens.run import Notice, Run
-from gradlens.signals import Signals, signals_of
+from gradlens.run import Run
+from gradlens.signals import notices_of, signals_of
 from gradlens.threshold import choose_threshold
 from gradlens.version import __version__
 
@@ -89,16 +89,17 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         first_step=int(signals.step[0]) if len(signals) else None,
         last_step=int(signals.step[-1]) if len(signals) else None,
         log_interval=signals.log_interval,
+        logged=measure.logged(signals),
         columns=run.columns,
         layers=len(run.layers),
         config=config.to_dict(),
-        notices=(*run.notices, *_resolved(signals)),
+        notices=(*run.notices, *notices_of(signals)),
         provenance=provenance,
         clipping=measure.clipping(run, signals, threshold, provenance, warmup, options.value_threshold),
         percentiles=measure.percentiles(finite),
         nonfinite=measure.nonfinite(signals),
         tail=measure.tail(signals, threshold.value, warmup, options.bootstrap) if provenance.trusted else None,
-        spikes=measure.spikes(signals, warmup),
+        spikes=measure.spikes(signals, warmup, provenance, len(case.events)),
         findings=findings,
         diagnosis=diagnosis,
         suggestion=measure.suggestion(signals, provenance, warmup),
@@ -114,21 +115,3 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
             if (curve := reduce_curve(signals.step, value, has)) is not None
         },
     )
-
-
-def _resolved(signals: Signals) -> Iterable[Notice]:
-    """What laying the series on one axis set aside."""
-    if signals.restarts:
-        first = signals.restarts[0]
-        yield Notice(
-            code="restarts-resolved",
-            message=f"steps go back (first from {first.reached:,} to {first.step:,}): the later attempt is judged, "
-            f"{sum(r.superseded for r in signals.restarts):,} earlier rows are not",
-            count=len(signals.restarts),
-        )
-    if signals.duplicates:
-        yield Notice(
-            code="repeated-steps",
-            message="rows that repeat a step: the last one is judged",
-            count=signals.duplicates,
-        )

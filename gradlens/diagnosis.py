@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gradlens.checks.base import counted
+from gradlens.checks.base import counted, is_measured
 from gradlens.checks.case import Case
 from gradlens.checks.signs import SIGNS
 from gradlens.report import Cause, CheckResult, Diagnosis, Finding, Ranked
@@ -103,7 +103,7 @@ def _reasons(case: Case, cause: Cause) -> tuple[str, ...]:
     return tuple(
         f"{SIGNS[a.sign].text} (grade {a.grade:.2f}, {a.contribution:+.1f})"
         for a in case.beliefs.arguments.get(cause, ())[:MOST_REASONS]
-        if abs(a.contribution) >= 0.05
+        if abs(a.contribution) >= 0.05 and is_measured(case, a.sign)
     )
 
 

@@ -43,6 +43,7 @@ METHODS: dict[str, str] = {
     "curves": "gradlens.curves:reduce_curve",
     "columns": "gradlens.vocabulary",
     "time-axis": "gradlens.signals",
+    "attempts": "gradlens.attempts",
     "threshold": "gradlens.threshold",
     "provenance": "gradlens.provenance",
     "diagnosis": "gradlens.diagnosis",
@@ -76,6 +77,8 @@ FIGURES: dict[str, str] = {
     "spikes.score": "spike-score",
     "spikes.return-period": "return-period",
     "spikes.coincidence": "coincidence",
+    "spikes.joint-events": "diagnosis",
+    "spikes.withheld": "provenance",
     "spikes.coincidence.same-step.p-adjusted": "holm",
     "spikes.coincidence.norm-leads.p-adjusted": "holm",
     "spikes.coincidence.loss-leads.p-adjusted": "holm",
@@ -84,7 +87,7 @@ FIGURES: dict[str, str] = {
     "layers": "columns",
     "notices": "time-axis",
     "what-if": "policies",
-    **dict.fromkeys(("steps", "first-step", "last-step", "log-interval"), "time-axis"),
+    **dict.fromkeys(("steps", "first-step", "last-step", "log-interval", "logged"), "time-axis"),
     # The document of suggest-threshold is flat.
     **dict.fromkeys(
         ("interval", "quantile", "level", "drift", "n", "expected"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlens import report
 from gradlens.run import Run
-from gradlens.signals import Signals
+from gradlens.signals import Signals, interval_of
 from gradlens.stats import clipping as clip_stats
 from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
@@ -45,6 +45,12 @@ def percentiles(norm: NDArray[np.float64]) -> Mapping[str, float]:
     if len(norm) == 0:
         return {}
     return {f"{q:g}": float(v) for q, v in zip(PERCENTILES, np.percentile(norm, PERCENTILES), strict=True)}
+
+
+def logged(signals: Signals) -> Mapping[str, report.Logged]:
+    """How often loss and norm are logged, each by itself: the rows of a run may hold the one without the other."""
+    steps = {"loss": signals.step[signals.has_loss], "grad_norm": signals.step[signals.has_norm]}
+    return {key: report.Logged(rows=len(step), interval=interval_of(step)) for key, step in steps.items() if len(step)}
 
 
 def nonfinite(signals: Signals) -> report.NonFinite:
@@ -162,12 +168,14 @@ def value_clipping(run: Run, threshold: float | None) -> report.ValueClipping | 
     )
 
 
-def spikes(signals: Signals, warmup: int) -> report.Spikes:
-    """Spike tables, the OLMo 2 score, and whether loss and norm spikes belong together."""
-    loss = spike_stats.find_spikes(signals.loss, warmup_end=warmup)
-    norm = spike_stats.find_spikes(signals.norm, warmup_end=warmup)
+def spikes(signals: Signals, warmup: int, provenance: report.Provenance, joint_events: int = 0) -> report.Spikes:
+    """Spike tables, the OLMo 2 score, and whether loss and norm spikes belong together; of norms only if they are trusted."""
+    tables = {"loss": spike_stats.find_spikes(signals.loss, warmup_end=warmup)}
+    if provenance.trusted:
+        tables["grad_norm"] = spike_stats.find_spikes(signals.norm, warmup_end=warmup)
+    loss, norm = tables["loss"], tables.get("grad_norm")
     together = None
-    if loss.judged and norm.judged:
+    if norm and loss.judged and norm.judged:
         found = coincidence_stats.test_coincidence(len(signals), _onsets(loss), _onsets(norm), warmup_end=warmup)
         together = report.Coincidence(
             same_step=_test(found.same_step),
@@ -180,15 +188,15 @@ def spikes(signals: Signals, warmup: int) -> report.Spikes:
         )
     return report.Spikes(
         loss=_table(loss, signals),
-        grad_norm=_table(norm, signals),
-        score=report.SpikeScore(loss=loss.score, grad_norm=norm.score),
+        grad_norm=_table(norm, signals) if norm else (),
+        score=report.SpikeScore(loss=loss.score, grad_norm=norm.score if norm else None),
         coincidence=together,
-        counts={"loss": len(loss.spikes), "grad_norm": len(norm.spikes)},
-        z_threshold={"loss": loss.z_limit, "grad_norm": norm.z_limit},
-        expected_false_alarms={"loss": loss.expected_false_alarms, "grad_norm": norm.expected_false_alarms},
-        return_period={
-            key: _return_period(table) for key, table in (("loss", loss), ("grad_norm", norm)) if table.judged
-        },
+        counts={key: len(table.spikes) for key, table in tables.items()},
+        z_threshold={key: table.z_limit for key, table in tables.items()},
+        expected_false_alarms={key: table.expected_false_alarms for key, table in tables.items()},
+        return_period={key: _return_period(table) for key, table in tables.items() if table.judged},
+        joint_events=joint_events,
+        withheld=None if provenance.trusted else provenance.reason,
     )
 
 

@@ -328,7 +328,12 @@ class ReturnPeriod:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Spikes:
-    """Spike tables of loss and norm; at most 50 of each, the largest, in order of step; `counts` has them all."""
+    """Spike tables of loss and norm; at most 50 of each, the largest, in order of step; `counts` has them all.
+
+    A spike stands out in its own series. `joint_events` counts the rows in which loss and norm stand out together, each by
+    less than a spike must (see GL301). `withheld` is the reason where the norms say nothing about spikes; their table is then
+    empty and they have no count.
+    """
 
     loss: tuple[Spike, ...]
     grad_norm: tuple[Spike, ...]
@@ -338,6 +343,8 @@ class Spikes:
     z_threshold: Mapping[str, float | None]
     expected_false_alarms: Mapping[str, float]
     return_period: Mapping[str, ReturnPeriod]
+    joint_events: int = 0
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -404,6 +411,14 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Logged:
+    """How often a quantity is logged: the rows that hold it, and the median distance between them in steps."""
+
+    rows: int
+    interval: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RunReport:
     """Everything about one run."""
 
@@ -414,6 +429,7 @@ class RunReport:
     first_step: int | None
     last_step: int | None
     log_interval: float | None
+    logged: Mapping[str, Logged]
     columns: Columns
     layers: int
     config: Mapping[str, Any]

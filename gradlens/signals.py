@@ -1,31 +1,23 @@
 """The run as the analysis sees it: loss, norm, learning rate and loss scale on one time axis.
 
 A run keeps everything as written. Here restarts are resolved (the later attempt wins from its first step on, since that
-is the training that went on), exact repeats are dropped, and series with other steps are laid on the axis of the norm.
-What was set aside stays visible as `restarts` and counts.
+is the training that went on), misplaced rows are put in order, repeats are dropped, and series with other steps are laid on
+the axis of the norm; `gradlens.attempts` tells which is which. What was set aside stays visible as `restarts` and `order`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.run import Run, Series
+from gradlens.attempts import Order, Restart, order_of
+from gradlens.run import Notice, Run, Series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Restart:
-    """The log went back: at `index` of the resolved axis the run went on from `step`, after having reached `reached`."""
-
-    index: int
-    step: int
-    reached: int
-    superseded: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -41,9 +33,9 @@ class Signals:
     has_loss, has_norm
         bool[n]: a value (finite or not) was logged at this step.
     restarts
-        Where the log went back.
-    duplicates
-        Rows that repeated a step without going back.
+        Where the log went back and a later attempt took over; `index` is a row of this axis.
+    order
+        What became of the rows of the longer one of loss and norm, as they were written.
     log_interval
         The median distance between rows in steps, 1.0 where every step is logged; None with fewer than two rows.
     irregular
@@ -58,7 +50,7 @@ class Signals:
     has_loss: NDArray[np.bool_]
     has_norm: NDArray[np.bool_]
     restarts: tuple[Restart, ...]
-    duplicates: int
+    order: Order
     log_interval: float | None
     irregular: float
 
@@ -75,15 +67,14 @@ def signals_of(run: Run) -> Signals:
     """The signals of a run; the axis is that of the norm together with that of the loss."""
     given = {"loss": run.loss, "norm": run.grad_norm, "lr": run.lr, "loss_scale": run.loss_scale}
     main = [s for s in (given["norm"], given["loss"]) if s is not None and len(s)]
-    order = max(main, key=len).step if main else np.empty(0, dtype=np.int64)
-    restarts, duplicates = find_restarts(order)
-    resolved = {name: _resolve(series) for name, series in given.items()}
+    written = max(main, key=len).step if main else np.empty(0, dtype=np.int64)
+    order = order_of(written)
+    resolved = {name: _resolve(series, written, order) for name, series in given.items()}
     norm_step, loss_step = resolved["norm"][0], resolved["loss"][0]
     same = len(loss_step) == 0 or np.array_equal(norm_step, loss_step)
     step = norm_step if same else _merged(norm_step, loss_step)
     placed = {name: _place(step, *pair) for name, pair in resolved.items()}
-    gaps = np.diff(step)
-    interval = float(np.median(gaps)) if len(gaps) else None
+    gaps, interval = np.diff(step), interval_of(step)
     return Signals(
         step=step,
         loss=placed["loss"][0],
@@ -92,11 +83,16 @@ def signals_of(run: Run) -> Signals:
         loss_scale=_hold(step, *resolved["loss_scale"]),
         has_loss=placed["loss"][1],
         has_norm=placed["norm"][1],
-        restarts=_with_index(restarts, step),
-        duplicates=duplicates,
+        restarts=tuple(replace(r, index=int(np.searchsorted(step, r.step))) for r in order.restarts),
+        order=order,
         log_interval=interval,
         irregular=float(np.mean(gaps != interval)) if len(gaps) else 0.0,
     )
+
+
+def interval_of(step: NDArray[np.int64]) -> float | None:
+    """The median distance between steps; None with fewer than two."""
+    return float(np.median(np.diff(step))) if len(step) > 1 else None
 
 
 def _merged(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -105,43 +101,16 @@ def _merged(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
     return both[np.concatenate(([True], np.diff(both) > 0))] if len(both) else both
 
 
-def find_restarts(step: NDArray[np.int64]) -> tuple[list[Restart], int]:
-    """Where steps go back, and how many rows merely repeat the step before (in the order written; `index` is the row)."""
-    if len(step) < 2:
-        return [], 0
-    change = np.diff(step)
-    duplicates = int(np.count_nonzero(change == 0))
-    reached = np.maximum.accumulate(step)
-    restarts = [
-        Restart(
-            index=int(at) + 1,
-            step=int(step[at + 1]),
-            reached=int(reached[at]),
-            superseded=int(np.count_nonzero(step[: at + 1] >= step[at + 1])),
-        )
-        for at in np.flatnonzero(change < 0)
-    ]
-    return restarts, duplicates
-
-
-def _with_index(restarts: list[Restart], step: NDArray[np.int64]) -> tuple[Restart, ...]:
-    return tuple(
-        Restart(index=int(np.searchsorted(step, r.step)), step=r.step, reached=r.reached, superseded=r.superseded)
-        for r in restarts
-    )
-
-
-def _resolve(series: Series | None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Strictly rising steps: a row counts only if no later row has the same or an earlier step."""
+def _resolve(
+    series: Series | None, written: NDArray[np.int64], order: Order
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Strictly rising steps of a series and their values; `order` is that of the steps `written` of the main series."""
     if series is None or len(series) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0)
-    step, value = series.step, series.value
-    if len(step) < 2 or bool(np.all(step[1:] > step[:-1])):
-        return step, value
-    # The smallest step still to come; a row at or beyond it was superseded by a restart.
-    to_come = np.minimum.accumulate(step[::-1])[::-1]
-    keep = np.append(step[:-1] < to_come[1:], True)
-    return step[keep], value[keep]
+    own = order if np.array_equal(series.step, written) else order_of(series.step, order.restarts)
+    if len(own.rows) == len(series) and own.misplaced == 0:
+        return series.step, series.value
+    return series.step[own.rows], series.value[own.rows]
 
 
 def _place(
@@ -166,3 +135,43 @@ def _hold(step: NDArray[np.int64], at: NDArray[np.int64], value: NDArray[np.floa
     where = np.searchsorted(at, step, side="right") - 1
     held: NDArray[np.float64] = np.where(where >= 0, value[np.maximum(where, 0)], np.nan)
     return held
+
+
+def notices_of(signals: Signals) -> Iterator[Notice]:
+    """What laying the series on one axis set aside or put in order, each row in one count only."""
+    order = signals.order
+    if order.restarts:
+        first = order.restarts[0]
+        yield Notice(
+            code="restarts-resolved",
+            message=f"steps go back (first from {first.reached:,} to {first.step:,}): the later attempt is judged, "
+            f"{order.superseded:,} earlier rows are not",
+            count=len(order.restarts),
+        )
+    if order.writers > 1:
+        yield Notice(
+            code="interleaved-rows",
+            message=f"steps are written {order.writers} times in turn, as by several ranks: the last row of a step is "
+            "judged, these rows are not",
+            count=order.repeated,
+        )
+        return
+    if order.repeated:
+        yield Notice(
+            code="repeated-steps",
+            message="rows that repeat a step: the last one is judged",
+            count=order.repeated,
+        )
+    if order.misplaced:
+        yield Notice(
+            code="rows-sorted",
+            message="rows written after one with a later step, with no new attempt: put in order",
+            count=order.misplaced,
+        )
+    if len(order.stray_steps):
+        yield Notice(
+            code="stray-rows",
+            message=f"rows far behind the step reached, from which nothing goes on (the first has step "
+            f"{int(order.stray_steps[0]):,}): not judged",
+            count=len(order.stray_steps),
+        )

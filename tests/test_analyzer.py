@@ -12,6 +12,8 @@ import pytest
 
 import gradlens
 from gradlens.cli.app import run as command_line
+from gradlens.reporters.wording import spike_counts
+from gradlens.reporters.words import number_rows
 from gradlens.schema import report_schema
 
 THRESHOLDS = {
@@ -87,6 +89,26 @@ def test_how_rare_spikes_are(samples):
     assert low < period.steps_between < high
     none = run.spikes.return_period["grad_norm"]
     assert (none.events, none.steps_between, none.interval[1]) == (0, None, None)
+
+
+@pytest.mark.parametrize("name", ["bad_data.jsonl", "wandb_export.csv"])
+def test_headline_and_numbers_tell_spikes_and_joint_events_apart(samples, name):
+    (run,) = gradlens.analyze(gradlens.read(samples / name), threshold=THRESHOLDS[name]).runs
+    rows = dict(number_rows(run))
+    events = run.diagnosis.summary.split()[0]
+    assert run.spikes.joint_events == int(events)
+    assert rows["together?"].startswith(f"{events} events in both at the same step, by a lower bar")
+    assert f"{run.spikes.counts['loss']} of loss" in rows["spikes"]
+    assert "none of norm" in rows["spikes"]
+
+
+def test_norms_after_clipping_have_no_spikes(samples):
+    (run,) = gradlens.analyze(gradlens.read(samples / "postclip.jsonl"), threshold=0.3).runs
+    assert run.spikes.withheld == run.provenance.reason
+    assert (run.spikes.grad_norm, run.spikes.score.grad_norm, run.spikes.coincidence) == ((), None, None)
+    assert set(run.spikes.counts) == {"loss"}
+    assert "withheld" in dict(number_rows(run))["spikes"]
+    assert spike_counts(run).endswith(" / –")
 
 
 def test_the_shipped_schema_is_the_one_of_the_classes():

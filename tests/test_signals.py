@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradlens.run import Columns, Run, Series
-from gradlens.signals import find_restarts, signals_of
+from gradlens.signals import notices_of, signals_of
 
 
 def series(name, step, value=None):
@@ -43,14 +43,16 @@ def test_the_later_attempt_wins_from_its_first_step_on():
     assert (restart.step, restart.reached, restart.superseded, restart.index) == (2, 4, 3, 2)
 
 
-def test_a_restart_with_a_sparse_later_attempt_still_drops_the_earlier_rows():
-    s = signals_of(run_of(norm=([0, 10, 20, 30, 15, 40], range(6))))
-    assert s.step.tolist() == [0, 10, 15, 40]
+def test_a_sparser_series_follows_the_restarts_of_the_denser_one():
+    step = [*range(100), *range(45, 60)]
+    s = signals_of(run_of(norm=(step, range(115)), loss=([0, 30, 60, 90, 50], range(5))))
+    assert s.step[s.has_loss].tolist() == [0, 30, 50]
+    assert s.loss[s.has_loss].tolist() == [0, 1, 4]
 
 
 def test_repeated_steps_count_and_the_last_row_is_judged():
     s = signals_of(run_of(norm=([0, 1, 1, 2], [5, 6, 7, 8])))
-    assert s.duplicates == 1
+    assert s.order.repeated == 1
     assert s.norm.tolist() == [5, 7, 8]
 
 
@@ -81,4 +83,19 @@ def test_the_axis_rises_and_every_value_was_logged(loss_steps, norm_steps):
     for value, logged in ((s.loss, run.loss), (s.norm, run.grad_norm)):
         kept = value[np.isfinite(value)]
         assert set(kept.tolist()) <= set(logged.value.tolist())
-    find_restarts(np.asarray(norm_steps, dtype=np.int64))
+
+
+def test_each_row_is_told_of_in_one_count():
+    step = [*range(100), 3, *range(60, 120), 119, 121, 120, 122]
+    notices = list(notices_of(signals_of(run_of(loss=(step,), norm=(step,)))))
+    assert [(n.code, n.count) for n in notices] == [
+        ("restarts-resolved", 1), ("repeated-steps", 1), ("rows-sorted", 1), ("stray-rows", 1),
+    ]  # fmt: skip
+    assert "40 earlier rows are not" in notices[0].message
+
+
+def test_rows_of_several_ranks_are_one_notice():
+    step = [row for block in range(0, 60, 2) for _ in range(3) for row in (block, block + 1)]
+    (notice,) = notices_of(signals_of(run_of(loss=(step,), norm=(step,))))
+    assert (notice.code, notice.count) == ("interleaved-rows", 120)
+    assert "3 times" in notice.message

@@ -30,6 +30,7 @@ CHECKS: Mapping[str, Entry] = {
     "GL401": Entry(target="gradlens.checks.overflow:Overflow", title="overflow"),
     "GL402": Entry(target="gradlens.checks.loss_scale_collapse:LossScaleCollapse", title="loss-scale-collapse"),
     "GL403": Entry(target="gradlens.checks.nonfinite_streak:NonfiniteStreak", title="nonfinite-streak"),
+    "GL404": Entry(target="gradlens.checks.nonfinite_value:NonfiniteValue", title="nonfinite-value"),
     "GL501": Entry(target="gradlens.checks.exploding_norm:ExplodingNorm", title="exploding-norm"),
     "GL502": Entry(target="gradlens.checks.vanishing_gradient:VanishingGradient", title="vanishing-gradient"),
     "GL503": Entry(target="gradlens.checks.no_recovery:NoRecovery", title="no-recovery"),

@@ -113,7 +113,7 @@ class CauseCheck(Check):
         """The signs that speak for the cause, as graded."""
         arguments = case.beliefs.arguments.get(self.cause, ()) if self.cause else ()
         for argument in arguments:
-            if argument.contribution > 0:
+            if argument.contribution > 0 and is_measured(case, argument.sign):
                 yield Evidence(label=SIGNS[argument.sign].text, value=round(argument.grade, 2))
 
     def rows(self, case: Case) -> Iterable[int]:
@@ -127,6 +127,11 @@ class CauseCheck(Check):
         return False
 
 
+def is_measured(case: Case, sign: str) -> bool:
+    """Whether the grade of a sign rests on something in the log: how norms grew is a mere guess where too few are finite."""
+    return sign != "grows_before_death" or case.norms is not None
+
+
 def steps_at(case: Case, rows: Iterable[int], most: int = 20) -> tuple[int, ...]:
     """The steps of some rows of a case, at most that many."""
     return tuple(int(case.signals.step[row]) for row in list(rows)[:most] if 0 <= row < len(case))
@@ -135,3 +140,8 @@ def steps_at(case: Case, rows: Iterable[int], most: int = 20) -> tuple[int, ...]
 def counted(count: int, noun: str) -> str:
     """A count with its noun in the right number: `1 event`, `6 events`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def of_descent(share: float) -> str:
+    """A share of the descent in words; beyond ten descents the number no longer tells anything."""
+    return f"{share:.0%} of its descent" if share <= 10 else "more than ten times its descent"

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlens.checks.base import CauseCheck
 from gradlens.checks.case import Case
+from gradlens.checks.ending import ending
 from gradlens.report import Cause
 
 
@@ -53,9 +54,12 @@ class ExplodingNorm(CauseCheck):
 
     def message(self, case: Case) -> str:
         """What grows."""
-        if case.numerics.dead_from is not None:
-            return f"norms grow until the run dies at step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,}"
         n = case.norms
+        dead = case.numerics.dead_from
+        if dead is not None and n is not None and case.signs["grows_before_death"] > 0:
+            return f"norms grow until the run dies at step {case.signals.step[min(dead, len(case) - 1)]:,}"
+        if dead is not None:
+            return ending(case)
         if n is not None and case.signs["norm_starts_huge"] > 0:
             return f"the norm starts {float(np.exp(min(n.start_over_rest, 700.0))):.3g} times above where it settles"
         if case.signs["loss_explodes"] > 0:

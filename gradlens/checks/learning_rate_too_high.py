@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gradlens.checks.base import CauseCheck
+from gradlens.checks.base import CauseCheck, of_descent
 from gradlens.checks.case import Case
+from gradlens.checks.ending import ending
+from gradlens.checks.features.progress import Progress
 from gradlens.report import Cause
+
+#: Deviations of the noise between rows below which a descent is nothing to measure a climb by. Our own choice.
+CLEAR_DESCENT = 3.0
 
 
 class LearningRateTooHigh(CauseCheck):
@@ -54,16 +59,26 @@ class LearningRateTooHigh(CauseCheck):
         """How the loss behaved under the rate."""
         p = case.progress
         if case.numerics.dead_from is not None:
-            return f"the run ends in NaN or infinity from step {case.signals.step[min(case.numerics.dead_from, len(case) - 1)]:,} on"
+            return ending(case)
         if p is None:
             return "the loss is unstable"
         if p.rebound > 0.1:
             where = int(case.signals.step[min(int(p.rebound_at * len(case)), len(case) - 1)])
-            return f"the loss climbs again by {min(p.rebound, 9.99):.0%} of its descent, highest near step {where:,}"
+            return f"the loss climbs{climb(p)}, highest near step {where:,}"
         if p.drop_as_rate_falls > 0.1:
-            return f"{min(p.drop_as_rate_falls, 1.0):.0%} of the descent comes only as the rate decays"
+            part = "all" if p.drop_as_rate_falls >= 1.0 else f"{p.drop_as_rate_falls:.0%}"
+            return f"{part} of the descent comes only as the rate decays"
         return "the loss is stuck or unstable at this rate"
 
     def fatal(self, case: Case) -> bool:
         """Dead, or nothing kept."""
         return case.numerics.dead_from is not None or case.signs["progress_lost"] >= 1.0
+
+
+def climb(p: Progress) -> str:
+    """How far the loss climbs, against its descent; against its noise where there is hardly a descent to measure by."""
+    if p.in_noise < CLEAR_DESCENT:
+        # A rebound is measured in descents of at least two deviations.
+        before = f"a descent of {p.in_noise:.2g}" if p.in_noise >= 0.1 else "no descent"
+        return f" by {p.rebound * max(p.in_noise, 2.0):.3g} deviations of its noise, with {before} before"
+    return f" again by {of_descent(p.rebound)}"

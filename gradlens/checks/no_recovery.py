@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlens.checks.base import Check
+from gradlens.checks.base import Check, of_descent
 from gradlens.checks.case import Case
 from gradlens.report import Evidence, Finding, Severity
 
@@ -48,6 +48,6 @@ class NoRecovery(Check):
         if p is not None and p.in_noise > 3 and p.kept < 0.75:
             yield self.finding(
                 Severity.NOTE,
-                f"the loss ends having lost {min(1 - p.kept, 9.99):.0%} of its descent",
+                f"the loss ends having lost {of_descent(1 - p.kept)}",
                 Evidence(label="descent kept", value=p.kept, threshold=0.75),
             )

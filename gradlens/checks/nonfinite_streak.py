@@ -10,6 +10,9 @@ from gradlens.checks.base import Check, steps_at
 from gradlens.checks.case import Case
 from gradlens.report import Evidence, Finding, Severity
 
+#: Rows on end that make a streak. Our own choice.
+LEAST_STREAK = 5
+
 
 class NonfiniteStreak(Check):
     """Losses or norms are not finite for several rows on end.
@@ -25,7 +28,7 @@ class NonfiniteStreak(Check):
 
     Threshold
     ---------
-    Five rows. Our own choice.
+    Five rows. Our own choice. Shorter streaks and single values are GL404's.
 
     When it is wrong
     ----------------
@@ -48,13 +51,13 @@ class NonfiniteStreak(Check):
     def look(self, case: Case) -> Iterator[Finding]:
         """Yield one note for the longest streak."""
         streak = case.numerics.longest_streak
-        if streak >= 5:
+        if streak >= LEAST_STREAK:
             s = case.signals
             bad = (s.has_loss & ~np.isfinite(s.loss)) | (s.has_norm & ~np.isfinite(s.norm))
-            first = int(np.flatnonzero(bad)[0])
+            rows = np.flatnonzero(bad)
             yield self.finding(
                 Severity.NOTE,
-                f"loss or norm is not finite in up to {streak} rows on end, first at step {s.step[first]:,}",
-                Evidence(label="longest streak", value=streak, threshold=5.0, unit="rows"),
-                steps=steps_at(case, [first]),
+                f"loss or norm is not finite in {len(rows):,} rows, up to {streak:,} on end, first at step {s.step[rows[0]]:,}",
+                Evidence(label="longest streak", value=streak, threshold=LEAST_STREAK, unit="rows"),
+                steps=steps_at(case, rows[:1]),
             )

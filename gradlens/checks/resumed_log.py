@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from gradlens.checks.base import CauseCheck
+from gradlens.checks.base import CauseCheck, counted
 from gradlens.checks.case import Case
 from gradlens.report import Cause
 
@@ -15,8 +15,10 @@ class ResumedLog(CauseCheck):
 
     What it measures
     ----------------
-    Places where the step number falls, how far, and how many rows are superseded by the later attempt; and places
-    where the learning rate goes back to an earlier value and repeats itself from there.
+    Places where the step number falls and rows go on rising from there over steps that were logged before, how far, and
+    how many rows the later attempt supersedes; and places where the learning rate goes back to an earlier value and
+    repeats itself from there. Rows out of place, single rows with a small step (a summary at the end) and several ranks
+    that write in turns are no attempt: a notice counts them.
 
     Why it matters
     --------------
@@ -25,12 +27,12 @@ class ResumedLog(CauseCheck):
 
     Threshold
     ---------
-    Any backward step; twenty rows of the schedule repeated exactly.
+    Two rows that repeat steps and lead on beyond the step reached, or five that end before it; twenty rows of the
+    schedule repeated exactly. Our own choice.
 
     When it is wrong
     ----------------
-    Validation rows that put the epoch into the step column, and counters that restart on purpose (curriculum
-    phases).
+    Counters that restart on purpose (curriculum phases), and several runs written into one file.
 
     What to try
     -----------
@@ -52,7 +54,7 @@ class ResumedLog(CauseCheck):
         restarts = case.signals.restarts
         if restarts:
             first = restarts[0]
-            return f"steps go back {len(restarts)} time(s), first from {first.reached:,} to {first.step:,}"
+            return f"steps go back {counted(len(restarts), 'time')}, first from {first.reached:,} to {first.step:,}"
         return "the schedule goes back to an earlier value and repeats itself from there"
 
     def rows(self, case: Case) -> Iterable[int]:

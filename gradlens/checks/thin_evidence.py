@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlens.checks.base import Check
+from gradlens.checks.base import Check, counted
 from gradlens.checks.case import Case
 from gradlens.report import Evidence, Finding, Severity
+
+#: Rows that are enough, and the share of the rows in which a quantity is as good as always logged. Our own choice.
+ENOUGH, MOST_OF = 200.0, 0.9
 
 
 class ThinEvidence(Check):
@@ -14,7 +17,8 @@ class ThinEvidence(Check):
 
     What it measures
     ----------------
-    The number of rows, and which of loss, norm and learning rate are logged.
+    The number of rows, of those that hold a loss and of those that hold a norm, and which of loss, norm and learning
+    rate are logged at all.
 
     Why it matters
     --------------
@@ -23,7 +27,8 @@ class ThinEvidence(Check):
 
     Threshold
     ---------
-    Fewer than 200 rows; no loss, no norm or no learning rate.
+    Fewer than 200 rows, or losses or norms in fewer than that and in less than nine tenths of the rows; no loss, no norm
+    or no learning rate.
 
     When it is wrong
     ----------------
@@ -44,14 +49,19 @@ class ThinEvidence(Check):
 
     def look(self, case: Case) -> Iterator[Finding]:
         """Yield one note that lists what is missing."""
+        s = case.signals
         words = {"loss": "loss", "norm": "gradient norm", "lr": "learning rate"}
-        missing = [word for need, word in words.items() if not case.has(need)]
-        parts = [f"no {' and no '.join(missing)}"] if missing else []
-        if len(case) < 200:
-            parts.append(f"{len(case)} rows")
+        logged = {"loss": s.has_loss.any(), "norm": s.has_norm.any(), "lr": case.run.lr is not None}
+        parts = [f"no {'finite ' if logged[need] else ''}{word}" for need, word in words.items() if not case.has(need)]
+        parts = [" and ".join(parts)] if parts else []
+        counts = {"loss": int(s.has_loss.sum()), "norm": int(s.has_norm.sum())}
+        sparse = {word: count for word, count in counts.items() if 0 < count < min(ENOUGH, MOST_OF * len(case))}
+        if len(case) < ENOUGH:
+            parts.append(counted(len(case), "row"))
+        parts += [f"a {word} in only {count:,} of {len(case):,} rows" for word, count in sparse.items()]
         if parts:
             yield self.finding(
                 Severity.NOTE,
                 f"the evidence is thin: {', '.join(parts)}",
-                Evidence(label="rows", value=len(case), threshold=200.0),
+                Evidence(label="rows", value=min((len(case), *sparse.values())), threshold=ENOUGH),
             )

@@ -101,7 +101,7 @@ def _overview(report: Report) -> str:
     rows = "".join(
         f'<tr><td>{_safe(run.id)}</td><td class="{_tone(run)}">{escape(wording.verdict(run))}</td>'
         f'<td class="n">{percent(run.clipping.clip_rate)}</td>'
-        f'<td class="n">{run.spikes.counts.get("loss", 0)} / {run.spikes.counts.get("grad_norm", 0)}</td>'
+        f'<td class="n">{wording.spike_counts(run)}</td>'
         f'<td class="n">{number(run.suggestion.threshold)}</td></tr>'
         for run in report.runs
     )

@@ -248,12 +248,11 @@ def _overview(report: Report) -> RenderableType:
     for title in ("run", "verdict", "clipped", "spikes", "threshold"):
         table.add_column(title, overflow="fold")
     for run in report.runs:
-        counts = run.spikes.counts
         table.add_row(
             _safe(run.id),
             wording.verdict(run),
             percent(run.clipping.clip_rate),
-            f"{counts.get('loss', 0)} / {counts.get('grad_norm', 0)}",
+            wording.spike_counts(run),
             number(run.suggestion.threshold),
         )
     return table

@@ -82,9 +82,22 @@ def span(run: RunReport) -> str:
     """Which steps were read and how densely."""
     if run.steps == 0 or run.first_step is None:
         return "no rows"
-    every = run.log_interval
-    density = "every step" if every == 1 else f"every {number(every)} steps" if every else "one row"
-    return f"{run.steps:,} rows, steps {run.first_step:,} to {run.last_step:,}, {density}"
+    text = f"{run.steps:,} rows, steps {run.first_step:,} to {run.last_step:,}, {_every(run.log_interval)}"
+    for key, label in (("loss", "loss"), ("grad_norm", "norm")):
+        found = run.logged.get(key)
+        if found and found.interval != run.log_interval:
+            count = f"{found.rows:,} rows, " if found.rows > 1 else ""
+            text += f", the {label} in {count}{_every(found.interval)}"
+    return text
+
+
+def _every(interval: float | None) -> str:
+    return "every step" if interval == 1 else f"every {number(interval)} steps" if interval else "one row"
+
+
+def spike_counts(run: RunReport) -> str:
+    """Spikes of loss and norm, `6 / 2`; a dash where they could not be counted."""
+    return " / ".join(number(run.spikes.counts.get(key)) for key in ("loss", "grad_norm"))
 
 
 def verdict(run: RunReport) -> str:

@@ -124,19 +124,34 @@ def _threshold_rows(run: RunReport) -> Iterator[tuple[str, str]]:
 
 def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     s = run.spikes
-    parts = []
+    parts, limits = [], []
     for label, key, spikes in (("loss", "loss", s.loss), ("norm", "grad_norm", s.grad_norm)):
-        if spikes:
-            largest = max(spikes, key=lambda spike: spike.z or 0.0)
-            text = f"{s.counts.get(key, len(spikes))} of {label}"
-            period = s.return_period.get(key)
-            if period and period.steps_between is not None:
-                text += f", one in {number(period.steps_between)} steps ({wording.interval(period.interval)})"
-            parts.append(f"{text}, largest at step {largest.step:,}")
+        limit = s.z_threshold.get(key)
+        if limit is None:
+            continue
+        limits.append(f"{number(limit)} ({label})")
+        if not spikes:
+            parts.append(f"none of {label}")
+            continue
+        largest = max(spikes, key=lambda spike: spike.z or 0.0)
+        text = f"{s.counts.get(key, len(spikes))} of {label}"
+        period = s.return_period.get(key)
+        if period and period.steps_between is not None:
+            text += f", one in {number(period.steps_between)} steps ({wording.interval(period.interval)})"
+        parts.append(f"{text}, largest at step {largest.step:,}")
+    if s.loss or s.grad_norm:
+        parts.append(f"each more than {' or '.join(limits)} deviations above the rows before it in its own series")
+    else:
+        parts = ["none"]
     scored = [f"{label} {percent(v)}" for label, v in (("loss", s.score.loss), ("norm", s.score.grad_norm)) if v]
-    text = "; ".join(parts) or "none"
     if scored:
-        text += f"; OLMo 2 spike score {', '.join(scored)}"
-    yield "spikes", text
-    if s.coincidence and s.coincidence.verdict:
-        yield "together?", s.coincidence.verdict
+        parts.append(f"OLMo 2 spike score {', '.join(scored)}")
+    if s.withheld:
+        parts.append(f"those of the norm are withheld: {s.withheld}")
+    yield "spikes", "; ".join(parts)
+    together = [s.coincidence.verdict] if s.coincidence and s.coincidence.verdict else []
+    if s.joint_events:
+        number_of = f"{s.joint_events:,} event{'s' if s.joint_events > 1 else ''}"
+        together.insert(0, f"{number_of} in both at the same step, by a lower bar than that of a spike alone (GL301)")
+    if together:
+        yield "together?", "; ".join(together)

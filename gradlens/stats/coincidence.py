@@ -145,7 +145,7 @@ def test_coincidence(
     median = float(np.median(paired)) if paired.size else None
     leader, leader_p = _leader(paired)
     few = min(loss.size, norm.size) < FEWEST_EVENTS
-    reason = f"fewer than {FEWEST_EVENTS} events on a side, counts only" if few else None
+    reason = f"fewer than {FEWEST_EVENTS} on a side, counts only" if few else None
     if few:
         tests = [CoincidenceTest(count=c, expected=None, p=None, p_holm=None) for c in counts]
     else:

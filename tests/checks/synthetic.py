@@ -206,6 +206,13 @@ def case_exploding():
     return make(run, threshold=None)
 
 
+def case_single_nans():
+    run = healthy()
+    run["loss"][[300, 700]] = [np.nan, -np.inf]
+    run["grad_norm"][[301, 900]] = np.inf
+    return make(run)
+
+
 def case_vanishing():
     rng = np.random.default_rng(2)
     run = healthy()
@@ -263,7 +270,7 @@ FINDS = {
     "GL201": (case_rate_too_high,), "GL202": (case_no_warmup,), "GL203": (case_rate_jump,),
     "GL301": (case_bad_batches, case_burst), "GL302": (case_burst,), "GL303": (case_periodic,),
     "GL304": (case_shift,), "GL305": (case_batch_size,), "GL401": (case_overflow,), "GL402": (case_scale_collapse,),
-    "GL403": (case_scale_collapse,), "GL501": (case_exploding,), "GL502": (case_vanishing,),
+    "GL403": (case_scale_collapse,), "GL404": (case_single_nans,), "GL501": (case_exploding,), "GL502": (case_vanishing,),
     "GL503": (case_lost_progress,), "GL504": (case_oscillation,), "GL505": (case_dominant_layer,),
     "GL506": (case_lag,), "GL507": (case_penalty,), "GL508": (case_norm_spike,),
 }  # fmt: skip
@@ -272,7 +279,7 @@ FINDS = {
 CAUSES = {
     case_healthy: "healthy", case_healthy_rare_log: "healthy", case_healthy_short: "healthy", case_gap: "healthy",
     case_averaged: "healthy", case_irregular: "healthy", case_no_norm: "healthy", case_norm_spike: "healthy",
-    case_dominant_layer: "healthy", case_placeholder: "healthy", case_after_clipping: "postclip_logged",
+    case_single_nans: "healthy", case_dominant_layer: "healthy", case_placeholder: "healthy", case_after_clipping: "postclip_logged",
     case_resumed: "resume_artifact", case_clipped: "clip_too_tight", case_out_of_reach: "clip_too_loose",
     case_rate_too_high: "lr_too_high", case_no_warmup: "no_warmup", case_rate_jump: "lr_restart",
     case_bad_batches: "bad_data", case_periodic: "bad_data", case_burst: "bad_data", case_shift: "data_shift",

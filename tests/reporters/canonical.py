@@ -10,6 +10,7 @@ from gradlens.report import (
     Diagnosis,
     Evidence,
     Finding,
+    Logged,
     NonFinite,
     Provenance,
     Ranked,
@@ -47,6 +48,7 @@ def run_report(name="runs/a.jsonl", findings=None):
     )
     return RunReport(
         id=name, source=name, format="jsonl", steps=1000, first_step=0, last_step=999, log_interval=1.0,
+        logged={"loss": Logged(rows=1000, interval=1.0), "grad_norm": Logged(rows=1000, interval=1.0)},
         columns=Columns(step="step", loss="loss", grad_norm="grad_norm"), layers=0, config={},
         notices=(Notice(code="damaged-record", message="a line that is not JSON", count=2, where="line 17"),),
         provenance=Provenance(verdict="pre_clip", reason="310 norms are above C"),

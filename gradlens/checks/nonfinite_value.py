@@ -1,0 +1,73 @@
+"""GL404: single losses or norms are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradlens.checks.base import Check, counted, steps_at
+from gradlens.checks.case import Case
+from gradlens.checks.ending import kind_of
+from gradlens.checks.nonfinite_streak import LEAST_STREAK
+from gradlens.report import Evidence, Finding, Severity
+
+MOST_NAMED = 5
+
+
+class NonfiniteValue(Check):
+    """Single losses or norms are not finite.
+
+    What it measures
+    ----------------
+    The rows with a NaN or infinite loss or norm, their number and the first steps, where no more than four of them follow
+    each other; longer streaks are GL403's.
+
+    Why it matters
+    --------------
+    The run went on, but the step was lost, or worse, was taken: a NaN that reaches the weights ends a run, one that a
+    loss scaler skips costs a batch. None of the figures of a report shows it, since a value that is not finite enters
+    none of them.
+
+    Threshold
+    ---------
+    One row. Our own choice.
+
+    When it is wrong
+    ----------------
+    Some trainers log NaN where nothing was measured, and a loss scaler overflows now and then on purpose.
+
+    What to try
+    -----------
+    Look at the batches of the listed steps: a NaN loss points at the forward pass or the data, an infinite norm at the
+    backward pass.
+
+    References
+    ----------
+    PyTorch documentation of torch.autograd.set_detect_anomaly.
+    """
+
+    code = "GL404"
+    name = "nonfinite-value"
+    advice = "look at the batches of these steps: a NaN loss points at the forward pass or the data"
+
+    def look(self, case: Case) -> Iterator[Finding]:
+        """Yield one note for all of them."""
+        s = case.signals
+        bad_loss, bad_norm = s.has_loss & ~np.isfinite(s.loss), s.has_norm & ~np.isfinite(s.norm)
+        rows = np.flatnonzero(bad_loss | bad_norm)
+        if len(rows) == 0 or case.numerics.longest_streak >= LEAST_STREAK:
+            return
+        parts = [
+            f"the {word} is {kind_of(value[bad])} in {counted(int(bad.sum()), 'row')}"
+            for word, bad, value in (("loss", bad_loss, s.loss), ("norm", bad_norm, s.norm))
+            if bad.any()
+        ]
+        at = "at step" if len(rows) == 1 else "first at steps" if len(rows) > MOST_NAMED else "at steps"
+        named = ", ".join(f"{step:,}" for step in steps_at(case, rows, MOST_NAMED))
+        yield self.finding(
+            Severity.NOTE,
+            f"{' and '.join(parts)}, {at} {named}",
+            Evidence(label="rows with a value that is not finite", value=len(rows), threshold=1.0, n=len(case)),
+            steps=steps_at(case, rows),
+        )
