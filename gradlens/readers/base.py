@@ -87,6 +87,9 @@ class RawRun:
         Columns whose role the format fixes, by role, before the vocabulary is asked.
     norm_facts
         What the format says about the norm: `pre_clip`, `post_clip`, `averaged`, `filtered`.
+    unread_rows
+        Of each column that was not wanted, the rows int64[m] with a value, unless every row has one; None where the
+        reader does not tell.
     """
 
     name: str = ""
@@ -100,6 +103,7 @@ class RawRun:
     roles: Mapping[str, str] = field(default_factory=dict)
     norm_facts: frozenset[str] = frozenset()
     wall_time_s: NDArray[np.float64] | None = None
+    unread_rows: tuple[NDArray[np.int64], ...] | None = None
 
 
 class Reader(ABC):

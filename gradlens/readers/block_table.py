@@ -58,6 +58,7 @@ class TableJoiner:
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
         self._columns: dict[str, _Growing | None] = {}
+        self._unread: dict[str, list[tuple[int, int, NDArray[np.int64] | None]]] = {}
         self.n_rows = 0
 
     def add(self, table: Table, share: float = 1.0) -> None:
@@ -68,6 +69,8 @@ class TableJoiner:
             column = self._columns[name]
             if column is not None:
                 column.add(value, row, self.n_rows, share)
+            else:
+                self._unread.setdefault(name, []).append((self.n_rows, len(value), row))
         self.n_rows += table.n_rows
 
     def columns(self) -> tuple[Column, ...]:
@@ -79,6 +82,14 @@ class TableJoiner:
                 found.append(Column(name=name, value=value, row=row))
         self._columns = {}
         return tuple(found)
+
+    def unread_rows(self) -> tuple[NDArray[np.int64], ...]:
+        """The rows with a value of each column that is not wanted and does not stand in every row."""
+        return tuple(
+            np.concatenate([np.arange(at, at + count) if row is None else at + row for at, count, row in pieces])
+            for pieces in self._unread.values()
+            if sum(count for _, count, _ in pieces) < self.n_rows
+        )
 
 
 class _Growing:

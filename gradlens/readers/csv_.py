@@ -20,6 +20,9 @@ from gradlens.source import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gradlens.readers.csv_arrow import ArrowCsvParser
     from gradlens.run import Notice
 
@@ -38,6 +41,7 @@ class CsvTable(NamedTuple):
     columns: tuple[Column, ...]
     n_rows: int
     notices: tuple[Notice, ...]
+    unread_rows: tuple[NDArray[np.int64], ...] = ()
 
 
 class CsvReader(Reader):
@@ -68,7 +72,9 @@ class CsvReader(Reader):
                 f"{source.name}: a table of {len(table.names)} columns without a row of numbers",
                 hint="the training had not logged anything yet",
             )
-        return [RawRun(columns=table.columns, n_rows=table.n_rows, notices=table.notices)]
+        return [
+            RawRun(columns=table.columns, n_rows=table.n_rows, notices=table.notices, unread_rows=table.unread_rows)
+        ]
 
 
 def parse_table(data: bytes, *, name: str = "<table>") -> CsvTable:
@@ -99,13 +105,13 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
                 texts.update(table.texts)
                 n_lines += table.n_lines
                 progress(done)
-            columns, n_rows = joiner.columns(), joiner.n_rows
+            columns, n_rows, unread = joiner.columns(), joiner.n_rows, joiner.unread_rows()
     except QuotedLinesError:
         return _read_slowly(source, options)
     order = {name: place for place, name in enumerate(header.names)}
     columns = tuple(sorted(columns, key=lambda column: order[column.name]))
     notice_texts(columns, texts, book)
-    return CsvTable(header.names, columns, n_rows, book.notices())
+    return CsvTable(header.names, columns, n_rows, book.notices(), unread)
 
 
 def _parser_for(header: Header, source: Source) -> CsvBlockParser | ArrowCsvParser:
@@ -165,9 +171,11 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
         if row:
             builder.add(row)
     order = {name: place for place, name in enumerate(header.names) if options.wanted(name)}
-    columns = tuple(sorted((c for c in builder.columns() if c.name in order), key=lambda column: order[column.name]))
+    every = builder.columns()
+    columns = tuple(sorted((c for c in every if c.name in order), key=lambda column: order[column.name]))
+    unread = tuple(c.row for c in every if c.name not in order and c.row is not None)
     notice_texts(columns, texts, book)
-    return CsvTable(header.names, columns, builder.n_rows, book.notices())
+    return CsvTable(header.names, columns, builder.n_rows, book.notices(), unread)
 
 
 def _records(reader: Iterator[list[str]], book: NoticeBook, n_before: int) -> Iterator[list[str]]:

@@ -144,7 +144,7 @@ def test_quoted_cells_and_cells_of_several_lines(tmp_path):
 def test_damage_is_noticed(tmp_path):
     run = read(tmp_path, "step,loss,lr\n1,0.5,0.1\n2,oops,0.1\n3,0.25\n4,0.2,0.1,7\n5,0.1,0.1\n6,0.")
     assert run.loss.step.tolist() == [1, 3, 4, 5]
-    assert notices(run) == {"text-cell": 1, "short-row": 1, "long-row": 1, "truncated-record": 1}
+    assert notices(run) == {"text-cell": 1, "missing-values": 1, "short-row": 1, "long-row": 1, "truncated-record": 1}
 
 
 def test_comments_and_blank_lines_before_the_names(tmp_path):
