@@ -159,7 +159,14 @@ def _open_url(url: str) -> BinaryIO:
     except ImportError as error:
         raise SourceError(f"{url}: {error}", hint="install the package that fsspec asks for") from error
     except Exception as error:
-        raise SourceError(f"{url}: {error}") from error
+        raise SourceError(f"{url}: {_reason(error, url)}", hint="check the address") from error
+
+
+def _reason(error: Exception, url: str) -> str:
+    """Why a URL could not be opened: fsspec raises FileNotFoundError with nothing but the address for many reasons."""
+    if url.endswith(str(error)):
+        return str(error.__cause__ or "") or "no such file"
+    return str(error)
 
 
 def _is_url(text: str) -> bool:

@@ -16,6 +16,7 @@ from gradlens.readers.block_table import TableJoiner, notice_texts
 from gradlens.readers.csv_blocks import CsvBlockParser, Header, QuotedLinesError
 from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
 from gradlens.source import Source
+from gradlens.vocabulary import rank_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,12 +54,19 @@ class CsvReader(Reader):
         if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             return 0.0
         lines = [line for line in source.head_text.splitlines()[:_HEAD_LINES] if line.strip() and line[0] != "#"]
-        if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[")):
+        if not lines or lines[0].lstrip().startswith(("{", "[")):
             return 0.0
         separator = _separator_of(lines[0])
         names = _cells(lines[0], separator)
         if len(names) < 2 or any(_NUMBER.fullmatch(name.strip()) or parse_number(name) is not None for name in names):
             return 0.0
+        if len(lines) == 1:
+            # Names without a row: a log that was only begun, if they are those of a log.
+            return (
+                0.5
+                if any(rank_of(role, n) is not None for role in ("step", "loss", "grad_norm") for n in names)
+                else 0.0
+            )
         rows = [_cells(line, separator) for line in lines[1:8]]
         good = sum(len(row) == len(names) and any(parse_number(cell) is not None for cell in row) for row in rows)
         return 0.5 if good >= len(rows) / 2 else 0.0

@@ -164,6 +164,13 @@ def test_threads_and_columns(tmp_path, monkeypatch):
     assert list(run.series) == ["loss"]
 
 
+def test_names_without_a_row(tmp_path):
+    with pytest.raises(gradlens.GradlensError, match="a table of 4 columns without a row of numbers"):
+        read(tmp_path, "step,loss,grad_norm,lr\n\n")
+    with pytest.raises(gradlens.GradlensError, match="no known log format"):
+        read(tmp_path, "Dear all, nothing happened")
+
+
 def test_nothing_to_read():
     with pytest.raises(MalformedLogError, match="without a row of numbers"):
         CsvReader().read([Source(name="x", data=b"step,loss\n")], ReadOptions())

@@ -123,8 +123,14 @@ def test_urls(tmp_path):
         file.write(log(tmp_path / "run.jsonl").read_bytes())
     (run,) = gradlens.read("memory://logs/run.jsonl")
     assert run.source == "memory://logs/run.jsonl"
-    with pytest.raises(gradlens.GradlensError):
+    with pytest.raises(gradlens.GradlensError, match=r"memory://logs/missing\.jsonl: no such file"):
         gradlens.read("memory://logs/missing.jsonl")
+
+
+def test_a_url_that_nobody_serves():
+    pytest.importorskip("aiohttp")
+    with pytest.raises(gradlens.GradlensError, match=r"http://127\.0\.0\.1:9/run\.jsonl: Cannot connect"):
+        gradlens.read("http://127.0.0.1:9/run.jsonl")
 
 
 class TestSettingsBeside:
