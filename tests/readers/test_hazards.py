@@ -322,7 +322,7 @@ class TestEventFiles:
 
     def test_restarts_in_one_folder_are_one_run(self, tmp_path):
         first = WRITERS["tensorboard"](ROWS_OF(8), tmp_path / "a")
-        second = WRITERS["tensorboard"](ROWS_OF(20)[4:], tmp_path / "b")
+        second = WRITERS["tensorboard"](ROWS_OF(20)[4:], tmp_path / "b", start=1.7e9 + 900)
         folder = tmp_path / "run"
         folder.mkdir()
         first.rename(folder / "events.out.tfevents.1700000000.host.1.0")
