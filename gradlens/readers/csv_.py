@@ -14,6 +14,7 @@ from gradlens.progress import track
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
 from gradlens.readers.block_table import TableJoiner, notice_texts
 from gradlens.readers.csv_blocks import CsvBlockParser, Header, QuotedLinesError
+from gradlens.readers.decimal_commas import DecimalCommas
 from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
 from gradlens.source import Source
 from gradlens.vocabulary import rank_of
@@ -123,11 +124,12 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
 
 
 def _parser_for(header: Header, source: Source) -> CsvBlockParser | ArrowCsvParser:
+    commas = DecimalCommas(source.head_text, header.separator, len(header.names))
     if (source.size or 0) < _WORTH_ARROW:
-        return CsvBlockParser(header)
+        return CsvBlockParser(header, commas)
     from gradlens.readers.csv_arrow import ArrowCsvParser
 
-    return ArrowCsvParser(header)
+    return ArrowCsvParser(header, commas)
 
 
 def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[Header, int]:
@@ -154,6 +156,7 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
     rest = io.StringIO(handle.read().decode(), newline="")
     reader = csv.reader(rest, delimiter=header.separator)
     records = _records(reader, book, n_before)
+    commas = DecimalCommas(source.head_text, header.separator, len(header.names))
     texts: Counter[str] = Counter()
     width = len(header.names)
     n_after = text.count("\n") + 1 - n_before
@@ -164,7 +167,8 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
             book.add("truncated-record", "the last line is cut off, left out", f"line {n_before + n_after}")
             continue
         where = f"line {n_before + reader.line_num}"
-        numbers = {name: parse_number(cell) for name, cell in zip(header.names, cells, strict=False)}
+        pointed = [commas.with_point(column, cell) for column, cell in enumerate(cells[:width])]
+        numbers = {name: parse_number(cell) for name, cell in zip(header.names, pointed, strict=False)}
         row = {name: number for name, number in numbers.items() if number is not None}
         if all(number is None for number in numbers.values()) and _names(cells, NoticeBook()) == header.names:
             book.add("repeated-header", "the header line again, in mid-file", where)
@@ -176,6 +180,10 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
                 "long-row", "rows with more cells than the header has names; the cells too many were left out", where
             )
         texts.update(n for (n, v), cell in zip(numbers.items(), cells, strict=False) if v is None and cell.strip())
+        changed = sum(
+            a != b and numbers[name] is not None for name, a, b in zip(header.names, cells, pointed, strict=False)
+        )
+        book.add("decimal-comma", commas.message, where, changed)
         if row:
             builder.add(row)
     order = {name: place for place, name in enumerate(header.names) if options.wanted(name)}
