@@ -17,6 +17,8 @@ from gradlens.run import Notice, Run
 from gradlens.source import Source, Target, resolve_all
 
 SourceLike = str | os.PathLike[str]
+#: Notices about columns that may be the loss or the norm that is missed.
+_UNREAD = ("unreadable-value", "text-column")
 
 
 def read(
@@ -72,7 +74,7 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
             runs = _read_group(reader, [source], replace(options, columns="all"), target)
         names = sorted({name for run in runs for name in run.series})
         shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "none"
-        unread = next((f": {n.message}" for run in runs for n in run.notices if n.code == "unreadable-value"), "")
+        unread = next((f": {n.message}" for run in runs for n in run.notices if n.code in _UNREAD), "")
         raise NoTrainingSeriesError(
             f"{target.text}: read as {reader.name}, no loss and no gradient norm among its columns ({shown}){unread}",
             hint="name them with --loss and --grad-norm, or another format with --input-format",

@@ -92,11 +92,14 @@ def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterato
     for name, chunked in zip(table.column_names, table.columns, strict=True):
         if not options.wanted(name):
             continue
-        values = _numbers(chunked)
+        values, is_number, n_texts = _numbers(chunked)
         if values is None:
             book.add("text-column", f"columns that hold no numbers were left out (first: {name})")
             continue
         valid = np.asarray(chunked.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+        if is_number is not None:
+            book.add("text-cell", "texts in columns of numbers, left out", f"column {name!r}", n_texts)
+            valid &= is_number
         if not valid.any():
             continue
         if valid.all():
@@ -105,7 +108,8 @@ def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterato
             yield Column(name=name, value=values[valid], row=np.flatnonzero(valid).astype(np.int64))
 
 
-def _numbers(chunked: Any) -> NDArray[np.float64] | None:
+def _numbers(chunked: Any) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_] | None, int]:
+    """The numbers of a column, if it holds any; of texts, which are numbers (None for all) and how many others."""
     import pyarrow as pa
 
     kind = chunked.type
@@ -114,9 +118,13 @@ def _numbers(chunked: Any) -> NDArray[np.float64] | None:
         kind = kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         # Unsafe, since steps beyond 2**53 lose digits as float64: no training counts so far.
-        return np.asarray(chunked.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+        value = chunked.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return np.asarray(value, dtype=np.float64), None, 0
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        parsed = [parse_number(text) if text is not None else None for text in chunked.to_pylist()]
-        if any(p is not None for p in parsed):
-            return np.array([np.nan if p is None else p for p in parsed], dtype=np.float64)
-    return None
+        texts = [text or "" for text in chunked.to_pylist()]
+        parsed = [parse_number(text) for text in texts]
+        is_number = np.array([p is not None for p in parsed])
+        if is_number.any():
+            n_texts = sum(p is None and bool(t.strip()) for p, t in zip(parsed, texts, strict=True))
+            return np.array([np.nan if p is None else p for p in parsed], dtype=np.float64), is_number, n_texts
+    return None, None, 0

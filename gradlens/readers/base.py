@@ -23,6 +23,9 @@ from gradlens.source import Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: A list of more learning rates than a training has groups of parameters is something else.
+_MOST_GROUPS = 1000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReadOptions:
@@ -192,6 +195,23 @@ def as_float(value: object) -> float | None:
         except OverflowError:  # an integer beyond the range of float64
             return float("inf") if value > 0 else float("-inf")
     return parse_number(value) if isinstance(value, str) else None
+
+
+def values_of_list(name: str, value: Sequence[object]) -> Iterator[tuple[str, float | None, bool]]:
+    """What a list under that name holds: `lr/0`, `lr/1`, ... of the learning rates of several groups of parameters.
+
+    Each comes with its number and whether it was written as text. In place of what cannot be read under a name that
+    means a loss, a norm or a rate comes None; other lists are no measurements.
+    """
+    from gradlens.vocabulary import is_measure, rank_of
+
+    if rank_of("lr", name) is not None and len(value) <= _MOST_GROUPS:
+        for place, item in enumerate(value):
+            number = as_float(item)
+            if number is not None or not (item is None or isinstance(item, bool)):
+                yield f"{name}/{place}", number, isinstance(item, str)
+    elif value and is_measure(name):
+        yield name, None, False
 
 
 def load_json(text: str) -> object:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gradlens.readers.base import Column, NoticeBook, ReadOptions
+from gradlens.vocabulary import is_measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,10 +43,13 @@ class Table:
 
 
 def notice_texts(columns: Iterable[Column], texts: Mapping[str, int], book: NoticeBook) -> None:
-    """Notice the texts by name of column that stood in columns of numbers; in others they are no loss."""
-    for column in columns:
-        count = texts.get(column.name, 0)
-        book.add("text-cell", "texts in columns of numbers, left out", f"column {column.name!r}", count)
+    """Notice the texts by name of column that stood in columns of numbers, or throughout where numbers belong."""
+    names = dict.fromkeys(column.name for column in columns)
+    for name in names:
+        book.add("text-cell", "texts in columns of numbers, left out", f"column {name!r}", texts.get(name, 0))
+    for name, count in texts.items():
+        if count and name not in names and is_measure(name):
+            book.add("text-column", f"columns that hold no numbers were left out (first: {name})")
 
 
 class TableJoiner:

@@ -221,6 +221,21 @@ class TestCommasInNumbers:
         assert notices(run)["decimal-comma"] == 5000
 
 
+def test_a_rate_of_nothing_but_texts_is_noticed(tmp_path):
+    run = read(tmp_path, 'step,loss,lr,host\n1,0.5,"[0.1, 0.2]",a\n2,0.25,"[0.1, 0.2]",b\n')
+    assert notices(run) == {"text-column": 1}
+
+
+def test_texts_in_a_column_of_a_parquet_file(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = {"step": [1, 2, 3, 4], "loss": ["0.5", "oops", "", "nan"], "grad_norm": [1.0, 2.0, 3.0, 4.0]}
+    parquet.write_table(pyarrow.table(table), tmp_path / "log.parquet")
+    (run,) = gradlens.read(tmp_path / "log.parquet")
+    assert run.loss.step.tolist() == [1, 4]
+    assert notices(run) == {"text-cell": 1}
+
+
 def test_names_without_a_row(tmp_path):
     with pytest.raises(gradlens.GradlensError, match="a table of 4 columns without a row of numbers"):
         read(tmp_path, "step,loss,grad_norm,lr\n\n")
