@@ -17,6 +17,8 @@ from gradlens.run import Notice, Run
 from gradlens.source import Source, Target, resolve_all
 
 SourceLike = str | os.PathLike[str]
+#: Notices about columns that may be the loss or the norm that is missed.
+_UNREAD = ("unreadable-value", "text-column")
 
 
 def read(
@@ -72,7 +74,7 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
             runs = _read_group(reader, [source], replace(options, columns="all"), target)
         names = sorted({name for run in runs for name in run.series})
         shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "none"
-        unread = next((f": {n.message}" for run in runs for n in run.notices if n.code == "unreadable-value"), "")
+        unread = next((f": {n.message}" for run in runs for n in run.notices if n.code in _UNREAD), "")
         raise NoTrainingSeriesError(
             f"{target.text}: read as {reader.name}, no loss and no gradient norm among its columns ({shown}){unread}",
             hint="name them with --loss and --grad-norm, or another format with --input-format",
@@ -117,9 +119,15 @@ def _candidates(ranked: Sequence[tuple[float, Reader]], source: Source, *, every
 
 
 def _read_folder(target: Target, options: ReadOptions, input_format: str | None) -> list[Run]:
-    groups = _groups(target, input_format)
     runs: list[Run] = []
-    problems: list[str] = []
+    sources, problems = _readable(target.sources)
+    groups = _groups(sources, input_format)
+    if not groups:
+        kind = f"{input_format} log" if input_format else "log"
+        raise UnknownFormatError(
+            f"{target.text}: no {kind} in this folder; found {_inventory(target.sources)}{_first(problems)}",
+            hint="see `gradlens formats` for what can be read",
+        )
     empty = 0
     for reader, bundle in groups:
         try:
@@ -137,28 +145,37 @@ def _read_folder(target: Target, options: ReadOptions, input_format: str | None)
     if not runs:
         raise NoTrainingSeriesError(
             f"{target.text}: no log with a loss or a gradient norm; found {_inventory(target.sources)}"
-            + (f"; first problem: {problems[0]}" if problems else ""),
-            hint="name the columns with --loss and --grad-norm"
-            if groups
-            else "see `gradlens formats` for what can be read",
+            + _first(problems),
+            hint="name the columns with --loss and --grad-norm",
         )
-    notices = tuple(_folder_notices(target, groups, problems, empty))
+    notices = tuple(_folder_notices(sources, groups, problems, empty))
     return [replace(runs[0], notices=(*runs[0].notices, *notices)), *runs[1:]]
 
 
-def _groups(target: Target, input_format: str | None) -> list[tuple[Reader, Sequence[Source]]]:
-    sources = _without_captures(target.sources)
+def _readable(sources: Sequence[Source]) -> tuple[tuple[Source, ...], list[str]]:
+    """The files of a folder whose first bytes can be read, and what is wrong with the others."""
+    readable, problems = [], []
+    for source in sources:
+        try:
+            _ = source.head
+        except GradlensError as error:
+            problems.append(str(error))
+        else:
+            readable.append(source)
+    return tuple(readable), problems
+
+
+def _first(problems: Sequence[str]) -> str:
+    return f"; first problem: {problems[0]}" if problems else ""
+
+
+def _groups(sources: Sequence[Source], input_format: str | None) -> list[tuple[Reader, Sequence[Source]]]:
+    sources = _without_captures(sources)
     if input_format:
         reader = detect.load(input_format)
         return [(reader, bundle) for bundle in reader.group([s for s in sources if reader.sniff(s) > 0])]
     # A readme with a number beside the word "loss" is no log, unless the folder holds nothing better.
-    groups = detect.group(sources, least=0.4) or detect.group(sources)
-    if not groups:
-        raise UnknownFormatError(
-            f"{target.text}: no log in this folder; found {_inventory(target.sources)}",
-            hint="see `gradlens formats` for what can be read",
-        )
-    return groups
+    return detect.group(sources, least=0.4) or detect.group(sources)
 
 
 def _without_captures(sources: Sequence[Source]) -> list[Source]:
@@ -168,7 +185,7 @@ def _without_captures(sources: Sequence[Source]) -> list[Source]:
 
 
 def _folder_notices(
-    target: Target, groups: Sequence[tuple[Reader, Sequence[Source]]], problems: Sequence[str], empty: int
+    sources: Sequence[Source], groups: Sequence[tuple[Reader, Sequence[Source]]], problems: Sequence[str], empty: int
 ) -> Iterable[Notice]:
     """What was found in a folder beside the runs."""
     if problems:
@@ -180,7 +197,7 @@ def _folder_notices(
             code="file-without-series", message="logs without a loss or a gradient norm, left out", count=empty
         )
     grouped = {id(source) for _, bundle in groups for source in bundle}
-    others = [s for s in target.sources if id(s) not in grouped]
+    others = [s for s in sources if id(s) not in grouped]
     if others:
         yield Notice(
             code="file-of-no-format",
@@ -201,7 +218,7 @@ def _useful(run: Run) -> bool:
 
 
 def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, target: Target) -> list[Run]:
-    raws = reader.read(bundle, options)
+    raws = [_with_cuts(raw, bundle) for raw in reader.read(bundle, options)]
     base = _id_of(bundle, target)
     beside = config_beside(bundle[0])
     return [
@@ -211,6 +228,16 @@ def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, 
             raw, id=_join(base, raw), source=bundle[0].name, format=reader.name, options=options, beside=beside
         )
     ]
+
+
+def _with_cuts(raw: RawRun, bundle: Sequence[Source]) -> RawRun:
+    """The run with a notice about those of its packed files that are cut off."""
+    cuts = [f"{Path(source.name).name}: byte {at}" for source in bundle for at in source.cuts]
+    if not cuts:
+        return raw
+    message = "the packed file is cut off; what could be unpacked before the cut was read"
+    notice = Notice(code="truncated-archive", message=message, count=len(cuts), where=cuts[0])
+    return replace(raw, notices=(notice, *raw.notices))
 
 
 def _join(base: str, raw: RawRun) -> str:

@@ -17,13 +17,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from gradlens.archives import compression_of, unpacked
 from gradlens.errors import GradlensError, MalformedLogError, MissingExtraError, SourceError
 
 HEAD_BYTES = 1 << 16
 #: A packed log unpacks to some ten times its size; a file that unpacks to this many times is an attack.
 _MOST_EXPANSION = 300
 _FREE_BYTES = 1 << 28
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 #: Folders that never hold logs and may be huge.
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
 
@@ -42,8 +42,12 @@ class Source:
     def compression(self) -> str | None:
         """`gzip`, `zstd` or None, by the first bytes."""
         with self._open_raw() as handle:
-            start = handle.read(4)
-        return "gzip" if start.startswith(_GZIP) else "zstd" if start.startswith(_ZSTD) else None
+            return compression_of(handle.read(4))
+
+    @cached_property
+    def cuts(self) -> set[int]:
+        """The byte at which a packed file is cut off, once reading has come to it."""
+        return set()
 
     @cached_property
     def head(self) -> bytes:
@@ -100,32 +104,17 @@ class Source:
 
     def open(self) -> BinaryIO:
         """The log's bytes, decompressed."""
-        if self.compression == "gzip":
-            import gzip
-
-            # A GzipFile closes what it opened itself, not what it was handed.
-            if self.path is not None:
-                return cast("BinaryIO", gzip.open(self.path, "rb"))
-            with self._open_raw() as raw:
-                return cast("BinaryIO", gzip.GzipFile(fileobj=io.BytesIO(raw.read())))
-        if self.compression == "zstd":
-            try:
-                import zstandard
-            except ImportError as error:
-                raise MissingExtraError(f"{self.name}: a zstd-compressed log", "zstd") from error
-            return cast(
-                "BinaryIO", zstandard.ZstdDecompressor().stream_reader(self._open_raw(), read_across_frames=True)
-            )
+        if self.compression is not None:
+            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add)
         return self._open_raw()
 
     def read_bytes(self) -> bytes:
-        """All bytes, decompressed.
+        """All bytes, decompressed; of a packed file that is cut off (`cuts`) what came before.
 
         Raises
         ------
         MalformedLogError
-            A damaged compressed file (what came before the damage is not used silently), or one that unpacks to more
-            than any log does.
+            A damaged compressed file, or one that unpacks to more than any log does.
         """
         if self.data is not None and self.compression is None:
             return self.data
@@ -144,9 +133,8 @@ class Source:
         return data
 
     def _damaged(self, error: Exception) -> MalformedLogError:
-        # The packages for gzip, zstd and URLs raise what they like: zlib.error, ZstdError, EOFError, OSError.
-        hint = "unpack the file and keep what is whole" if self.compression else ""
-        return MalformedLogError(f"{self.name}: {error}", hint=hint)
+        # The packages for URLs raise what they like.
+        return MalformedLogError(f"{self.name}: {error}")
 
 
 def _open_url(url: str) -> BinaryIO:
@@ -159,7 +147,14 @@ def _open_url(url: str) -> BinaryIO:
     except ImportError as error:
         raise SourceError(f"{url}: {error}", hint="install the package that fsspec asks for") from error
     except Exception as error:
-        raise SourceError(f"{url}: {error}") from error
+        raise SourceError(f"{url}: {_reason(error, url)}", hint="check the address") from error
+
+
+def _reason(error: Exception, url: str) -> str:
+    """Why a URL could not be opened: fsspec raises FileNotFoundError with nothing but the address for many reasons."""
+    if url.endswith(str(error)):
+        return str(error.__cause__ or "") or "no such file"
+    return str(error)
 
 
 def _is_url(text: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _SEPARATORS = re.compile(r"[\s\-_./:()\[\]]+")
 
@@ -148,6 +149,10 @@ def rank_of(role: str, name: str) -> int | None:
     rank = _RANK[role].get(plain(name))
     if rank is None and role == "lr" and _LR_MONITOR.match(name) and not name.endswith("momentum"):
         return len(_RANK[role])
+    if rank is None and role == "lr" and name.endswith("/0"):
+        # The first of the rates of several groups of parameters, which were logged as a list.
+        first = rank_of(role, name[:-2])
+        return None if first is None else len(_RANK[role]) + first
     if rank is None and role == "grad_norm" and _owner_by_name(name) is not None and layer_of(name) is None:
         return len(_RANK[role])
     if rank is None and role == "loss" and (rank := _RANK[role].get(plain(_TRAIN.sub("", name)))) is not None:
@@ -163,6 +168,12 @@ def _tail(name: str) -> str:
     """The last part of a path, `a/b/total_loss`, unless a part before it says that it is not of training."""
     *path, last = name.split("/")
     return plain(last) if path and not _OTHER_PHASES.intersection(map(plain, path)) else ""
+
+
+@lru_cache(maxsize=1 << 12)
+def is_measure(name: str) -> bool:
+    """Whether a name means a loss, a gradient norm or a learning rate, whose values should be numbers."""
+    return any(rank_of(role, name) is not None for role in ("loss", "grad_norm", "lr"))
 
 
 def choose(role: str, names: Iterable[str]) -> str | None:
@@ -281,7 +292,7 @@ def is_known(name: str) -> bool:
     shapes = {shape, shape if mark is None else plain(without_mark(name, mark))}
     return (
         any(not shapes.isdisjoint(ranks) for ranks in _RANK.values())
-        or _LR_MONITOR.match(name) is not None
+        or rank_of("lr", name) is not None
         or layer_of(name) is not None
         or "norm" in shape
         or shape.endswith(("loss", "_lr", "step"))

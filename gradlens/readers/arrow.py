@@ -41,17 +41,18 @@ class ArrowReader(Reader):
         except ImportError as error:
             raise MissingExtraError(f"{source.name}: a {self.name} file", "all") from error
         try:
-            table = _load(source, options)
+            table, unread = _load(source, options)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             raise MalformedLogError(f"{source.name}: {error}", hint="the file is not whole") from error
         book = NoticeBook()
         columns = tuple(_columns(table, options, book))
         if not table.num_rows or not columns:
             raise MalformedLogError(f"{source.name}: {table.num_rows} rows and no column of numbers")
-        return [RawRun(columns=columns, n_rows=table.num_rows, notices=book.notices())]
+        return [RawRun(columns=columns, n_rows=table.num_rows, notices=book.notices(), unread_rows=unread)]
 
 
-def _load(source: Source, options: ReadOptions) -> pa.Table:
+def _load(source: Source, options: ReadOptions) -> tuple[pa.Table, tuple[NDArray[np.int64], ...]]:
+    """The wanted columns, and the rows with a value of each of the others that does not stand in every row."""
     import pyarrow as pa
 
     data = pa.memory_map(str(source.path)) if source.is_plain_file else pa.BufferReader(source.read_bytes())
@@ -59,21 +60,46 @@ def _load(source: Source, options: ReadOptions) -> pa.Table:
         import pyarrow.parquet as pq
 
         file = pq.ParquetFile(data)
-        names = [n for n in file.schema_arrow.names if options.wanted(n)]
-        return file.read(columns=names if options.columns != "all" else None)
+        if options.columns == "all":
+            return file.read(), ()
+        names = file.schema_arrow.names
+        unread = tuple(_rows_of(file.read(columns=[name])) for name in _with_nulls(file) if not options.wanted(name))
+        return file.read(columns=[name for name in names if options.wanted(name)]), unread
     opened = pa.ipc.open_file(data) if source.head.startswith(_ARROW) else pa.ipc.open_stream(data)
-    return opened.read_all()
+    table = opened.read_all()
+    others = [name for name, column in zip(table.column_names, table.columns, strict=True) if column.null_count]
+    return table, tuple(_rows_of(table.select([name])) for name in others if not options.wanted(name))
+
+
+def _with_nulls(file: Any) -> list[str]:
+    """The flat columns of a Parquet file that have empty cells, by its statistics, which are no reading at all."""
+    found: dict[str, None] = {}
+    for group in range(file.metadata.num_row_groups):
+        for place in range(file.metadata.num_columns):
+            column = file.metadata.row_group(group).column(place)
+            counted = column.is_stats_set and column.statistics.has_null_count
+            if column.path_in_schema in file.schema_arrow.names and not (counted and not column.statistics.null_count):
+                found[column.path_in_schema] = None
+    return list(found)
+
+
+def _rows_of(table: pa.Table) -> NDArray[np.int64]:
+    """The rows with a value of a table of one column."""
+    return np.flatnonzero(table.column(0).is_valid().to_numpy()).astype(np.int64)
 
 
 def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterator[Column]:
     for name, chunked in zip(table.column_names, table.columns, strict=True):
         if not options.wanted(name):
             continue
-        values = _numbers(chunked)
+        values, is_number, n_texts = _numbers(chunked)
         if values is None:
             book.add("text-column", f"columns that hold no numbers were left out (first: {name})")
             continue
         valid = np.asarray(chunked.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+        if is_number is not None:
+            book.add("text-cell", "texts in columns of numbers, left out", f"column {name!r}", n_texts)
+            valid &= is_number
         if not valid.any():
             continue
         if valid.all():
@@ -82,7 +108,8 @@ def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterato
             yield Column(name=name, value=values[valid], row=np.flatnonzero(valid).astype(np.int64))
 
 
-def _numbers(chunked: Any) -> NDArray[np.float64] | None:
+def _numbers(chunked: Any) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_] | None, int]:
+    """The numbers of a column, if it holds any; of texts, which are numbers (None for all) and how many others."""
     import pyarrow as pa
 
     kind = chunked.type
@@ -91,9 +118,13 @@ def _numbers(chunked: Any) -> NDArray[np.float64] | None:
         kind = kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         # Unsafe, since steps beyond 2**53 lose digits as float64: no training counts so far.
-        return np.asarray(chunked.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+        value = chunked.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return np.asarray(value, dtype=np.float64), None, 0
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        parsed = [parse_number(text) if text is not None else None for text in chunked.to_pylist()]
-        if any(p is not None for p in parsed):
-            return np.array([np.nan if p is None else p for p in parsed], dtype=np.float64)
-    return None
+        texts = [text or "" for text in chunked.to_pylist()]
+        parsed = [parse_number(text) for text in texts]
+        is_number = np.array([p is not None for p in parsed])
+        if is_number.any():
+            n_texts = sum(p is None and bool(t.strip()) for p, t in zip(parsed, texts, strict=True))
+            return np.array([np.nan if p is None else p for p in parsed], dtype=np.float64), is_number, n_texts
+    return None, None, 0

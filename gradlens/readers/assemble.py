@@ -16,6 +16,7 @@ from gradlens.errors import UsageError
 from gradlens.readers.base import NoticeBook, RawRun, ReadOptions
 from gradlens.readers.derive import derive
 from gradlens.readers.frameworks import facts_by_names
+from gradlens.readers.missing import Presence, presence_in_columns, presence_in_series
 from gradlens.readers.remarks import remark
 from gradlens.readers.steps import choose_step, steps_of_rows, unrolled
 from gradlens.run import Columns, Notice, Run, Series
@@ -61,7 +62,7 @@ def assemble(
         The configuration in files beside the log; the log's own is stronger.
     """
     shared = NoticeBook()
-    step_name, series = _with_steps(raw, options, shared)
+    step_name, series, presence = _with_steps(raw, options, shared)
     table = {s.name: s for s in series}
     _check_overrides(table, step_name, options, source)
     layers = _layers(table, options)
@@ -85,6 +86,7 @@ def assemble(
         own = NoticeBook()
         taken = {role: table.get(getattr(columns, role) or "") for role in ("loss", "grad_norm", "loss_scale")}
         remark(taken["loss"], taken["grad_norm"], taken["loss_scale"], own)
+        missing = [n for role in ("loss", "grad_norm") for n in presence.missing(role, getattr(columns, role))]
         facts = _facts_of(raw, table, columns.grad_norm)
         runs.append(
             Run(
@@ -94,7 +96,7 @@ def assemble(
                 series=MappingProxyType(table),
                 columns=columns,
                 config=config,
-                notices=(*raw.notices, *shared.notices(), *own.notices(), *_facts(facts)),
+                notices=(*raw.notices, *shared.notices(), *own.notices(), *missing, *_facts(facts)),
                 layers=MappingProxyType(layers),
                 histograms=MappingProxyType({h.name: h for h in raw.histograms}),
             )
@@ -120,12 +122,13 @@ def _layers(table: Mapping[str, Series], options: ReadOptions) -> dict[str, Seri
     return {name: table[name] for name in table if name in named and name not in options.overrides.values()}
 
 
-def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[str | None, list[Series]]:
+def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[str | None, list[Series], Presence]:
+    unread = () if options.columns == "all" else raw.unread_rows
     if raw.series:
-        return raw.step_column, list(raw.series)
+        return raw.step_column, list(raw.series), presence_in_series(raw.series, unread)
     by_name = {c.name: c for c in raw.columns}
     if options.step and options.step not in by_name:
-        return options.step, []
+        return options.step, [], presence_in_series((), unread)
     step_name = options.step or (raw.step_column if raw.step_column in by_name else choose_step(by_name, raw.n_rows))
     if step_name is None:
         book.add("no-step", "no step column: records are numbered from 0 in the order written", count=raw.n_rows)
@@ -148,7 +151,7 @@ def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[st
                 wall_time_s=None if wall is None else wall if rows is None else wall[rows],
             )
         )
-    return step_name, series
+    return step_name, series, presence_in_columns(raw.columns, steps, unread)
 
 
 def _check_overrides(table: Mapping[str, Series], step_name: str | None, options: ReadOptions, source: str) -> None:

@@ -23,6 +23,9 @@ from gradlens.source import Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: A list of more learning rates than a training has groups of parameters is something else.
+_MOST_GROUPS = 1000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReadOptions:
@@ -87,6 +90,9 @@ class RawRun:
         Columns whose role the format fixes, by role, before the vocabulary is asked.
     norm_facts
         What the format says about the norm: `pre_clip`, `post_clip`, `averaged`, `filtered`.
+    unread_rows
+        Of each column that was not wanted, the rows int64[m] with a value, unless every row has one; None where the
+        reader does not tell.
     """
 
     name: str = ""
@@ -100,6 +106,7 @@ class RawRun:
     roles: Mapping[str, str] = field(default_factory=dict)
     norm_facts: frozenset[str] = frozenset()
     wall_time_s: NDArray[np.float64] | None = None
+    unread_rows: tuple[NDArray[np.int64], ...] | None = None
 
 
 class Reader(ABC):
@@ -188,6 +195,23 @@ def as_float(value: object) -> float | None:
         except OverflowError:  # an integer beyond the range of float64
             return float("inf") if value > 0 else float("-inf")
     return parse_number(value) if isinstance(value, str) else None
+
+
+def values_of_list(name: str, value: Sequence[object]) -> Iterator[tuple[str, float | None, bool]]:
+    """What a list under that name holds: `lr/0`, `lr/1`, ... of the learning rates of several groups of parameters.
+
+    Each comes with its number and whether it was written as text. In place of what cannot be read under a name that
+    means a loss, a norm or a rate comes None; other lists are no measurements.
+    """
+    from gradlens.vocabulary import is_measure, rank_of
+
+    if rank_of("lr", name) is not None and len(value) <= _MOST_GROUPS:
+        for place, item in enumerate(value):
+            number = as_float(item)
+            if number is not None or not (item is None or isinstance(item, bool)):
+                yield f"{name}/{place}", number, isinstance(item, str)
+    elif value and is_measure(name):
+        yield name, None, False
 
 
 def load_json(text: str) -> object:

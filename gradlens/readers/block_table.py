@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gradlens.readers.base import Column, NoticeBook, ReadOptions
+from gradlens.vocabulary import is_measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,10 +43,13 @@ class Table:
 
 
 def notice_texts(columns: Iterable[Column], texts: Mapping[str, int], book: NoticeBook) -> None:
-    """Notice the texts by name of column that stood in columns of numbers; in others they are no loss."""
-    for column in columns:
-        count = texts.get(column.name, 0)
-        book.add("text-cell", "texts in columns of numbers, left out", f"column {column.name!r}", count)
+    """Notice the texts by name of column that stood in columns of numbers, or throughout where numbers belong."""
+    names = dict.fromkeys(column.name for column in columns)
+    for name in names:
+        book.add("text-cell", "texts in columns of numbers, left out", f"column {name!r}", texts.get(name, 0))
+    for name, count in texts.items():
+        if count and name not in names and is_measure(name):
+            book.add("text-column", f"columns that hold no numbers were left out (first: {name})")
 
 
 class TableJoiner:
@@ -58,6 +62,7 @@ class TableJoiner:
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
         self._columns: dict[str, _Growing | None] = {}
+        self._unread: dict[str, list[tuple[int, int, NDArray[np.int64] | None]]] = {}
         self.n_rows = 0
 
     def add(self, table: Table, share: float = 1.0) -> None:
@@ -68,6 +73,8 @@ class TableJoiner:
             column = self._columns[name]
             if column is not None:
                 column.add(value, row, self.n_rows, share)
+            else:
+                self._unread.setdefault(name, []).append((self.n_rows, len(value), row))
         self.n_rows += table.n_rows
 
     def columns(self) -> tuple[Column, ...]:
@@ -79,6 +86,14 @@ class TableJoiner:
                 found.append(Column(name=name, value=value, row=row))
         self._columns = {}
         return tuple(found)
+
+    def unread_rows(self) -> tuple[NDArray[np.int64], ...]:
+        """The rows with a value of each column that is not wanted and does not stand in every row."""
+        return tuple(
+            np.concatenate([np.arange(at, at + count) if row is None else at + row for at, count, row in pieces])
+            for pieces in self._unread.values()
+            if sum(count for _, count, _ in pieces) < self.n_rows
+        )
 
 
 class _Growing:

@@ -14,11 +14,16 @@ from gradlens.progress import track
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
 from gradlens.readers.block_table import TableJoiner, notice_texts
 from gradlens.readers.csv_blocks import CsvBlockParser, Header, QuotedLinesError
+from gradlens.readers.decimal_commas import DecimalCommas
 from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
 from gradlens.source import Source
+from gradlens.vocabulary import rank_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from gradlens.readers.csv_arrow import ArrowCsvParser
     from gradlens.run import Notice
@@ -38,6 +43,7 @@ class CsvTable(NamedTuple):
     columns: tuple[Column, ...]
     n_rows: int
     notices: tuple[Notice, ...]
+    unread_rows: tuple[NDArray[np.int64], ...] = ()
 
 
 class CsvReader(Reader):
@@ -49,12 +55,19 @@ class CsvReader(Reader):
         if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             return 0.0
         lines = [line for line in source.head_text.splitlines()[:_HEAD_LINES] if line.strip() and line[0] != "#"]
-        if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[")):
+        if not lines or lines[0].lstrip().startswith(("{", "[")):
             return 0.0
         separator = _separator_of(lines[0])
         names = _cells(lines[0], separator)
         if len(names) < 2 or any(_NUMBER.fullmatch(name.strip()) or parse_number(name) is not None for name in names):
             return 0.0
+        if len(lines) == 1:
+            # Names without a row: a log that was only begun, if they are those of a log.
+            return (
+                0.5
+                if any(rank_of(role, n) is not None for role in ("step", "loss", "grad_norm") for n in names)
+                else 0.0
+            )
         rows = [_cells(line, separator) for line in lines[1:8]]
         good = sum(len(row) == len(names) and any(parse_number(cell) is not None for cell in row) for row in rows)
         return 0.5 if good >= len(rows) / 2 else 0.0
@@ -68,7 +81,9 @@ class CsvReader(Reader):
                 f"{source.name}: a table of {len(table.names)} columns without a row of numbers",
                 hint="the training had not logged anything yet",
             )
-        return [RawRun(columns=table.columns, n_rows=table.n_rows, notices=table.notices)]
+        return [
+            RawRun(columns=table.columns, n_rows=table.n_rows, notices=table.notices, unread_rows=table.unread_rows)
+        ]
 
 
 def parse_table(data: bytes, *, name: str = "<table>") -> CsvTable:
@@ -99,21 +114,22 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
                 texts.update(table.texts)
                 n_lines += table.n_lines
                 progress(done)
-            columns, n_rows = joiner.columns(), joiner.n_rows
+            columns, n_rows, unread = joiner.columns(), joiner.n_rows, joiner.unread_rows()
     except QuotedLinesError:
         return _read_slowly(source, options)
     order = {name: place for place, name in enumerate(header.names)}
     columns = tuple(sorted(columns, key=lambda column: order[column.name]))
     notice_texts(columns, texts, book)
-    return CsvTable(header.names, columns, n_rows, book.notices())
+    return CsvTable(header.names, columns, n_rows, book.notices(), unread)
 
 
 def _parser_for(header: Header, source: Source) -> CsvBlockParser | ArrowCsvParser:
+    commas = DecimalCommas(source.head_text, header.separator, len(header.names))
     if (source.size or 0) < _WORTH_ARROW:
-        return CsvBlockParser(header)
+        return CsvBlockParser(header, commas)
     from gradlens.readers.csv_arrow import ArrowCsvParser
 
-    return ArrowCsvParser(header)
+    return ArrowCsvParser(header, commas)
 
 
 def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[Header, int]:
@@ -140,6 +156,7 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
     rest = io.StringIO(handle.read().decode(), newline="")
     reader = csv.reader(rest, delimiter=header.separator)
     records = _records(reader, book, n_before)
+    commas = DecimalCommas(source.head_text, header.separator, len(header.names))
     texts: Counter[str] = Counter()
     width = len(header.names)
     n_after = text.count("\n") + 1 - n_before
@@ -150,7 +167,8 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
             book.add("truncated-record", "the last line is cut off, left out", f"line {n_before + n_after}")
             continue
         where = f"line {n_before + reader.line_num}"
-        numbers = {name: parse_number(cell) for name, cell in zip(header.names, cells, strict=False)}
+        pointed = [commas.with_point(column, cell) for column, cell in enumerate(cells[:width])]
+        numbers = {name: parse_number(cell) for name, cell in zip(header.names, pointed, strict=False)}
         row = {name: number for name, number in numbers.items() if number is not None}
         if all(number is None for number in numbers.values()) and _names(cells, NoticeBook()) == header.names:
             book.add("repeated-header", "the header line again, in mid-file", where)
@@ -162,12 +180,18 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
                 "long-row", "rows with more cells than the header has names; the cells too many were left out", where
             )
         texts.update(n for (n, v), cell in zip(numbers.items(), cells, strict=False) if v is None and cell.strip())
+        changed = sum(
+            a != b and numbers[name] is not None for name, a, b in zip(header.names, cells, pointed, strict=False)
+        )
+        book.add("decimal-comma", commas.message, where, changed)
         if row:
             builder.add(row)
     order = {name: place for place, name in enumerate(header.names) if options.wanted(name)}
-    columns = tuple(sorted((c for c in builder.columns() if c.name in order), key=lambda column: order[column.name]))
+    every = builder.columns()
+    columns = tuple(sorted((c for c in every if c.name in order), key=lambda column: order[column.name]))
+    unread = tuple(c.row for c in every if c.name not in order and c.row is not None)
     notice_texts(columns, texts, book)
-    return CsvTable(header.names, columns, builder.n_rows, book.notices())
+    return CsvTable(header.names, columns, builder.n_rows, book.notices(), unread)
 
 
 def _records(reader: Iterator[list[str]], book: NoticeBook, n_before: int) -> Iterator[list[str]]:

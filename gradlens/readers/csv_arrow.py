@@ -19,6 +19,7 @@ from gradlens.readers.decimals import PADDING
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gradlens.readers.decimal_commas import DecimalCommas
     from gradlens.readers.text_blocks import Block
 
 _NEWLINE, _QUOTE = ord("\n"), ord('"')
@@ -29,12 +30,12 @@ class ArrowCsvParser:
 
     in_threads = True
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, commas: DecimalCommas) -> None:
         import pyarrow as pa
         from pyarrow import csv
 
         self._names = header.names
-        self._slow = CsvBlockParser(header)
+        self._slow = CsvBlockParser(header, commas)
         self._pa, self._csv = pa, csv
         self._is_clean = True
         # A block at once, so that its columns are in one piece.

@@ -10,6 +10,7 @@ import numpy as np
 from gradlens.readers import text_blocks
 from gradlens.readers.base import parse_number
 from gradlens.readers.block_table import Problem, Table
+from gradlens.readers.decimal_commas import DecimalCommas
 from gradlens.readers.decimals import parse_decimals
 from gradlens.readers.text_blocks import lines_of
 from gradlens.readers.tokens import distinct
@@ -50,8 +51,9 @@ class CsvBlockParser:
 
     in_threads = False
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, commas: DecimalCommas) -> None:
         self._header = header
+        self._commas = commas
         self._cells: dict[bytes, float | None] = {}
         cells = _cells(header.line.decode("utf-8", errors="replace"), header.separator) or []
         self._named = np.array([bool(cell.strip()) for cell in cells], np.int64)
@@ -107,6 +109,7 @@ class CsvBlockParser:
         last: NDArray[np.int64],
     ) -> None:
         """Regular lines: cells at `first`, `last`, both int64[width, n]."""
+        text, changed = self._commas.with_points(text, first, last)
         start, end = first.ravel(), last.ravel()
         value, is_present = parse_decimals(text, start, end)
         rest = np.flatnonzero(~is_present & (end > start))
@@ -116,6 +119,10 @@ class CsvBlockParser:
                 value[places], is_present[places] = number, True
             elif token.strip(_BLANK):
                 np.add.at(builder.texts, places // len(lines), 1)
+        changed = changed[is_present[changed]]
+        if len(changed):
+            line = int((lines[changed % len(lines)]).min())
+            builder.problems.append(Problem("decimal-comma", self._commas.message, line, len(changed)))
         builder.take(lines, value.reshape(first.shape), is_present.reshape(first.shape))
 
     def _take_odd(self, builder: _Rows, line: int, raw: bytes, *, is_cut: bool) -> None:
@@ -137,8 +144,11 @@ class CsvBlockParser:
             message = "rows with more cells than the header has names; the cells too many were left out"
             builder.problems.append(Problem("long-row", message, line, 1))
         for column, cell in enumerate(cells[:width]):
-            number = self._cell(cell.encode())
+            pointed = self._commas.with_point(column, cell)
+            number = self._cell(pointed.encode())
             if number is not None:
+                if pointed != cell:
+                    builder.problems.append(Problem("decimal-comma", self._commas.message, line, 1))
                 builder.values[column, line], builder.is_present[column, line] = number, True
             else:
                 builder.texts[column] += bool(cell.strip())

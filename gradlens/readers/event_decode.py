@@ -85,6 +85,10 @@ class EventDecoder:
                 self._flush()
                 progress(window.position + len(window.data))
 
+    def counts(self) -> dict[str, int]:
+        """How many points of each tag were read so far."""
+        return {name: sum(map(len, tag.value)) for name, tag in self._tags.items()}
+
     def series(self) -> tuple[Series, ...]:
         """The scalars by tag, in the order in which the tags first came; may be called once."""
         found = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradlens.readers.base import as_float
+from gradlens.readers.base import as_float, values_of_list
 from gradlens.readers.block_table import Problem, Table
 from gradlens.readers.decimals import PADDING, parse_decimals
 from gradlens.readers.json_template import SETTINGS_KEYS, Slots, Template, find_slots, template_of
@@ -40,7 +40,7 @@ def values_in(
 ) -> Iterator[tuple[str, float | None, bool]]:
     """The numbers of a record by `outer/inner` name, and whether each was written as text; settings go to `config`.
 
-    Text that is no number comes as None.
+    Text that is no number, and a list where a number belongs, come as None.
     """
     for key, value in record.items():
         if isinstance(value, dict):
@@ -48,6 +48,8 @@ def values_in(
                 config.update(value)
             else:
                 yield from values_in(value, config, f"{prefix}{key}/")
+        elif isinstance(value, list):
+            yield from values_of_list(f"{prefix}{key}", value)
         else:
             number, is_text = as_float(value), isinstance(value, str)
             if number is not None or (is_text and value.strip()):
@@ -252,7 +254,10 @@ class _Builder:
             return
         found = list(values_in(record, self._config))
         row = {name: (number, is_text) for name, number, is_text in found if number is not None}
-        self._texts.update({name for name, _, _ in found} - row.keys())
+        lost = {name: is_text for name, number, is_text in found if number is None and name not in row}
+        self._texts.update(name for name, is_text in lost.items() if is_text)
+        for name in (name for name, is_text in lost.items() if not is_text):
+            self._problems.append(Problem("unreadable-value", f"{name} is a list and no number, left out", line, 1))
         for order, (name, (number, is_text)) in enumerate(row.items()):
             lines, values = self._singles.setdefault(name, ([], []))
             lines.append(line)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gradlens.readers.base import parse_number
+from gradlens.vocabulary import is_measure, rank_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,7 @@ SETTINGS_KEYS = frozenset({"config", "args", "hparams", "hyperparameters", "cfg"
 _KEY = re.compile(r'[ \t\r]*"((?:[^"\\]|\\.)*)"[ \t\r]*:[ \t\r]*')
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ATOM = re.compile(r"[-+.0-9A-Za-z]+")
+_FLAT_LIST = re.compile(r"\[[ \t\r]*[-+.0-9A-Za-z]+(?:[ \t\r]*,[ \t\r]*[-+.0-9A-Za-z]+){0,999}[ \t\r]*\]")
 _GAP = re.compile(r"[ \t\r]*([,}])")
 _COMMA = ord(",")
 _DEEPEST = 8
@@ -99,8 +101,8 @@ def template_of(line: bytes) -> Template | None:
 def _scan(text: str, at: int, texts: list[str], prefix: str = "", depth: int = 0) -> tuple[list[_Slot], int]:
     """The scalars of the object at `at`, and where it ends.
 
-    Lists, and strings with a comma in them, are no slots: they are part of the bytes around, which must not change. The
-    names of such strings are added to `texts`.
+    Lists (but for those of learning rates), and strings with a comma in them, are no slots: they are part of the bytes
+    around, which must not change. The names of such strings are added to `texts`.
     """
     if text[at : at + 1] != "{" or depth > _DEEPEST:
         raise ValueError("no object")
@@ -118,17 +120,29 @@ def _scan(text: str, at: int, texts: list[str], prefix: str = "", depth: int = 0
             inner, at = _scan(text, at, texts, f"{name}/", depth + 1)
             slots += inner
         else:
-            start, at = at, _end_of_value(text, at)
-            if text[start] != "[" and "," not in text[start:at]:
-                slots.append(_Slot(name, start, at))
-            elif text[start] == '"':
-                texts.append(name)
+            end = _end_of_value(text, at)
+            slots += _slots_of_value(name, text, at, end, texts)
+            at = end
         gap = _GAP.match(text, at)
         if gap is None:
             raise ValueError("no end")
         at = gap.end()
         if gap[1] == "}":
             return slots, at
+
+
+def _slots_of_value(name: str, text: str, start: int, end: int, texts: list[str]) -> list[_Slot]:
+    """The slot of a scalar, or those of the entries of a list of learning rates, as `values_of_list` names them."""
+    if text[start] == "[" and is_measure(name):
+        if not _FLAT_LIST.fullmatch(text, start, end) or rank_of("lr", name) is None:
+            raise ValueError("a list of something else")
+        entries = _ATOM.finditer(text, start + 1, end - 1)
+        return [_Slot(f"{name}/{place}", *entry.span()) for place, entry in enumerate(entries)]
+    if text[start] != "[" and "," not in text[start:end]:
+        return [_Slot(name, start, end)]
+    if text[start] == '"':
+        texts.append(name)
+    return []
 
 
 def _end_of_value(text: str, at: int) -> int:

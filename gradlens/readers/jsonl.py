@@ -50,4 +50,9 @@ class JsonLinesReader(Reader):
             raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
         columns = joiner.columns()
         notice_texts(columns, texts, book)
-        return [RawRun(columns=columns, n_rows=joiner.n_rows, config=config, notices=book.notices())]
+        return [
+            RawRun(
+                columns=columns, n_rows=joiner.n_rows, config=config, notices=book.notices(),
+                unread_rows=joiner.unread_rows(),
+            )
+        ]  # fmt: skip

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradlens.errors import MalformedLogError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, load_json
+from gradlens.readers.base import (
+    NoticeBook,
+    RawRun,
+    Reader,
+    ReadOptions,
+    TableBuilder,
+    as_float,
+    load_json,
+    values_of_list,
+)
 from gradlens.source import Source
 
 #: Keys that say which phase of training a record is of, and the words that mean training.
@@ -52,9 +61,7 @@ class PhasedJsonReader(Reader):
                 # The first line of OpenMMLab's logs holds the environment and the configuration.
                 config.update({k: v for k, v in record.items() if isinstance(v, (str, int, float, dict))})
             prefix = "" if phase is None or phase in _TRAIN else f"{phase}/"
-            row = {
-                f"{prefix}{k}": v for k, raw in record.items() if (v := as_float(raw)) is not None and options.wanted(k)
-            }
+            row = {f"{prefix}{k}": v for k, v in _numbers(record, book, f"line {number}") if options.wanted(k)}
             if prefix:
                 book.add(
                     "other-phase", f"records of another phase than training, kept as {prefix}...", f"line {number}"
@@ -68,3 +75,15 @@ class PhasedJsonReader(Reader):
                 columns=table.columns(), n_rows=table.n_rows, config=config, notices=book.notices(), step_column=None
             )
         ]
+
+
+def _numbers(record: Mapping[str, Any], book: NoticeBook, where: str) -> Iterator[tuple[str, float]]:
+    for key, value in record.items():
+        if isinstance(value, list):
+            for name, number, _ in values_of_list(key, value):
+                if number is not None:
+                    yield name, number
+                else:
+                    book.add("unreadable-value", f"{name} is a list and no number, left out", where)
+        elif (number := as_float(value)) is not None:
+            yield key, number

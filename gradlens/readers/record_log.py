@@ -6,7 +6,6 @@ type and data, length, type) and is split at block borders into first, middle an
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -53,8 +52,7 @@ def records(source: Source, book: NoticeBook) -> Iterator[tuple[int, bytes]]:
 
 def _blocks(source: Source) -> Iterator[tuple[int, bytes, bool]]:
     """Place and bytes of each block, and whether it is the last."""
-    # What a damaged archive gives before its damage must not be taken for the log.
-    with source.open() if source.is_plain_file else io.BytesIO(source.read_bytes()) as handle:
+    with source.open() as handle:
         place, block = 0, handle.read(_BLOCK)
         while block:
             following = handle.read(_BLOCK)

@@ -21,6 +21,11 @@ def remark(loss: Series | None, norm: Series | None, scale: Series | None, book:
     """Notices about the recognised series of one run."""
     if norm is not None:
         _placeholders(norm, loss, book)
+        book.add(
+            "negative-norm",
+            f"{norm.name} is below 0, and a norm is never negative: is it another quantity, or its logarithm?",
+            count=int(np.count_nonzero(norm.value < 0)),
+        )
     if scale is not None and len(scale) and bool(np.all(scale.value <= 0)):
         book.add(
             "placeholder-loss-scale",

@@ -60,7 +60,8 @@ def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.i
     rows = np.arange(n_rows, dtype=np.int64) if rows is None else rows
     value, rows = value[good], rows[good]
     if not len(rows):
-        book.add("no-step", f"{column.name!r} holds no number: records are numbered from 0", count=n_rows)
+        problem = "numbers beyond any step" if np.isfinite(column.value).any() else "no number"
+        book.add("no-step", f"{column.name!r} holds {problem}: records are numbered from 0", count=n_rows)
         return np.arange(n_rows, dtype=np.int64)
     steps = value.astype(np.int64)
     if not np.array_equal(steps, value):
@@ -86,7 +87,8 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
     """A counter that restarts with each epoch, made to go on.
 
     Done only where every fall of the counter comes with a rise of the epoch; the last count of an epoch stands for its
-    length, since logs seldom print the length itself.
+    length, since logs seldom print the length itself. A counter that starts at 0 has one more step (or logging interval)
+    to go.
     """
     falls = np.flatnonzero(np.diff(steps) < 0) + 1
     if epoch is None or not len(falls):
@@ -102,7 +104,8 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
     offset = np.zeros(n_rows, dtype=np.int64)
     begin = 0
     for fall in falls:
-        offset[fall:] += int(steps[begin:fall].max())
+        counted = steps[begin:fall]
+        offset[fall:] += int(counted.max()) + (_interval(counted) if steps[fall] == 0 else 0)
         begin = int(fall)
     book.add(
         "epoch-counter",
@@ -110,6 +113,13 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
         count=len(falls),
     )
     return steps + offset
+
+
+def _interval(steps: NDArray[np.int64]) -> int:
+    """The usual distance between steps."""
+    change = np.diff(steps)
+    change = change[change > 0]
+    return int(np.median(change)) if len(change) else 1
 
 
 def _training_rows(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.bool_]:

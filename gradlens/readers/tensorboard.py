@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from gradlens.errors import MalformedLogError
 from gradlens.progress import track
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
+from gradlens.readers.event_writers import by_writer
+from gradlens.run import Notice, Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 
 #: The writer's start time is part of the name, so that it orders the files of a run.
 _FILE_TIME = re.compile(r"tfevents\.(\d+)")
+
+#: Of the points of the longest series, what a series that counts the steps of the training has at least.
+_ENOUGH = 0.2
 
 
 class TensorBoardReader(Reader):
@@ -44,24 +52,54 @@ class TensorBoardReader(Reader):
         return [sorted(files, key=_file_time) for files in folders.values()]
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
-        from gradlens.readers.event_decode import EventDecoder
+        run, writers = _read_run(sources, options)
+        if len(writers) == 1:
+            return [run]
+        message = f"{len(writers)} processes wrote into one folder at the same time: each is a run of its own"
+        notice = Notice(code="several-writers", message=message, count=len(writers), where=sources[0].name)
+        parts = {name: _read_run(files, options)[0] for name, files in writers.items()}
+        return [replace(part, name=name, notices=(notice, *part.notices)) for name, part in parts.items()]
 
-        book = NoticeBook()
-        decoder = EventDecoder(options.wanted, book)
-        for source in sources:
-            with track(source.name, source.size) as progress:
-                decoder.add(source, progress)
-        series = decoder.series()
-        histograms = decoder.histograms()
-        if len(sources) > 1:
-            book.add("files-joined", "event files of one folder read as one run", sources[0].name, len(sources))
-        if not series and not histograms and not decoder.config:
-            shown = sources[0].name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
-            raise MalformedLogError(
-                f"{shown}: an event file without scalars or histograms",
-                hint="the trainer wrote no numbers, or the file was cut off at its start",
-            )
-        return [RawRun(series=series, histograms=histograms, config=decoder.config, notices=book.notices())]
+
+def _read_run(sources: Sequence[Source], options: ReadOptions) -> tuple[RawRun, dict[str, list[Source]]]:
+    """The files as one run, and the files of each process that wrote some of them."""
+    from gradlens.readers.event_decode import EventDecoder
+
+    book = NoticeBook()
+    decoder = EventDecoder(options.wanted, book)
+    counts = []
+    for source in sources:
+        with track(source.name, source.size) as progress:
+            decoder.add(source, progress)
+        counts.append(decoder.counts())
+    series = decoder.series()
+    histograms = decoder.histograms()
+    writers = by_writer(sources, counts, series)
+    if len(sources) > 1:
+        book.add("files-joined", "event files of one folder read as one run", sources[0].name, len(sources))
+    if not series and not histograms and not decoder.config:
+        shown = sources[0].name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+        raise MalformedLogError(
+            f"{shown}: an event file without scalars or histograms",
+            hint="the trainer wrote no numbers, or the file was cut off at its start",
+        )
+    series = _numbered(series, book)
+    return RawRun(series=series, histograms=histograms, config=decoder.config, notices=book.notices()), writers
+
+
+def _numbered(series: Sequence[Series], book: NoticeBook) -> tuple[Series, ...]:
+    """The series, those numbered that were written without a step, which event files give as step 0."""
+    longest = max(map(len, series), default=0)
+    found = []
+    for one in series:
+        # A value that each start of a training writes once at step 0 is no such series.
+        if len(one) > 1 and len(one) >= _ENOUGH * longest and not one.step.any():
+            message = "points without a step are numbered from 0 in the order written"
+            book.add("no-step", message, f"tag {one.name!r}", len(one))
+            found.append(replace(one, step=np.arange(len(one), dtype=np.int64)))
+        else:
+            found.append(one)
+    return tuple(found)
 
 
 def _file_time(source: Source) -> tuple[int, str]:

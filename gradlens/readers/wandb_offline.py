@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradlens.errors import NoTrainingSeriesError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, values_of_list
 from gradlens.readers.protowire import BYTES, FIXED64, VARINT, fields, signed, varint
 from gradlens.readers.record_log import MAGIC, records
 from gradlens.source import Source
@@ -155,6 +155,8 @@ def _put(row: dict[str, float], name: str, value: Any, depth: int) -> None:
     number = as_float(value)
     if number is not None:
         row[name] = number
+    elif isinstance(value, list):
+        row.update((entry, item) for entry, item, _ in values_of_list(name, value) if item is not None)
     elif isinstance(value, dict) and "_type" not in value and depth < 4:
         for key, inner in value.items():
             _put(row, f"{name}/{key}", inner, depth + 1)

@@ -35,7 +35,7 @@ def same_numbers(a, b) -> bool:
 
 cells = st.one_of(
     st.floats().map(repr), st.integers(-(10**20), 10**20).map(str), st.floats(width=32).map(lambda x: f"{x:.6g}"),
-    st.sampled_from(["", "", " ", "nan", "NaN", "-inf", "1/438", "1,125", "007", ".5", "1.", "text", 'a"b', "True", "1e-05"]),
+    st.sampled_from(["", "", " ", "nan", "NaN", "-inf", "1/438", "1,125", "4,25", "0,125", "1,125.5", "1,125,000", "-,5", "1,", "007", ".5", "1.", "text", 'a"b', "True", "1e-05"]),
     st.text('0123456789.,-"; e', max_size=6),
 )  # fmt: skip
 
@@ -144,7 +144,7 @@ def test_quoted_cells_and_cells_of_several_lines(tmp_path):
 def test_damage_is_noticed(tmp_path):
     run = read(tmp_path, "step,loss,lr\n1,0.5,0.1\n2,oops,0.1\n3,0.25\n4,0.2,0.1,7\n5,0.1,0.1\n6,0.")
     assert run.loss.step.tolist() == [1, 3, 4, 5]
-    assert notices(run) == {"text-cell": 1, "short-row": 1, "long-row": 1, "truncated-record": 1}
+    assert notices(run) == {"text-cell": 1, "missing-values": 1, "short-row": 1, "long-row": 1, "truncated-record": 1}
 
 
 def test_comments_and_blank_lines_before_the_names(tmp_path):
@@ -162,6 +162,85 @@ def test_threads_and_columns(tmp_path, monkeypatch):
     assert np.array_equal(run.loss.value, values[:, 0])
     run = read(tmp_path, text, columns="needed")
     assert list(run.series) == ["loss"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("columns", ["all", "needed"])
+def test_decimal_commas_of_pandas(tmp_path, separator, columns):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    values = {"loss": rng.normal(4, 1, 900), "grad_norm": rng.lognormal(0, 2, 900) * 1e-4, "lr": [2.5e-5] * 900}
+    pandas.DataFrame({"step": range(900), **values}).to_csv(
+        tmp_path / "log.csv", sep=separator, decimal=",", index=False
+    )
+    (run,) = gradlens.read(tmp_path / "log.csv", columns=columns)
+    for name, wanted in values.items():
+        assert run.series[name].value.tolist() == list(wanted)
+    assert notices(run)["decimal-comma"] == 2700
+
+
+class TestCommasInNumbers:
+    def test_what_may_group_thousands_is_decimal_behind_semicolons(self, tmp_path):
+        run = read(tmp_path, "step;loss;grad_norm\n" + "".join(f"{n};4,{200 + n};1,838\n" for n in range(9)))
+        assert run.loss.value.tolist() == [(4200 + n) / 1000 for n in range(9)]
+        assert run.grad_norm.value.tolist() == [1.838] * 9
+        (notice,) = (n for n in run.notices if n.code == "decimal-comma")
+        assert notice.count == 18
+        assert "could group thousands" in notice.message
+
+    def test_behind_tabs_another_column_must_tell(self, tmp_path):
+        run = read(tmp_path, "step\tloss\n" + "".join(f"1,{200 + n}\t0.5\n" for n in range(9)), name="log.tsv")
+        assert run.loss.step.tolist() == list(range(1200, 1209))
+        assert "decimal-comma" not in notices(run)
+        run = read(
+            tmp_path, "step\tloss\tlr\n" + "".join(f"{n}\t1,{200 + n}\t0,01\n" for n in range(9)), name="log.tsv"
+        )
+        assert run.loss.value[1] == 1.201
+
+    def test_two_commas_and_a_point_group_thousands(self, tmp_path):
+        run = read(tmp_path, "step;loss;tokens\n1;1,234.5;1,000\n2;1,125;1,000,000\n3;2,5;1,001,000\n")
+        assert run.series["tokens"].value.tolist() == [1e3, 1e6, 1001000.0]
+        assert run.loss.value.tolist() == [1234.5, 1.125, 2.5]
+        assert notices(run) == {"decimal-comma": 2}
+
+    def test_quoted_thousands_between_commas(self, tmp_path):
+        run = read(tmp_path, 'step,loss\n"1,125",0.5\n"1,126",0.25\n')
+        assert run.loss.step.tolist() == [1125, 1126]
+        assert notices(run) == {}
+
+    def test_rows_of_other_lengths_and_cells_of_several_lines(self, tmp_path):
+        run = read(tmp_path, 'step;loss;note\n1;0,5;a\n2;0,25\n3;0,125;"two\nlines, 4,5"\n')
+        assert run.loss.value.tolist() == [0.5, 0.25, 0.125]
+        assert notices(run) == {"short-row": 1, "decimal-comma": 3}
+
+    def test_large_files(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(csv_, "_WORTH_ARROW", 0)
+        monkeypatch.setattr(text_blocks, "ARROW_BLOCK", 4096)
+        run = read(tmp_path, "step;loss\n" + "".join(f"{n};0,{n:04d}\n" for n in range(5000)))
+        assert run.loss.value.tolist() == [n / 10000 for n in range(5000)]
+        assert notices(run)["decimal-comma"] == 5000
+
+
+def test_a_rate_of_nothing_but_texts_is_noticed(tmp_path):
+    run = read(tmp_path, 'step,loss,lr,host\n1,0.5,"[0.1, 0.2]",a\n2,0.25,"[0.1, 0.2]",b\n')
+    assert notices(run) == {"text-column": 1}
+
+
+def test_texts_in_a_column_of_a_parquet_file(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = {"step": [1, 2, 3, 4], "loss": ["0.5", "oops", "", "nan"], "grad_norm": [1.0, 2.0, 3.0, 4.0]}
+    parquet.write_table(pyarrow.table(table), tmp_path / "log.parquet")
+    (run,) = gradlens.read(tmp_path / "log.parquet")
+    assert run.loss.step.tolist() == [1, 4]
+    assert notices(run) == {"text-cell": 1}
+
+
+def test_names_without_a_row(tmp_path):
+    with pytest.raises(gradlens.GradlensError, match="a table of 4 columns without a row of numbers"):
+        read(tmp_path, "step,loss,grad_norm,lr\n\n")
+    with pytest.raises(gradlens.GradlensError, match="no known log format"):
+        read(tmp_path, "Dear all, nothing happened")
 
 
 def test_nothing_to_read():

@@ -50,6 +50,10 @@ class TestPlaceholders:
         text = "".join(f"[titan] step: {n}  loss: {9 - n / 8}  grad_norm:  0.0000  memory: 1GiB\n" for n in (1, 2, 3))
         assert codes(read_one(write(tmp_path / "t.log", text)))["placeholder-norm"] == 3
 
+    def test_a_norm_below_0_is_something_else(self, tmp_path):
+        rows = [{"step": n, "loss": 4.0 - n, "grad_norm": -0.5 if n else 0.5} for n in range(12)]
+        assert codes(read_one(lines(tmp_path / "r.jsonl", rows)))["negative-norm"] == 11
+
     def test_norms_that_are_small_are_no_placeholder(self, tmp_path):
         rows = [{"step": n, "loss": 2.0, "grad_norm": 1e-9} for n in range(5)]
         assert "placeholder-norm" not in codes(read_one(lines(tmp_path / "r.jsonl", rows)))
@@ -80,6 +84,19 @@ class TestStepsGoingBackwards:
         assert run.columns.step == "iter"
         assert run.loss.step.tolist() == [50 * n for n in range(1, 9)]
         assert "steps-go-backwards" not in codes(run)
+
+    @pytest.mark.parametrize("interval", [1, 10])
+    def test_a_counter_that_restarts_at_0_repeats_no_step(self, interval, tmp_path):
+        rows = [{"epoch": e, "step": interval * i, "loss": 2.0, "lr": 0.1} for e in range(3) for i in range(8)]
+        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
+        assert run.loss.step.tolist() == list(range(0, 24 * interval, interval))
+        assert codes(run)["epoch-counter"] == 2
+
+    def test_steps_beyond_any_counter(self, tmp_path):
+        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", [{"step": 10**20 + n, "loss": 2.0} for n in range(5)]))
+        assert run.loss.step.tolist() == list(range(5))
+        (notice,) = (n for n in run.notices if n.code == "no-step")
+        assert "beyond any step" in notice.message
 
     def test_a_counter_that_restarts_with_each_epoch_goes_on(self, tmp_path):
         rows = [{"mode": "train", "epoch": e, "iter": i, "loss": 2.0, "lr": 0.1} for e in (1, 2, 3) for i in (50, 100)]
@@ -305,7 +322,7 @@ class TestEventFiles:
 
     def test_restarts_in_one_folder_are_one_run(self, tmp_path):
         first = WRITERS["tensorboard"](ROWS_OF(8), tmp_path / "a")
-        second = WRITERS["tensorboard"](ROWS_OF(20)[4:], tmp_path / "b")
+        second = WRITERS["tensorboard"](ROWS_OF(20)[4:], tmp_path / "b", start=1.7e9 + 900)
         folder = tmp_path / "run"
         folder.mkdir()
         first.rename(folder / "events.out.tfevents.1700000000.host.1.0")

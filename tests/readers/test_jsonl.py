@@ -19,6 +19,7 @@ from gradlens.readers.decimals import PADDING, parse_decimals
 from gradlens.readers.json_blocks import values_in
 from gradlens.readers.jsonl import JsonLinesReader
 from gradlens.source import Source
+from gradlens.vocabulary import is_measure
 
 
 def read_text(data: bytes):
@@ -52,7 +53,10 @@ def reference(data: bytes):
             continue
         found = list(values_in(record, {}))
         row = {name: (value, is_text) for name, value, is_text in found if value is not None}
-        words.update({name for name, _, _ in found} - row.keys())
+        lost = {name: is_text for name, value, is_text in found if value is None and name not in row}
+        words.update(name for name, is_text in lost.items() if is_text)
+        if lists := sum(not is_text for is_text in lost.values()):
+            codes["unreadable-value"] = codes.get("unreadable-value", 0) + lists
         for name, (value, is_text) in row.items():
             columns.setdefault(name, []).append((n_rows, value))
             if is_text:
@@ -60,6 +64,8 @@ def reference(data: bytes):
         n_rows += bool(row)
     if among := sum(words[name] for name in columns):
         codes["text-cell"] = among
+    if named := sum(name not in columns and is_measure(name) for name in words):
+        codes["text-column"] = named
     return columns, n_rows, codes
 
 
@@ -99,11 +105,14 @@ texts = st.one_of(
     numbers.map(str),
 )
 values = st.one_of(
-    numbers, texts, st.none(), st.booleans(), st.lists(st.integers(), max_size=2), st.just({}),
+    numbers, texts, st.none(), st.booleans(), st.lists(st.integers(), max_size=2), st.just({}), st.lists(numbers, max_size=3),
+    st.lists(st.one_of(numbers, st.none(), st.booleans(), texts, st.just([1]), st.just({})), max_size=3),
     st.dictionaries(st.sampled_from("xyz"), numbers, max_size=2),
 )  # fmt: skip
 keys = st.one_of(
-    st.sampled_from(["step", "loss", "grad_norm", "train/loss", "a b", "ä", 'q"', "a,b", "x}", "\\", "config"]),
+    st.sampled_from(
+        ["step", "loss", "grad_norm", "train/loss", "lr", "lr", "lr/0", "a b", "ä", 'q"', "a,b", "x}", "\\", "config"]
+    ),
     st.text(max_size=3),
 )
 #: Records of a few kinds, each repeated with other values, which is what templates are for.
@@ -168,6 +177,60 @@ def test_decimals_are_exact(tokens):
         if is_plain:
             true = float(json.loads(token))  # raises where the grammar of JSON does not allow it
             assert (value, math.copysign(1, value)) == (true, math.copysign(1, true)), token
+
+
+RATES = [[0.1 / (n + 1), 0.01 / (n + 1)] for n in range(40)]
+
+
+class TestLists:
+    def test_rates_of_several_groups(self, monkeypatch):
+        rows = [{"step": n, "lr": rates, "loss": 1.0} for n, rates in enumerate(RATES)]
+        rows[7]["lr"] = [None, math.nan]
+        data = "\n".join(map(json.dumps, rows)).encode()
+        assert_same_as_slow(data)
+        # They change from line to line, and are no reason to parse line by line.
+        monkeypatch.setattr(json_blocks, "values_in", None)
+        found = columns_of(read_text(data))
+        assert found["lr/1"][:2] == [(0, 0.01), (1, 0.005)]
+        assert (len(found["lr/0"]), len(found["lr/1"])) == (39, 40)
+
+    @pytest.mark.parametrize("columns", ["all", "needed"])
+    def test_the_first_is_the_rate(self, tmp_path, columns):
+        path = tmp_path / "run.jsonl"
+        for name, place in (("lr", "lr/0"), ("learning_rate", "learning_rate/0"), ("optim", "train/optim/lr/0")):
+            rows = [
+                {"step": n, "loss": 1.0, **({"train": {"optim": {"lr": rates}}} if name == "optim" else {name: rates})}
+                for n, rates in enumerate(RATES)
+            ]
+            path.write_text("\n".join(map(json.dumps, rows)))
+            (run,) = gradlens.read(path, columns=columns)
+            assert run.columns.lr == place
+            assert run.lr.value.tolist() == [rates[0] for rates in RATES]
+
+    @pytest.mark.parametrize("phase", [{}, {"mode": "train"}])
+    def test_lists_where_a_number_belongs_are_counted(self, tmp_path, phase):
+        rows = [phase | {"step": n, "loss": [1.0, 2.0] if n in {5, 9} else 1.0, "tokens": [1]} for n in range(20)]
+        rows[12]["lr"] = [0.1, {"group": 1}]
+        path = tmp_path / "run.jsonl"
+        path.write_text("\n".join(map(json.dumps, rows)))
+        (run,) = gradlens.read(path)
+        counts = {n.code: n.count for n in run.notices}
+        assert (run.format, counts["unreadable-value"]) == ("phased-jsonl" if phase else "jsonl", 3)
+        assert run.series["lr/0"].value.tolist() == [0.1]
+
+    def test_lists_alone_are_named_in_the_error(self, tmp_path):
+        path = tmp_path / "run.jsonl"
+        path.write_text("\n".join(json.dumps({"step": n, "loss": [1.0, 2.0]}) for n in range(20)))
+        with pytest.raises(gradlens.GradlensError, match="loss is a list and no number"):
+            gradlens.read(path)
+
+
+def test_a_loss_of_nothing_but_texts_is_noticed(tmp_path):
+    path = tmp_path / "run.jsonl"
+    path.write_text("\n".join(json.dumps({"step": n, "loss": "high", "grad_norm": 1.0, "who": "a"}) for n in range(20)))
+    (run,) = gradlens.read(path)
+    (notice,) = (n for n in run.notices if n.code == "text-column")
+    assert "loss" in notice.message
 
 
 def test_ordinary_numbers_are_not_left_to_float():

@@ -100,13 +100,80 @@ def test_packed_files(tmp_path):
     assert len(gradlens.read(tmp_path / "b.jsonl.zst")[0].loss) == len(ROWS)
 
 
-@pytest.mark.parametrize("damage", [lambda d: d[:-12], lambda d: d[:40] + b"x" * 9 + d[49:]])
-def test_damaged_packing_is_an_error_with_the_name(damage, tmp_path):
-    data = log(tmp_path / "run.jsonl", ROWS_OF(200)).read_bytes()
+def gzip_of_several_members(data):
+    return gzip.compress(data[:2000]) + gzip.compress(data[2000:]) + bytes(512)
+
+
+def zstd(data):
+    return pytest.importorskip("zstandard").ZstdCompressor(write_checksum=True).compress(data)
+
+
+def zstd_of_several_frames(data):
+    return b"".join(zstd(data[at : at + 2000]) for at in range(0, len(data), 2000))
+
+
+def notices(run):
+    return {n.code: n for n in run.notices}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, gzip_of_several_members, zstd, zstd_of_several_frames])
+def test_packed_files_of_any_size(pack, tmp_path, monkeypatch):
+    rows = ROWS_OF(3000)
+    (tmp_path / "a.jsonl.gz").write_bytes(pack(log(tmp_path / "run.jsonl", rows).read_bytes()))
+    for bound in (7, 1 << 20):
+        monkeypatch.setattr("gradlens.archives._UNPACKED", bound)
+        (run,) = gradlens.read(tmp_path / "a.jsonl.gz")
+        assert run.loss.value.tolist() == [row["loss"] for row in rows]
+        assert "truncated-archive" not in notices(run)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+@pytest.mark.parametrize("pack", [gzip.compress, gzip_of_several_members, zstd_of_several_frames])
+def test_what_an_archive_holds_before_it_is_cut_off_is_read(pack, share, tmp_path):
+    rows = ROWS_OF(3000)
+    packed = pack(log(tmp_path / "run.jsonl", rows).read_bytes()).rstrip(b"\0")
+    size = int(share * len(packed))
     path = tmp_path / "cut.jsonl.gz"
-    path.write_bytes(damage(gzip.compress(data)))
-    with pytest.raises(gradlens.GradlensError, match=r"cut\.jsonl\.gz"):
+    path.write_bytes(packed[:size])
+    (run,) = gradlens.read(path)
+    n = len(run.loss)
+    assert 0.5 * share * 3000 < n < 3000
+    assert run.loss.value.tolist() == [row["loss"] for row in rows[:n]]
+    assert notices(run)["truncated-archive"].where == f"cut.jsonl.gz: byte {size}"
+    assert notices(run)["truncated-archive"].count == 1
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+def test_an_archive_cut_off_before_its_first_byte(pack, tmp_path):
+    path = tmp_path / "cut.jsonl.zst"
+    path.write_bytes(pack(log(tmp_path / "run.jsonl").read_bytes())[:14])
+    with pytest.raises(gradlens.GradlensError, match=r"cut\.jsonl\.zst: the packed file is cut off after 14 bytes"):
         gradlens.read(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+def test_an_archive_with_wrong_bytes_is_an_error(pack, tmp_path):
+    # Its checksum is at the end: which number is wrong is not known.
+    packed = pack(log(tmp_path / "run.jsonl", ROWS_OF(200)).read_bytes())
+    path = tmp_path / "damaged.jsonl.gz"
+    for wrong in (packed[:40] + b"x" * 9 + packed[49:], packed[:-6] + b"xx" + packed[-4:]):
+        path.write_bytes(wrong)
+        with pytest.raises(gradlens.GradlensError, match=r"damaged\.jsonl\.gz: damaged before byte"):
+            gradlens.read(path)
+
+
+def test_damaged_archives_do_not_keep_a_folder_from_being_read(tmp_path):
+    data = log(tmp_path / "logs" / "a.jsonl").read_bytes()
+    (tmp_path / "logs" / "b.jsonl.gz").write_bytes(gzip.compress(data)[:14])
+    (tmp_path / "logs" / "c.jsonl.gz").write_bytes(gzip.compress(data)[:-12])
+    first, second = gradlens.read(tmp_path / "logs")
+    assert notices(first)["unreadable-file"].count == 1
+    assert "b.jsonl.gz" in notices(first)["unreadable-file"].message
+    assert "truncated-archive" in notices(second)
+    (tmp_path / "only").mkdir()
+    (tmp_path / "logs" / "b.jsonl.gz").rename(tmp_path / "only" / "b.jsonl.gz")
+    with pytest.raises(gradlens.GradlensError, match=r"no log in this folder.*first problem.*is cut off"):
+        gradlens.read(tmp_path / "only")
 
 
 def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
@@ -123,8 +190,14 @@ def test_urls(tmp_path):
         file.write(log(tmp_path / "run.jsonl").read_bytes())
     (run,) = gradlens.read("memory://logs/run.jsonl")
     assert run.source == "memory://logs/run.jsonl"
-    with pytest.raises(gradlens.GradlensError):
+    with pytest.raises(gradlens.GradlensError, match=r"memory://logs/missing\.jsonl: no such file"):
         gradlens.read("memory://logs/missing.jsonl")
+
+
+def test_a_url_that_nobody_serves():
+    pytest.importorskip("aiohttp")
+    with pytest.raises(gradlens.GradlensError, match=r"http://127\.0\.0\.1:9/run\.jsonl: Cannot connect"):
+        gradlens.read("http://127.0.0.1:9/run.jsonl")
 
 
 class TestSettingsBeside:

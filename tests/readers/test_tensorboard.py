@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import gradlens
 from gradlens.errors import MalformedLogError
-from gradlens.readers import event_frames
+from gradlens.readers import event_frames, tensorboard
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.crc32c import header_of, masked
 from gradlens.readers.event_proto import Plugins, read_event
@@ -120,6 +120,8 @@ def test_same_as_protobuf(parts, values, window):
             ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_frames, "WINDOW", window)
+        # Tags that are at step 0 throughout are of no concern here.
+        patch.setattr(tensorboard, "_numbered", lambda series, _book: series)
         raw = read_bytes(encode(events))
     assert same(points(raw), expected(events))
     assert not raw.notices
@@ -202,6 +204,71 @@ def test_files_of_one_folder_in_the_order_of_their_names_times(tmp_path):
     assert runs[1].loss.value.tolist() == [1.0, 2.0]
     assert runs[0].loss.value.tolist() == [3.0]
     assert any(n.code == "files-joined" and n.count == 2 for n in runs[1].notices)
+
+
+def write(folder, steps, start, suffix, *, pace=1.0, tags=("loss", "grad_norm")):
+    """A file as tensorboardX writes it; a step of None is none."""
+    events = pytest.importorskip("tensorboardX").SummaryWriter(str(folder), filename_suffix=suffix)
+    for place, step in enumerate(steps):
+        for tag in tags:
+            events.add_scalar(tag, 1.0 + place, step, walltime=start + pace * place)
+    events.close()
+
+
+def codes(run):
+    return {n.code: n.count for n in run.notices}
+
+
+class TestWriters:
+    def test_two_at_the_same_time_are_two_runs(self, tmp_path):
+        write(tmp_path, range(50), 1.7e9, ".a")
+        write(tmp_path, range(40), 1.7e9 + 3, ".b", pace=1.2)
+        first, second = gradlens.read(tmp_path)
+        assert {first.id.rpartition(".")[2], second.id.rpartition(".")[2]} == {"a", "b"}
+        assert first.id.startswith(f"{tmp_path.name}:")
+        assert [len(run.loss) for run in (first, second)] == [50, 40]
+        for run in (first, second):
+            assert codes(run).keys() == {"several-writers"}
+            assert codes(run)["several-writers"] == 2
+
+    def test_both_resumed(self, tmp_path):
+        for suffix, start in ((".a", 0), (".b", 5)):
+            write(tmp_path, range(50), 1.7e9 + start, suffix)
+            write(tmp_path, range(40, 90), 1.7e9 + 1000 + start, suffix + "2")
+        for place, path in enumerate(sorted(tmp_path.iterdir(), key=lambda p: p.name.rpartition(".")[2])):
+            path.rename(tmp_path / f"events.out.tfevents.{place % 2}.node{place // 2}.77.{place}")
+        runs = gradlens.read(tmp_path)
+        assert [run.id for run in runs] == [f"{tmp_path.name}:node{n}" for n in (0, 1)]
+        for run in runs:
+            assert run.loss.step.tolist() == [*range(50), *range(40, 90)]
+            assert codes(run)["files-joined"] == 2
+
+    def test_one_after_the_other_is_a_resume(self, tmp_path):
+        write(tmp_path, range(50), 1.7e9, ".a")
+        write(tmp_path, range(40, 90), 1.7e9 + 50, ".b")
+        (run,) = gradlens.read(tmp_path)
+        assert "several-writers" not in codes(run)
+
+    def test_other_tags_belong_to_one_run(self, tmp_path):
+        write(tmp_path, range(50), 1.7e9, ".a", tags=("loss", "epoch"))
+        write(tmp_path, range(50), 1.7e9, ".b", tags=("grad_norm", "epoch"))
+        (run,) = gradlens.read(tmp_path)
+        assert (len(run.loss), len(run.grad_norm)) == (50, 50)
+
+
+class TestWithoutSteps:
+    def test_points_are_numbered_in_the_order_written(self, tmp_path):
+        write(tmp_path, [None] * 30, 1.7e9, "")
+        (run,) = gradlens.read(tmp_path)
+        assert run.loss.step.tolist() == run.grad_norm.step.tolist() == list(range(30))
+        assert codes(run) == {"no-step": 60}
+
+    def test_a_value_that_each_start_writes_at_step_0_is_not(self, tmp_path):
+        write(tmp_path, range(30), 1.7e9, "")
+        write(tmp_path, [0, 0], 1.8e9, "b", tags=("hp_metric",))
+        (run,) = gradlens.read(tmp_path)
+        assert run.series["hp_metric"].step.tolist() == [0, 0]
+        assert "no-step" not in codes(run)
 
 
 def test_simple_and_tensor_values_of_one_tag():

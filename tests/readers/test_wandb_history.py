@@ -24,10 +24,10 @@ def varint(number):
     return bytes([*out, number])
 
 
-names = st.sampled_from(["loss", "_step", "grad/norm", "a" * 130, "\x82\x01", "ä", "x\x82\x01\x011"])
+names = st.sampled_from(["loss", "lr", "_step", "grad/norm", "a" * 130, "\x82\x01", "ä", "x\x82\x01\x011"])
 values = st.one_of(
     st.floats().map(json.dumps), st.integers(-(10**20), 10**20).map(str),
-    st.sampled_from(["-0", "1e5", "null", '"NaN"', '"0.5"', "true", "[1]", '{"a": 1, "b": {"c": 2}}', "01", "1.", "", "9" * 140]),
+    st.sampled_from(["-0", "1e5", "null", '"NaN"', '"0.5"', "true", "[1]", "[0.1, 0.2]", '{"a": 1, "b": {"c": 2}}', "01", "1.", "", "9" * 140]),
 )  # fmt: skip
 
 
@@ -66,6 +66,12 @@ def test_same_as_field_by_field(found, columns):
         alone = HistoryParser(options)
         alone._learn = lambda *_: None
         assert parsed(together, message) == parsed(alone, message), message
+
+
+def test_rates_of_several_groups():
+    parser = HistoryParser(ReadOptions(columns="needed"))
+    message = field(1, field(2, b"optim") + field(2, b"lr") + field(16, b"[0.1, 0.2, null]"))
+    assert parser.parse(message) == parser.parse(message) == {"optim/lr/0": 0.1, "optim/lr/1": 0.2}
 
 
 def test_names_are_learnt():

@@ -193,7 +193,7 @@ def parquet(rows, folder):
 
 
 @writer("tensorboard")
-def tensorboard(rows, folder):
+def tensorboard(rows, folder, start=1.7e9):
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -203,7 +203,7 @@ def tensorboard(rows, folder):
         for name, value in row.items():
             if name != "step":
                 summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
-                events.add_event(Event(wall_time=1.7e9 + place, step=int(row["step"]), summary=summary))
+                events.add_event(Event(wall_time=start + place, step=int(row["step"]), summary=summary))
     events.close()
     return next((folder / "tb").iterdir())
 
