@@ -100,7 +100,10 @@ def open_log(source: Source) -> BinaryIO:
 
 def _kept(pieces: Iterable[bytes]) -> BinaryIO:
     file = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 -- the caller closes it
-    for piece in pieces:
-        file.write(piece)
+    try:
+        file.writelines(pieces)
+    except BaseException:
+        file.close()
+        raise
     file.seek(0)
     return cast("BinaryIO", file)
