@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,9 +28,12 @@ class ProgressBars:
         #: By total: the records before which a bar moved, and its count there.
         self._moves: dict[int, tuple[array[int], array[float]]] = {}
 
-    def add(self, text: str, begin: int, end: int, records: Iterable[tuple[int, bool]]) -> None:
+    def add(self, text: str, begin: int, end: int, records: Sequence[tuple[int, bool]]) -> None:
         """Take the bars that begin in a stretch of text, and its records: where each begins, whether it has a loss."""
         bars = [(m.end(), int(m[1]), int(m[2])) for m in _bars(text, begin, end)]
+        if self._latest is None and not bars:
+            self._n_records += len(records)
+            return
         at = 0
         for start, has_loss in records:
             at = self._pass(bars, at, start)

@@ -29,6 +29,8 @@ class RecordKind:
         self.line = line
         self.pattern = pattern_of(line.pattern)
         self._groups = frozenset(self.pattern.groupindex)
+        #: Whether records may be counted by epoch and batch.
+        self.has_counter = "epoch" in self._groups
         self._named = tuple(name for name in self.pattern.groupindex if name not in _PLACING)
         self._cutter = Cutter(line.fields)
 
@@ -104,8 +106,7 @@ class RecordKind:
 
     def counter(self, match: re.Match[str]) -> tuple[float, float] | None:
         """The epoch and batch of a record of whose epochs the length is not printed."""
-        groups = self._groups
-        if "epoch" not in groups or match["epoch"] is None or ("iters" in groups and match["iters"] is not None):
+        if match["epoch"] is None or ("iters" in self._groups and match["iters"] is not None):
             return None
         return float(match["epoch"]), float(match["iter"])
 

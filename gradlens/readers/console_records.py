@@ -41,6 +41,8 @@ class RecordParser:
         mark = grammar.new_run or grammar.restart
         self._mark = pattern_of(mark) if mark else None
         self._bars = ProgressBars() if grammar.step_from_bar else None
+        #: The records that were found since bars were last looked for: where, and whether they hold a loss.
+        self._fresh: list[tuple[int, bool]] = []
         #: The text that is not done with, where it begins, and the parts after it.
         self._rest, self._offset, self._parts = "", 0, list[str]()
         #: The place before which everything was found, and those behind the last finding of each pattern.
@@ -82,13 +84,14 @@ class RecordParser:
 
     def _take(self, *, is_last: bool) -> None:
         text = "".join((self._rest, *self._parts))
-        held, fresh = None, list[tuple[int, bool]]()
+        held = None
+        self._fresh.clear()
         for begin in self._begins(text):
             if held is not None:
-                self._add(text, *held, begin[0].start(), fresh)
+                self._add(text, *held, begin[0].start())
             held = begin
         if held is not None and (is_last or _is_whole(text, *held)):
-            self._add(text, *held, len(text), fresh)
+            self._add(text, *held, len(text))
             held = None
         if is_last:
             done = len(text)
@@ -96,18 +99,24 @@ class RecordParser:
             done = held[0].start()
         else:
             done = max(text.rfind("\n", 0, max(len(text) - _TAIL, 0)) + 1, self._done - self._offset)
-        if self._mark is not None:
-            for match in self._search(self._mark, text):
-                if match.start() >= done:
-                    break
-                self.marks.append(self._offset + match.start())
-                self._free[self._mark] = self._offset + match.end()
+        self._find_marks(text, done)
         if self._bars is not None:
-            self._bars.add(text, self._done - self._offset, done, fresh)
+            self._bars.add(text, self._done - self._offset, done, self._fresh)
         # The line before is kept too, since patterns look back in it.
         start = text.rfind("\n", 0, done) + 1
         self._rest, self._parts = text[start:], []
         self._done, self._offset = self._offset + done, self._offset + start
+
+    def _find_marks(self, text: str, done: int) -> None:
+        """Take the marks of starts that begin before `done`."""
+        words = self.grammar.start_words
+        if self._mark is None or (words and not any(word in text for word in words)):
+            return
+        for match in self._search(self._mark, text):
+            if match.start() >= done:
+                return
+            self.marks.append(self._offset + match.start())
+            self._free[self._mark] = self._offset + match.end()
 
     def _begins(self, text: str) -> Iterable[tuple[re.Match[str], RecordKind]]:
         """Where records begin, in order."""
@@ -118,10 +127,8 @@ class RecordParser:
         """What a pattern finds in the text that is not done with."""
         return pattern.finditer(text, max(self._done, self._free.get(pattern, 0)) - self._offset)
 
-    def _add(
-        self, text: str, match: re.Match[str], kind: RecordKind, limit: int, fresh: list[tuple[int, bool]]
-    ) -> None:
-        """Take the record that begins with `match` and ends before `limit`; `fresh`: where, and whether it has a loss."""
+    def _add(self, text: str, match: re.Match[str], kind: RecordKind, limit: int) -> None:
+        """Take the record that begins with `match` and ends before `limit`."""
         self._free[kind.pattern] = self._offset + match.end()
         row = kind.row(text, match, limit, self.book)
         if self._rename:
@@ -131,9 +138,11 @@ class RecordParser:
         if "train_runtime" in row:
             # The summary at the end: its `train_loss` is a mean over the whole training.
             row = {f"final/{name}": value for name, value in row.items()}
-        start, step, counter = match.start(), kind.step(match, row), kind.counter(match)
-        fresh.append((start, "loss" in row))
-        self.records.add(self._offset + start, tuple(row), list(row.values()), step, counter)
+        start = match.start()
+        if self._bars is not None:
+            self._fresh.append((start, "loss" in row))
+        counter = kind.counter(match) if kind.has_counter else None
+        self.records.add(self._offset + start, tuple(row), list(row.values()), kind.step(match, row), counter)
 
 
 def _is_whole(text: str, match: re.Match[str], kind: RecordKind) -> bool:
