@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
 
 from gradlens.readers.base import NoticeBook
@@ -33,9 +32,12 @@ class RecordKind:
         self.has_counter = "epoch" in self._groups
         self._named = tuple(name for name in self.pattern.groupindex if name not in _PLACING)
         self._cutter = Cutter(line.fields)
+        self._step_places: dict[tuple[str, ...], int] = {}
 
-    def row(self, text: str, match: re.Match[str], limit: int, book: NoticeBook) -> dict[str, float]:
-        """The fields of the record that begins with `match` and ends before `limit`."""
+    def fields(
+        self, text: str, match: re.Match[str], limit: int, book: NoticeBook
+    ) -> tuple[tuple[str, ...], list[float]]:
+        """The names and values of the fields of the record that begins with `match` and ends before `limit`."""
         line, row = self.line, dict[str, float]()
         for name in self._named:
             if (token := match[name]) is not None:
@@ -44,20 +46,21 @@ class RecordKind:
                     row[name] = value
         if line.block is not None:
             row.update(self.block(text, match.end(), limit)[0])
-            return row
-        if line.fields is Fields.NAMED:
-            return row
-        begin = match.end()
-        end = text.find("\n", begin, limit)
-        end = limit if end < 0 else end
-        body = text[begin:end]
-        if line.ends_with and not body.rstrip().endswith(line.ends_with):
-            body = _unwrap(text, body, end, limit, line.ends_with, book)
-        if line.fields is Fields.JSON:
-            row.update(json_fields(body))
-            return row
-        found = self._cutter.cut(body.partition("}")[0] if line.fields is Fields.DICT else body, book)
-        return row | found if row else found
+        elif line.fields is not Fields.NAMED:
+            begin = match.end()
+            end = text.find("\n", begin, limit)
+            end = limit if end < 0 else end
+            body = text[begin:end]
+            if line.ends_with and not body.rstrip().endswith(line.ends_with):
+                body = _unwrap(text, body, end, limit, line.ends_with, book)
+            if line.fields is Fields.JSON:
+                row.update(json_fields(body))
+            else:
+                names, values = self._cutter.cut(body.partition("}")[0] if line.fields is Fields.DICT else body, book)
+                if not row:
+                    return names, values
+                row.update(zip(names, values, strict=True))
+        return tuple(row), list(row.values())
 
     def block(self, text: str, start: int, limit: int) -> tuple[dict[str, float], int]:
         """The fields in the lines below the one at `start`, and where they end: at `limit` if they may go on there."""
@@ -91,18 +94,24 @@ class RecordKind:
                     row[f"{section}{key}"] = value
         return row, limit
 
-    def step(self, match: re.Match[str], row: Mapping[str, float]) -> float | None:
+    def step(self, match: re.Match[str], names: tuple[str, ...], values: list[float]) -> float | None:
         """The step that a record prints."""
-        line, groups = self.line, self._groups
-        if line.step_field is not None and line.step_field in row:
-            return row[line.step_field]
-        if "global_step" in row and row["global_step"] == row["global_step"]:
-            return row["global_step"]
+        place = self._step_places.get(names)
+        if place is None:
+            place = self._step_places[names] = self._step_place(names)
+        if place >= 0 and (values[place] == values[place] or names[place] == self.line.step_field):
+            return values[place]
+        groups = self._groups
         if "step" in groups and match["step"] is not None:
             return float(match["step"])
         if "iters" in groups and match["iters"] is not None:
-            return float((int(match["epoch"]) - line.first_epoch) * int(match["iters"]) + int(match["iter"]))
+            return float((int(match["epoch"]) - self.line.first_epoch) * int(match["iters"]) + int(match["iter"]))
         return None
+
+    def _step_place(self, names: tuple[str, ...]) -> int:
+        """Which of the fields holds the step, or -1."""
+        known = [name for name in (self.line.step_field, "global_step") if name in names]
+        return names.index(known[0]) if known else -1
 
     def counter(self, match: re.Match[str]) -> tuple[float, float] | None:
         """The epoch and batch of a record of whose epochs the length is not printed."""

@@ -130,19 +130,20 @@ class RecordParser:
     def _add(self, text: str, match: re.Match[str], kind: RecordKind, limit: int) -> None:
         """Take the record that begins with `match` and ends before `limit`."""
         self._free[kind.pattern] = self._offset + match.end()
-        row = kind.row(text, match, limit, self.book)
+        names, values = kind.fields(text, match, limit, self.book)
         if self._rename:
-            row = {self._rename.get(name, name): value for name, value in row.items()}
-        if not row:
+            row = dict(zip((self._rename.get(name, name) for name in names), values, strict=True))
+            names, values = tuple(row), list(row.values())
+        if not names:
             return
-        if "train_runtime" in row:
+        if "train_runtime" in names:
             # The summary at the end: its `train_loss` is a mean over the whole training.
-            row = {f"final/{name}": value for name, value in row.items()}
+            names = tuple(f"final/{name}" for name in names)
         start = match.start()
         if self._bars is not None:
-            self._fresh.append((start, "loss" in row))
+            self._fresh.append((start, "loss" in names))
         counter = kind.counter(match) if kind.has_counter else None
-        self.records.add(self._offset + start, tuple(row), list(row.values()), kind.step(match, row), counter)
+        self.records.add(self._offset + start, names, values, kind.step(match, names, values), counter)
 
 
 def _is_whole(text: str, match: re.Match[str], kind: RecordKind) -> bool:
