@@ -24,6 +24,7 @@ HEAD_BYTES = 1 << 16
 #: A packed log unpacks to some ten times its size; a file that unpacks to this many times is an attack.
 _MOST_EXPANSION = 300
 _FREE_BYTES = 1 << 28
+_PIECE = 1 << 20
 #: Folders that never hold logs and may be huge.
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
 
@@ -118,7 +119,7 @@ class Source:
         """
         if self.data is not None and self.compression is None:
             return self.data
-        limit = max(_FREE_BYTES, _MOST_EXPANSION * (self.size or _FREE_BYTES)) if self.compression else None
+        limit = self._limit
         try:
             with self.open() as handle:
                 data = handle.read() if limit is None else handle.read(limit + 1)
@@ -126,11 +127,34 @@ class Source:
             raise
         except Exception as error:
             raise self._damaged(error) from error
-        if limit is not None and len(data) > limit:
+        self._check_size(len(data))
+        return data
+
+    def pieces(self) -> Iterator[bytes]:
+        """All bytes, decompressed, about a megabyte at a time; raises what `read_bytes` does."""
+        done = 0
+        try:
+            with self.open() as handle:
+                while piece := handle.read(_PIECE):
+                    done += len(piece)
+                    self._check_size(done)
+                    yield piece
+        except GradlensError:
+            raise
+        except Exception as error:
+            raise self._damaged(error) from error
+
+    @property
+    def _limit(self) -> int | None:
+        """The most bytes that a log of this size unpacks to; None where nothing is packed."""
+        return max(_FREE_BYTES, _MOST_EXPANSION * (self.size or _FREE_BYTES)) if self.compression else None
+
+    def _check_size(self, unpacked: int) -> None:
+        limit = self._limit
+        if limit is not None and unpacked > limit:
             raise MalformedLogError(
                 f"{self.name}: unpacks to more than {limit >> 20} MiB", hint="unpack it yourself if it is a log"
             )
-        return data
 
     def _damaged(self, error: Exception) -> MalformedLogError:
         # The packages for URLs raise what they like.

@@ -40,8 +40,8 @@ class Cutter:
         self._shapes: list[_Shape] = []
         self._misses = 0
 
-    def cut(self, body: str, book: NoticeBook) -> dict[str, float]:
-        """The names and numbers of the fields in the text of a record."""
+    def cut(self, body: str, book: NoticeBook) -> tuple[tuple[str, ...], list[float]]:
+        """The names of the fields in the text of a record, and their numbers."""
         for place, shape in enumerate(self._shapes):
             match = shape.pattern.fullmatch(body)
             if match is not None:
@@ -49,8 +49,9 @@ class Cutter:
                 if values is not None:
                     if place:
                         self._shapes.insert(0, self._shapes.pop(place))
-                    return dict(zip(shape.names, values, strict=True))
-        return self._slowly(body, book)
+                    return shape.names, values
+        found = self._slowly(body, book)
+        return tuple(found), list(found.values())
 
     def _slowly(self, body: str, book: NoticeBook) -> dict[str, float]:
         found: dict[str, float] = {}

@@ -1,67 +1,83 @@
-"""The records of a console log, and their columns: records of the same names are put together at once."""
+"""The records of a console log: their fields, where they stand and the steps that they print."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens.readers.base import Column
+from gradlens.readers.grouped_rows import GroupedRows
 
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+_NAN = float("nan")
 
-@dataclass(slots=True)
-class Record:
-    """What one record of a log holds.
 
-    `names` is shared by the records of the same names: a dict of each record's own would take four times the memory.
-    `epoch` is the epoch and batch of a counter that restarts with each epoch, where its length is not printed.
+class Records:
+    """What the records of a log hold, in numbers of eight bytes: an object for each would take several times as many.
+
+    `starts` are their places in the text.
     """
 
-    start: int
-    names: tuple[str, ...]
-    values: array[float]
-    step: float | None
-    epoch: tuple[int, int] | None = None
+    def __init__(self) -> None:
+        self.fields = GroupedRows()
+        self.starts = array("q")
+        self._steps = array("d")
+        self._is_placed = bytearray()
+        #: Epoch and batch of a counter that restarts with each epoch, where its length is not printed.
+        self._counted, self._counters = array("q"), array("d")
 
+    def __len__(self) -> int:
+        return len(self.starts)
 
-def columns_of(records: Sequence[Record], steps: Sequence[float | None]) -> tuple[Column, ...]:
-    """The columns in the order in which their names first came; a step, where there is one, is the first field."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for row, record in enumerate(records):
-        groups.setdefault(record.names, []).append(row)
-    pieces: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = {}
-    first: dict[str, tuple[int, int]] = {}
-    placed = np.array([row for row, step in enumerate(steps) if step is not None], np.int64)
-    if len(placed):
-        first["step"] = (int(placed[0]), -1)
-        pieces["step"] = [(placed, np.array([step for step in steps if step is not None], np.float64))]
-    is_placed = np.zeros(len(records), np.bool_)
-    is_placed[placed] = True
-    for names, group in groups.items():
-        rows = np.array(group, np.int64)
-        table = np.frombuffer(b"".join([records[row].values for row in group])).reshape(len(rows), len(names))
-        for place, name in enumerate(names):
-            at, value = rows, table[:, place]
-            if name == "step":
-                # The step that was found stands for the record's own field of this name.
-                at, value = rows[~is_placed[rows]], value[~is_placed[rows]]
-            if len(at):
-                pieces.setdefault(name, []).append((at, value))
-                first[name] = min(first.get(name, (len(records), 0)), (int(at[0]), place))
-    return tuple(_column(name, pieces[name], len(records)) for name in sorted(pieces, key=first.__getitem__))
+    def add(
+        self,
+        start: int,
+        names: tuple[str, ...],
+        values: list[float],
+        step: float | None,
+        counter: tuple[float, float] | None,
+    ) -> None:
+        """Append one record; `counter` is its epoch and batch, if its step follows from them alone."""
+        if counter is not None:
+            self._counted.append(len(self.starts))
+            self._counters.extend(counter)
+        self.fields.add(names, values)
+        self.starts.append(start)
+        self._steps.append(_NAN if step is None else step)
+        self._is_placed.append(step is not None)
 
+    def step(self, row: int) -> float | None:
+        """The step of one record."""
+        return self._steps[row] if self._is_placed[row] else None
 
-def _column(name: str, pieces: list[tuple[NDArray[np.int64], NDArray[np.float64]]], n_rows: int) -> Column:
-    row = np.concatenate([rows for rows, _ in pieces])
-    value = np.concatenate([values for _, values in pieces])
-    if len(pieces) > 1:
-        order = np.argsort(row, kind="stable")
-        row, value = row[order], value[order]
-    return Column(name=name, value=value, row=None if len(row) == n_rows else row)
+    def place(self, row: int, step: float) -> None:
+        """Give one record a step."""
+        self._steps[row], self._is_placed[row] = step, True
+
+    def place_all(self, steps: NDArray[np.float64], is_placed: NDArray[np.bool_]) -> None:
+        """Give all records other steps, or none: float64[n], bool[n]."""
+        self._steps, self._is_placed = array("d", steps.tobytes()), bytearray(is_placed.tobytes())
+
+    def counters(self, first: int, after: int) -> Iterator[tuple[int, float, float]]:
+        """The records of a stretch that have no step but an epoch and a batch: row, epoch, batch."""
+        for place, row in enumerate(self._counted):
+            if first <= row < after and not self._is_placed[row]:
+                yield row, self._counters[2 * place], self._counters[2 * place + 1]
+
+    def steps(self, first: int, after: int) -> Column:
+        """The steps of a stretch of records as a column."""
+        is_placed = np.frombuffer(self._is_placed, np.bool_)[first:after]
+        steps = np.frombuffer(self._steps)[first:after]
+        if is_placed.all():
+            return Column(name="step", value=steps.copy())
+        return Column(name="step", value=steps[is_placed], row=np.flatnonzero(is_placed))
+
+    def columns(self, first: int, after: int, steps: Column) -> tuple[Column, ...]:
+        """The columns of a stretch of records: their steps, where there are any, and their fields."""
+        return self.fields.columns(first, after, steps)

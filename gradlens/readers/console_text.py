@@ -1,4 +1,4 @@
-"""The text of console logs: colours, carriage returns and encodings; and a record's text cut into fields."""
+"""The text of console logs: colours and carriage returns; and a record's text cut into fields."""
 
 from __future__ import annotations
 
@@ -31,13 +31,6 @@ _SEGMENT = re.compile(rf"^[\s(]*(?P<key>[A-Za-z][^|:=\n]*?)\s*(?:[:=]\s*|\s)\s*(
 OPENING = "[('\"{ "
 _BETWEEN = re.compile(r"[|,]\s")
 _DICT = re.compile(r"['\"](?P<key>[^'\"\n]{1,200})['\"]\s*:\s*(?P<value>'[^'\n]*'|\"[^\"\n]*\"|[^,}\n]+)")
-
-
-def decode(data: bytes) -> str:
-    """Text of any of the usual encodings; bytes that do not fit become U+FFFD."""
-    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        return data.decode("utf-16", errors="replace")
-    return data.decode("utf-8-sig", errors="replace")
 
 
 def clean(text: str) -> str:

@@ -56,6 +56,8 @@ class Grammar:
     #: A line after which a new run begins, always; `restart` begins one only if the step does not go on rising.
     new_run: str | None = None
     restart: str | None = None
+    #: One of these stands in every such line; the pattern is not tried on text without them, where it is slow.
+    start_words: tuple[str, ...] = ()
     facts: frozenset[str] = frozenset()
     #: Records without a step take it from the last progress bar `17/438 [` before them.
     step_from_bar: bool = False
@@ -77,6 +79,7 @@ GRAMMARS: tuple[Grammar, ...] = (
                  fields=Fields.NAMED),
         ),
         restart=_MEGATRON_START,
+        start_words=("[before the start of training step]", "training ..."),
         facts=_PRE,
     ),
     Grammar(

@@ -7,6 +7,7 @@ from typing import Any
 
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, load_json
+from gradlens.readers.json_stream import CutOffError, JsonStream, UnexpectedJsonError
 from gradlens.source import Source
 
 _MOST_BYTES = 1 << 30
@@ -40,6 +41,9 @@ class JsonDocumentReader(Reader):
             raise MalformedLogError(
                 f"{source.name}: a single JSON document of more than 1 GiB", hint="write JSON lines instead"
             )
+        table = _list_of_records(source, options)
+        if table.n_rows:
+            return [RawRun(columns=table.columns(), n_rows=table.n_rows)]
         try:
             data = load_json(source.read_bytes().decode("utf-8-sig", errors="replace"))
         except ValueError as error:
@@ -48,9 +52,7 @@ class JsonDocumentReader(Reader):
         records = _records(data)
         rows = records if records is not None else _rows_of_arrays(data, book)
         for record in rows:
-            row = {name: number for name, number in _numbers(record) if options.wanted(name)}
-            if row:
-                table.add(row)
+            _add(table, record, options)
         if not table.n_rows:
             raise NoTrainingSeriesError(
                 f"{source.name}: a JSON document without records or arrays of numbers",
@@ -58,6 +60,23 @@ class JsonDocumentReader(Reader):
             )
         settings = {k: v for k, v in data.items() if not isinstance(v, list)} if isinstance(data, dict) else {}
         return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=settings, notices=book.notices())]
+
+
+def _list_of_records(source: Source, options: ReadOptions) -> TableBuilder:
+    """The table of a document that is a list of objects and nothing else, read record by record; of others none."""
+    table, stream = TableBuilder(), JsonStream(source.pieces())
+    try:
+        for record in stream.records():
+            _add(table, record, options)
+    except (UnexpectedJsonError, CutOffError):
+        return TableBuilder()
+    return TableBuilder() if stream.peek() else table
+
+
+def _add(table: TableBuilder, record: Mapping[str, Any], options: ReadOptions) -> None:
+    row = {name: number for name, number in _numbers(record) if options.wanted(name)}
+    if row:
+        table.add(row)
 
 
 def _records(data: object) -> Sequence[Mapping[str, Any]] | None:

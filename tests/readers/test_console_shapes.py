@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gradlens.readers.base import NoticeBook
 from gradlens.readers.console_shapes import Cutter
-from gradlens.readers.console_table import Record, columns_of
+from gradlens.readers.console_table import Records
 from gradlens.readers.grammars import Fields
 
 keys = st.sampled_from(
@@ -54,16 +54,17 @@ def test_same_as_one_by_one(bodies, shape):
 
 
 def test_records_of_several_names_are_one_table():
-    from array import array
+    records = Records()
+    records.add(0, ("loss", "step"), [1.0, 7.0], 1.0, None)
+    records.add(1, ("val",), [2.0], None, None)
+    records.add(2, ("step", "loss"), [9.0, 3.0], None, None)
+    records.add(3, ("val",), [4.0], None, None)
 
-    records = [
-        Record(0, ("loss", "step"), array("d", [1.0, 7.0]), 1.0),
-        Record(1, ("val",), array("d", [2.0]), None),
-        Record(2, ("step", "loss"), array("d", [9.0, 3.0]), None),
-    ]
-    found = {
-        c.name: (c.value.tolist(), None if c.row is None else c.row.tolist())
-        for c in columns_of(records, [1.0, None, None])
-    }
-    assert found == {"step": ([1.0, 9.0], [0, 2]), "loss": ([1.0, 3.0], [0, 2]), "val": ([2.0], [1])}
-    assert list(found) == ["step", "loss", "val"]
+    def columns(first, after):
+        found = records.columns(first, after, records.steps(first, after))
+        return {c.name: (c.value.tolist(), None if c.row is None else c.row.tolist()) for c in found}
+
+    assert columns(0, 3) == {"step": ([1.0, 9.0], [0, 2]), "loss": ([1.0, 3.0], [0, 2]), "val": ([2.0], [1])}
+    assert list(columns(0, 3)) == ["step", "loss", "val"]
+    assert columns(1, 4) == {"val": ([2.0, 4.0], [0, 2]), "step": ([9.0], [1]), "loss": ([3.0], [1])}
+    assert columns(3, 4) == {"val": ([4.0], None)}

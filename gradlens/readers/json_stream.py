@@ -1,0 +1,136 @@
+"""A JSON document value by value, so that a long list in it is never held as a whole."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SOLID = re.compile(r"[^ \t\n\r]")
+_AFTER_RECORD = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
+_BETWEEN = re.compile(r"\}[ \t\n\r]*,[ \t\n\r]*\{")
+#: In so much text at the end of a piece a place between two records is looked for.
+_LOOK_BACK = 1 << 14
+#: A number at the end of what was read may go on; `1e+` is the longest that would be taken for a shorter one.
+_MAY_GO_ON = 3
+
+
+class UnexpectedJsonError(ValueError):
+    """Not what the caller asked for; the document may be JSON all the same."""
+
+
+class CutOffError(ValueError):
+    """In a list of records stands what is no record; `rest` is the text of the document from there on."""
+
+    def __init__(self, rest: str) -> None:
+        super().__init__("the list is not whole")
+        self.rest = rest
+
+
+class JsonStream:
+    """Reads values from a document that comes in pieces, as `json.loads` would read them."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = codecs.iterdecode(pieces, "utf-8-sig", errors="replace")
+        self._decode = json.JSONDecoder().raw_decode
+        self._text, self._at = "", 0
+
+    def peek(self) -> str:
+        """The next character that is no space, "" at the end."""
+        while (found := _SOLID.search(self._text, self._at)) is None:
+            self._at = len(self._text)
+            if not self._more():
+                return ""
+        self._at = found.start()
+        return found[0]
+
+    def take(self, mark: str) -> None:
+        """Pass over one character, which must come next."""
+        if self.peek() != mark:
+            raise UnexpectedJsonError(f"no {mark}")
+        self._at += 1
+
+    def value(self) -> Any:
+        """The next value."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decode(self._text, self._at)
+            except RecursionError as error:
+                raise UnexpectedJsonError("nested too deeply") from error
+            except ValueError as error:
+                if not self._more():
+                    raise UnexpectedJsonError("no value") from error
+                continue
+            if end + _MAY_GO_ON <= len(self._text) or not self._more():
+                self._at = end
+                return value
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The objects of the list that comes next, one after the other.
+
+        Raises
+        ------
+        CutOffError
+            The document ends within the list, or something that is no JSON stands in it.
+        UnexpectedJsonError
+            No list, or one that holds something else than objects.
+        """
+        self.take("[")
+        if self.peek() == "]":
+            self._at += 1
+            return
+        yield from self._many()
+        is_last = False
+        while not is_last:
+            after = None
+            try:
+                value, end = self._decode(self._text, self._at)
+                after = _AFTER_RECORD.match(self._text, end)
+            except RecursionError as error:
+                raise UnexpectedJsonError("nested too deeply") from error
+            except ValueError:
+                pass
+            if after is None:
+                if not self._more():
+                    raise CutOffError(self._text[self._at :])
+                self.peek()
+                yield from self._many()
+                continue
+            if not isinstance(value, dict):
+                raise UnexpectedJsonError("not an object")
+            yield value
+            self._at, is_last = after.end(), after[1] == "]"
+
+    def _many(self) -> list[dict[str, Any]]:
+        """Most of the records of which the text is at hand, at once, which is faster than one by one."""
+        start = self._at
+        between = list(_BETWEEN.finditer(self._text, max(start, len(self._text) - _LOOK_BACK)))
+        if not between:
+            return []
+        try:
+            # Text that is a list if it ended here is the beginning of one, whatever follows.
+            found = json.loads(f"[{self._text[start : between[-1].start() + 1]}]")
+        except (ValueError, RecursionError):
+            return []
+        if not all(isinstance(record, dict) for record in found):
+            return []
+        self._at = between[-1].end() - 1
+        return cast("list[dict[str, Any]]", found)
+
+    def _more(self) -> bool:
+        """Read on, at least as much as there is still to parse: what does not end is not to be tried with each piece."""
+        rest = self._text[self._at :]
+        found, size = [rest], 0
+        for piece in self._pieces:
+            found.append(piece)
+            size += len(piece)
+            if size > len(rest):
+                break
+        if size:
+            self._text, self._at = "".join(found), 0
+        return size > 0
