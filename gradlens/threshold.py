@@ -67,6 +67,8 @@ def bunched_maximum(norm: NDArray[np.float64]) -> float | None:
     if share < BUNCH_SHARE or float(finite.min()) > 0.99 * top:
         return None
     different = np.unique(finite)
+    if len(different) < 2:
+        return None  # a hundredth of the smallest double is that double
     unit = float(np.diff(different).min())
     if unit > BUNCH_WIDTH * top and np.allclose(different / unit, np.round(different / unit), rtol=0, atol=0.01):
         return None

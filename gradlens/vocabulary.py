@@ -146,21 +146,20 @@ _MOST_OPTIMIZERS = 4
 
 def rank_of(role: str, name: str) -> int | None:
     """How telling `name` is for `role`: 0 is best; None where it does not mean that."""
-    rank = _RANK[role].get(plain(name))
-    if rank is None and role == "lr" and _LR_MONITOR.match(name) and not name.endswith("momentum"):
-        return len(_RANK[role])
-    if rank is None and role == "lr" and name.endswith("/0"):
-        # The first of the rates of several groups of parameters, which were logged as a list.
-        first = rank_of(role, name[:-2])
-        return None if first is None else len(_RANK[role]) + first
-    if rank is None and role == "grad_norm" and _owner_by_name(name) is not None and layer_of(name) is None:
-        return len(_RANK[role])
-    if rank is None and role == "loss" and (rank := _RANK[role].get(plain(_TRAIN.sub("", name)))) is not None:
-        return rank + len(_RANK[role])  # `train/g_loss`
-    if rank is None and (tail := _tail(name)) in _TELLING.get(role, ()):
-        return 2 * len(_RANK[role]) + _TELLING[role].index(tail)
-    if rank is not None and role == "step" and name.strip().startswith("_"):
-        return rank + len(_RANK[role])  # W&B counts its own calls in `_step`; the trainer's counter says more
+    rank, count = _RANK[role].get(plain(name)), len(_RANK[role])
+    if rank is not None:
+        # W&B counts its own calls in `_step`; the trainer's counter says more.
+        return rank + count if role == "step" and name.strip().startswith("_") else rank
+    if role == "lr" and _LR_MONITOR.match(name) and not name.endswith("momentum"):
+        rank = count
+    elif role == "lr" and name.endswith("/0") and (first := rank_of(role, name[:-2])) is not None:
+        rank = count + first  # the first of the rates of several groups of parameters, which were logged as a list
+    elif role == "grad_norm" and _owner_by_name(name) is not None and layer_of(name) is None:
+        rank = count
+    elif role == "loss" and (inner := _RANK[role].get(plain(_TRAIN.sub("", name)))) is not None:
+        rank = count + inner  # `train/g_loss`
+    elif (tail := _tail(name)) in _TELLING.get(role, ()):
+        rank = 2 * count + _TELLING[role].index(tail)
     return rank
 
 

@@ -23,6 +23,8 @@ RANDOM_REBOUND = 4.0
 FEW_ROWS_REBOUND = 10.0
 #: Share of the rows that a rate must stay high for before its decay can explain what follows. Our own choice.
 LEAST_HIGH = 0.2
+#: Windows that a log must have for their usual movement to be measured: of fewer, the descent is most.
+MOVES = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -162,10 +164,10 @@ def wander_of(level: NDArray[np.float64], error: NDArray[np.float64], width: int
     independent noise. Smoothed losses, and agents that make their own data, wander. Half of the rows decide, so that a
     step or the start do not count.
     """
-    if len(level) < 6 * width:
+    if len(level) < MOVES * width:
         return 1.0
     bend = np.abs(level[: -2 * width] - 2.0 * level[width:-width] + level[2 * width :])
-    return max(1.0, float(np.nanmedian(bend / np.maximum(error[width:-width], 1e-300))) * MAD_TO_SIGMA / np.sqrt(6.0))
+    return float(max(1.0, float(np.nanmedian(bend / np.maximum(error[width:-width], 1e-300))) * MAD_TO_SIGMA / 6.0**0.5))
 
 
 def _slow_descent(value: NDArray[np.float64]) -> float:

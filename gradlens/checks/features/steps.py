@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 6_000
 MIN_ROWS = 36
+#: Windows that a log must have for their usual movement to be measured.
+MOVES = 12
 #: Smallest local deviation of a logarithm that is taken seriously: losses printed with few digits have windows without any.
 LEAST_DEVIATION = 2e-3
 
@@ -148,11 +150,11 @@ def _wander(difference: NDArray[np.float64], spread: NDArray[np.float64], width:
     The trend is the mean of the differences one window earlier and later. Of independent noise, what is left has five times
     the variance of a level. Half of all rows decide, so that a step or a start-up do not count.
     """
-    if len(difference) < 6 * width:
+    if len(difference) < MOVES * width:
         return 1.0
     left = np.abs(difference[width:-width] - 0.5 * (difference[: -2 * width] + difference[2 * width :]))
     level = spread[width:-width] * 1.2533 / np.sqrt(width)
-    return max(1.0, float(np.nanmedian(left / level)) * MAD_TO_SIGMA / np.sqrt(5.0))
+    return float(max(1.0, float(np.nanmedian(left / level)) * MAD_TO_SIGMA / 5.0**0.5))
 
 
 def find_step(curve: Curve, sides: Sides | None, *, up: bool, first: int) -> Step:

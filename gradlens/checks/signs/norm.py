@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.curves import neighbour_noise
 from gradlens.checks.signs.base import ramp, sign
 from gradlens.checks.signs.changes import sudden_step
 from gradlens.checks.signs.course import never_learned
 
 if TYPE_CHECKING:
     from gradlens.checks.case import Case
+
+
+#: The lower quartile of the size of the difference of two independent standard normal values.
+QUARTER_OF_DIFFERENCES = 0.4506
 
 
 @sign("the norm starts orders of magnitude above where it settles")
@@ -59,23 +62,25 @@ def shock_in_few_rows(case: Case) -> float:
     return ramp(float(norm[at] / usual), 20.0, 60.0) * ramp(rise, 1.05, 1.2)
 
 
-@sign("in a log of few rows the loss rises above where it began and ends far above its lowest level")
+@sign("in a log of few rows the loss rises far above its lowest level and above where it began")
 def diverges_in_few_rows(case: Case) -> float:
-    """At most 60 rows of at least six: 1.2 to 1.4 times the first loss in two rows, and 1.4 to 2 times the lowest at the end.
+    """At most 60 rows of at least six: 1.4 to 2 times the lowest loss so far, and 1.2 to 1.4 times the first one, in two rows.
 
-    For excerpts and short logs, in which a course cannot be measured. The end is the median of the last eighth (two rows or
-    more), and must lie three to six deviations of the noise between rows above the lowest: the lowest of sixty rows of
-    noise lies 2.3 below their median.
+    For excerpts and short logs, in which a course cannot be measured. The rise must pass the range of so many rows of noise
+    within half a deviation, the noise being that of the calmer rows: a divergence makes the others.
     """
     loss = case.signals.loss[np.isfinite(case.signals.loss)]
     if len(loss) < 6 or len(case) > 60 or not (loss > 0).all() or not case.loss_descends:
         return 0.0
     size = np.log(loss)
+    rise = float(np.sort(size - np.minimum.accumulate(size))[-2])
     above = float(np.sort(size)[-2] - size[0])
-    rise = float(np.median(size[-max(2, len(size) // 8) :]) - size.min())
-    noise = max(neighbour_noise(size), 1e-12)
+    calm = max(float(np.quantile(np.abs(np.diff(size)), 0.25)) / QUARTER_OF_DIFFERENCES, 1e-12)
+    # The mean range of 10 to 60 independent normal values, within .1.
+    by_chance = 1.2 + 0.8 * float(np.log(len(size)))
     return (
-        ramp(rise, np.log(1.4), np.log(2.0)) * ramp(rise / noise, 3.0, 6.0) * ramp(above, np.log(1.2), np.log(1.4))
+        ramp(rise, np.log(1.4), np.log(2.0)) * ramp(rise / calm - by_chance, -0.5, 0.5)
+        * ramp(above, np.log(1.2), np.log(1.4))
     )  # fmt: skip
 
 
