@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gradlens import vocabulary
 from gradlens.checks.signs import SIGNS
 from gradlens.config import TrainingConfig
 
@@ -228,3 +230,102 @@ def test_attempts_with_other_scales(norm, verdict):
         "loss_scale": scale,
     }
     assert make(columns, step=[2] * 8, threshold=1.0).provenance.verdict == verdict
+
+
+def wandering(n=1500, memory=0.98, seed=0):
+    """A run whose loss was smoothed before it was logged."""
+    run = healthy(n, seed=seed)
+    smooth = run["loss"].copy()
+    for row in range(1, n):
+        smooth[row] = memory * smooth[row - 1] + (1 - memory) * run["loss"][row]
+    return {**run, "loss": smooth}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_smoothed_loss_wanders_without_a_step(seed):
+    case = make(wandering(seed=seed), threshold=5.0)
+    assert grade(case, "sudden_step") == 0.0
+    assert grade(case, "rebounds") == 0.0
+
+
+def test_a_lasting_step_of_a_loss_without_memory_is_still_seen():
+    run = healthy()
+    run["loss"][800:] *= 1.4
+    assert grade(make(run, threshold=5.0), "sudden_step") == 1.0
+
+
+def test_fine_tuning_that_learns_a_little_is_not_stuck():
+    rng = np.random.default_rng(0)
+    loss = (1.25 + 0.1 * np.exp(-ROW / 200)) * np.exp(0.05 * rng.normal(size=N))
+    case = make({"loss": loss, "grad_norm": 0.9 * np.exp(0.2 * rng.normal(size=N))}, threshold=5.0)
+    assert grade(case, "never_learned") < 0.2
+    flat = make({"loss": 2.3 * np.exp(0.005 * rng.normal(size=N)), "grad_norm": case.signals.norm}, threshold=5.0)
+    assert grade(flat, "never_learned") == 1.0
+
+
+def test_a_loss_around_zero_has_nothing_to_come_down_from():
+    rng = np.random.default_rng(0)
+    run = {"loss": -0.01 + 0.02 * rng.normal(size=N), "grad_norm": 0.5 * np.exp(0.2 * rng.normal(size=N))}
+    assert grade(make(run, threshold=5.0), "never_learned") == 0.0
+
+
+def test_norms_that_fall_by_less_than_the_loss_did_not_start_huge():
+    run = healthy()
+    fall = np.exp(-ROW / 12.0)
+    loss = run["loss"] * (1 + 20_000 * fall)
+    norm = run["grad_norm"] * (1 + 600 * fall)
+    assert grade(make({**run, "loss": loss, "grad_norm": norm}, threshold=5.0), "norm_starts_huge") == 0.0
+    assert grade(make({**run, "grad_norm": norm}, threshold=5.0), "norm_starts_huge") > 0.5
+
+
+def test_few_rows_of_a_sparse_log_are_neither_a_divergence_nor_spiky():
+    rng = np.random.default_rng(1)
+    loss = (1 + 2 * np.exp(-np.arange(50) / 8)) * np.exp(0.3 * rng.normal(size=50))
+    norm = np.exp(0.3 * rng.normal(size=50))
+    loss[[20, 40]] *= 3.0
+    norm[[20, 40]] *= 6.0
+    case = make({"loss": loss, "grad_norm": norm}, step=20 * np.arange(50), threshold=5.0)
+    assert grade(case, "diverges_in_few_rows") < 0.5
+    assert grade(case, "spiky_everywhere") == 0.0
+
+
+def test_where_rows_stand_for_many_steps_fast_learning_is_no_easier_data():
+    run = healthy()
+    for name in ("loss", "grad_norm"):
+        run[name][800:] *= 0.5
+    assert grade(make(run, threshold=5.0), "sudden_drop") == 1.0
+    assert grade(make(run, step=20 * ROW, threshold=5.0), "sudden_drop") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("loss", "descends"),
+    [("loss", True), ("train/loss", True), ("loss_value", True), ("actor/pg_loss", False), ("d_loss", False),
+     ("loss_G", False), ("train/value_loss", False), ("critic_loss", False), ("gan_loss", False)],
+)  # fmt: skip
+def test_losses_that_need_not_come_down_are_known_by_name(loss, descends):
+    assert vocabulary.is_contested(loss) is not descends
+
+
+def test_the_course_of_a_contested_loss_says_nothing():
+    run = healthy()
+    climbing = run["loss"] * (1 + 3 * ROW / N)
+    plain = make({**run, "loss": climbing}, threshold=5.0)
+    assert plain.progress is not None
+    contested = make({**run, "loss": climbing}, threshold=5.0)
+    contested.run = replace(contested.run, columns=replace(contested.run.columns, loss="d_loss"))
+    assert contested.progress is None
+    assert contested.loss_step.errors == 0.0
+
+
+@pytest.mark.parametrize(("rows", "most"), [(15, 0.37), (50, 0.54), (400, 1.0)])
+def test_seeing_nothing_in_few_rows_says_little(rows, most):
+    beliefs = make(healthy(rows), threshold=5.0).beliefs
+    assert beliefs.cause == "healthy"
+    assert beliefs.of("healthy") <= most
+    assert sum(p for _, p in beliefs.ranking) == pytest.approx(1.0)
+
+
+def test_seeing_nothing_without_norms_says_little():
+    run = healthy()
+    beliefs = make({"loss": run["loss"]}, threshold=None).beliefs
+    assert beliefs.of("healthy") <= 0.43

@@ -35,6 +35,8 @@ class Norms:
         the start-up is over by then.
     first_over_rest
         ln of the first norm, which no update has touched yet, over the median of the last two thirds.
+    loss_first_over_rest
+        The same of the loss; NaN for a loss that takes negative values.
     late_over_start
         ln of the median of the last third over that of the first twentieth.
     late_over_early
@@ -59,6 +61,7 @@ class Norms:
     start_over_rest: float
     settles_at_once: float
     first_over_rest: float
+    loss_first_over_rest: float
     late_over_start: float
     late_over_early: float
     first_drop: float
@@ -88,6 +91,9 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         start_over_rest=float(smooth[: max(m // 5, 3)].max()) - rest,
         settles_at_once=abs(float(np.median(smooth[int(0.12 * m) : int(0.20 * m) + 1])) - rest),
         first_over_rest=float(value[0]) - rest,
+        loss_first_over_rest=float(lv[0] - np.median(lv[len(lv) // 3 :]))
+        if loss.logarithmic and len(lv)
+        else float("nan"),
         late_over_start=float(np.median(value[-(len(value) // 3) :]) - np.median(value[: max(len(value) // 20, 5)])),
         late_over_early=float(np.median(value[-(len(value) // 3) :]) - np.median(value[: len(value) // 3])),
         first_drop=float(

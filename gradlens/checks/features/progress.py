@@ -167,7 +167,9 @@ def wander_of(level: NDArray[np.float64], error: NDArray[np.float64], width: int
     if len(level) < MOVES * width:
         return 1.0
     bend = np.abs(level[: -2 * width] - 2.0 * level[width:-width] + level[2 * width :])
-    return float(max(1.0, float(np.nanmedian(bend / np.maximum(error[width:-width], 1e-300))) * MAD_TO_SIGMA / 6.0**0.5))
+    return float(
+        max(1.0, float(np.nanmedian(bend / np.maximum(error[width:-width], 1e-300))) * MAD_TO_SIGMA / 6.0**0.5)
+    )
 
 
 def _slow_descent(value: NDArray[np.float64]) -> float:

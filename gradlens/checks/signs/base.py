@@ -15,6 +15,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from gradlens.checks.case import Case
+    from gradlens.checks.features.norms import Norms
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,3 +50,14 @@ def ramp(value: float | None, low: float, high: float) -> float:
 def rows_are_steps(case: Case) -> float:
     """How far neighbouring rows are neighbouring steps: 1 for a row every three steps or less, 0 from ten on."""
     return ramp(case.signals.log_interval or 1.0, 10.0, 3.0)
+
+
+def falls_beyond_loss(norms: Norms) -> float:
+    """How far the norm falls from its start by more than the loss does: 0 where the loss falls 4.5 times as far, 1 from 1.3 on.
+
+    The gradient of a squared error goes with its root, of any loss at most with the loss itself where that is far above its
+    floor: norms that fall by less than the loss are those of a loss that began high, not of a network that amplifies.
+    """
+    if np.isnan(norms.loss_first_over_rest):
+        return 1.0
+    return ramp(max(norms.first_over_rest, norms.start_over_rest) - norms.loss_first_over_rest, -1.5, -0.3)

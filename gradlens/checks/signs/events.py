@@ -31,8 +31,11 @@ def isolated_events(case: Case) -> float:
 
 @sign("the norms of these rows are beyond anything that a batch could do")
 def absurd_events(case: Case) -> float:
-    """A typical event at 1e5 to 1e7 times the level: inputs a hundred times too large give 1e2 to 1e5."""
-    if not case.events:
+    """A typical event at 1e5 to 1e7 times the level: inputs a hundred times too large give 1e2 to 1e5.
+
+    Not where many norms are zero, as those of a margin that every example keeps: nothing is a multiple of their level.
+    """
+    if not case.events or not case.norm.logarithmic:
         return 0.0
     return ramp(float(np.log10(np.median([e.norm_ratio for e in case.events]))), 5.3, 7.0)
 

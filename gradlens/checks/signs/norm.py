@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.signs.base import ramp, sign
+from gradlens.checks.signs.base import falls_beyond_loss, ramp, sign
 from gradlens.checks.signs.changes import sudden_step
 from gradlens.checks.signs.course import never_learned
 
@@ -22,11 +22,12 @@ QUARTER_OF_DIFFERENCES = 0.4506
 def norm_starts_huge(case: Case) -> float:
     """Highest level of the first fifth against the median of the rest: 25 to 100 times, and over by 12 % of the rows.
 
-    Norms that fall with the loss of a task that is solved fall later, or go on falling.
+    Norms that fall with the loss of a task that is solved fall later, or go on falling; and not where the loss falls further.
     """
-    if case.norms is None:
+    n = case.norms
+    if n is None:
         return 0.0
-    return ramp(case.norms.start_over_rest, 3.2, 4.6) * ramp(case.norms.settles_at_once, 2.0, 1.2)
+    return ramp(n.start_over_rest, 3.2, 4.6) * ramp(n.settles_at_once, 2.0, 1.2) * falls_beyond_loss(n)
 
 
 @sign("many rows have norms more than twenty times the usual one")

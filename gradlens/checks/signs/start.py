@@ -9,7 +9,7 @@ import numpy as np
 from gradlens.checks.features.curves import neighbour_noise
 from gradlens.checks.features.norms import first_rows
 from gradlens.checks.features.progress import start_noise
-from gradlens.checks.signs.base import ramp, sign
+from gradlens.checks.signs.base import falls_beyond_loss, ramp, sign
 from gradlens.checks.signs.course import (
     climbs_at_high_rate,
     early_descent_lost,
@@ -145,11 +145,14 @@ def first_loss_rise(case: Case) -> float:
 
 @sign("the first norm of all is orders of magnitude above where the norm settles")
 def first_norm_huge(case: Case) -> float:
-    """150 to 1,000 times the median of the last two thirds, over by 12 % of the rows, and not raised by an update."""
+    """150 to 1,000 times the median of the last two thirds, over by 12 % of the rows, and not raised by an update.
+
+    Not where the loss falls further (`falls_beyond_loss`).
+    """
     n = case.norms
     if n is None:
         return 0.0
     return (
         ramp(n.first_over_rest, np.log(150.0), np.log(1000.0)) * ramp(n.settles_at_once, 2.0, 1.2)
-        * ramp(n.blown_up, np.log(8.0), np.log(3.0)) * start_is_seen(case)
+        * ramp(n.blown_up, np.log(8.0), np.log(3.0)) * start_is_seen(case) * falls_beyond_loss(n)
     )  # fmt: skip
