@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PART = 1 << 20
 #: What is unpacked or fetched stays in memory up to this size.
 _MOST_IN_MEMORY = 4 << 20
+_MAY_HIDE_A_LINE_FEED = frozenset({b"", b"\n", b"\0", b"\x1b"})
 _UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
 
 
@@ -69,13 +70,24 @@ class ConsoleText:
         rest = b""
         while data := self._handle.read(max(PART, len(rest))):
             data = rest + data
-            # A carriage return at the very end may belong to a line feed.
-            cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
+            cut = data.rfind(b"\n") + 1 or _after_return(data)
             if cut:
                 yield data[:cut]
             rest = data[cut:]
         if rest:
             yield rest
+
+
+def _after_return(data: bytes) -> int:
+    """The place behind the last carriage return that surely ends a line, 0 where there is none.
+
+    One that is followed by nothing, or by what cleaning leaves out, may belong to a line feed.
+    """
+    at = len(data)
+    while (at := data.rfind(b"\r", 0, at)) >= 0:
+        if data[at + 1 : at + 2] not in _MAY_HIDE_A_LINE_FEED:
+            return at + 1
+    return 0
 
 
 def _text(data: bytes) -> str:
