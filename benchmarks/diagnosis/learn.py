@@ -2,7 +2,7 @@
 
     python -m benchmarks.diagnosis.learn
 
-The given runs and the parts of `benchmarks.runs` but the blind one are used. Takes a few minutes, mostly to grade signs.
+The given runs and the parts of `benchmarks.runs` but the unseen one are used. Takes a few minutes, mostly to grade signs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Recipes and faults of seven further families, made by somebody who knew neither the rules nor the scores.
 
-They are only ever scored. See catalogue.py for the notation.
+They were scored before anything was learned from them. See catalogue.py for the notation.
 """
 
 from __future__ import annotations

@@ -70,13 +70,13 @@ def _axis(main: Series, book: NoticeBook) -> None:
         at = int(np.flatnonzero(change < 0)[0])
         book.add(
             "steps-go-backwards",
-            f"steps go back, first from {step[at]} to {step[at + 1]}: a resume or a second start; every point was kept",
+            f"steps go back, first from {step[at]} to {step[at + 1]}: a resume, a second start or rows out of order; every point was kept",
             where=f"point {at + 2}",
             count=back,
         )
         book.add(
             "overlapping-steps",
-            "points at steps that were logged before; the analysis takes the later ones",
+            "points at steps that were logged before",
             count=overlapping,
         )
     repeated = _repeats(step, main.value)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @sign("step numbers go back")
 def steps_back(case: Case) -> float:
-    """Any backward step in the log counts fully."""
+    """Any restart counts fully; rows out of order, strays and ranks that write in turns are none (`gradlens.attempts`)."""
     return float(bool(case.signals.restarts))
 
 
