@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Bytes of a part. Only a line that is longer makes it longer.
 PART = 1 << 20
+_NEAR = 64
 #: What is unpacked or fetched stays in memory up to this size.
 _MOST_IN_MEMORY = 4 << 20
 _UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
@@ -69,13 +70,22 @@ class ConsoleText:
         rest = b""
         while data := self._handle.read(max(PART, len(rest))):
             data = rest + data
-            # A carriage return at the very end may belong to a line feed.
-            cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
+            cut = _end_of_lines(data)
             if cut:
                 yield data[:cut]
             rest = data[cut:]
         if rest:
             yield rest
+
+
+def _end_of_lines(data: bytes) -> int:
+    """Where the last whole line of the data ends, 0 if there is none."""
+    end, at = data.rfind(b"\n") + 1, len(data)
+    while (at := data.rfind(b"\r", end, at)) >= 0:
+        # It may belong to a line feed that comes next, once colours are taken away.
+        if _text(data[at + 1 : at + _NEAR])[:1] not in {"", "\n", "\x1b"}:
+            return at + 1
+    return end
 
 
 def _text(data: bytes) -> str:

@@ -78,7 +78,7 @@ def logs(draw):
 
 
 @settings(max_examples=300, deadline=None)
-@given(logs(), st.integers(1, 3000), st.integers(600, 2000), st.integers(1000, 4000))
+@given(logs(), st.integers(1, 3000), st.integers(600, 2000), st.integers(900, 4000))
 def test_same_as_whole(text, part, tail, patience):
     data = text.encode()
     whole = shown(data)
