@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 #: Bytes of a part. Only a line that is longer makes it longer.
 PART = 1 << 20
+_NEAR = 64
 #: What is unpacked or fetched stays in memory up to this size.
 _MOST_IN_MEMORY = 4 << 20
-_MAY_HIDE_A_LINE_FEED = frozenset({b"", b"\n", b"\0", b"\x1b"})
 _UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
 
 
@@ -70,7 +70,7 @@ class ConsoleText:
         rest = b""
         while data := self._handle.read(max(PART, len(rest))):
             data = rest + data
-            cut = data.rfind(b"\n") + 1 or _after_return(data)
+            cut = _end_of_lines(data)
             if cut:
                 yield data[:cut]
             rest = data[cut:]
@@ -78,16 +78,14 @@ class ConsoleText:
             yield rest
 
 
-def _after_return(data: bytes) -> int:
-    """The place behind the last carriage return that surely ends a line, 0 where there is none.
-
-    One that is followed by nothing, or by what cleaning leaves out, may belong to a line feed.
-    """
-    at = len(data)
-    while (at := data.rfind(b"\r", 0, at)) >= 0:
-        if data[at + 1 : at + 2] not in _MAY_HIDE_A_LINE_FEED:
+def _end_of_lines(data: bytes) -> int:
+    """Where the last whole line of the data ends, 0 if there is none."""
+    end, at = data.rfind(b"\n") + 1, len(data)
+    while (at := data.rfind(b"\r", end, at)) >= 0:
+        # It may belong to a line feed that comes next, once colours are taken away.
+        if _text(data[at + 1 : at + _NEAR])[:1] not in {"", "\n", "\x1b"}:
             return at + 1
-    return 0
+    return end
 
 
 def _text(data: bytes) -> str:

@@ -90,15 +90,14 @@ class RecordParser:
             if held is not None:
                 self._add(text, *held, begin[0].start())
             held = begin
+        done = max(text.rfind("\n", 0, max(len(text) - _TAIL, 0)) + 1, self._done - self._offset)
         if held is not None and (is_last or _is_whole(text, *held)):
             self._add(text, *held, len(text))
-            held = None
-        if is_last:
-            done = len(text)
+            done = max(done, held[0].end())
         elif held is not None:
             done = held[0].start()
-        else:
-            done = max(text.rfind("\n", 0, max(len(text) - _TAIL, 0)) + 1, self._done - self._offset)
+        if is_last:
+            done = len(text)
         self._find_marks(text, done)
         if self._bars is not None:
             self._bars.add(text, self._done - self._offset, done, self._fresh)
@@ -129,7 +128,8 @@ class RecordParser:
 
     def _add(self, text: str, match: re.Match[str], kind: RecordKind, limit: int) -> None:
         """Take the record that begins with `match` and ends before `limit`."""
-        self._free[kind.pattern] = self._offset + match.end()
+        # What was found is not to be found again, be it nothing but a place.
+        self._free[kind.pattern] = self._offset + max(match.end(), match.start() + 1)
         names, values = kind.fields(text, match, limit, self.book)
         if self._rename:
             row = dict(zip((self._rename.get(name, name) for name in names), values, strict=True))
