@@ -22,8 +22,8 @@ from gradlens.signals import signals_of
 
 GIVEN = Path(__file__).parent / "given.npz"
 SOURCES = {"given": GIVEN} | {split: FOLDER / f"{split}.npz" for split in SPLITS}
-#: What signs and weights are made from, and what is only ever scored.
-LEARNED, SCORED = ("given", "develop", "test", "fresh", "blind"), "unseen"
+#: What signs were made from while looking at it, and what was made last, to be scored by weights that never saw it.
+LOOKED_AT, LAST = ("given", "develop", "test", "fresh", "blind"), "unseen"
 #: Schedules that jump up by plan. A response to such a jump is what the given runs call `lr_restart`, and no log tells a plan
 #: from an accident: healthy runs of them are not scored, and of others `lr_restart` counts as right.
 PLANNED_JUMPS = frozenset({"warm_restarts", "doubled_restarts"})

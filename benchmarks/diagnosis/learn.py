@@ -2,7 +2,8 @@
 
     python -m benchmarks.diagnosis.learn
 
-The given runs and the parts of `benchmarks.runs` but the unseen one are used. Takes a few minutes, mostly to grade signs.
+The given runs and all parts of `benchmarks.runs` are used; `evaluate` tells how weights do that have not seen a family.
+Takes a minute, mostly to grade signs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.diagnosis.examples import LEARNED, load
+from benchmarks.diagnosis.examples import SOURCES, load
 from benchmarks.diagnosis.fit import CAUSES, Model, learn
 
 TARGET = Path(__file__).parent.parent.parent / "gradlens" / "checks" / "weights.json"
@@ -29,7 +30,7 @@ def write(model: Model, runs: int, target: Path = TARGET) -> None:
 
 def main() -> None:
     """Learn and write."""
-    runs = [run for source in LEARNED for run in load(source) if run.accepted]
+    runs = [run for source in SOURCES for run in load(source) if run.accepted]
     # Each run counts twice by half: as a log alone, and with its configuration.
     examples = [replace(run.example(with_config=known), weight=0.5) for run in runs for known in (False, True)]
     write(learn(examples), len(runs))

@@ -1,6 +1,6 @@
 """Recipes and faults of sixteen further families, of tasks unlike the others, made without knowing rules or scores.
 
-They are only ever scored. See catalogue.py for the notation.
+They were scored before anything was learned from them. See catalogue.py for the notation.
 """
 
 from __future__ import annotations
