@@ -6,7 +6,6 @@ known; `max_grad_norm` is 0.0 where clipping is known to be off.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -258,6 +257,8 @@ def require_readable(mapping: Mapping[str, Any], where: str) -> None:
 
 def misspelt(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Unknown keys that look like a typo of a known one, each with the spelling that it is nearest to."""
+    import difflib
+
     found = []
     spelling = {_plain(s): s for spellings in SPELLINGS.values() for s in spellings if "." not in s}
     for path, _ in _flatten(mapping):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -65,6 +64,8 @@ def require_known(words: Iterable[str], origin: str) -> None:
         checks = load_checks()
         if word and any(_matches(check, (word,)) for check in checks):
             continue
+        import difflib
+
         near = difflib.get_close_matches(word.upper(), [check.code for check in checks], n=1)
         near = difflib.get_close_matches(word.lower(), [check.name for check in checks], n=1) or near
         raise UsageError(
