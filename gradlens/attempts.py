@@ -67,6 +67,10 @@ class Order:
         Rows written after one with a later step that were put in order.
     stray_steps
         int64[m]: the steps of the rows that were set aside.
+    begun
+        How many of these, at the very end of the log, rise one after the other: an attempt may have begun there.
+    left_out
+        int64[j]: the rows that do not count although no attempt superseded them: repeated ones and strays.
     writers
         How many took turns to write each step; 1 for an ordinary log.
     """
@@ -76,6 +80,8 @@ class Order:
     repeated: int = 0
     misplaced: int = 0
     stray_steps: NDArray[np.int64]
+    begun: int = 0
+    left_out: NDArray[np.int64]
     writers: int = 1
 
     @property
@@ -97,7 +103,7 @@ def order_of(step: NDArray[np.int64], known: Sequence[Restart] = ()) -> Order:
     n = len(step)
     change = np.diff(step)
     if bool((change > 0).all()):
-        return Order(rows=np.arange(n), stray_steps=step[:0])
+        return Order(rows=np.arange(n), stray_steps=step[:0], left_out=step[:0])
     falls = np.flatnonzero(change < 0)
     writers = _writers(step, len(falls))
     fate: NDArray[np.int8] = np.full(n, KEPT, dtype=np.int8)
@@ -107,14 +113,27 @@ def order_of(step: NDArray[np.int64], known: Sequence[Restart] = ()) -> Order:
     kept = np.flatnonzero(fate == KEPT)
     by_step = kept[np.argsort(step[kept], kind="stable")]
     last = np.append(np.diff(step[by_step]) > 0, True)
+    strays = np.flatnonzero(fate == STRAY)
     return Order(
         rows=by_step[last],
         restarts=restarts,
         repeated=int(np.count_nonzero(~last)),
         misplaced=int(np.count_nonzero(step[kept] < np.maximum.accumulate(step[kept]))),
-        stray_steps=step[fate == STRAY],
+        stray_steps=step[strays],
+        begun=_begun(step, strays),
+        left_out=np.sort(np.concatenate((by_step[~last], strays))),
         writers=writers,
     )
+
+
+def _begun(step: NDArray[np.int64], strays: NDArray[np.int64]) -> int:
+    """How many rows at the end of the log are strays that rise, where there are at least two."""
+    count = 0
+    while count < len(strays) and strays[-1 - count] == len(step) - 1 - count:
+        if count and step[-1 - count] >= step[-count]:
+            break
+        count += 1
+    return count if count >= LEAST_OVERLAP else 0
 
 
 def _writers(step: NDArray[np.int64], falls: int) -> int:

@@ -36,6 +36,8 @@ class Signals:
         Where the log went back and a later attempt took over; `index` is a row of this axis.
     order
         What became of the rows of the longer one of loss and norm, as they were written.
+    nonfinite_left_out
+        Losses and norms that are NaN or infinite in rows that repeat a step or were set aside.
     log_interval
         The median distance between rows in steps, 1.0 where every step is logged; None with fewer than two rows.
     irregular
@@ -51,6 +53,7 @@ class Signals:
     has_norm: NDArray[np.bool_]
     restarts: tuple[Restart, ...]
     order: Order
+    nonfinite_left_out: int
     log_interval: float | None
     irregular: float
 
@@ -85,6 +88,7 @@ def signals_of(run: Run) -> Signals:
         has_norm=placed["norm"][1],
         restarts=tuple(replace(r, index=int(np.searchsorted(step, r.step))) for r in order.restarts),
         order=order,
+        nonfinite_left_out=sum(_left_out(given[name], written, order) for name in ("loss", "norm")),
         log_interval=interval,
         irregular=float(np.mean(gaps != interval)) if len(gaps) else 0.0,
     )
@@ -107,10 +111,21 @@ def _resolve(
     """Strictly rising steps of a series and their values; `order` is that of the steps `written` of the main series."""
     if series is None or len(series) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0)
-    own = order if np.array_equal(series.step, written) else order_of(series.step, order.restarts)
+    own = _order_of(series, written, order)
     if len(own.rows) == len(series) and own.misplaced == 0:
         return series.step, series.value
     return series.step[own.rows], series.value[own.rows]
+
+
+def _order_of(series: Series, written: NDArray[np.int64], order: Order) -> Order:
+    return order if np.array_equal(series.step, written) else order_of(series.step, order.restarts)
+
+
+def _left_out(series: Series | None, written: NDArray[np.int64], order: Order) -> int:
+    """The values that are not finite in rows that were left out without being superseded."""
+    if series is None or bool(np.isfinite(series.value).all()):
+        return 0
+    return int(np.count_nonzero(~np.isfinite(series.value[_order_of(series, written, order).left_out])))
 
 
 def _place(
@@ -148,6 +163,13 @@ def notices_of(signals: Signals) -> Iterator[Notice]:
             f"{order.superseded:,} earlier rows are not",
             count=len(order.restarts),
         )
+    if signals.nonfinite_left_out:
+        yield Notice(
+            code="nonfinite-left-out",
+            message="losses or norms that are NaN or infinite in rows that repeat a step or were set aside: not judged, but the "
+            "gate counts them",
+            count=signals.nonfinite_left_out,
+        )
     if order.writers > 1:
         yield Notice(
             code="interleaved-rows",
@@ -169,9 +191,10 @@ def notices_of(signals: Signals) -> Iterator[Notice]:
             count=order.misplaced,
         )
     if len(order.stray_steps):
+        begun = f"; the last {order.begun} may be a new attempt that has just begun" if order.begun else ""
         yield Notice(
             code="stray-rows",
             message=f"rows far behind the step reached, from which nothing goes on (the first has step "
-            f"{int(order.stray_steps[0]):,}): not judged",
+            f"{int(order.stray_steps[0]):,}): not judged{begun}",
             count=len(order.stray_steps),
         )

@@ -99,3 +99,28 @@ def test_rows_of_several_ranks_are_one_notice():
     (notice,) = notices_of(signals_of(run_of(loss=(step,), norm=(step,))))
     assert (notice.code, notice.count) == ("interleaved-rows", 120)
     assert "3 times" in notice.message
+
+
+def test_values_that_are_not_finite_are_counted_in_rows_that_are_left_out():
+    step = [*range(50), 20, 20, 20]
+    value = [1.0] * 50 + [float("nan"), 1.0, 1.0]
+    s = signals_of(run_of(loss=(step, value), norm=(step, [1.0] * 53)))
+    assert s.nonfinite_left_out == 1
+    assert {n.code: n.count for n in notices_of(s)}["nonfinite-left-out"] == 1
+
+
+def test_a_superseded_attempt_may_have_ended_in_nan():
+    step = [*range(50), *range(30, 60)]
+    value = [1.0] * 45 + [float("nan")] * 5 + [1.0] * 30
+    s = signals_of(run_of(loss=(step, value), norm=(step, [1.0] * 80)))
+    assert s.nonfinite_left_out == 0
+    assert np.isfinite(s.loss).all()
+
+
+def test_rows_that_may_begin_an_attempt_are_said_to():
+    step = [*range(500), 300, 301, 302]
+    notices = {n.code: n for n in notices_of(signals_of(run_of(loss=(step,), norm=(step,))))}
+    assert notices["stray-rows"].count == 3
+    assert "the last 3 may be a new attempt" in notices["stray-rows"].message
+    lone = {n.code: n for n in notices_of(signals_of(run_of(loss=([*range(500), 0],), norm=([*range(500), 0],))))}
+    assert "attempt" not in lone["stray-rows"].message

@@ -21,7 +21,8 @@ class NonfiniteValue(Check):
     What it measures
     ----------------
     The rows with a NaN or infinite loss or norm, their number and the first steps, where no more than four of them follow
-    each other; longer streaks are GL403's.
+    each other; longer streaks are GL403's. And the rows without a loss or a norm that should have one by what was logged
+    before.
 
     Why it matters
     --------------
@@ -56,6 +57,7 @@ class NonfiniteValue(Check):
         s = case.signals
         bad_loss, bad_norm = s.has_loss & ~np.isfinite(s.loss), s.has_norm & ~np.isfinite(s.norm)
         rows = np.flatnonzero(bad_loss | bad_norm)
+        yield from self._missing(case)
         if len(rows) == 0 or case.numerics.longest_streak >= LEAST_STREAK:
             return
         parts = [
@@ -71,3 +73,14 @@ class NonfiniteValue(Check):
             Evidence(label="rows with a value that is not finite", value=len(rows), threshold=1.0, n=len(case)),
             steps=steps_at(case, rows),
         )
+
+    def _missing(self, case: Case) -> Iterator[Finding]:
+        """A note for each of loss and norm that has no values where reading expected some."""
+        for notice in case.run.notices:
+            if notice.code == "missing-values":
+                yield self.finding(
+                    Severity.NOTE,
+                    f"no value in {counted(notice.count, 'row')} that should have one ({notice.where}): a NaN that the format "
+                    "cannot spell looks like this",
+                    Evidence(label="rows without a value", value=notice.count, threshold=1.0, n=len(case)),
+                )

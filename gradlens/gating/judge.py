@@ -85,8 +85,8 @@ def _progress(baselines: Sequence[RunSummary]) -> float:
 
 def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]) -> MetricResult:
     """NaN never passes, whatever the baselines had, and wherever in the run it is."""
-    bad = [run for run in candidates if run.total("nonfinite")]
-    total = sum(run.total("nonfinite") for run in bad)
+    bad = [run for run in candidates if run.total("nonfinite") or run.nonfinite_left_out]
+    total = sum(run.total("nonfinite") + run.nonfinite_left_out for run in bad)
     before = sum(run.total("nonfinite") for run in baselines) / len(baselines) if baselines else None
     if not bad:
         ends = [text for run in candidates for text in run.ends_early.values()]
@@ -97,11 +97,13 @@ def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSum
             advice="A NaN that a format cannot spell looks like this: see what the run did after that step." if ends else "",
         )  # fmt: skip
     hit = np.flatnonzero(bad[0].columns["nonfinite"])
-    first, last = (int(bad[0].window[at]) * bad[0].width for at in (hit[0], hit[-1]))
+    stretch = [int(bad[0].window[at]) * bad[0].width for at in (hit[0], hit[-1])] if len(hit) else None
+    left_out = sum(run.nonfinite_left_out for run in bad)
     return MetricResult(
         name="nonfinite", title="non-finite steps", unit="count", method="limit", outcome="fail", candidate=float(total),
-        baseline=before, tolerance=0.0, worst_steps=(first, min(last + bad[0].width - 1, bad[0].last_step)),
-        reason=f"{total:,} steps with a NaN or infinite loss or norm",
+        baseline=before, tolerance=0.0, worst_steps=(stretch[0], min(stretch[1] + bad[0].width - 1, bad[0].last_step)) if stretch else None,
+        reason=f"{total:,} steps with a NaN or infinite loss or norm"
+        + (f", {left_out:,} of them in rows that repeat a step or were set aside" if left_out else ""),
         advice="Find the first such step with `gradlens analyze`; overflows that the loss scaler handled do not count.",
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]
         why_not = None if run.spikes_judged else "too few rows to tell spikes from noise"
         yield _limit(run, "max_spikes", spikes, settings.max_spikes, why_not=why_not)
     if settings.max_nonfinite is not None:
-        nonfinite = run.total("nonfinite") + run.total("overflow")
+        nonfinite = run.total("nonfinite") + run.total("overflow") + run.nonfinite_left_out
         ends = next(iter(run.ends_early.values()), None) if nonfinite <= settings.max_nonfinite else None
         yield _limit(run, "max_nonfinite", nonfinite, settings.max_nonfinite, why_not=ends)
     if settings.max_loss is not None:

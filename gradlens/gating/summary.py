@@ -60,10 +60,12 @@ class RunSummary:
         Median of the first three finite losses: where the run started.
     spikes_judged
         Whether the run is long enough for spikes to be told from noise.
+    nonfinite_left_out
+        Losses and norms that are NaN or infinite in rows that repeat a step or were set aside.
     ends_early
         Of `loss` and `grad_norm` those whose values end before the rows do, with a sentence that says where.
     notices
-        What reading says about rows without a loss or a norm. Neither this nor `ends_early` is kept in baseline files.
+        What reading says about rows without a loss or a norm. None of the last three is kept in baseline files.
     """
 
     id: str
@@ -84,6 +86,7 @@ class RunSummary:
     loss_first: float | None
     spikes_judged: bool
     config: Mapping[str, object]
+    nonfinite_left_out: int = 0
     ends_early: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notices: tuple[Notice, ...] = ()
 
@@ -161,6 +164,7 @@ def summarize(
         loss_first=float(np.median(losses[:3])) if len(losses) else None,
         spikes_judged=spikes_judged,
         config=run.config.to_dict(),
+        nonfinite_left_out=signals.nonfinite_left_out,
         ends_early=MappingProxyType(ends_early(run, signals)),
         notices=missing_values(run),
     )

@@ -49,6 +49,8 @@ def rank(source: Source, least: float = 0.0, *, every: bool = False) -> list[tup
     A reader that is very sure makes it pointless to ask the others: then the list holds it alone. Readers are asked only
     about content of their shape, unless `every` one is to be asked.
     """
+    if _is_archive_of_files(source.head):
+        return []
     shape = shape_of(source.head)
     found: list[tuple[float, Reader]] = []
     for name in _by_name_first(source.file_name):
@@ -70,21 +72,33 @@ def detect(source: Source, least: float = 0.0) -> Reader | None:
     return ranked[0][1] if ranked else None
 
 
+def _is_archive_of_files(head: bytes) -> bool:
+    """Whether the (unpacked) content is a tar archive, whose members are not to be read as one log."""
+    return head[257:262] == b"ustar"
+
+
+#: What a file that is no log begins with, and what to say of it.
+_NO_LOGS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "it is a Git LFS pointer, not the log itself (run `git lfs pull`)"),
+    *((bytes((0x80, protocol)), "it looks like a pickle, which gradlens never loads") for protocol in (2, 3, 4, 5)),
+    (b"PK\x03\x04", "it is a zip archive (a checkpoint?): unpack it"),
+    (b"\xfd7zXZ\0", "it is packed with xz: unpack it"),
+    (b"BZh", "it is packed with bzip2: unpack it"),
+)
+
+
 def describe(source: Source) -> str:
     """What a source that no reader wants seems to be, for the error message."""
     head = source.head
     if not head:
         return "the file is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer, not the log itself (run `git lfs pull`)"
-    if head.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        return "it looks like a pickle, which gradlens never loads"
-    if head.startswith(b"PK\x03\x04"):
-        return "it is a zip archive (a checkpoint?): unpack it"
-    if b"\0" in head[:1024]:
-        return "it is a binary file of an unknown kind"
+    if _is_archive_of_files(head):
+        return "it is a tar archive: unpack it"
+    known = next((what for start, what in _NO_LOGS if head.startswith(start)), None)
+    if known is None and b"\0" in head[:1024]:
+        known = "it is a binary file of an unknown kind"
     line = source.head_text.strip().splitlines()[0] if source.head_text.strip() else ""
-    return f"it starts with {line[:60]!r}"
+    return known or f"it starts with {line[:60]!r}"
 
 
 def require(source: Source) -> list[tuple[float, Reader]]:

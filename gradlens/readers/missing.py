@@ -55,9 +55,10 @@ class Presence:
             return
         tail = at[at > own[-1]]
         where = f"from step {self.step[tail[0]]} to the end" if len(tail) else f"first at step {self.step[at[0]]}"
+        shown = name if name == role else f"{name} ({role})"
         yield Notice(
             code="missing-values",
-            message=f"{name} ({role}) has no value in records in which what comes with it has one: NaN written as null "
+            message=f"{shown} has no value in records in which what comes with it has one: NaN written as null "
             "or as an empty cell, no number, or not logged",
             count=len(at),
             where=f"{role}, {where}",

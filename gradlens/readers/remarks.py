@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: Distances between steps that differ from the usual one before a log counts as sampled. Our own; a resumed or
 #: validated run has a few odd distances, a sampled download mostly odd ones.
 IRREGULAR_SHARE = 0.1
+#: Share of distances that are falls from which rows are out of order rather than resumed.
+MANY_FALLS = 0.05
 
 
 def remark(loss: Series | None, norm: Series | None, scale: Series | None, book: NoticeBook) -> None:
@@ -65,8 +67,7 @@ def _axis(main: Series, book: NoticeBook) -> None:
     change = np.diff(step)
     back = int(np.count_nonzero(change < 0))
     if back:
-        ahead = np.maximum.accumulate(step)
-        overlapping = int(np.count_nonzero(step[1:] <= ahead[:-1]))
+        overlapping = len(step) - len(np.unique(step))
         at = int(np.flatnonzero(change < 0)[0])
         book.add(
             "steps-go-backwards",
@@ -85,7 +86,8 @@ def _axis(main: Series, book: NoticeBook) -> None:
         f"points of {main.name} that repeat the step and the value of the point before",
         count=repeated,
     )
-    positive = change[change > 0]
+    # Rows out of order are put in order by the analysis: their distances are those of the ordered steps.
+    positive = change[change > 0] if back <= MANY_FALLS * len(change) else np.diff(np.unique(step))
     if len(positive) < 4:
         return
     interval = float(np.median(positive))

@@ -96,3 +96,14 @@ def test_such_a_run_becomes_no_baseline(write_log, tmp_path, capsys):
     capsys.readouterr()
     command_line(["baseline", str(log), "-o", str(tmp_path / "b.json"), "--threshold", "1.3"])
     assert "the loss ends at step 699" in capsys.readouterr().err
+
+
+def test_a_nan_in_a_row_that_repeats_a_step_fails(write_log, capsys):
+    def repeat(columns):
+        for name in columns:
+            columns[name] = np.insert(columns[name], 300, columns[name][300])
+        columns["loss"][300] = float("nan")
+
+    path = write_log("twice.jsonl", change=repeat)
+    assert command_line(["gate", str(path), "--max-clip-rate", "1"]) == 1
+    assert "repeat a step" in " ".join(capsys.readouterr().out.split())

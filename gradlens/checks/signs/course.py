@@ -57,10 +57,12 @@ def start_is_seen(case: Case) -> float:
     return 1.0 - 0.4 * ramp(float(np.log10(case.signals.log_interval or 1.0)), 1.0, 2.5)
 
 
-@sign("the loss never came down while the norms looked like those of a run that trains")
+@sign("the loss never came down, with norms that were measured and did not grow")
 def never_learned_with_norms(case: Case) -> float:
-    """As before, where norms are logged and were measured, and did not grow by two to five times while the loss stood still."""
-    return never_learned(case) * (1.0 - gradients_grow(case)) if case.norms is not None else 0.0
+    """As before, where norms are logged and vary, and did not grow by two to five times while the loss stood still."""
+    if case.norms is None or case.norms.noise == 0:
+        return 0.0
+    return never_learned(case) * (1.0 - gradients_grow(case))
 
 
 def gradients_grow(case: Case) -> float:
