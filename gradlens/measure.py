@@ -59,8 +59,7 @@ def nonfinite(signals: Signals) -> report.NonFinite:
     A value that is not finite is a class of its own: it counts here and in no rate, percentile, fit or spike. A step without a
     logged value is not one. Rows and the longest streak count rows in which the loss or the norm is not finite, each once.
     """
-    bad_loss = signals.has_loss & ~np.isfinite(signals.loss)
-    bad_norm = signals.has_norm & ~np.isfinite(signals.norm)
+    bad_loss, bad_norm = signals.bad_loss, signals.bad_norm
     bad = bad_loss | bad_norm
     where = np.flatnonzero(bad)
     streak = 0

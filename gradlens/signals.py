@@ -61,6 +61,16 @@ class Signals:
         return len(self.step)
 
     @property
+    def bad_loss(self) -> NDArray[np.bool_]:
+        """bool[n]: a loss was logged that is NaN or infinite."""
+        return self.has_loss & ~np.isfinite(self.loss)
+
+    @property
+    def bad_norm(self) -> NDArray[np.bool_]:
+        """bool[n]: a norm was logged that is NaN or infinite."""
+        return self.has_norm & ~np.isfinite(self.norm)
+
+    @property
     def from_the_start(self) -> bool:
         """Whether the axis begins where the log does, and not with a later attempt that counted its steps anew."""
         return not any(restart.index == 0 for restart in self.restarts)
@@ -72,7 +82,8 @@ def signals_of(run: Run) -> Signals:
     main = [s for s in (given["norm"], given["loss"]) if s is not None and len(s)]
     written = max(main, key=len).step if main else np.empty(0, dtype=np.int64)
     order = order_of(written)
-    resolved = {name: _resolve(series, written, order) for name, series in given.items()}
+    orders = {name: _order_of(series, written, order) for name, series in given.items()}
+    resolved = {name: _resolve(series, orders[name]) for name, series in given.items()}
     norm_step, loss_step = resolved["norm"][0], resolved["loss"][0]
     same = len(loss_step) == 0 or np.array_equal(norm_step, loss_step)
     step = norm_step if same else _merged(norm_step, loss_step)
@@ -88,7 +99,7 @@ def signals_of(run: Run) -> Signals:
         has_norm=placed["norm"][1],
         restarts=tuple(replace(r, index=int(np.searchsorted(step, r.step))) for r in order.restarts),
         order=order,
-        nonfinite_left_out=sum(_left_out(given[name], written, order) for name in ("loss", "norm")),
+        nonfinite_left_out=sum(_left_out(given[name], orders[name]) for name in ("loss", "norm")),
         log_interval=interval,
         irregular=float(np.mean(gaps != interval)) if len(gaps) else 0.0,
     )
@@ -105,27 +116,25 @@ def _merged(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
     return both[np.concatenate(([True], np.diff(both) > 0))] if len(both) else both
 
 
-def _resolve(
-    series: Series | None, written: NDArray[np.int64], order: Order
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Strictly rising steps of a series and their values; `order` is that of the steps `written` of the main series."""
+def _order_of(series: Series | None, written: NDArray[np.int64], order: Order) -> Order:
+    """The order of a series; `order` is that of the steps `written` of the main series."""
+    if series is None or np.array_equal(series.step, written):
+        return order
+    return order_of(series.step, order.restarts)
+
+
+def _resolve(series: Series | None, order: Order) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Strictly rising steps of a series and their values."""
     if series is None or len(series) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0)
-    own = _order_of(series, written, order)
-    if len(own.rows) == len(series) and own.misplaced == 0:
+    if len(order.rows) == len(series) and order.misplaced == 0:
         return series.step, series.value
-    return series.step[own.rows], series.value[own.rows]
+    return series.step[order.rows], series.value[order.rows]
 
 
-def _order_of(series: Series, written: NDArray[np.int64], order: Order) -> Order:
-    return order if np.array_equal(series.step, written) else order_of(series.step, order.restarts)
-
-
-def _left_out(series: Series | None, written: NDArray[np.int64], order: Order) -> int:
+def _left_out(series: Series | None, order: Order) -> int:
     """The values that are not finite in rows that were left out without being superseded."""
-    if series is None or bool(np.isfinite(series.value).all()):
-        return 0
-    return int(np.count_nonzero(~np.isfinite(series.value[_order_of(series, written, order).left_out])))
+    return 0 if series is None else int(np.count_nonzero(~np.isfinite(series.value[order.left_out])))
 
 
 def _place(

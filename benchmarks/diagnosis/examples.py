@@ -27,6 +27,8 @@ LOOKED_AT, LAST = ("given", "develop", "test", "fresh", "blind"), "unseen"
 #: Schedules that jump up by plan. A response to such a jump is what the given runs call `lr_restart`, and no log tells a plan
 #: from an accident: healthy runs of them are not scored, and of others `lr_restart` counts as right.
 PLANNED_JUMPS = frozenset({"warm_restarts", "doubled_restarts"})
+#: Columns that have the name of their role.
+ROLES = ("loss", "grad_norm", "lr", "loss_scale", "val_loss")
 #: Families that are one architecture under two names are left out together.
 TOGETHER = {"gru": "gru and lstm", "lstm": "gru and lstm"}
 
@@ -93,17 +95,27 @@ def run_of(name: str, rows: list[dict[str, Any]]) -> Run:
     """A run from rows as training wrote them, without the columns that ordinary logs lack."""
     names = dict.fromkeys(key for row in rows for key in row if key != "step" and key not in EXTRA)
     series = {key: _series(key, rows) for key in names}
-    roles = {role: key for role in ("loss", "grad_norm", "lr", "loss_scale", "val_loss") if (key := role) in series}
     return Run(
         id=name,
         source=name,
         format="archive",
         series=series,
-        columns=Columns(step="step", **roles),
+        columns=columns_of(series),
         layers=_layers(series),
         # The default is a read-only view, which worker processes cannot be sent.
         histograms={},
     )
+
+
+def columns_of(series: Mapping[str, Series]) -> Columns:
+    """The roles of the columns, which have their names."""
+    return Columns(step="step", **{role: role for role in ROLES if role in series})
+
+
+def with_series(labelled: Labelled, series: Mapping[str, Series], **label: Any) -> Labelled:
+    """The same run with other series, and other entries of its label."""
+    run = replace(labelled.run, series=series, columns=columns_of(series), layers=_layers(series))
+    return Labelled(run=run, label={**labelled.label, **label})
 
 
 def _series(key: str, rows: list[dict[str, Any]]) -> Series:
@@ -122,8 +134,7 @@ def scaled(labelled: Labelled, *, loss: float = 1.0, norm: float = 1.0, offset: 
         factor = norm if key.startswith("grad_norm") else loss if key in {"loss", "val_loss"} else 1.0
         series[key] = Series(name=key, step=s.step + offset, value=s.value * factor)
     clip = labelled.label["clip"]
-    label = {**labelled.label, "clip": None if clip is None else clip * norm}
-    return Labelled(run=replace(labelled.run, series=series, layers=_layers(series)), label=label)
+    return with_series(labelled, series, clip=None if clip is None else clip * norm)
 
 
 def thinned(labelled: Labelled) -> Labelled:
@@ -134,7 +145,7 @@ def thinned(labelled: Labelled) -> Labelled:
         full = len(s) == len(labelled.run.series["loss"])
         chosen = np.arange(0, len(s), 2) if full else np.flatnonzero(np.isin(s.step, keep))
         series[key] = Series(name=key, step=s.step[chosen], value=s.value[chosen])
-    return Labelled(run=replace(labelled.run, series=series, layers=_layers(series)), label=labelled.label)
+    return with_series(labelled, series)
 
 
 #: Other names for the columns, as trainers spell them.

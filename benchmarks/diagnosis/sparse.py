@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.diagnosis.examples import SOURCES, Labelled, load
-from gradlens.run import Columns, Series
+from benchmarks.diagnosis.examples import SOURCES, Labelled, load, with_series
+from gradlens.run import Series
 
 ROWS = (25, 50, 100, 200)
 LEFT_OUT = (("grad_norm",), ("lr",), ("loss",), ("grad_norm", "lr", "loss_scale"))
@@ -32,7 +32,7 @@ class Verdict:
     confidence: float
 
 
-def thinned(labelled: Labelled, rows: int, *, averaged: bool) -> Labelled | None:
+def thinned_to(labelled: Labelled, rows: int, *, averaged: bool) -> Labelled | None:
     """The run in about so many rows; None where it has no more."""
     every = len(labelled.run.series["loss"]) // rows if "loss" in labelled.run.series else 0
     if every < 2:
@@ -41,8 +41,7 @@ def thinned(labelled: Labelled, rows: int, *, averaged: bool) -> Labelled | None
         name: _thin(s, every, mean=averaged and name == "loss", last=averaged)
         for name, s in labelled.run.series.items()
     }
-    layers = {name: series[name] for name in labelled.run.layers}
-    return replace(labelled, run=replace(labelled.run, series=series, layers=layers))
+    return with_series(labelled, series)
 
 
 def _thin(series: Series, every: int, *, mean: bool, last: bool) -> Series:
@@ -54,17 +53,10 @@ def _thin(series: Series, every: int, *, mean: bool, last: bool) -> Series:
 
 def without(labelled: Labelled, columns: tuple[str, ...]) -> Labelled:
     """The run without some columns; where the norm goes, so do its layers and the threshold."""
-    run, label = labelled.run, dict(labelled.label)
-    gone = set(columns)
-    if "grad_norm" in gone:
-        gone |= set(run.layers)
-        label["clip"] = None
-    series = {name: s for name, s in run.series.items() if name not in gone}
-    roles = {role: name for role in ("loss", "grad_norm", "lr", "loss_scale", "val_loss") if (name := role) in series}
-    layers = {name: s for name, s in run.layers.items() if name in series}
-    return replace(
-        labelled, run=replace(run, series=series, columns=Columns(step="step", **roles), layers=layers), label=label
-    )
+    no_norm = "grad_norm" in columns
+    gone = {*columns, *(labelled.run.layers if no_norm else ())}
+    series = {name: s for name, s in labelled.run.series.items() if name not in gone}
+    return with_series(labelled, series, clip=None if no_norm else labelled.label["clip"])
 
 
 def versions(labelled: Labelled) -> Iterator[tuple[str, Labelled]]:
@@ -72,7 +64,7 @@ def versions(labelled: Labelled) -> Iterator[tuple[str, Labelled]]:
     yield "as logged", labelled
     for rows in ROWS:
         for averaged in (False, True):
-            thin = thinned(labelled, rows, averaged=averaged)
+            thin = thinned_to(labelled, rows, averaged=averaged)
             if thin is not None:
                 yield f"about {rows} rows, {'averaged' if averaged else 'sampled'}", thin
     for columns in LEFT_OUT:

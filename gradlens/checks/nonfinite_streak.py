@@ -53,8 +53,7 @@ class NonfiniteStreak(Check):
         streak = case.numerics.longest_streak
         if streak >= LEAST_STREAK:
             s = case.signals
-            bad = (s.has_loss & ~np.isfinite(s.loss)) | (s.has_norm & ~np.isfinite(s.norm))
-            rows = np.flatnonzero(bad)
+            rows = np.flatnonzero(s.bad_loss | s.bad_norm)
             yield self.finding(
                 Severity.NOTE,
                 f"loss or norm is not finite in {len(rows):,} rows, up to {streak:,} on end, first at step {s.step[rows[0]]:,}",

@@ -10,6 +10,7 @@ from gradlens.checks.base import Check, counted, steps_at
 from gradlens.checks.case import Case
 from gradlens.checks.ending import kind_of
 from gradlens.checks.nonfinite_streak import LEAST_STREAK
+from gradlens.readers.missing import MISSING
 from gradlens.report import Evidence, Finding, Severity
 
 MOST_NAMED = 5
@@ -55,7 +56,7 @@ class NonfiniteValue(Check):
     def look(self, case: Case) -> Iterator[Finding]:
         """Yield one note for all of them."""
         s = case.signals
-        bad_loss, bad_norm = s.has_loss & ~np.isfinite(s.loss), s.has_norm & ~np.isfinite(s.norm)
+        bad_loss, bad_norm = s.bad_loss, s.bad_norm
         rows = np.flatnonzero(bad_loss | bad_norm)
         yield from self._missing(case)
         if len(rows) == 0 or case.numerics.longest_streak >= LEAST_STREAK:
@@ -77,7 +78,7 @@ class NonfiniteValue(Check):
     def _missing(self, case: Case) -> Iterator[Finding]:
         """A note for each of loss and norm that has no values where reading expected some."""
         for notice in case.run.notices:
-            if notice.code == "missing-values":
+            if notice.code == MISSING:
                 yield self.finding(
                     Severity.NOTE,
                     f"no value in {counted(notice.count, 'row')} that should have one ({notice.where}): a NaN that the format "

@@ -54,4 +54,4 @@ class Overflow(CauseCheck):
     def rows(self, case: Case) -> Iterable[int]:
         """The overflows."""
         s = case.signals
-        return np.flatnonzero(s.has_norm & ~np.isfinite(s.norm) & np.isfinite(s.loss)).tolist()
+        return np.flatnonzero(s.bad_norm & np.isfinite(s.loss)).tolist()

@@ -97,11 +97,10 @@ def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSum
             advice="A NaN that a format cannot spell looks like this: see what the run did after that step." if ends else "",
         )  # fmt: skip
     hit = np.flatnonzero(bad[0].columns["nonfinite"])
-    stretch = [int(bad[0].window[at]) * bad[0].width for at in (hit[0], hit[-1])] if len(hit) else None
     left_out = sum(run.nonfinite_left_out for run in bad)
     return MetricResult(
         name="nonfinite", title="non-finite steps", unit="count", method="limit", outcome="fail", candidate=float(total),
-        baseline=before, tolerance=0.0, worst_steps=(stretch[0], min(stretch[1] + bad[0].width - 1, bad[0].last_step)) if stretch else None,
+        baseline=before, tolerance=0.0, worst_steps=bad[0].steps(hit[0], hit[-1]) if len(hit) else None,
         reason=f"{total:,} steps with a NaN or infinite loss or norm"
         + (f", {left_out:,} of them in rows that repeat a step or were set aside" if left_out else ""),
         advice="Find the first such step with `gradlens analyze`; overflows that the loss scaler handled do not count.",

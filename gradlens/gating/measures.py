@@ -11,7 +11,7 @@ import numpy as np
 
 from gradlens.gating.noise import row_noise
 from gradlens.gating.settings import Tolerance
-from gradlens.gating.summary import NEARLY, RunSummary, ratio
+from gradlens.gating.summary import NEARLY, RunSummary, ratio, steps_of
 from gradlens.stats.comparison import Difference, block_difference, count_difference, run_difference
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Sides:
     def steps(self, first: int, last: int) -> tuple[int, int]:
         """The first and last step of a stretch of windows; the last window ends where the runs do."""
         end = min(max(run.last_step for run in side) for side in (self.candidates, self.baselines))
-        return int(self.window[first]) * self.width, min((int(self.window[last]) + 1) * self.width - 1, end)
+        return steps_of(self.window, self.width, first, last, end)
 
     def least(self, name: str, part: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The smallest count of any run in each window, 0 outside `part`."""

@@ -7,11 +7,10 @@ for the readers to tell (`gradlens.readers.missing`); their notice says where th
 
 from __future__ import annotations
 
+from gradlens.readers.missing import MISSING, TO_THE_END
 from gradlens.run import Notice, Run
 from gradlens.signals import Signals
 
-MISSING = "missing-values"
-TO_THE_END = "to the end"
 ROLES = {"loss": "loss", "grad_norm": "gradient norm"}
 
 

@@ -105,6 +105,10 @@ class RunSummary:
         """Whether the norms are a basis for clip rates."""
         return self.provenance in {"pre_clip", "unknown"}
 
+    def steps(self, first: int, last: int) -> tuple[int, int]:
+        """The first and last step of a stretch of windows; the last window ends where the run does."""
+        return steps_of(self.window, self.width, first, last, self.last_step)
+
     def at_width(self, width: int) -> RunSummary:
         """The same run in wider windows; `width` is a power of two times the present one."""
         if width == self.width:
@@ -245,14 +249,18 @@ def clip_pressure(norm: NDArray[np.float64], threshold: float | None) -> NDArray
     return out
 
 
+def steps_of(window: NDArray[np.int64], width: int, first: int, last: int, end: int) -> tuple[int, int]:
+    """The first and last step of a stretch of windows, none of which goes beyond the step `end`."""
+    return int(window[first]) * width, min((int(window[last]) + 1) * width - 1, end)
+
+
 def split_nonfinite(signals: Signals) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Rows with a logged NaN or infinity: those that nothing explains, and ordinary overflows of fp16.
 
     An overflow is ordinary where the loss is finite and the loss scale falls at that row or the next: the trainer noticed,
     skipped the update and went on.
     """
-    bad_loss = signals.has_loss & ~np.isfinite(signals.loss)
-    bad_norm = signals.has_norm & ~np.isfinite(signals.norm)
+    bad_loss, bad_norm = signals.bad_loss, signals.bad_norm
     falls = np.diff(signals.loss_scale) < 0.0
     backs_off = np.append(falls, False) | np.insert(falls, 0, False) if len(signals) else np.zeros(0, dtype=bool)
     explained = bad_norm & ~bad_loss & backs_off

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradlens.errors import MalformedLogError, MissingExtraError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, parse_number
+from gradlens.readers.block_table import notice_texts
 from gradlens.source import Source
 
 if TYPE_CHECKING:
@@ -98,14 +99,13 @@ def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterato
             continue
         valid = np.asarray(chunked.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
         if is_number is not None:
-            book.add("text-cell", "texts in columns of numbers, left out", f"column {name!r}", n_texts)
             valid &= is_number
         if not valid.any():
             continue
-        if valid.all():
-            yield Column(name=name, value=values)
-        else:
-            yield Column(name=name, value=values[valid], row=np.flatnonzero(valid).astype(np.int64))
+        rows = None if valid.all() else np.flatnonzero(valid).astype(np.int64)
+        column = Column(name=name, value=values if rows is None else values[valid], row=rows)
+        notice_texts((column,), {name: n_texts}, book)
+        yield column
 
 
 def _numbers(chunked: Any) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_] | None, int]:

@@ -20,6 +20,8 @@ from gradlens.run import Notice, Series
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: The code of the notice, and how its place ends where the values do not come back. The gate looks for both.
+MISSING, TO_THE_END = "missing-values", "to the end"
 #: A column comes with another if that stands in this share of the rows that follow one with both. One that is logged
 #: every so many rows hardly ever stands in two rows in succession, whatever its share of all rows.
 _MOSTLY = 0.5
@@ -54,10 +56,10 @@ class Presence:
         if not len(at):
             return
         tail = at[at > own[-1]]
-        where = f"from step {self.step[tail[0]]} to the end" if len(tail) else f"first at step {self.step[at[0]]}"
+        where = f"from step {self.step[tail[0]]} {TO_THE_END}" if len(tail) else f"first at step {self.step[at[0]]}"
         shown = name if name == role else f"{name} ({role})"
         yield Notice(
-            code="missing-values",
+            code=MISSING,
             message=f"{shown} has no value in records in which what comes with it has one: NaN written as null "
             "or as an empty cell, no number, or not logged",
             count=len(at),

@@ -67,7 +67,7 @@ def _axis(main: Series, book: NoticeBook) -> None:
     change = np.diff(step)
     back = int(np.count_nonzero(change < 0))
     if back:
-        overlapping = len(step) - len(np.unique(step))
+        ordered = np.unique(step)
         at = int(np.flatnonzero(change < 0)[0])
         book.add(
             "steps-go-backwards",
@@ -78,16 +78,18 @@ def _axis(main: Series, book: NoticeBook) -> None:
         book.add(
             "overlapping-steps",
             "points at steps that were logged before",
-            count=overlapping,
+            count=len(step) - len(ordered),
         )
+        if back > MANY_FALLS * len(change):
+            # The analysis puts them in order: the distances are those of the ordered steps.
+            change = np.diff(ordered)
     repeated = _repeats(step, main.value)
     book.add(
         "duplicate-records",
         f"points of {main.name} that repeat the step and the value of the point before",
         count=repeated,
     )
-    # Rows out of order are put in order by the analysis: their distances are those of the ordered steps.
-    positive = change[change > 0] if back <= MANY_FALLS * len(change) else np.diff(np.unique(step))
+    positive = change[change > 0]
     if len(positive) < 4:
         return
     interval = float(np.median(positive))

@@ -53,7 +53,7 @@ class TensorBoardReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         run, writers = _read_run(sources, options)
-        if len(writers) == 1:
+        if len(writers) < 2:
             return [run]
         message = f"{len(writers)} processes wrote into one folder at the same time: each is a run of its own"
         notice = Notice(code="several-writers", message=message, count=len(writers), where=sources[0].name)
@@ -62,7 +62,7 @@ class TensorBoardReader(Reader):
 
 
 def _read_run(sources: Sequence[Source], options: ReadOptions) -> tuple[RawRun, dict[str, list[Source]]]:
-    """The files as one run, and the files of each process that wrote some of them."""
+    """The files as one run, and of several files those of each process that wrote some."""
     from gradlens.readers.event_decode import EventDecoder
 
     book = NoticeBook()
@@ -71,11 +71,13 @@ def _read_run(sources: Sequence[Source], options: ReadOptions) -> tuple[RawRun, 
     for source in sources:
         with track(source.name, source.size) as progress:
             decoder.add(source, progress)
-        counts.append(decoder.counts())
+        if len(sources) > 1:
+            counts.append(decoder.counts())
     series = decoder.series()
     histograms = decoder.histograms()
-    writers = by_writer(sources, counts, series)
+    writers: dict[str, list[Source]] = {}
     if len(sources) > 1:
+        writers = by_writer(sources, counts, series)
         book.add("files-joined", "event files of one folder read as one run", sources[0].name, len(sources))
     if not series and not histograms and not decoder.config:
         shown = sources[0].name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")

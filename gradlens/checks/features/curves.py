@@ -189,6 +189,16 @@ def thinned(value: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
     return out
 
 
+def times_expected(moves: NDArray[np.float64], error: NDArray[np.float64], variance: float) -> float:
+    """How many times more a level usually moves than its standard error says; at least 1.
+
+    `moves` are differences of neighbouring windows without their trend, which have `variance` times the variance of a level
+    where the noise is independent. Smoothed losses, and agents that make their own data, wander. Half of the rows decide, so
+    that a step or the start do not count.
+    """
+    return max(1.0, float(np.nanmedian(np.abs(moves) / error)) * MAD_TO_SIGMA / float(np.sqrt(variance)))
+
+
 def neighbour_noise(value: NDArray[np.float64]) -> float:
     """Standard deviation of the noise of a slowly moving curve, from the median size of its first differences."""
     return float(np.median(np.abs(np.diff(value)))) / 0.9539 if len(value) > 1 else 0.0

@@ -50,8 +50,7 @@ def numerics_of(signals: Signals) -> Numerics:
     """The numerics of a run."""
     n = len(signals)
     late = np.arange(n) >= START * n
-    loss_bad = signals.has_loss & ~np.isfinite(signals.loss)
-    norm_bad = signals.has_norm & ~np.isfinite(signals.norm)
+    loss_bad, norm_bad = signals.bad_loss, signals.bad_norm
     overflow = norm_bad & np.isfinite(signals.loss)
     scale = signals.loss_scale
     known = np.isfinite(scale) & (scale > 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.curves import neighbour_noise, rolling_level, thinned
+from gradlens.checks.features.curves import neighbour_noise, rolling_level, thinned, times_expected
 from gradlens.stats.robust import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -160,16 +160,12 @@ def progress_of(
 def wander_of(level: NDArray[np.float64], error: NDArray[np.float64], width: int) -> float:
     """How many times more a level of `width` rows usually moves than its standard error says; at least 1.
 
-    By second differences of neighbouring windows, which leave out a trend and have six times the variance of a level of
-    independent noise. Smoothed losses, and agents that make their own data, wander. Half of the rows decide, so that a
-    step or the start do not count.
+    By second differences of neighbouring windows, which leave out a trend.
     """
     if len(level) < MOVES * width:
         return 1.0
-    bend = np.abs(level[: -2 * width] - 2.0 * level[width:-width] + level[2 * width :])
-    return float(
-        max(1.0, float(np.nanmedian(bend / np.maximum(error[width:-width], 1e-300))) * MAD_TO_SIGMA / 6.0**0.5)
-    )
+    bend = level[: -2 * width] - 2.0 * level[width:-width] + level[2 * width :]
+    return times_expected(bend, np.maximum(error[width:-width], 1e-300), 6.0)
 
 
 def _slow_descent(value: NDArray[np.float64]) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.features.curves import Curve, rolling_level, thinned
+from gradlens.checks.features.curves import Curve, rolling_level, thinned, times_expected
 from gradlens.stats.robust import MAD_TO_SIGMA, window_quantiles
 
 if TYPE_CHECKING:
@@ -145,16 +145,14 @@ def sides_of(curve: Curve, *, wide: bool = False) -> Sides | None:
 
 
 def _wander(difference: NDArray[np.float64], spread: NDArray[np.float64], width: int) -> float:
-    """The usual difference of neighbouring windows, less its trend, over what independent noise gives.
+    """How many times more the level usually moves than independent noise would move it.
 
-    The trend is the mean of the differences one window earlier and later. Of independent noise, what is left has five times
-    the variance of a level. Half of all rows decide, so that a step or a start-up do not count.
+    By the differences of neighbouring windows, less their trend, which is the mean of those one window earlier and later.
     """
     if len(difference) < MOVES * width:
         return 1.0
-    left = np.abs(difference[width:-width] - 0.5 * (difference[: -2 * width] + difference[2 * width :]))
-    level = spread[width:-width] * 1.2533 / np.sqrt(width)
-    return float(max(1.0, float(np.nanmedian(left / level)) * MAD_TO_SIGMA / 5.0**0.5))
+    left = difference[width:-width] - 0.5 * (difference[: -2 * width] + difference[2 * width :])
+    return times_expected(left, spread[width:-width] * 1.2533 / np.sqrt(width), 5.0)
 
 
 def find_step(curve: Curve, sides: Sides | None, *, up: bool, first: int) -> Step:
