@@ -76,6 +76,17 @@ class Task(ABC):
         message = f"{self.spec.family} cannot corrupt a batch by {kind!r}"
         raise ValueError(message)
 
+    def body(self, features: int, width: int, squash: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+        """The layers of a perceptron below its head: two of that width, and what `arch` puts between them."""
+        return [
+            nn.Linear(features, width),
+            squash(),
+            nn.Dropout(self.spec.dropout),
+            self.deep_stack(width),
+            nn.Linear(width, width),
+            squash(),
+        ]
+
     def deep_stack(self, width: int) -> nn.Module:
         """Plain layers between body and head, where `arch` asks for them; a wrong gain makes them explode or fade."""
         arch = self.spec.arch
