@@ -249,8 +249,8 @@ def compare(title: str, path: Path, candidates: list[str], args: argparse.Namesp
 def large(gigabytes: float, folder: Path) -> None:
     """One event file much larger than the memory that reading it should take; every tenth of it is timed."""
     from gradlens.readers.base import NoticeBook
-    from gradlens.readers.event_decode import EventDecoder
-    from gradlens.source import Source
+    from gradlens.readers.events.decode import EventDecoder
+    from gradlens.sources.files import Source
 
     rng = random.Random(0)
     write_events(

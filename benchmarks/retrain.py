@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradlens
-from benchmarks.runs.catalogue import catalogue
+from benchmarks.runs.catalogue.build import catalogue
 from benchmarks.runs.faults import bad_data
 from benchmarks.runs.recording import log_rows
 from benchmarks.runs.training import train
@@ -26,7 +26,7 @@ from benchmarks.runs.training import train
 if TYPE_CHECKING:
     from benchmarks.runs.recording import Recording
     from benchmarks.runs.spec import Spec
-    from gradlens.advice_report import Advice
+    from gradlens.reports.advice import Advice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from gradlens.version import __version__
 
 if TYPE_CHECKING:
     from gradlens.api import analyze, gate, read, suggest_threshold
-    from gradlens.report import Report
+    from gradlens.reports.analysis import Report
     from gradlens.run import Run, Series
 
 _LAZY = {
@@ -27,7 +27,7 @@ _LAZY = {
     "gate": "gradlens.api",
     "Run": "gradlens.run",
     "Series": "gradlens.run",
-    "Report": "gradlens.report",
+    "Report": "gradlens.reports.analysis",
 }
 
 __all__ = ["GradlensError", "Report", "Run", "Series", "__version__", "analyze", "gate", "read", "suggest_threshold"]

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from gradlens import measure
-from gradlens.checks.case import build_case, notable_steps
 from gradlens.checks.engine import run_checks
 from gradlens.config import TrainingConfig
-from gradlens.curves import reduce_curve
-from gradlens.diagnosis import diagnose
+from gradlens.diagnosis.case import build_case
+from gradlens.diagnosis.ranking import diagnose
 from gradlens.errors import NoTrainingSeriesError
-from gradlens.provenance import judge_provenance
-from gradlens.report import Report, RunReport
+from gradlens.figures import measure
+from gradlens.figures.curves import reduce_curve
+from gradlens.figures.notable import notable_steps
+from gradlens.reports.analysis import Report, RunReport
 from gradlens.run import Run
-from gradlens.signals import notices_of, signals_of
-from gradlens.threshold import choose_threshold
+from gradlens.signals.axis import notices_of, signals_of
+from gradlens.signals.threshold import choose_threshold
 from gradlens.version import __version__
 
 
@@ -76,7 +76,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
     config = run.config.merged(options.config)
     threshold = choose_threshold(run, config, options.threshold)
     case = build_case(run, signals, config=config, threshold=threshold.value, threshold_source=threshold.source)
-    provenance = judge_provenance(case)
+    provenance = case.provenance
     findings, results = run_checks(case, select=options.select, ignore=options.ignore)
     diagnosis = diagnose(case, findings, results)
     warmup = measure.warmup_end(signals)
@@ -104,7 +104,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         diagnosis=diagnosis,
         suggestion=measure.suggestion(signals, provenance, warmup),
         checks=results,
-        notable_steps=notable_steps(case),
+        notable_steps=notable_steps(signals),
         curves={
             name: curve
             for name, value, has in (

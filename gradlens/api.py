@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradlens.reading import read
+from gradlens.reading.read import read
 
 if TYPE_CHECKING:
-    from gradlens.advice_report import Advice
     from gradlens.config import TrainingConfig
-    from gradlens.gate_report import GateReport
-    from gradlens.report import Report
+    from gradlens.reports.advice import Advice
+    from gradlens.reports.analysis import Report
+    from gradlens.reports.gate import GateReport
     from gradlens.run import Run
     from gradlens.stats.thresholds import Mode
 
@@ -107,7 +107,7 @@ def suggest_threshold(
     GradlensError
         A run without a gradient norm, or a rate outside (0, 1).
     """
-    from gradlens.advise import advise
+    from gradlens.advice.advise import advise
     from gradlens.errors import UsageError
 
     if target_clip_rate is not None and not 0 < target_clip_rate < 1:

@@ -32,8 +32,13 @@ class Entry:
 
     def load(self) -> Any:
         """The class or function itself."""
-        module, _, attribute = self.target.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return load(self.target)
+
+
+def load(target: str) -> Any:
+    """The object at `module:attribute`, its module imported now."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def with_plugins(group: str, builtin: Mapping[str, Entry]) -> dict[str, Entry]:

@@ -20,14 +20,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: The code of the notice about rows without a value that should have one; checks and the gate look for it.
+MISSING_VALUES = "missing-values"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice:
-    """What reading changed, left out or assumed. `count` is the number of records concerned."""
+    """What reading changed, left out or assumed.
+
+    Attributes
+    ----------
+    code, message
+        What happened; the code is stable.
+    count
+        The number of records concerned.
+    where
+        The place in words, for people.
+    column
+        The quantity concerned (`loss`, `grad_norm`, ...), where it is one.
+    first_step
+        The first step concerned, where that is known.
+    to_the_end
+        Whether it goes on from there to the end of the log.
+    """
 
     code: str
     message: str
     count: int = 1
     where: str = ""
+    column: str | None = None
+    first_step: int | None = None
+    to_the_end: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -161,9 +184,9 @@ class Run:
         A step that a series repeats takes as many rows as its most repeating series wrote; a cell is null where a series
         has no value, NaN where it logged NaN. Lossless but for wall times.
         """
-        from gradlens.export import to_arrow
+        from gradlens.tables import to_arrow
 
-        return to_arrow(self)
+        return to_arrow(self.series)
 
     def __repr__(self) -> str:
         taken = ", ".join(

@@ -12,9 +12,9 @@ import pytest
 
 import gradlens
 from gradlens.cli.app import run as command_line
+from gradlens.reporters.report_words import number_rows
 from gradlens.reporters.wording import spike_counts
-from gradlens.reporters.words import number_rows
-from gradlens.schema import report_schema
+from gradlens.reports.schema import report_schema
 
 THRESHOLDS = {
     "healthy.jsonl": 1.5, "lr_too_high.jsonl": 4.0, "bad_data.jsonl": 1.0, "fp16_overflow.jsonl": 4.0,
@@ -112,7 +112,7 @@ def test_norms_after_clipping_have_no_spikes(samples):
 
 
 def test_the_shipped_schema_is_the_one_of_the_classes():
-    assert schema() == report_schema(), "run python -m gradlens.schema"
+    assert schema() == report_schema(), "run python -m gradlens.reports.schema"
 
 
 @pytest.mark.parametrize("name", THRESHOLDS)

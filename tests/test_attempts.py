@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradlens.attempts import Restart, order_of
+from gradlens.signals.attempts import Restart, order_of
 
 
 def span(*bounds):

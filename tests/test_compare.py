@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gradlens.cli.app import run as command_line
-from gradlens.compare import compare_runs
 from gradlens.config import TrainingConfig
+from gradlens.gating.compare import compare_runs
 from gradlens.run import Columns, Run, Series
 
 

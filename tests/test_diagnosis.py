@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradlens.checks.case import notable_steps
 from gradlens.checks.engine import run_checks
-from gradlens.checks.features.events import outlier_gap, period_of
-from gradlens.checks.features.schedule import schedule_of
-from gradlens.checks.signs import SIGNS, ramp
-from gradlens.checks.weighing import Weights, load_weights, weigh
-from gradlens.diagnosis import CONFIRM, EXPERIMENTS, diagnose, experiment
-from gradlens.provenance import bunching, judge_provenance
+from gradlens.diagnosis.features.events import outlier_gap, period_of
+from gradlens.diagnosis.features.schedule import schedule_of
+from gradlens.diagnosis.ranking import CONFIRM, EXPERIMENTS, diagnose, experiment
+from gradlens.diagnosis.signs import SIGNS, ramp
+from gradlens.diagnosis.weighing import Weights, load_weights, weigh
+from gradlens.figures.notable import notable_steps
+from gradlens.signals.provenance import bunching
 
 _SPEC = importlib.util.spec_from_file_location("synthetic_runs", Path(__file__).parent / "checks" / "synthetic.py")
 synthetic = importlib.util.module_from_spec(_SPEC)
@@ -105,18 +105,18 @@ def test_no_crash_on_any_floats(values, threshold):
     found = diagnose(case, findings, results)
     assert not [r for r in results if r.status == "errored"]
     assert np.isfinite(found.confidence)
-    assert len(notable_steps(case)) <= 10
+    assert len(notable_steps(case.signals)) <= 10
 
 
 def test_provenance():
-    assert judge_provenance(synthetic.case_after_clipping()).verdict == "post_clip"
-    assert judge_provenance(synthetic.case_loss_scaled()).verdict == "loss_scaled"
-    assert judge_provenance(synthetic.case_placeholder()).placeholder
-    assert judge_provenance(synthetic.case_averaged()).averaged
-    assert judge_provenance(synthetic.case_clipped()).verdict == "pre_clip"
-    assert judge_provenance(synthetic.make(synthetic.healthy(), threshold=50.0)).verdict == "unknown"
-    assert judge_provenance(synthetic.make(synthetic.healthy(), threshold=None)).verdict == "pre_clip"
-    assert not judge_provenance(synthetic.case_after_clipping()).trusted
+    assert synthetic.case_after_clipping().provenance.verdict == "post_clip"
+    assert synthetic.case_loss_scaled().provenance.verdict == "loss_scaled"
+    assert synthetic.case_placeholder().provenance.placeholder
+    assert synthetic.case_averaged().provenance.averaged
+    assert synthetic.case_clipped().provenance.verdict == "pre_clip"
+    assert synthetic.make(synthetic.healthy(), threshold=50.0).provenance.verdict == "unknown"
+    assert synthetic.make(synthetic.healthy(), threshold=None).provenance.verdict == "pre_clip"
+    assert not synthetic.case_after_clipping().provenance.trusted
 
 
 def test_bunching_counts_the_band_only():
@@ -127,7 +127,7 @@ def test_bunching_counts_the_band_only():
 
 
 def test_notable_steps_are_the_largest_norms_in_order():
-    steps = notable_steps(synthetic.case_bad_batches())
+    steps = notable_steps(synthetic.case_bad_batches().signals)
     assert {250, 420, 610, 777, 901, 1100} <= {s.step for s in steps}
     assert [s.step for s in steps] == sorted(s.step for s in steps)
 

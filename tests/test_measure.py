@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlens import measure
 from gradlens.config import TrainingConfig
+from gradlens.figures import measure
 from gradlens.run import Columns, HistogramSeries, Run, Series
-from gradlens.signals import signals_of
-from gradlens.threshold import bunched_maximum, choose_threshold
+from gradlens.signals.axis import signals_of
+from gradlens.signals.threshold import bunched_maximum, choose_threshold
 
 
 def run_of(norm, histograms=(), clipped=None):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gradlens import policies
+from gradlens.advice import policies
 
 ALL = [
     policies.FixedThreshold(threshold=1.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from gradlens import progress
+from gradlens.sources import progress
 
 
 class Terminal(io.StringIO):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradlens.run import Columns, Run, Series
-from gradlens.signals import notices_of, signals_of
+from gradlens.signals.axis import notices_of, signals_of
 
 
 def series(name, step, value=None):

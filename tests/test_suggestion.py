@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import gradlens
+from gradlens.advice.snippets import SNIPPETS
 from gradlens.cli.app import run as command_line
-from gradlens.snippets import SNIPPETS
 
 
 def lognormal_rows(n=4000, sigma=0.3, scale=1.0, seed=0):

@@ -15,10 +15,10 @@ import gradlens
 from benchmarks.diagnosis.fit import Example
 from benchmarks.runs.archive import FOLDER, SPLITS, archived
 from benchmarks.runs.recording import EXTRA
-from gradlens.checks.case import Case, build_case
 from gradlens.config import TrainingConfig, training_config
+from gradlens.diagnosis.case import Case, build_case
 from gradlens.run import Columns, Run, Series
-from gradlens.signals import signals_of
+from gradlens.signals.axis import signals_of
 
 GIVEN = Path(__file__).parent / "given.npz"
 SOURCES = {"given": GIVEN} | {split: FOLDER / f"{split}.npz" for split in SPLITS}

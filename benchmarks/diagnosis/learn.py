@@ -1,4 +1,4 @@
-"""Learns the weights of the diagnosis from the runs in the repository and writes `gradlens/checks/weights.json`.
+"""Learns the weights of the diagnosis from the runs in the repository and writes `gradlens/diagnosis/weights.json`.
 
     python -m benchmarks.diagnosis.learn
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.diagnosis.examples import SOURCES, load
 from benchmarks.diagnosis.fit import CAUSES, Model, learn
 
-TARGET = Path(__file__).parent.parent.parent / "gradlens" / "checks" / "weights.json"
+TARGET = Path(__file__).parent.parent.parent / "gradlens" / "diagnosis" / "weights.json"
 
 
 def write(model: Model, runs: int, target: Path = TARGET) -> None:

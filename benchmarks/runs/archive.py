@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.runs.catalogue import catalogue
+from benchmarks.runs.catalogue.build import catalogue
 from benchmarks.runs.recording import EXTRA
 from benchmarks.runs.store import EXTRA as EXTRA_LOG
 from benchmarks.runs.store import LABEL, RUN, read_label, read_rows, write_label, write_rows

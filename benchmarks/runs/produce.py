@@ -6,7 +6,7 @@ import fnmatch
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.runs.catalogue import catalogue
+from benchmarks.runs.catalogue.build import catalogue
 from benchmarks.runs.labels import judge_fault, judge_healthy, judged
 from benchmarks.runs.spec import HEALTHY, Spec
 from benchmarks.runs.store import LABEL, RUN, describe, label_path, read_label, read_rows, write_label, write_logs

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Finding
+from gradlens.reports.base import Severity
 
 
 class AveragedNorm(Check):
@@ -44,7 +45,7 @@ class AveragedNorm(Check):
     needs = frozenset({"norm"})
     advice = "log the maximum norm and the clipped fraction beside the mean"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note where the norm is an average."""
         if case.provenance.averaged:
             yield self.finding(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from gradlens.checks.base import CauseCheck, counted
-from gradlens.checks.case import Case
-from gradlens.report import Cause
+from gradlens.checks.base import CauseCheck
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
+from gradlens.reports.base import Cause
 
 
 class BadBatch(CauseCheck):

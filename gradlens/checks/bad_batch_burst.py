@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradlens.checks.base import Check, steps_at
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class BadBatchBurst(Check):
@@ -44,7 +45,7 @@ class BadBatchBurst(Check):
     needs = frozenset({"loss", "norm", "rows"})
     advice = "find the shard or worker that fed these steps"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note for bursts."""
         bursts = [e for e in case.events if not e.isolated and e.rows >= 3 and e.ramp < 3.0] or list(case.bursts)
         if bursts and case.beliefs.cause == "bad_data":

@@ -16,9 +16,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from gradlens.checks.case import Case
-from gradlens.checks.signs import SIGNS
-from gradlens.report import Cause, Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.signs import SIGNS, is_measured
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Cause, Severity
 
 SECTIONS = ("What it measures", "Why it matters", "Threshold", "When it is wrong", "What to try", "References")
 
@@ -48,7 +49,7 @@ class Check(ABC):
     reference: ClassVar[str] = ""
 
     @abstractmethod
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield what was found."""
 
     def finding(
@@ -88,7 +89,7 @@ class CauseCheck(Check):
 
     severity: ClassVar[Severity] = Severity.WARNING
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one finding where the cause is the likeliest or a serious runner-up."""
         if self.cause is None:
             return
@@ -127,21 +128,6 @@ class CauseCheck(Check):
         return False
 
 
-def is_measured(case: Case, sign: str) -> bool:
-    """Whether the grade of a sign rests on something in the log: how norms grew is a mere guess where too few are finite."""
-    return sign != "grows_before_death" or case.norms is not None
-
-
 def steps_at(case: Case, rows: Iterable[int], most: int = 20) -> tuple[int, ...]:
     """The steps of some rows of a case, at most that many."""
     return tuple(int(case.signals.step[row]) for row in list(rows)[:most] if 0 <= row < len(case))
-
-
-def counted(count: int, noun: str) -> str:
-    """A count with its noun in the right number: `1 event`, `6 events`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def of_descent(share: float) -> str:
-    """A share of the descent in words; beyond ten descents the number no longer tells anything."""
-    return f"{share:.0%} of its descent" if share <= 10 else "more than ten times its descent"

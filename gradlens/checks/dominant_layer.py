@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class DominantLayer(Check):
@@ -45,7 +46,7 @@ class DominantLayer(Check):
     needs = frozenset({"layers"})
     advice = "clip this layer by itself or check its scale"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note that names the layer."""
         squares = {
             name: float(np.median(values**2))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.checks.case import Case
+from gradlens.diagnosis.case import Case
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

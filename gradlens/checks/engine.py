@@ -9,10 +9,11 @@ import numpy as np
 
 from gradlens.checks import CHECKS
 from gradlens.checks.base import NEEDS, Check
-from gradlens.checks.case import Case
+from gradlens.diagnosis.case import Case
 from gradlens.errors import UsageError
 from gradlens.registry import with_plugins
-from gradlens.report import CheckResult, Finding, Severity
+from gradlens.reports.analysis import CheckResult, Finding
+from gradlens.reports.base import Severity
 
 
 def load_checks() -> tuple[Check, ...]:
@@ -41,7 +42,7 @@ def run_checks(
             continue
         try:
             with np.errstate(all="ignore"):
-                found = list(_settled(case, check.look(case)))
+                found = list(_demote_side_findings(case, check.check(case)))
         except (ArithmeticError, ValueError, IndexError, KeyError) as error:
             reason = f"{type(error).__name__}: {error}"
             results.append(CheckResult(code=check.code, name=check.name, status="errored", reason=reason))
@@ -78,7 +79,7 @@ def _matches(check: Check, words: tuple[str, ...]) -> bool:
     return any(check.code.startswith(word.upper()) or check.name == word.lower() for word in words)
 
 
-def _settled(case: Case, findings: Iterable[Finding]) -> Iterator[Finding]:
+def _demote_side_findings(case: Case, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Only the root cause speaks up: whatever another cause explains, or a healthy run shows, becomes a note."""
     root = case.beliefs.cause
     for finding in findings:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class GapInLog(Check):
@@ -45,7 +46,7 @@ class GapInLog(Check):
     needs = frozenset({"rows"})
     advice = "look for the missing steps in other files of the run"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note for all gaps."""
         gaps = np.diff(case.signals.step)
         usual = case.signals.log_interval or 1.0

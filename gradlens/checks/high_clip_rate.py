@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class HighClipRate(Check):
@@ -46,7 +47,7 @@ class HighClipRate(Check):
     needs = frozenset({"norm", "rows", "threshold", "trusted_norm"})
     advice = "compare thresholds with `gradlens suggest-threshold`"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note where the clip rate exceeds 10 %."""
         if case.clipped is None or case.threshold is None:
             return

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gradlens.checks.base import CauseCheck, of_descent
-from gradlens.checks.case import Case
+from gradlens.checks.base import CauseCheck
 from gradlens.checks.ending import ending
-from gradlens.checks.features.progress import Progress
-from gradlens.report import Cause
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.features.progress import Progress
+from gradlens.diagnosis.words import of_descent
+from gradlens.reports.base import Cause
 
 #: Deviations of the noise between rows below which a descent is nothing to measure a climb by. Our own choice.
 CLEAR_DESCENT = 3.0

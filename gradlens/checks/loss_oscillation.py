@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.checks.features.curves import rolling_level, thinned
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.features.curves import rolling_level, thinned
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class LossOscillation(Check):
@@ -47,7 +48,7 @@ class LossOscillation(Check):
     needs = frozenset({"loss", "rows"})
     advice = "compare the period with the length of an epoch; shuffle the data"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note with the period."""
         residual = case.loss.value - rolling_level(case.loss.value, max(len(case) // 8, 31) | 1)
         residual = thinned(residual[np.isfinite(residual)], 4000)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
-from gradlens.checks.case import Case
-from gradlens.report import Cause
+from gradlens.diagnosis.case import Case
+from gradlens.reports.base import Cause
 
 
 class LossScaleCollapse(CauseCheck):

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class MixedOptimizers(Check):
@@ -45,7 +46,7 @@ class MixedOptimizers(Check):
     needs = frozenset({"norm", "rows"})
     advice = "log each optimizer's norm under its own name"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note where neighbours alternate."""
         residual = case.norm.value - case.norm.level
         residual = residual[np.isfinite(residual)][:20_000]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlens.checks.base import Check, of_descent
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.checks.base import Check
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import of_descent
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class NoRecovery(Check):
@@ -42,7 +44,7 @@ class NoRecovery(Check):
     needs = frozenset({"loss", "rows"})
     advice = "go back to a checkpoint from before the rise"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note where progress is lost at the end."""
         p = case.progress
         if p is not None and p.in_noise > 3 and p.kept < 0.75:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.checks.base import Check, steps_at
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 #: Rows on end that make a streak. Our own choice.
 LEAST_STREAK = 5
@@ -48,7 +49,7 @@ class NonfiniteStreak(Check):
     name = "nonfinite-streak"
     advice = "look at the first non-finite step: a NaN loss points at the forward pass or the data"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note for the longest streak."""
         streak = case.numerics.longest_streak
         if streak >= LEAST_STREAK:

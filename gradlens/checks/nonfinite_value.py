@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradlens.checks.base import Check, counted, steps_at
-from gradlens.checks.case import Case
+from gradlens.checks.base import Check, steps_at
 from gradlens.checks.ending import kind_of
 from gradlens.checks.nonfinite_streak import LEAST_STREAK
-from gradlens.readers.missing import MISSING
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
+from gradlens.run import MISSING_VALUES
 
 MOST_NAMED = 5
 
@@ -53,7 +55,7 @@ class NonfiniteValue(Check):
     name = "nonfinite-value"
     advice = "look at the batches of these steps: a NaN loss points at the forward pass or the data"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note for all of them."""
         s = case.signals
         bad_loss, bad_norm = s.bad_loss, s.bad_norm
@@ -78,7 +80,7 @@ class NonfiniteValue(Check):
     def _missing(self, case: Case) -> Iterator[Finding]:
         """A note for each of loss and norm that has no values where reading expected some."""
         for notice in case.run.notices:
-            if notice.code == MISSING:
+            if notice.code == MISSING_VALUES:
                 yield self.finding(
                     Severity.NOTE,
                     f"no value in {counted(notice.count, 'row')} that should have one ({notice.where}): a NaN that the format "

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
-from gradlens.checks.case import Case
-from gradlens.report import Cause, Evidence
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause
 
 
 class NormAfterClipping(CauseCheck):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Finding
+from gradlens.reports.base import Severity
 
 
 class NormBeforeUnscaling(Check):
@@ -45,7 +46,7 @@ class NormBeforeUnscaling(Check):
     advice = "call scaler.unscale_(optimizer) before clipping and before logging the norm"
     reference = "https://pytorch.org/docs/stable/notes/amp_examples.html"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one finding where the provenance is loss-scaled."""
         judged = case.provenance
         if judged.verdict == "loss_scaled":

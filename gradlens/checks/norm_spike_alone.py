@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradlens.checks.base import Check, counted, steps_at
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.checks.base import Check, steps_at
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class NormSpikeAlone(Check):
@@ -45,7 +47,7 @@ class NormSpikeAlone(Check):
     needs = frozenset({"loss", "norm", "rows"})
     advice = "keep clipping on; nothing else needs doing"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note for all of them."""
         with np.errstate(invalid="ignore"):
             high = (case.norm.value - case.norm.level > np.log(10.0)) & (np.abs(case.loss.z) < 3.0)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.checks.features.events import period_of
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.features.events import period_of
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class PeriodicBadBatch(Check):
@@ -46,7 +47,7 @@ class PeriodicBadBatch(Check):
     needs = frozenset({"loss", "norm", "rows"})
     advice = "look at the examples at these positions of the data order"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note with the period and the position within it."""
         if case.beliefs.cause not in {"bad_data", "clip_too_loose"}:
             return

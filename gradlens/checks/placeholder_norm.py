@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Finding
+from gradlens.reports.base import Severity
 
 
 class PlaceholderNorm(Check):
@@ -43,7 +44,7 @@ class PlaceholderNorm(Check):
     needs = frozenset({"norm"})
     advice = "set a clipping threshold that is never reached, so that the trainer computes the norm"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note where the norm is a placeholder."""
         if case.provenance.placeholder:
             yield self.finding(Severity.NOTE, case.provenance.reason, *case.provenance.evidence)

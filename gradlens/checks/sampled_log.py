@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradlens.checks.base import Check
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.diagnosis.case import Case
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 
 class SampledLog(Check):
@@ -42,7 +43,7 @@ class SampledLog(Check):
     name = "sampled-log"
     advice = "log every step, or read the original files rather than a sampled download"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note where rows are more than a step apart."""
         interval = case.signals.log_interval
         if interval is None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
-from gradlens.checks.case import Case
-from gradlens.report import Cause
+from gradlens.diagnosis.case import Case
+from gradlens.reports.base import Cause
 
 
 class ScheduleJump(CauseCheck):

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
-from gradlens.checks.case import Case
-from gradlens.checks.signs.events import is_adaptive, shock
-from gradlens.report import Cause, Evidence
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.signs.events import is_adaptive, shock
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause
 from gradlens.stats import adam
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlens.checks.base import Check, counted
-from gradlens.checks.case import Case
-from gradlens.report import Evidence, Finding, Severity
+from gradlens.checks.base import Check
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.base import Severity
 
 #: Rows that are enough, and the share of the rows in which a quantity is as good as always logged. Our own choice.
 ENOUGH, MOST_OF = 200.0, 0.9
@@ -47,7 +49,7 @@ class ThinEvidence(Check):
     name = "thin-evidence"
     advice = "log loss, gradient norm before clipping and learning rate at every step"
 
-    def look(self, case: Case) -> Iterator[Finding]:
+    def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note that lists what is missing."""
         s = case.signals
         words = {"loss": "loss", "norm": "gradient norm", "lr": "learning rate"}

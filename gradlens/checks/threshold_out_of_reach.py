@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from gradlens.checks.base import CauseCheck, counted
-from gradlens.checks.case import Case
-from gradlens.report import Cause
+from gradlens.checks.base import CauseCheck
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
+from gradlens.reports.base import Cause
 
 
 class ThresholdOutOfReach(CauseCheck):

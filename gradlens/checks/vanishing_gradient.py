@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from gradlens.checks.base import CauseCheck
-from gradlens.checks.case import Case
-from gradlens.report import Cause
+from gradlens.diagnosis.case import Case
+from gradlens.reports.base import Cause
 
 
 class VanishingGradient(CauseCheck):

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from gradlens.checks.base import CauseCheck
-from gradlens.checks.case import Case
-from gradlens.checks.signs.events import is_adaptive
-from gradlens.report import Cause, Evidence
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.signs.events import is_adaptive
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause
 from gradlens.stats import adam
 
 

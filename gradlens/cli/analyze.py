@@ -44,8 +44,8 @@ def analyze(
     """Diagnose one or more runs: clipping, tail, spikes, the likely cause and what to do."""
     from gradlens.analyzer import AnalysisOptions, analyze_runs
     from gradlens.cli import output
-    from gradlens.report import Severity
-    from gradlens.settings import find_settings
+    from gradlens.cli.settings import find_settings
+    from gradlens.reports.base import Severity
 
     settings = find_settings()
     level = output.fail_level(fail_on or settings.get("fail-on") or "never")

@@ -126,6 +126,6 @@ def _not_ours(error: Exception) -> int:
 
 
 def _say(line: str) -> None:
-    from gradlens.escape import for_terminal
+    from gradlens.reporters.escape import for_terminal
 
     print(for_terminal(line), file=sys.stderr)

@@ -26,10 +26,10 @@ def baseline(
 ) -> None:
     """Write the small summary of one or more runs (several seeds go into one file) that `gate` compares with."""
     from gradlens.cli.output import keep_sources, write_whole
-    from gradlens.escape import for_terminal
+    from gradlens.cli.settings import find_settings
     from gradlens.gating.assess import summarize_runs
     from gradlens.gating.baseline import dump_baseline
-    from gradlens.settings import find_settings
+    from gradlens.reporters.escape import for_terminal
 
     if output.suffix.lower() != ".json":
         raise UsageError(f"-o {output}: a baseline is a .json file", hint=f"-o {output.with_suffix('.json')}")

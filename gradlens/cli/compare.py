@@ -27,8 +27,8 @@ def compare(
 ) -> None:
     """Set runs side by side, each against the first: norms, losses, scale-bug fingerprints and where they part."""
     from gradlens.cli.output import Writer
-    from gradlens.compare import compare_runs
-    from gradlens.settings import find_settings
+    from gradlens.cli.settings import find_settings
+    from gradlens.gating.compare import compare_runs
 
     settings = find_settings()
     writer = Writer(output_format, save or [], sources, kind="comparison")

@@ -19,8 +19,8 @@ def convert(
 ) -> None:
     """Write a run as gradlens read it: .parquet, .csv or .jsonl."""
     from gradlens.cli.output import keep_sources
+    from gradlens.cli.settings import find_settings
     from gradlens.export import SUFFIXES, write_run
-    from gradlens.settings import find_settings
 
     if output.suffix.lower() not in SUFFIXES:
         raise UsageError(f"-o {output}: cannot write {output.suffix or 'a file without suffix'}",

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradlens.config import TrainingConfig
-    from gradlens.gate_report import GateReport
     from gradlens.gating.summary import RunSummary
+    from gradlens.reports.gate import GateReport
     from gradlens.run import Run
 
 
@@ -70,10 +70,10 @@ def gate(
     Exit codes: 0 passed, 1 failed, 2 could not judge.
     """
     from gradlens.cli.output import Writer
+    from gradlens.cli.settings import find_settings
     from gradlens.gating.assess import gate_runs
     from gradlens.gating.baseline import load_sides
     from gradlens.gating.settings import gate_settings
-    from gradlens.settings import find_settings
 
     settings = find_settings()
     writer = Writer(output_format, save or [], [*sources, *(baseline or [])], kind="gate")
@@ -120,7 +120,7 @@ def gate(
 
 def _read_baseline(path: str, reading: options.Reading) -> list[Run]:
     from gradlens.errors import GradlensError
-    from gradlens.reading import read
+    from gradlens.reading.read import read
 
     try:
         return read(

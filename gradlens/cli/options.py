@@ -12,9 +12,9 @@ import typer
 from gradlens.errors import UsageError
 
 if TYPE_CHECKING:
+    from gradlens.cli.settings import Settings
     from gradlens.config import TrainingConfig
     from gradlens.run import Run
-    from gradlens.settings import Settings
 
 Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE...", help="A file, a folder, a glob, - (standard input) or a URL.")
@@ -59,8 +59,8 @@ class Reading:
 
     def runs(self) -> list[Run]:
         """Read all sources."""
-        from gradlens.progress import shown
-        from gradlens.reading import read
+        from gradlens.reading.read import read
+        from gradlens.sources.progress import shown
 
         with shown():
             return read(
@@ -126,7 +126,7 @@ def threshold_value(text: Any) -> float | str | None:
 def training_config(settings: Settings, path: Path | None) -> TrainingConfig:
     """`--config`, or the project's; a key that looks like a typo is pointed out."""
     from gradlens.config import TrainingConfig, load_training_config
-    from gradlens.escape import for_terminal
+    from gradlens.reporters.escape import for_terminal
 
     if path is None and settings.get("config"):
         base = settings.path.parent if settings.path else Path()

@@ -35,7 +35,7 @@ def keep_sources(option: str, path: Path, sources: Iterable[str], *, folders: bo
     UsageError
         `path` is one of them.
     """
-    from gradlens.source import reads
+    from gradlens.sources.files import reads
 
     for source in sources:
         if reads(source, path, folders=folders):

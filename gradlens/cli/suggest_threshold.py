@@ -11,7 +11,7 @@ from gradlens.cli import options
 from gradlens.errors import GradlensError, UsageError
 
 if TYPE_CHECKING:
-    from gradlens.advice_report import Advice
+    from gradlens.reports.advice import Advice
 
 MODES = {"safety-net": "safety_net", "step-limiter": "step_limiter"}
 
@@ -40,10 +40,10 @@ def suggest_threshold(
     loss_scale: options.ScaleColumn = None,
 ) -> None:
     """Recommend a clipping threshold with its uncertainty, or say why the log supports none."""
+    from gradlens.advice.snippets import SNIPPETS
     from gradlens.api import suggest_threshold as advise
+    from gradlens.cli.settings import find_settings
     from gradlens.reporters.base import Screen
-    from gradlens.settings import find_settings
-    from gradlens.snippets import SNIPPETS
 
     if mode.replace("_", "-") not in MODES:
         raise UsageError(f"--mode {mode}: not a mode", hint="safety-net or step-limiter")
@@ -87,7 +87,7 @@ def suggest_threshold(
 def _print_numbers(advices: list[Advice]) -> None:
     import sys
 
-    from gradlens.escape import for_terminal
+    from gradlens.reporters.escape import for_terminal
 
     for advice in advices:
         if advice.threshold is None:

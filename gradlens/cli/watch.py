@@ -15,7 +15,7 @@ from gradlens.errors import GradlensError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from gradlens.analyzer import AnalysisOptions
-    from gradlens.report import Report, RunReport
+    from gradlens.reports.analysis import Report, RunReport
 
 
 def watch(
@@ -46,7 +46,7 @@ def watch(
     """
     from gradlens.analyzer import AnalysisOptions
     from gradlens.cli.output import fail_level
-    from gradlens.settings import find_settings
+    from gradlens.cli.settings import find_settings
 
     if output_format not in {"text", "json"}:
         raise UsageError(f"--format {output_format}: watch prints text or json")
@@ -110,7 +110,7 @@ def _state(source: str) -> object:
 def _look(given: options.Reading, chosen: AnalysisOptions) -> Report | None:
     """The report as of now; a log that is not readable yet is waited for."""
     from gradlens.analyzer import analyze_runs
-    from gradlens.escape import for_terminal
+    from gradlens.reporters.escape import for_terminal
 
     try:
         return analyze_runs(given.runs(), chosen)
@@ -120,14 +120,14 @@ def _look(given: options.Reading, chosen: AnalysisOptions) -> Report | None:
 
 
 def _fails(report: Report, level: str | None) -> bool:
-    from gradlens.report import Severity
+    from gradlens.reports.base import Severity
 
     return level is not None and report.worst is not None and report.worst.rank >= Severity(level).rank
 
 
 def _tell(run: RunReport, known: set[str], *, as_json: bool) -> None:
-    from gradlens.escape import for_terminal
     from gradlens.reporters import wording
+    from gradlens.reporters.escape import for_terminal
 
     norm = run.curves["grad_norm"] if run.curves and "grad_norm" in run.curves else None
     loss = run.curves["loss"] if run.curves and "loss" in run.curves else None

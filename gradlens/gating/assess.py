@@ -8,17 +8,17 @@ from pathlib import Path
 
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError, UsageError
-from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
 from gradlens.gating.judge import Judgement, judge_against, judge_nonfinite
 from gradlens.gating.limits import judge_limits
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
-from gradlens.provenance import judge
-from gradlens.report import Report
 from gradlens.reporters.gate_words import headline
+from gradlens.reports.analysis import Report
+from gradlens.reports.gate import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
 from gradlens.run import Run
-from gradlens.signals import signals_of
-from gradlens.threshold import Threshold, choose_threshold
+from gradlens.signals.axis import signals_of
+from gradlens.signals.provenance import judge_provenance
+from gradlens.signals.threshold import Threshold, choose_threshold
 from gradlens.version import __version__
 
 #: What a red gate needs to be explained by: a cause less likely than this is not named.
@@ -57,7 +57,7 @@ def summarize_runs(
         chosen = choose_threshold(run, run.config.merged(config or TrainingConfig()), threshold)
         if chosen.source == "assumed" and not isinstance(known, str):
             chosen = Threshold(value=known, source="assumed")
-        provenance = judge(run, signals_of(run), chosen.value, chosen.source)
+        provenance = judge_provenance(run, signals_of(run), chosen.value, chosen.source)
         found.append(summarize(run, threshold=chosen.value, threshold_source=chosen.source, provenance=provenance))
     if not found:
         raise NoTrainingSeriesError(

@@ -18,7 +18,7 @@ import numpy as np
 
 from gradlens.errors import MalformedLogError, SourceError
 from gradlens.gating.summary import COLUMNS, SUMS, RunSummary
-from gradlens.report import ThresholdSource, plain_data
+from gradlens.reports.base import ThresholdSource, plain_data
 from gradlens.run import Run
 from gradlens.version import __version__
 

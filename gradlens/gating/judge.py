@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlens.gate_report import MetricResult, Outcome
 from gradlens.gating.measures import Measured, Sides, Unmeasured
 from gradlens.gating.metrics import METRICS, Metric
 from gradlens.gating.overlap import SAME_LENGTH, coverage, no_overlap, only, same_schedule, short
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
+from gradlens.reports.gate import MetricResult, Outcome
 from gradlens.run import Notice
 from gradlens.stats.multiple import holm
 

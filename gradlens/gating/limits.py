@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gradlens.gate_report import LimitResult, Outcome
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary
+from gradlens.reports.gate import LimitResult, Outcome
 
 #: Title of each limit, and what to do beyond it.
 LIMIT_WORDS = {

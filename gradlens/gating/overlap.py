@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.gate_report import MetricResult
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary
+from gradlens.reports.gate import MetricResult
 from gradlens.run import Notice
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.gating.missing import ends_early, missing_values
-from gradlens.report import Provenance, ThresholdSource
+from gradlens.reports.analysis import Provenance
+from gradlens.reports.base import ThresholdSource
 from gradlens.run import Notice, Run
-from gradlens.signals import Signals, signals_of
+from gradlens.signals.axis import Signals, signals_of
 from gradlens.stats.robust import log_residuals, safe_log
 from gradlens.stats.spikes import find_spikes
 from gradlens.stats.warmup import find_warmup_end

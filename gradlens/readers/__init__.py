@@ -6,7 +6,7 @@ from gradlens.registry import Entry
 
 READERS: dict[str, Entry] = {
     "tensorboard": Entry(
-        target="gradlens.readers.tensorboard:TensorBoardReader",
+        target="gradlens.readers.events.tensorboard:TensorBoardReader",
         title="TensorBoard event files, scalars and histograms, simple and tensor values",
         patterns=("*tfevents*",),
         shapes=("other",),
@@ -93,7 +93,7 @@ READERS: dict[str, Entry] = {
         shapes=("other",),
     ),
     "console": Entry(
-        target="gradlens.readers.console:ConsoleReader",
+        target="gradlens.readers.console.reader:ConsoleReader",
         title="Console output of trainers: Megatron-LM, torchtitan, nanoGPT, verl, fairseq, DeepSpeed and others",
         patterns=("*.log", "*.out", "*.err", "*.txt"),
         shapes=("other",),

@@ -9,8 +9,8 @@ import numpy as np
 
 from gradlens.errors import MalformedLogError, MissingExtraError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, parse_number
-from gradlens.readers.block_table import notice_texts
-from gradlens.source import Source
+from gradlens.readers.blocks.block_table import notice_texts
+from gradlens.sources.files import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gradlens.run import HistogramSeries, Notice, Series
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

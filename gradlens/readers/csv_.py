@@ -10,13 +10,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from gradlens.errors import MalformedLogError
-from gradlens.progress import track
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
-from gradlens.readers.block_table import TableJoiner, notice_texts
-from gradlens.readers.csv_blocks import CsvBlockParser, Header, QuotedLinesError
-from gradlens.readers.decimal_commas import DecimalCommas
-from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
-from gradlens.source import Source
+from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
+from gradlens.readers.blocks.csv_blocks import CsvBlockParser, Header, QuotedLinesError
+from gradlens.readers.blocks.decimal_commas import DecimalCommas
+from gradlens.readers.blocks.text_blocks import blocks, in_order, open_text, share_of
+from gradlens.sources.files import Source
+from gradlens.sources.progress import track
 from gradlens.vocabulary import rank_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gradlens.readers.csv_arrow import ArrowCsvParser
+    from gradlens.readers.blocks.csv_arrow import ArrowCsvParser
     from gradlens.run import Notice
 
 _SEPARATORS = ",;\t"
@@ -127,7 +127,7 @@ def _parser_for(header: Header, source: Source) -> CsvBlockParser | ArrowCsvPars
     commas = DecimalCommas(source.head_text, header.separator, len(header.names))
     if (source.size or 0) < _WORTH_ARROW:
         return CsvBlockParser(header, commas)
-    from gradlens.readers.csv_arrow import ArrowCsvParser
+    from gradlens.readers.blocks.csv_arrow import ArrowCsvParser
 
     return ArrowCsvParser(header, commas)
 

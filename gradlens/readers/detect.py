@@ -11,7 +11,7 @@ from gradlens.readers import READERS
 from gradlens.readers.base import Reader
 from gradlens.readers.shape import shape_of
 from gradlens.registry import Entry, with_plugins
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 #: A reader that is this sure makes it pointless to ask the others.
 SURE = 0.9

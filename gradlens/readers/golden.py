@@ -21,7 +21,7 @@ from gradlens.readers.base import (
     parse_number,
 )
 from gradlens.run import Series
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 _MEGATRON = re.compile(r"\{\s*\"start_step\"\s*:\s*\d+\s*,\s*\"end_step\"\s*:")
 _SETTING = re.compile(r"^#\s*(?P<key>[\w.-]+)\s*[:=]\s*(?P<value>.+?)\s*$")

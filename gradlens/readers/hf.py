@@ -14,7 +14,7 @@ from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, as_float, load_json
 from gradlens.readers.grouped_rows import GroupedRows
 from gradlens.readers.json_stream import CutOffError, JsonStream, UnexpectedJsonError
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 _CHECKPOINT = re.compile(r"checkpoint-\d+$")
 _SUMMARY = "train_runtime"

@@ -8,7 +8,7 @@ from typing import Any
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, load_json
 from gradlens.readers.json_stream import CutOffError, JsonStream, UnexpectedJsonError
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 _MOST_BYTES = 1 << 30
 

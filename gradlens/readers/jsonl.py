@@ -6,16 +6,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gradlens.errors import MalformedLogError
-from gradlens.progress import track
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
-from gradlens.readers.block_table import TableJoiner, notice_texts
-from gradlens.readers.json_blocks import BlockParser
-from gradlens.readers.text_blocks import blocks, in_order, open_text, share_of
+from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
+from gradlens.readers.blocks.json_blocks import BlockParser
+from gradlens.readers.blocks.text_blocks import blocks, in_order, open_text, share_of
+from gradlens.sources.progress import track
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradlens.source import Source
+    from gradlens.sources.files import Source
 
 
 class JsonLinesReader(Reader):

@@ -14,7 +14,7 @@ import numpy as np
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, as_float
 from gradlens.run import Series
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 #: One line of a metric file: time in milliseconds, value, step (absent in logs of MLflow before 1.0).
 _LINE = re.compile(r"^\d{12,14} \S{1,40}(?: -?\d{1,18})?$")

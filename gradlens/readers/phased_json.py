@@ -17,7 +17,7 @@ from gradlens.readers.base import (
     load_json,
     values_of_list,
 )
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 #: Keys that say which phase of training a record is of, and the words that mean training.
 _KEYS = ("mode", "split", "phase", "stage", "subset")

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 
 from gradlens.readers.base import NoticeBook
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 MAGIC = b":W&B"
 _FILE_HEADER = 7

@@ -11,7 +11,7 @@ import numpy as np
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, as_float, load_json
 from gradlens.run import Series
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 _PARALLEL = re.compile(r"\"(?P<name>[^\"\n]{1,200})_T\"\s*:\s*\[")
 _METRICS = re.compile(r"^\s*\{\s*\"[^\"\n]{1,200}\"\s*:\s*\{\s*\"steps\"\s*:\s*\[")

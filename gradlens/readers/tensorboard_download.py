@@ -11,7 +11,7 @@ import numpy as np
 from gradlens.errors import MalformedLogError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, csv_rows, load_json, parse_number
 from gradlens.run import Series
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 _HEADER = re.compile(r"^\ufeff?\"?wall[ _]time\"?,\"?step\"?,\"?value\"?\s*$", re.IGNORECASE)
 _JSON = re.compile(

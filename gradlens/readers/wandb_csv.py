@@ -11,7 +11,7 @@ import numpy as np
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, csv_rows, parse_number
 from gradlens.run import Series
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 _CHART = re.compile(r"^(?P<run>.+?) - (?P<metric>.+?)(?P<bound>__MIN|__MAX)?$")
 _STEPS = frozenset({"step", "_step", "global_step", "trainer/global_step", "train/global_step",

@@ -16,7 +16,7 @@ from gradlens.errors import NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, values_of_list
 from gradlens.readers.protowire import BYTES, FIXED64, VARINT, fields, signed, varint
 from gradlens.readers.record_log import MAGIC, records
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 #: Field numbers of wandb_internal.proto.
 _HISTORY, _CONFIG, _RUN, _RUN_CONFIG = 2, 5, 17, 4

@@ -9,11 +9,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradlens.advice_report import Advice, WhatIf
-from gradlens.escape import for_terminal
 from gradlens.reporters.base import Screen
+from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import print_parts
 from gradlens.reporters.wording import expected, interval, number, percent
+from gradlens.reports.advice import Advice, WhatIf
 
 MODES = {"safety_net": "safety net, for spikes", "step_limiter": "step limiter"}
 

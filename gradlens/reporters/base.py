@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from gradlens.errors import UsageError
-from gradlens.report import Report
+from gradlens.reports.analysis import Report
 
 if TYPE_CHECKING:
-    from gradlens.comparison_report import ComparisonReport
-    from gradlens.gate_report import GateReport
+    from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.gate import GateReport
 
     Document: TypeAlias = Report | GateReport | ComparisonReport
 
@@ -72,7 +72,7 @@ class Reporter(ABC):
         if isinstance(document, Report):
             return self.render(document, screen)
         # Loaded only for the commands that made one: `analyze` starts faster without.
-        from gradlens.gate_report import GateReport
+        from gradlens.reports.gate import GateReport
 
         if isinstance(document, GateReport):
             return self.render_gate(document, screen)

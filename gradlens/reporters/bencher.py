@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 
-from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport, MetricResult
-from gradlens.report import Interval, Report, RunReport
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.escape import for_terminal
+from gradlens.reports.analysis import Report, RunReport
+from gradlens.reports.base import Interval
+from gradlens.reports.gate import GateReport, MetricResult
 
 Measure = dict[str, float]
 

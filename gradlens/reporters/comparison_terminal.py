@@ -9,10 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradlens.comparison_report import ComparisonReport, Pair
-from gradlens.escape import for_terminal
 from gradlens.reporters.base import Screen
 from gradlens.reporters.comparison_words import figure_rows, pair_facts
+from gradlens.reporters.escape import for_terminal
+from gradlens.reports.comparison import ComparisonReport, Pair
 
 
 def comparison_parts(comparison: ComparisonReport, screen: Screen) -> Iterator[RenderableType]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gradlens.comparison_report import ComparedRun, ComparisonReport, Pair
 from gradlens.reporters.wording import interval, number, percent
+from gradlens.reports.comparison import ComparedRun, ComparisonReport, Pair
 
 
 def figure_rows(comparison: ComparisonReport) -> list[tuple[str, list[str]]]:

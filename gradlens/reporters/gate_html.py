@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from gradlens.comparison_report import ComparisonReport
-from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport, LimitResult, MetricResult
 from gradlens.reporters import gate_words as words
 from gradlens.reporters.comparison_words import figure_rows, pair_facts
+from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.wording import number
+from gradlens.reports.comparison import ComparisonReport
+from gradlens.reports.gate import GateReport, LimitResult, MetricResult
 
 _CLASS = {"fail": "error", "inconclusive": "warning", "pass": "ok", "skipped": "dim"}
 

@@ -9,11 +9,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport, GateRun, LimitResult, MetricResult
 from gradlens.reporters import gate_words as words
 from gradlens.reporters.base import Screen
+from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.wording import number
+from gradlens.reports.gate import GateReport, GateRun, LimitResult, MetricResult
 
 _STYLE = {"fail": "bold red", "inconclusive": "bold yellow", "pass": "bold green", "skipped": "dim"}
 

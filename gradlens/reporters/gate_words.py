@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gradlens.gate_report import GateReport, LikelyCause, LimitResult, MetricResult
 from gradlens.reporters.wording import TITLES, number, percent
+from gradlens.reports.gate import GateReport, LikelyCause, LimitResult, MetricResult
 
 VERDICTS = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "INCONCLUSIVE"}
 MARKS = {"pass": "✔", "fail": "✖", "inconclusive": "?", "skipped": "–"}

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from gradlens.escape import for_terminal
-from gradlens.gate_report import SEVERITY_OF, GateReport, LimitResult, MetricResult
-from gradlens.report import Report, Severity
 from gradlens.reporters import gate_words, wording
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.escape import for_terminal
+from gradlens.reports.analysis import Report
+from gradlens.reports.base import Severity
+from gradlens.reports.gate import SEVERITY_OF, GateReport, LimitResult, MetricResult
 
 MOST_OF_A_KIND = 10
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}

@@ -5,17 +5,18 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from gradlens.escape import for_terminal
-from gradlens.report import Finding, Report, RunReport, Severity
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.report_words import PROVENANCE, advice, facts, number_rows, taken
 from gradlens.reporters.svg import chart
 from gradlens.reporters.wording import number, percent
-from gradlens.reporters.words import PROVENANCE, advice, facts, number_rows, taken
+from gradlens.reports.analysis import Finding, Report, RunReport
+from gradlens.reports.base import Severity
 
 if TYPE_CHECKING:
-    from gradlens.comparison_report import ComparisonReport
-    from gradlens.gate_report import GateReport
+    from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.gate import GateReport
 
 _CSS = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#667080;--line:#e3e6ea;--card:#f7f8fa;

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from gradlens.report import Report
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reports.analysis import Report
 
 if TYPE_CHECKING:
-    from gradlens.comparison_report import ComparisonReport
-    from gradlens.gate_report import GateReport
     from gradlens.reporters.base import Document
+    from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.gate import GateReport
 
 
 class JsonReporter(Reporter):

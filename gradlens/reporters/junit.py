@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport, LimitResult, MetricResult
-from gradlens.report import CheckResult, Report, RunReport, Severity
 from gradlens.reporters import gate_words
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.escape import for_terminal
+from gradlens.reports.analysis import CheckResult, Report, RunReport
+from gradlens.reports.base import Severity
+from gradlens.reports.gate import GateReport, LimitResult, MetricResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gradlens.comparison_report import ComparisonReport
-from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport, LimitResult, MetricResult
-from gradlens.report import Finding, Report, RunReport, Severity
 from gradlens.reporters import gate_words, wording
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.comparison_words import figure_rows, pair_facts
-from gradlens.reporters.words import PROVENANCE, number_rows
+from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.report_words import PROVENANCE, number_rows
+from gradlens.reports.analysis import Finding, Report, RunReport
+from gradlens.reports.base import Severity
+from gradlens.reports.comparison import ComparisonReport
+from gradlens.reports.gate import GateReport, LimitResult, MetricResult
 
 #: GitHub refuses comments beyond 65,536 characters and drops job summaries beyond 1 MiB.
 COMMENT_BYTES = 60_000

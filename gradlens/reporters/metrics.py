@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from gradlens.escape import for_terminal
-from gradlens.gate_report import GateReport, LimitResult
-from gradlens.report import Report, RunReport, Severity
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.escape import for_terminal
+from gradlens.reports.analysis import Report, RunReport
+from gradlens.reports.base import Severity
+from gradlens.reports.gate import GateReport, LimitResult
 
 Sample = tuple[str, dict[str, str], float | int | None]
 _HELP = {

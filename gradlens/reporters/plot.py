@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradlens.report import Curve
+from gradlens.reports.analysis import Curve
 
 #: Bits of the dots of one braille character, by column and row (Unicode chart U+2800).
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gradlens.escape import for_terminal
-from gradlens.gate_report import SEVERITY_OF, GateReport, LimitResult, MetricResult
-from gradlens.report import Report, Severity
 from gradlens.reporters import gate_words
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.escape import for_terminal
+from gradlens.reports.analysis import Report
+from gradlens.reports.base import Severity
+from gradlens.reports.gate import SEVERITY_OF, GateReport, LimitResult, MetricResult
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from gradlens.report import Curve
 from gradlens.reporters.wording import number
+from gradlens.reports.analysis import Curve
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 150, 58, 20
 

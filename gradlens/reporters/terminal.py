@@ -11,18 +11,19 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from gradlens.escape import for_terminal
-from gradlens.report import CoincidenceTest, Finding, Report, RunReport, Severity
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
+from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import print_parts
 from gradlens.reporters.plot import draw, sparkline
+from gradlens.reporters.report_words import PROVENANCE, advice, facts, number_rows, tail_lines, taken
 from gradlens.reporters.wording import number, percent
-from gradlens.reporters.words import PROVENANCE, advice, facts, number_rows, tail_lines, taken
+from gradlens.reports.analysis import CoincidenceTest, Finding, Report, RunReport
+from gradlens.reports.base import Severity
 
 if TYPE_CHECKING:
-    from gradlens.comparison_report import ComparisonReport
-    from gradlens.gate_report import GateReport
+    from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.gate import GateReport
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from gradlens.report import Cause, ExpectedClipping, RunReport
+from gradlens.reports.analysis import ExpectedClipping, RunReport
+from gradlens.reports.base import Cause
 
 TITLES: dict[Cause, str] = {
     "healthy": "healthy",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.runs import archive, labels
-from benchmarks.runs.catalogue import catalogue
+from benchmarks.runs.catalogue.build import catalogue
 from benchmarks.runs.families import BLIND, DEVELOP, FRESH, TEST, UNSEEN
 from benchmarks.runs.produce import chosen
 from benchmarks.runs.recording import smoothed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlens.checks.case import Case, build_case
 from gradlens.config import TrainingConfig
+from gradlens.diagnosis.case import Case, build_case
 from gradlens.run import Columns, Notice, Run, Series
-from gradlens.signals import signals_of
+from gradlens.signals.axis import signals_of
 
 N = 1200
 

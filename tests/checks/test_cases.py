@@ -9,8 +9,8 @@ import pytest
 
 from gradlens.checks import CHECKS
 from gradlens.checks.engine import load_checks, run_checks
-from gradlens.diagnosis import diagnose
-from gradlens.report import Severity
+from gradlens.diagnosis.ranking import diagnose
+from gradlens.reports.base import Severity
 
 sys.path.insert(0, str(Path(__file__).parent))
 import synthetic

@@ -7,8 +7,8 @@ import pytest
 from gradlens.checks import CHECKS
 from gradlens.checks.base import NEEDS, SECTIONS
 from gradlens.checks.engine import catalogue, explain, load_checks
-from gradlens.checks.signs import SIGNS
-from gradlens.checks.weighing import load_weights
+from gradlens.diagnosis.signs import SIGNS
+from gradlens.diagnosis.weighing import load_weights
 
 CHECK_LIST = load_checks()
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gradlens import vocabulary
-from gradlens.checks.signs import SIGNS
 from gradlens.config import TrainingConfig
+from gradlens.diagnosis.signs import SIGNS
 
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic import N, healthy, make

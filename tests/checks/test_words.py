@@ -13,7 +13,7 @@ import gradlens
 from gradlens.checks.ending import ending
 from gradlens.checks.engine import run_checks
 from gradlens.checks.learning_rate_too_high import climb
-from gradlens.diagnosis import diagnose
+from gradlens.diagnosis.ranking import diagnose
 from gradlens.reporters.wording import span
 from gradlens.run import Columns, Run, Series
 

@@ -12,9 +12,9 @@ import pytest
 import gradlens
 from gradlens.cli.app import app
 from gradlens.cli.app import run as command_line
+from gradlens.cli.settings import find_settings
 from gradlens.errors import ConfigError
 from gradlens.explain import METHODS
-from gradlens.settings import find_settings
 
 
 def out_of(capsys, *arguments, code=0) -> str:
@@ -59,7 +59,7 @@ def test_every_number_of_a_document_leads_to_its_method(capsys, samples, command
 
 
 def test_every_label_of_the_text_leads_to_its_method(capsys, samples):
-    from gradlens.reporters.words import number_rows
+    from gradlens.reporters.report_words import number_rows
 
     for name in ("healthy.jsonl", "fp16_overflow.jsonl", "postclip.jsonl"):
         (run,) = gradlens.analyze(gradlens.read(samples / name)).runs

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradlens.gating.summary import summarize
-from gradlens.report import Provenance
+from gradlens.reports.analysis import Provenance
 from gradlens.run import Columns, Run, Series
 
 PRE_CLIP = Provenance(verdict="pre_clip", reason="simulated")

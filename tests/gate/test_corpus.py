@@ -1,4 +1,4 @@
-"""The gate on the labelled runs, and a small piece of the simulation of `benchmarks/gate.py`."""
+"""The gate on the labelled runs, and a small piece of the simulation of `benchmarks/gate/simulated.py`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from benchmarks.gate import Process, cell, exceedance, solve
-from benchmarks.gate_runs import against_twins
+from benchmarks.gate.runs import against_twins
+from benchmarks.gate.simulated import Process, cell, exceedance, solve
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import gradlens
 from gradlens.errors import GradlensError
 from gradlens.gating.assess import assess
 from gradlens.gating.settings import GateSettings
-from gradlens.report import Provenance
+from gradlens.reports.analysis import Provenance
 
 POST_CLIP = Provenance(verdict="post_clip", reason="the norms never exceed 1.3")
 

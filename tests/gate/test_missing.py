@@ -16,8 +16,14 @@ def without(run, role, rows):
     """The run without a value of `role` in these rows, as a reader gives one whose log has null there."""
     step, value = run.series[role].step, run.series[role].value
     keep = np.setdiff1d(np.arange(len(step)), rows)
-    stretch = f"from step {step[rows[0]]} to the end" if rows[-1] == len(step) - 1 else f"first at step {step[rows[0]]}"
-    notice = Notice(code="missing-values", message=f"{role} has no value", count=len(rows), where=f"{role}, {stretch}")
+    notice = Notice(
+        code="missing-values",
+        message=f"{role} has no value",
+        count=len(rows),
+        column=role,
+        first_step=int(step[rows[0]]),
+        to_the_end=bool(rows[-1] == len(step) - 1),
+    )
     series = {**run.series, role: replace(run.series[role], step=step[keep], value=value[keep])}
     return replace(run, series=series, notices=(*run.notices, notice))
 
@@ -76,7 +82,7 @@ def test_a_final_loss_that_only_the_baseline_has_is_never_skipped(make_run, make
 
 
 def test_such_a_run_becomes_no_baseline(write_log, tmp_path, capsys):
-    pytest.importorskip("gradlens.readers.missing", reason="the notice of the readers")
+    pytest.importorskip("gradlens.reading.missing", reason="the notice of the readers")
 
     def lose(columns):
         columns["loss"] = columns["loss"].astype(object)

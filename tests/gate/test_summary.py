@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradlens.gating.summary import COLUMNS, MOST_WINDOWS, SUMS, bring_together, split_nonfinite
-from gradlens.signals import signals_of
+from gradlens.signals.axis import signals_of
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 128, 129, 1000, 5001])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import gradlens
-from gradlens.readers.console_text import clean, number_of
-from gradlens.readers.grammars import GRAMMARS
+from gradlens.readers.console.grammars import GRAMMARS
+from gradlens.readers.console.text import clean, number_of
 from tests.readers.console_examples import EXAMPLES
 
 CASES = [(name, place, example) for name, examples in EXAMPLES.items() for place, example in enumerate(examples)]

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradlens.errors import GradlensError
-from gradlens.readers import console_parts, console_records
 from gradlens.readers.base import ReadOptions
-from gradlens.readers.console import ConsoleReader
-from gradlens.readers.console_parts import ConsoleText
-from gradlens.readers.console_text import clean
-from gradlens.source import Source
+from gradlens.readers.console import parts as console_parts
+from gradlens.readers.console import records as console_records
+from gradlens.readers.console.parts import ConsoleText
+from gradlens.readers.console.reader import ConsoleReader
+from gradlens.readers.console.text import clean
+from gradlens.sources.files import Source
 from tests.readers.console_examples import EXAMPLES
 
 PIECES = [
@@ -137,5 +138,8 @@ def test_a_record_longer_than_many_parts():
 def test_a_long_log_is_read_as_its_start_middle_and_end_say():
     text = "launcher: noise\n" * 2000 + EXAMPLES["torchtitan"][0].text * 400
     whole = shown(text.encode())
-    with mock.patch("gradlens.readers.console._PROBE_BYTES", 10_000), mock.patch.object(console_parts, "PART", 5000):
+    with (
+        mock.patch("gradlens.readers.console.reader._PROBE_BYTES", 10_000),
+        mock.patch.object(console_parts, "PART", 5000),
+    ):
         assert shown(text.encode()) == whole

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradlens.readers.base import NoticeBook
-from gradlens.readers.console_shapes import Cutter
-from gradlens.readers.console_table import Records
-from gradlens.readers.grammars import Fields
+from gradlens.readers.console.grammars import Fields
+from gradlens.readers.console.shapes import Cutter
+from gradlens.readers.console.table import Records
 
 keys = st.sampled_from(
     ["loss", "grad norm", "grad_norm", "lr", "a b c", "layer12", "loss nan", "inf", "x/y", "tokens (ms)"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import gradlens
 from gradlens.readers import READERS
 from gradlens.readers.detect import load
-from gradlens.source import Source
+from gradlens.sources.files import Source
 from tests.readers.writers import NO_EXTRAS, WRITERS
 
 ROLES = ("loss", "grad_norm", "lr")

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import gradlens
 from gradlens.errors import MalformedLogError
-from gradlens.readers import csv_, text_blocks
+from gradlens.readers import csv_
 from gradlens.readers.base import ReadOptions
+from gradlens.readers.blocks import text_blocks
 from gradlens.readers.csv_ import CsvReader, _read_slowly, parse_table
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 
 def columns_of(table):

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from gradlens.readers import READERS
-from gradlens.readers.grammars import GRAMMARS
+from gradlens.readers.console.grammars import GRAMMARS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "formats.md").read_text()
@@ -19,7 +19,7 @@ def test_formats_and_grammars():
 
 
 def test_notices():
-    files = [*(ROOT / "gradlens" / "readers").glob("*.py"), ROOT / "gradlens" / "reading.py"]
+    files = [p for room in ("readers", "reading") for p in (ROOT / "gradlens" / room).rglob("*.py")]
     codes = {c for f in files for c in re.findall(r"(?:\.add\(\s*|code=|code = )\"([a-z0-9-]+)\"", f.read_text())}
     assert len(codes) > 30
     assert codes <= set(re.findall(r"`([a-z0-9-]+)`", PAGE))

@@ -12,7 +12,7 @@ from gradlens.errors import GradlensError
 from gradlens.readers import hf, json_document
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.json_stream import JsonStream
-from gradlens.source import Source
+from gradlens.sources.files import Source
 
 numbers = st.sampled_from(
     ["1", "2.5", "-0.0", "1e-5", "1E+400", "NaN", "Infinity", "-Infinity", "123456789012", "1" + "0" * 320]
@@ -84,7 +84,7 @@ def shown(read):
 def test_states(text, piece):
     source = Source(name="trainer_state.json", data=text.encode())
     whole = shown(lambda: [hf._run(hf._load_whole(source, is_alone=True), "", 0)])
-    with mock.patch("gradlens.source._PIECE", piece):
+    with mock.patch("gradlens.sources.files._PIECE", piece):
         assert shown(lambda: hf.TrainerStateReader().read([source], ReadOptions())) == whole
 
 
@@ -96,7 +96,7 @@ def test_lists_of_records(text, piece):
 
     with mock.patch.object(json_document, "_list_of_records", return_value=json_document.TableBuilder()):
         whole = shown(read)
-    with mock.patch("gradlens.source._PIECE", piece):
+    with mock.patch("gradlens.sources.files._PIECE", piece):
         assert shown(read) == whole
 
 
@@ -115,7 +115,7 @@ def test_values(tokens, size):
 def test_a_state_of_many_records_is_not_read_whole():
     history = [{"loss": 2.5, "step": n} for n in range(1000)]
     source = Source(name="trainer_state.json", data=json.dumps({"log_history": history, "global_step": 1000}).encode())
-    with mock.patch.object(hf, "_load_whole", None), mock.patch("gradlens.source._PIECE", 1000):
+    with mock.patch.object(hf, "_load_whole", None), mock.patch("gradlens.sources.files._PIECE", 1000):
         (run,) = hf.TrainerStateReader().read([source], ReadOptions())
     assert run.n_rows == 1000
     assert run.config == {"global_step": 1000}

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 import gradlens
 from gradlens.errors import MalformedLogError
-from gradlens.readers import json_blocks, text_blocks
 from gradlens.readers.base import ReadOptions
-from gradlens.readers.decimals import PADDING, parse_decimals
-from gradlens.readers.json_blocks import values_in
+from gradlens.readers.blocks import json_blocks, text_blocks
+from gradlens.readers.blocks.decimals import PADDING, parse_decimals
+from gradlens.readers.blocks.json_blocks import values_in
 from gradlens.readers.jsonl import JsonLinesReader
-from gradlens.source import Source
+from gradlens.sources.files import Source
 from gradlens.vocabulary import is_measure
 
 

@@ -121,7 +121,7 @@ def test_packed_files_of_any_size(pack, tmp_path, monkeypatch):
     rows = ROWS_OF(3000)
     (tmp_path / "a.jsonl.gz").write_bytes(pack(log(tmp_path / "run.jsonl", rows).read_bytes()))
     for bound in (7, 1 << 20):
-        monkeypatch.setattr("gradlens.archives._UNPACKED", bound)
+        monkeypatch.setattr("gradlens.sources.archives._UNPACKED", bound)
         (run,) = gradlens.read(tmp_path / "a.jsonl.gz")
         assert run.loss.value.tolist() == [row["loss"] for row in rows]
         assert "truncated-archive" not in notices(run)
@@ -177,7 +177,7 @@ def test_damaged_archives_do_not_keep_a_folder_from_being_read(tmp_path):
 
 
 def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("gradlens.source._FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("gradlens.sources.files._FREE_BYTES", 1 << 20)
     path = tmp_path / "bomb.log.gz"
     path.write_bytes(gzip.compress(b"iter 1: loss 2.5, time 1ms\n" + b" " * (1 << 23)))
     with pytest.raises(gradlens.GradlensError, match="unpacks to more than"):

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 import gradlens
 from gradlens.errors import MalformedLogError
-from gradlens.readers import event_frames, tensorboard
 from gradlens.readers.base import ReadOptions
-from gradlens.readers.crc32c import header_of, masked
-from gradlens.readers.event_proto import Plugins, read_event
-from gradlens.readers.tensorboard import TensorBoardReader
-from gradlens.source import Source
+from gradlens.readers.events import frames as event_frames
+from gradlens.readers.events import tensorboard
+from gradlens.readers.events.crc32c import header_of, masked
+from gradlens.readers.events.proto import Plugins, read_event
+from gradlens.readers.events.tensorboard import TensorBoardReader
+from gradlens.sources.files import Source
 
 event_pb2 = pytest.importorskip("tensorboard.compat.proto.event_pb2")
 summary_pb2 = pytest.importorskip("tensorboard.compat.proto.summary_pb2")

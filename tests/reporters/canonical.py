@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from gradlens.comparison_report import ComparedRun, ComparisonReport, Fingerprint, Pair
-from gradlens.gate_report import GateReport, GateRun, LikelyCause, LimitResult, MetricResult
-from gradlens.report import (
+from gradlens.reports.analysis import (
     CheckResult,
     Clipping,
     Diagnosis,
@@ -16,11 +14,13 @@ from gradlens.report import (
     Ranked,
     Report,
     RunReport,
-    Severity,
     Spikes,
     SpikeScore,
     Suggestion,
 )
+from gradlens.reports.base import Severity
+from gradlens.reports.comparison import ComparedRun, ComparisonReport, Fingerprint, Pair
+from gradlens.reports.gate import GateReport, GateRun, LikelyCause, LimitResult, MetricResult
 from gradlens.run import Columns, Notice
 
 #: Everything that could act on a terminal, a page, a table, a command, an XML document or a path.

@@ -17,12 +17,12 @@ import xmlschema
 
 import gradlens.schemas
 from gradlens.errors import UsageError
-from gradlens.report import Severity
 from gradlens.reporters import load, suffixes
 from gradlens.reporters.base import Screen
 from gradlens.reporters.github import escape_data, escape_property
 from gradlens.reporters.markdown import COMMENT_BYTES, SUMMARY_BYTES, fit, safe
 from gradlens.reporters.sarif import artifact_uri
+from gradlens.reports.base import Severity
 from tests.reporters import canonical
 
 SUFFIX = {
@@ -308,7 +308,7 @@ def test_json_follows_its_schema(kind, schema):
 
 
 def test_shipped_schemas_are_those_of_the_classes():
-    from gradlens.schema import SCHEMAS
+    from gradlens.reports.schema import SCHEMAS
 
     folder = Path(gradlens.schemas.__path__[0])
     for name, make in SCHEMAS.items():

@@ -182,7 +182,7 @@ def test_scale_invariance(value, factor):
 def test_the_path_of_an_analysis_loads_numpy_only():
     code = (
         "import sys; from gradlens.stats import clipping, coincidence, spikes, tails, thresholds, warmup; "
-        "from gradlens import policies; import numpy as np; x = np.exp(.3 * np.random.default_rng(0).standard_normal(800)); "
+        "from gradlens.advice import policies; import numpy as np; x = np.exp(.3 * np.random.default_rng(0).standard_normal(800)); "
         "tails.describe_tail(x, threshold=1.0); spikes.find_spikes(x); clipping.clip_statistics(x, 1.0); "
         "thresholds.suggest_level(x); policies.replay(x, policies.ZClip()); "
         "sys.exit(any(name.split('.')[0] in ('scipy', 'pandas', 'pyarrow') for name in sys.modules))"

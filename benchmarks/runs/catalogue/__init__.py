@@ -1,0 +1,1 @@
+"""What is trained: families, their recipes and faults, one module per split."""

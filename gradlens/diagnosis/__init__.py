@@ -1,0 +1,1 @@
+"""From signals to ranked causes: features, signs, weights, ranking."""

@@ -1,0 +1,77 @@
+"""The case of one run: what was measured on it, the signs graded, and how likely each cause is by their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from gradlens.config import TrainingConfig
+from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.signs import grade_all
+from gradlens.diagnosis.weighing import Beliefs, weigh
+from gradlens.reports.base import Cause, ThresholdSource
+from gradlens.run import Run
+from gradlens.signals.axis import Signals
+
+#: Causes that may rest on a single row, and the confidence they may then have at most. Our own choice.
+ONE_ROW_CAUSES: tuple[Cause, ...] = ("bad_data", "clip_too_loose", "adam_beta2_lag")
+ONE_ROW_CEILING = 0.79
+SPARSE_INTERVAL = 5.0
+#: Rows below which the course of a run is a guess, the causes that are read from it, and how sure they may then be.
+SHORT_ROWS = 50
+COURSE_CAUSES: tuple[Cause, ...] = ("lr_too_high", "no_warmup", "vanishing", "batch_size_change", "clip_too_loose")
+SHORT_CEILING = 0.45
+#: How sure a log of so many rows may be that a run is healthy, and one without a loss or without norms. Measured: the labelled
+#: runs (30 % of them healthy), thinned to so many rows or without that column (`benchmarks/diagnosis/sparse.py`).
+HEALTHY_BY_ROWS = ((10.0, 25.0, 50.0, 100.0, 200.0, 400.0), (0.34, 0.40, 0.54, 0.62, 0.70, 1.0))
+ONE_COLUMN_CEILING = 0.43
+
+
+class Case(Measured):
+    """One run as the checks see it: measured, and weighed."""
+
+    @cached_property
+    def beliefs(self) -> Beliefs:
+        """The weighed evidence: how likely each cause is."""
+        return weigh(self.signs, ceilings=self.ceilings)
+
+    @property
+    def ceilings(self) -> Mapping[Cause, float]:
+        """How sure of a cause this log allows to be, where that is less than certain. Our own limits.
+
+        A verdict that rests on one or two rows is never sure: had they not been logged, nothing would be seen. Neither is
+        one that needs every step from a log that shows every fifth or fewer, nor one about the course of a run from fewer
+        than 50 rows, unless the numbers themselves blow up. And where little was logged, seeing nothing says little.
+        """
+        ceilings: dict[Cause, float] = {"healthy": self._healthy_ceiling}
+        if (
+            sum(event.rows for event in (*self.events, *self.bursts)) <= 2
+            or (self.signals.log_interval or 1.0) >= SPARSE_INTERVAL
+        ):
+            ceilings |= dict.fromkeys(ONE_ROW_CAUSES, ONE_ROW_CEILING)
+        plain = max(self.signs[name] for name in ("ends_nonfinite", "loss_explodes", "diverges_in_few_rows"))
+        if len(self) < SHORT_ROWS and plain < 1.0:
+            ceilings |= dict.fromkeys(COURSE_CAUSES, SHORT_CEILING)
+        return ceilings
+
+    @property
+    def _healthy_ceiling(self) -> float:
+        """The share of labelled runs without a sign of trouble that were healthy, when only so much of them was logged."""
+        s = self.signals
+        rows = [int(np.isfinite(column).sum()) for column in (s.loss, s.norm)]
+        known = float(np.interp(min(n for n in rows if n), *HEALTHY_BY_ROWS)) if any(rows) else 0.0
+        return known if all(rows) else min(known, ONE_COLUMN_CEILING)
+
+    @cached_property
+    def signs(self) -> Mapping[str, float]:
+        """The grade of every sign."""
+        return grade_all(self)
+
+
+def build_case(
+    run: Run, signals: Signals, *, config: TrainingConfig, threshold: float | None, threshold_source: ThresholdSource
+) -> Case:
+    """The case of one run."""
+    return Case(run, signals, config=config, threshold=threshold, threshold_source=threshold_source)

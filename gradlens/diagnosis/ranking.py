@@ -1,0 +1,115 @@
+"""The ranked causes of a run, in words.
+
+The weighing itself is in `gradlens.diagnosis.weighing`: signs graded from 0 to 1 by `gradlens.diagnosis.signs`, times learned
+weights, added up to one score for each cause, and turned into confidences that were calibrated on families of labelled runs
+that the weights had not seen. Here the ranking gets its reasons, and the one experiment or column that would tell the first
+two causes apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.signs import SIGNS, is_measured
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import CheckResult, Diagnosis, Finding, Ranked
+from gradlens.reports.base import Cause
+
+#: Causes below this confidence are left out of the ranking, but three are always kept.
+LEAST = 0.01
+MOST_REASONS = 6
+
+#: What would tell two causes apart, whichever comes first.
+_PAIRS: tuple[tuple[tuple[Cause, Cause], str], ...] = (
+    (("bad_data", "adam_beta2_lag"), "log the RMS of g²/v (above 2: the second moment lags), or repeat with beta2 = 0.95"),
+    (("data_shift", "adam_beta2_lag"), "log the update norm and the RMS of g²/v, or give beta2 with --config"),
+    (("bad_data", "data_shift"), "replay the batches after the step from the checkpoint before it: a shift stays, a bad batch passes"),
+    (("bad_data", "clip_too_loose"), "lower the threshold to the 99th percentile: if the spikes lose their effect it was too loose"),
+    (("bad_data", "lr_too_high"), "replay the batches of the spikes at a third of the rate: only bad data spike again"),
+    (("data_shift", "lr_too_high"), "evaluate the checkpoint before the step on the data after it: a shift raises that loss too"),
+    (("exploding", "lr_too_high"), "log norms of single layers and repeat with a third of the rate: exploding norms grow all the same"),
+    (("no_warmup", "lr_too_high"), "repeat with a warm-up to the same rate: if that cures it, only the warm-up was missing"),
+    (("no_warmup", "exploding"), "repeat with a warm-up, and log norms of single layers at step 0"),
+    (("vanishing", "lr_too_high"), "log norms of single layers: vanishing ones fall by orders of magnitude from last to first"),
+    (("vanishing", "exploding"), "log norms of single layers at step 0"),
+    (("clip_too_tight", "lr_too_high"), "log the update-to-weight ratio: far above 1e-3 the rate is too high, far below C too low"),
+    (("clip_too_tight", "postclip_logged"), "log the value that clip_grad_norm_ returns"),
+    (("clip_too_tight", "l2_contamination"), "log the norm of the data gradient without the penalty, and the weight norm"),
+    (("l2_contamination", "postclip_logged"), "log the value that clip_grad_norm_ returns, and the weight norm"),
+    (("batch_size_change", "data_shift"), "log the tokens or examples of each step"),
+    (("batch_size_change", "lr_too_high"), "log the examples of each step; the noise changes with them or with the rate"),
+    (("fp16_overflow", "loss_scale_collapse"), "log the loss scale: it recovers between overflows or it does not"),
+    (("fp16_overflow", "exploding"), "log the loss scale and the unscaled norm"),
+    (("loss_scale_collapse", "exploding"), "log the loss scale, and find the first NaN with anomaly detection"),
+    (("lr_restart", "data_shift"), "repeat the jump of the rate without the change of data"),
+    (("lr_restart", "lr_too_high"), "repeat with the same schedule at a third of the peak"),
+    (("resume_artifact", "data_shift"), "log the optimizer state's norm and the data position before and after the resume"),
+    (("resume_artifact", "lr_restart"), "compare the rate and the optimizer's step count before and after the resume"),
+)  # fmt: skip
+EXPERIMENTS: Mapping[frozenset[Cause], str] = {frozenset(pair): text for pair, text in _PAIRS}
+
+#: What would settle one cause against "nothing needs doing".
+CONFIRM: Mapping[Cause, str] = {
+    "lr_too_high": "repeat a tenth of the run at a third of the rate and compare the loss at equal steps",
+    "no_warmup": "repeat the first tenth with a warm-up and compare",
+    "bad_data": "replay the listed batches from the checkpoint before them",
+    "fp16_overflow": "log the loss scale and count skipped steps",
+    "loss_scale_collapse": "log the loss scale",
+    "clip_too_tight": "double the threshold for a tenth of the run and compare the loss at equal steps",
+    "clip_too_loose": "lower the threshold to the 99th percentile of the norms",
+    "postclip_logged": "log the value that clip_grad_norm_ returns",
+    "exploding": "log norms of single layers",
+    "vanishing": "log norms of single layers, and train longer",
+    "l2_contamination": "log the norm of the data gradient without the penalty, and the weight norm",
+    "adam_beta2_lag": "give beta2 with --config, or log the RMS of g²/v",
+    "lr_restart": "check whether the jump of the rate was meant",
+    "data_shift": "log the data source of each step",
+    "batch_size_change": "log the examples of each step",
+    "resume_artifact": "log the steps of each attempt in a file of its own",
+}
+
+
+def diagnose(case: Case, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> Diagnosis:
+    """The ranking, likeliest cause first, with the signs behind each, a summary and the experiment to do next.
+
+    The ranking follows from the evidence of the whole run, so selecting or ignoring checks does not change it; `findings`
+    and `results` tell what the summary can point at.
+    """
+    ranking = tuple(
+        Ranked(cause=cause, confidence=confidence, because=_reasons(case, cause))
+        for place, (cause, confidence) in enumerate(case.beliefs.ranking)
+        if place < 3 or confidence >= LEAST
+    )
+    first, second = ranking[0], ranking[1]
+    return Diagnosis(
+        cause=first.cause,
+        confidence=first.confidence,
+        ranking=ranking,
+        experiment=experiment(first.cause, second.cause),
+        summary=_summary(first, findings, results),
+    )
+
+
+def experiment(first: Cause, second: Cause) -> str:
+    """The one experiment or extra column that would tell two causes apart."""
+    if "healthy" in {first, second}:
+        other = second if first == "healthy" else first
+        return CONFIRM.get(other, "")
+    return EXPERIMENTS.get(frozenset((first, second)), CONFIRM.get(first, ""))
+
+
+def _reasons(case: Case, cause: Cause) -> tuple[str, ...]:
+    """The signs that moved the score of a cause, largest first, with what each added."""
+    return tuple(
+        f"{SIGNS[a.sign].text} (grade {a.grade:.2f}, {a.contribution:+.1f})"
+        for a in case.beliefs.arguments.get(cause, ())[:MOST_REASONS]
+        if abs(a.contribution) >= 0.05 and is_measured(case, a.sign)
+    )
+
+
+def _summary(first: Ranked, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> str:
+    if first.cause == "healthy":
+        skipped = sum(r.status == "skipped" for r in results)
+        return "nothing needs doing" + (f"; {counted(skipped, 'check')} could not run" if skipped else "")
+    return next((f.message for f in findings if f.cause == first.cause), first.cause.replace("_", " "))

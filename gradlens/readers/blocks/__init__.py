@@ -1,0 +1,1 @@
+"""Fast paths of the text formats: blocks of bytes parsed as arrays."""

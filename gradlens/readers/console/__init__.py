@@ -1,0 +1,1 @@
+"""What trainers print: lines of any console log to columns."""

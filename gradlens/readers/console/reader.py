@@ -1,0 +1,160 @@
+"""Console logs: whatever trainers print, by the table of `grammars.py`."""
+
+from __future__ import annotations
+
+import bisect
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from gradlens.errors import NoTrainingSeriesError
+from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
+from gradlens.readers.console.grammars import GRAMMARS, Grammar
+from gradlens.readers.console.parts import ConsoleText, open_log
+from gradlens.readers.console.records import RecordParser
+from gradlens.readers.console.settings import MOST_CHARS, settings_in
+from gradlens.readers.console.table import Records
+from gradlens.readers.console.text import clean
+from gradlens.sources.files import Source
+
+_PROBE_BYTES = 1 << 22
+
+
+class ConsoleReader(Reader):
+    """Text that a trainer printed, launcher noise and progress bars included."""
+
+    name = "console"
+
+    def sniff(self, source: Source) -> float:
+        if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
+            return 0.0
+        best = _best((clean(source.head_text),))
+        if best is None and len(source.head) >= 1 << 16:
+            with source.open() as handle:
+                best = _best(ConsoleText(io.BytesIO(handle.read(_PROBE_BYTES))))
+        if best is None:
+            return 0.0
+        return (0.8, 0.45, 0.3)[best.grammar.tier]
+
+    def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
+        del options  # every field is parsed to find the record's end: nothing to gain from leaving some out
+        (source,) = sources
+        with open_log(source) as handle:
+            text = ConsoleText(handle)
+            best = _best_of_long(text) if text.n_bytes > 2 * _PROBE_BYTES else _best(text)
+            if best is None:
+                raise NoTrainingSeriesError(
+                    f"{source.name}: no line that looks like a training record",
+                    hint="the console formats that are known are listed by `gradlens formats`",
+                )
+            return list(_runs(text, best))
+
+
+def _best(text: Iterable[str]) -> RecordParser | None:
+    """The grammar of the lowest tier that finds losses or norms; within a tier the one that finds most."""
+    found: list[RecordParser] = []
+    for tier in (0, 1, 2):
+        parsed = _parse(text, [grammar for grammar in GRAMMARS if grammar.tier == tier])
+        found += (p for p in parsed if len(p.records) >= p.grammar.least)
+        useful = [p for p in found if p.weight]
+        if useful:
+            return max(useful, key=lambda p: p.weight)
+    return max(found, key=lambda p: len(p.records), default=None)
+
+
+def _best_of_long(text: ConsoleText) -> RecordParser | None:
+    """The grammar that is best on the start, the middle and the end of a long log, applied to all of it."""
+    probed = _best(text.probe(_PROBE_BYTES // 4))
+    if probed is None or not probed.weight:
+        return _best(text)
+    (parsed,) = _parse(text, [probed.grammar])
+    return parsed
+
+
+def _parse(text: Iterable[str], grammars: Iterable[Grammar]) -> list[RecordParser]:
+    """What each grammar finds in a text, whose parts are gone over once."""
+    parsers = [RecordParser(grammar) for grammar in grammars]
+    n_overflows = 0
+    for part in text:
+        n_overflows += _overflows(part)
+        for parser in parsers:
+            parser.feed(part)
+    for parser in parsers:
+        parser.finish()
+        parser.book.add("overflow-lines", "lines that report an overflow and a skipped step", count=n_overflows)
+    return parsers
+
+
+def _overflows(text: str) -> int:
+    # One search for each word is several times as fast as one for any of them.
+    return sum(map(text.count, ("OVERFLOW!", "Overflow detected", "overflow detected", "Gradient overflow.")))
+
+
+def _runs(text: ConsoleText, parsed: RecordParser) -> Iterator[RawRun]:
+    parts = _split(parsed)
+    for name, first, after, begin in parts:
+        _go_on_counting(parsed.records, first, after, parsed.book)
+        steps = parsed.records.steps(first, after)
+        yield RawRun(
+            name=name if len(parts) > 1 else "",
+            columns=parsed.records.columns(first, after, steps),
+            n_rows=after - first,
+            config=_settings(text, begin, parsed.records.starts[first]),
+            notices=parsed.book.notices(),
+            step_column="step" if len(steps.value) else None,
+            norm_facts=parsed.grammar.facts,
+        )
+
+
+def _settings(text: ConsoleText, begin: int, end: int) -> dict[str, str]:
+    """The settings dumped between two places of a log."""
+    begin = max(begin, end - MOST_CHARS)
+    part, place = text.around(begin, end)
+    return settings_in(part, begin - place, end - place)
+
+
+def _go_on_counting(records: Records, first: int, after: int, book: NoticeBook) -> None:
+    """Give steps to records whose counter restarts with each epoch: on from the last count of the epoch before."""
+    offset, before, last = 0.0, None, 0.0
+    for row, epoch, count in list(records.counters(first, after)):
+        if before is not None and epoch > before:
+            offset += last
+            book.add(
+                "epoch-counter",
+                "the counter restarts with each epoch and was made to go on; the last logged "
+                "count stands for the length of an epoch",
+            )
+        before, last = epoch, count
+        records.place(row, offset + last)
+
+
+def _split(parsed: RecordParser) -> list[tuple[str, int, int, int]]:
+    """The runs of a log that several starts were appended to.
+
+    For each its name, its first record, the one after its last, and where the part of the text before it begins.
+    """
+    grammar, records, places = parsed.grammar, parsed.records, parsed.marks
+    cuts = {0: 1}
+    for number, place in enumerate(places, 1):
+        at = bisect.bisect_left(records.starts, place)
+        if at == 0 or grammar.new_run is not None or (at < len(records) and _falls(records, at)):
+            cuts[at] = number
+    edges = sorted(cuts)
+    parts = []
+    for first, after in zip(edges, [*edges[1:], len(records)], strict=True):
+        if first < after:
+            name = f"start {cuts[first]} of {len(places)}"
+            # The settings of a start are dumped after the mark of the start before.
+            begin = places[cuts[first] - 2] if cuts[first] > 1 else 0
+            parts.append((name, first, after, begin))
+    if len(parts) > 1:
+        parsed.book.add(
+            "several-starts",
+            f"{len(places)} starts in one log, {len(parts)} of them with records: each is a run of its own",
+            count=len(places),
+        )
+    return parts
+
+
+def _falls(records: Records, at: int) -> bool:
+    before, after = records.step(at - 1), records.step(at)
+    return before is not None and after is not None and after <= before

@@ -1,0 +1,1 @@
+"""TensorBoard event files: records, their checksums and what is decoded from them."""

@@ -1,0 +1,1 @@
+"""The output models: plain frozen data, and their JSON Schemas."""

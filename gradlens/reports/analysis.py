@@ -1,0 +1,455 @@
+"""The output model: plain frozen data from which every output is made.
+
+`Report.to_dict()` is the JSON document of the contract; `gradlens/schemas/report-1.json` describes it and is generated
+from these classes. A reporter needs nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gradlens.registry import load
+from gradlens.reports.base import Cause, Interval, ProvenanceVerdict, Severity, ThresholdSource, plain_data
+from gradlens.run import Columns, Notice
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """One measured fact behind a finding. `threshold` is what it was compared with, where there is one."""
+
+    label: str
+    value: float | int | str | None
+    threshold: float | None = None
+    unit: str = ""
+    n: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What a check found. `message` is one line; `cause` the cause it speaks for, if any."""
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    cause: Cause | None = None
+    evidence: tuple[Evidence, ...] = ()
+    steps: tuple[int, ...] = ()
+    advice: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckResult:
+    """What became of a check: `passed`, `failed` (it has findings), `skipped` (see `reason`) or `errored`."""
+
+    code: str
+    name: str
+    status: Literal["passed", "failed", "skipped", "errored"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Whether the norm is the one before clipping and unscaled, and why we think so."""
+
+    verdict: ProvenanceVerdict
+    reason: str
+    averaged: bool = False
+    placeholder: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether clip rates and threshold advice may be drawn from the norm."""
+        return self.verdict in {"pre_clip", "unknown"} and not self.placeholder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Window:
+    """The clip rate of one part of the run."""
+
+    first_step: int
+    last_step: int
+    n: int
+    clip_rate: float | None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Phase:
+    """The clip rate of a phase of the schedule: warmup, rise, stable, decay, or main where no learning rate is logged."""
+
+    name: str
+    first_step: int
+    last_step: int
+    n: int
+    clip_rate: float | None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Clipping:
+    """How often clipping engaged: share of finite norms strictly above the threshold.
+
+    `threshold` None means that the run did not clip. `withheld` says why there is no rate (norms after clipping, ...).
+    """
+
+    threshold: float | None
+    threshold_source: ThresholdSource
+    clip_rate: float | None
+    interval: Interval | None
+    n: int
+    n_effective: float | None
+    shrink_factor: float | None
+    one_in: float | None = None
+    windows: tuple[Window, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    withheld: str | None = None
+    value_clipping: ValueClipping | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ValueClipping:
+    """Share of gradient elements beyond a value, from logged histograms."""
+
+    threshold: float | None
+    share: float | None
+    share_beyond_fp16: float
+    n_histograms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class NonFinite:
+    """Counts of NaN and infinite values; `rows` counts a row in which both are bad once."""
+
+    loss: int
+    grad_norm: int
+    rows: int
+    longest_streak: int = 0
+    first_step: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Fit:
+    """One family fitted by maximum likelihood. `ks` is the distance to the data, `adequate` whether it fits at all."""
+
+    family: str
+    parameters: Mapping[str, float]
+    log_likelihood: float
+    aic: float
+    ks: float
+    ks_limit: float
+    adequate: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Vuong:
+    """A power law against another family on the same tail: `log_ratio` above 0 speaks for the power law.
+
+    Above a `p_value` of .1 the test cannot tell the two apart.
+    """
+
+    family: str
+    log_ratio: float
+    normalised: float | None
+    p_value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PowerLaw:
+    """Clauset-Shalizi-Newman power law above `xmin`; the p-value costs seconds and is null unless asked for."""
+
+    alpha: float | None
+    xmin: float | None
+    n_tail: int
+    ks: float | None
+    p_value: float | None = None
+    alpha_error: float | None = None
+    alternatives: tuple[Vuong, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ParetoTail:
+    """Generalized Pareto tail above `threshold`, the quantile `level` of the detrended norms.
+
+    `p_value` is that of its Anderson-Darling distance, `band` the range of the index over all higher thresholds,
+    `rejected` that no threshold passed and the highest was taken.
+    """
+
+    level: float
+    threshold: float
+    n: int
+    sigma: float | None
+    xi: float | None
+    xi_error: float | None
+    p_value: float | None
+    band: Interval | None
+    rejected: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class GaussianNull:
+    """What norms of Gaussian gradients of the same spread would do."""
+
+    effective_dimension: float | None
+    expected_clip_rate: float | None
+    observed_clip_rate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TailIndices:
+    """Hill, moment and Pickands estimates of the tail index from the `k` largest values."""
+
+    hill: float | None
+    hill_error: float | None
+    moment: float | None
+    pickands: float | None
+    k: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RawTail:
+    """The same verdict on the norms as logged, where a drifting level fakes a heavy tail."""
+
+    family: str | None
+    heavy: bool | None
+    xi: float | None
+    xi_interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Tail:
+    """How heavy the upper tail of the norms is around their level; `raw` beside it.
+
+    `extremal_index` is 1 for isolated large norms; `widening` the factor by which clusters of them widen errors.
+    """
+
+    family: str | None
+    heavy: bool | None
+    xi: float | None
+    xi_interval: Interval | None
+    detrended: bool
+    verdict: str
+    fits: tuple[Fit, ...]
+    power_law: PowerLaw | None
+    gaussian_null: GaussianNull
+    indices: TailIndices
+    pareto_tail: ParetoTail | None
+    extremal_index: float
+    widening: float
+    raw: RawTail
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spike:
+    """One event, at its onset: the largest value, its `z` above the level before, `length` in rows.
+
+    `size` is value over level, `recovery` the first step back at the old level, None where the curve did not come back.
+    """
+
+    step: int
+    value: float
+    z: float
+    length: int
+    size: float
+    recovery: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SpikeScore:
+    """Share of values at least 7 standard deviations from the rolling mean (the OLMo 2 spike score)."""
+
+    loss: float | None
+    grad_norm: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class CoincidenceTest:
+    """One of three disjoint tests: events counted, expected under shifts within windows, Holm-adjusted p."""
+
+    count: int
+    expected: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Coincidence:
+    """Whether loss spikes and norm spikes belong together, and who leads."""
+
+    same_step: CoincidenceTest
+    norm_leads: CoincidenceTest
+    loss_leads: CoincidenceTest
+    median_lag: float | None
+    leader: str | None = None
+    leader_p: float | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ReturnPeriod:
+    """How rare spikes are: one in so many rows that could be judged, with its 95 % interval.
+
+    The upper end is null where not even one spike is certain to come back.
+    """
+
+    events: int
+    steps_between: float | None
+    interval: tuple[float, float | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Spikes:
+    """Spike tables of loss and norm; at most 50 of each, the largest, in order of step; `counts` has them all.
+
+    A spike stands out in its own series. `joint_events` counts the rows in which loss and norm stand out together, each by
+    less than a spike must (see GL301). `withheld` is the reason where the norms say nothing about spikes; their table is then
+    empty and they have no count.
+    """
+
+    loss: tuple[Spike, ...]
+    grad_norm: tuple[Spike, ...]
+    score: SpikeScore
+    coincidence: Coincidence | None
+    counts: Mapping[str, int]
+    z_threshold: Mapping[str, float | None]
+    expected_false_alarms: Mapping[str, float]
+    return_period: Mapping[str, ReturnPeriod]
+    joint_events: int = 0
+    withheld: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranked:
+    """One cause with its confidence; the confidences of a ranking sum to at most one."""
+
+    cause: Cause
+    confidence: float
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diagnosis:
+    """The ranked causes; `experiment` is what would tell the first two apart."""
+
+    cause: Cause
+    confidence: float
+    ranking: tuple[Ranked, ...]
+    experiment: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpectedClipping:
+    """What a suggested threshold clips of the `n` latest norms, those from step `since` on, and in how many bursts."""
+
+    rate: float | None = None
+    since: int | None = None
+    n: int = 0
+    bursts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Suggestion:
+    """The threshold advice in one line; `abstained` is the reason where the log cannot support a number."""
+
+    threshold: float | None
+    interval: Interval | None
+    mode: Literal["safety_net", "step_limiter"]
+    abstained: str | None
+    expected: ExpectedClipping = ExpectedClipping()
+    policy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class NotableStep:
+    """A step worth looking at: one of the largest norms, with its loss."""
+
+    step: int
+    grad_norm: float | None
+    loss: float | None
+    times_median: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Curve:
+    """A series reduced to at most a few hundred bins for drawing: the range and median of each bin; None where empty."""
+
+    first_step: tuple[int, ...]
+    low: tuple[float | None, ...]
+    median: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    nonfinite: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Logged:
+    """How often a quantity is logged: the rows that hold it, and the median distance between them in steps."""
+
+    rows: int
+    interval: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RunReport:
+    """Everything about one run."""
+
+    id: str
+    source: str
+    format: str
+    steps: int
+    first_step: int | None
+    last_step: int | None
+    log_interval: float | None
+    logged: Mapping[str, Logged]
+    columns: Columns
+    layers: int
+    config: Mapping[str, Any]
+    notices: tuple[Notice, ...]
+    provenance: Provenance
+    clipping: Clipping
+    percentiles: Mapping[str, float]
+    nonfinite: NonFinite
+    tail: Tail | None
+    spikes: Spikes
+    findings: tuple[Finding, ...]
+    diagnosis: Diagnosis
+    suggestion: Suggestion
+    checks: tuple[CheckResult, ...] = ()
+    notable_steps: tuple[NotableStep, ...] = ()
+    curves: Mapping[str, Curve] | None = None
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding, None where there is none."""
+        return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Report:
+    """The whole report: one `RunReport` a run."""
+
+    gradlens_version: str
+    settings: Mapping[str, Any]
+    runs: tuple[RunReport, ...]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding of all runs."""
+        return max((w for run in self.runs if (w := run.worst)), key=lambda s: s.rank, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: plain dicts, lists and numbers; non-finite numbers are None."""
+        document: dict[str, Any] = plain_data(self)
+        return {"schema_version": document.pop("schema_version"), **document}
+
+    def _repr_html_(self) -> str:
+        # By name: outputs know the models, and not the models the outputs.
+        fragment: str = load("gradlens.reporters.html:render_fragment")(self)
+        return fragment

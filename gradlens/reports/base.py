@@ -1,0 +1,50 @@
+"""What all output models share: severities, causes, verdicts on thresholds and norms, and how data becomes JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Severity(StrEnum):
+    """How much a finding matters: `error` harms the run, `warning` likely does, `note` is worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 for note, 1 for warning, 2 for error."""
+        return ("note", "warning", "error").index(self.value)
+
+
+Cause = Literal[
+    "healthy", "lr_too_high", "no_warmup", "bad_data", "fp16_overflow", "loss_scale_collapse", "clip_too_tight",
+    "clip_too_loose", "postclip_logged", "exploding", "vanishing", "l2_contamination", "adam_beta2_lag", "lr_restart",
+    "data_shift", "batch_size_change", "resume_artifact",
+]  # fmt: skip
+ProvenanceVerdict = Literal["pre_clip", "post_clip", "loss_scaled", "unknown"]
+ThresholdSource = Literal["option", "config", "log", "assumed"]
+Interval = tuple[float, float]
+
+
+def plain_data(value: Any) -> Any:  # noqa: PLR0911 -- one return a kind of value
+    """Dataclasses, mappings and sequences as dicts and lists; NaN and infinities as None (strict JSON has neither)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if is_dataclass(value):
+        return {f.name: plain_data(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain_data(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list, frozenset)):
+        return [plain_data(v) for v in value]
+    # numpy scalars
+    return plain_data(value.item())

@@ -1,0 +1,209 @@
+"""The run as the analysis sees it: loss, norm, learning rate and loss scale on one time axis.
+
+A run keeps everything as written. Here restarts are resolved (the later attempt wins from its first step on, since that
+is the training that went on), misplaced rows are put in order, repeats are dropped, and series with other steps are laid on
+the axis of the norm; `gradlens.signals.attempts` tells which is which. What was set aside stays visible as `restarts` and `order`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.run import Notice, Run, Series
+from gradlens.signals.attempts import Order, Restart, order_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Signals:
+    """Aligned arrays of one run, all of length n, in order of strictly rising step.
+
+    Attributes
+    ----------
+    step
+        int64[n].
+    loss, norm, lr, loss_scale
+        float64[n]; NaN both where NaN was logged and where nothing was: `has_loss` and `has_norm` tell which.
+    has_loss, has_norm
+        bool[n]: a value (finite or not) was logged at this step.
+    restarts
+        Where the log went back and a later attempt took over; `index` is a row of this axis.
+    order
+        What became of the rows of the longer one of loss and norm, as they were written.
+    nonfinite_left_out
+        Losses and norms that are NaN or infinite in rows that repeat a step or were set aside.
+    log_interval
+        The median distance between rows in steps, 1.0 where every step is logged; None with fewer than two rows.
+    irregular
+        Share of distances that differ from the median one.
+    """
+
+    step: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    norm: NDArray[np.float64]
+    lr: NDArray[np.float64]
+    loss_scale: NDArray[np.float64]
+    has_loss: NDArray[np.bool_]
+    has_norm: NDArray[np.bool_]
+    restarts: tuple[Restart, ...]
+    order: Order
+    nonfinite_left_out: int
+    log_interval: float | None
+    irregular: float
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    @property
+    def bad_loss(self) -> NDArray[np.bool_]:
+        """bool[n]: a loss was logged that is NaN or infinite."""
+        return self.has_loss & ~np.isfinite(self.loss)
+
+    @property
+    def bad_norm(self) -> NDArray[np.bool_]:
+        """bool[n]: a norm was logged that is NaN or infinite."""
+        return self.has_norm & ~np.isfinite(self.norm)
+
+    @property
+    def from_the_start(self) -> bool:
+        """Whether the axis begins where the log does, and not with a later attempt that counted its steps anew."""
+        return not any(restart.index == 0 for restart in self.restarts)
+
+
+def signals_of(run: Run) -> Signals:
+    """The signals of a run; the axis is that of the norm together with that of the loss."""
+    given = {"loss": run.loss, "norm": run.grad_norm, "lr": run.lr, "loss_scale": run.loss_scale}
+    main = [s for s in (given["norm"], given["loss"]) if s is not None and len(s)]
+    written = max(main, key=len).step if main else np.empty(0, dtype=np.int64)
+    order = order_of(written)
+    orders = {name: _order_of(series, written, order) for name, series in given.items()}
+    resolved = {name: _resolve(series, orders[name]) for name, series in given.items()}
+    norm_step, loss_step = resolved["norm"][0], resolved["loss"][0]
+    same = len(loss_step) == 0 or np.array_equal(norm_step, loss_step)
+    step = norm_step if same else _merged(norm_step, loss_step)
+    placed = {name: _place(step, *pair) for name, pair in resolved.items()}
+    gaps, interval = np.diff(step), interval_of(step)
+    return Signals(
+        step=step,
+        loss=placed["loss"][0],
+        norm=placed["norm"][0],
+        lr=_hold(step, *resolved["lr"]),
+        loss_scale=_hold(step, *resolved["loss_scale"]),
+        has_loss=placed["loss"][1],
+        has_norm=placed["norm"][1],
+        restarts=tuple(replace(r, index=int(np.searchsorted(step, r.step))) for r in order.restarts),
+        order=order,
+        nonfinite_left_out=sum(_left_out(given[name], orders[name]) for name in ("loss", "norm")),
+        log_interval=interval,
+        irregular=float(np.mean(gaps != interval)) if len(gaps) else 0.0,
+    )
+
+
+def interval_of(step: NDArray[np.int64]) -> float | None:
+    """The median distance between steps; None with fewer than two."""
+    return float(np.median(np.diff(step))) if len(step) > 1 else None
+
+
+def _merged(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The different steps of both, rising; numpy's union takes ten times as long on millions of them."""
+    both = np.sort(np.concatenate((a, b)))
+    return both[np.concatenate(([True], np.diff(both) > 0))] if len(both) else both
+
+
+def _order_of(series: Series | None, written: NDArray[np.int64], order: Order) -> Order:
+    """The order of a series; `order` is that of the steps `written` of the main series."""
+    if series is None or np.array_equal(series.step, written):
+        return order
+    return order_of(series.step, order.restarts)
+
+
+def _resolve(series: Series | None, order: Order) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Strictly rising steps of a series and their values."""
+    if series is None or len(series) == 0:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    if len(order.rows) == len(series) and order.misplaced == 0:
+        return series.step, series.value
+    return series.step[order.rows], series.value[order.rows]
+
+
+def _left_out(series: Series | None, order: Order) -> int:
+    """The values that are not finite in rows that were left out without being superseded."""
+    return 0 if series is None else int(np.count_nonzero(~np.isfinite(series.value[order.left_out])))
+
+
+def _place(
+    step: NDArray[np.int64], at: NDArray[np.int64], value: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    if len(at) == len(step) and np.array_equal(at, step):
+        return value, np.ones(len(step), dtype=bool)
+    placed, has = np.full(len(step), np.nan), np.zeros(len(step), dtype=bool)
+    if len(at):
+        where = np.minimum(np.searchsorted(step, at), len(step) - 1)
+        hit = step[where] == at
+        placed[where[hit]], has[where[hit]] = value[hit], True
+    return placed, has
+
+
+def _hold(step: NDArray[np.int64], at: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The last value logged at or before each step: a learning rate stays what it is until the next one is logged."""
+    if len(at) == 0:
+        return np.full(len(step), np.nan)
+    if len(at) == len(step) and np.array_equal(at, step):
+        return value
+    where = np.searchsorted(at, step, side="right") - 1
+    held: NDArray[np.float64] = np.where(where >= 0, value[np.maximum(where, 0)], np.nan)
+    return held
+
+
+def notices_of(signals: Signals) -> Iterator[Notice]:
+    """What laying the series on one axis set aside or put in order, each row in one count only."""
+    order = signals.order
+    if order.restarts:
+        first = order.restarts[0]
+        yield Notice(
+            code="restarts-resolved",
+            message=f"steps go back (first from {first.reached:,} to {first.step:,}): the later attempt is judged, "
+            f"{order.superseded:,} earlier rows are not",
+            count=len(order.restarts),
+        )
+    if signals.nonfinite_left_out:
+        yield Notice(
+            code="nonfinite-left-out",
+            message="losses or norms that are NaN or infinite in rows that repeat a step or were set aside: not judged, but the "
+            "gate counts them",
+            count=signals.nonfinite_left_out,
+        )
+    if order.writers > 1:
+        yield Notice(
+            code="interleaved-rows",
+            message=f"steps are written {order.writers} times in turn, as by several ranks: the last row of a step is "
+            "judged, these rows are not",
+            count=order.repeated,
+        )
+        return
+    if order.repeated:
+        yield Notice(
+            code="repeated-steps",
+            message="rows that repeat a step: the last one is judged",
+            count=order.repeated,
+        )
+    if order.misplaced:
+        yield Notice(
+            code="rows-sorted",
+            message="rows written after one with a later step, with no new attempt: put in order",
+            count=order.misplaced,
+        )
+    if len(order.stray_steps):
+        begun = f"; the last {order.begun} may be a new attempt that has just begun" if order.begun else ""
+        yield Notice(
+            code="stray-rows",
+            message=f"rows far behind the step reached, from which nothing goes on (the first has step "
+            f"{int(order.stray_steps[0]):,}): not judged{begun}",
+            count=len(order.stray_steps),
+        )

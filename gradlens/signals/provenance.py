@@ -1,0 +1,192 @@
+"""Where the logged norm was measured: before or after clipping, unscaled or not, averaged, or not at all.
+
+Everything said about clipping rests on the norm being the one *before* clipping. Four kinds of proof, in this order:
+
+1. The log says so: both norms are logged, or the format is known to log one of them (`norm-pre-clip` and
+   `norm-post-clip` notices of the readers).
+2. A norm that never changes, or is 0 throughout, was never measured (*placeholder*).
+3. Norms after clipping never exceed C and bunch right below it, since PyTorch multiplies by C / (norm + 1e-6). The share
+   within 0.2 % of C must be 1 % of at least 50 norms and five times what the density just below would put there, with no
+   norm above. On 158 labelled runs the share is at most .002 without and at least .43 with the fault; the limits are ours.
+   Where they bunch below another value than the threshold that was given, the norms are believed.
+4. A single norm above C by more than rounding proves that it was measured before clipping.
+
+Norms of gradients that were not unscaled jump by the same factor as the loss scale: where the scale changes, the median
+of the norms on both sides must follow it with a slope of at least .7. Otherwise the verdict is `unknown`: a threshold
+that is never reached leaves no trace, and both places of measurement look alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.reports.analysis import Evidence, Provenance
+from gradlens.run import Run
+from gradlens.signals.axis import Signals
+from gradlens.signals.threshold import bunched_maximum
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Width of the band below C, wide enough for norms printed with three digits.
+BUNCH_WIDTH = 2e-3
+BUNCH_SHARE = 0.01
+BUNCH_CONTRAST = 5.0
+MIN_NORMS = 50
+#: Norms above C by less than this may be rounding.
+ROUNDING = 1e-3
+#: Rows on each side of a change of the loss scale, and the slope of ln norm on ln scale that proves scaled norms.
+SIDE = 12
+SLOPE = 0.7
+#: ln of a change of the scale that is no back-off, and that norms do not follow by chance.
+FAR_APART = float(np.log(100.0))
+
+
+def judge_provenance(run: Run, signals: Signals, threshold: float | None, source: str) -> Provenance:
+    """The verdict on the norms of a run.
+
+    Parameters
+    ----------
+    run
+        Its notices and columns hold what the format itself says.
+    signals
+        The norms and loss scales on one axis.
+    threshold, source
+        The clipping threshold, None if the run did not clip, and how it is known; an assumed one proves nothing.
+    """
+    codes = {notice.code for notice in run.notices}
+    averaged = "norm-averaged" in codes
+    norm = signals.norm[np.isfinite(signals.norm)]
+    if len(norm) == 0:
+        return Provenance(verdict="unknown", reason="no finite gradient norm is logged", averaged=averaged)
+    if _is_placeholder(norm) or "placeholder-norm" in codes:
+        return Provenance(
+            verdict="unknown", reason=f"all {len(norm):,} norms are {norm[0]:g}: never measured", placeholder=True,
+            averaged=averaged, evidence=(Evidence(label="distinct norms", value=1, n=len(norm)),),
+        )  # fmt: skip
+    with np.errstate(all="ignore"):
+        verdict = _between_attempts(run) or _from_values(signals, norm, threshold, source)
+    if verdict.verdict != "loss_scaled":
+        if "norm-post-clip" in codes:
+            verdict = Provenance(verdict="post_clip", reason="this format logs the norm after clipping")
+        elif run.grad_norm_clipped is not None and verdict.verdict == "unknown":
+            verdict = Provenance(verdict="pre_clip", reason="the norm after clipping is logged beside it")
+        elif "norm-pre-clip" in codes and verdict.verdict == "unknown":
+            verdict = Provenance(verdict="pre_clip", reason="this format logs the norm before clipping")
+    return replace(verdict, averaged=averaged)
+
+
+def _is_placeholder(norm: NDArray[np.float64]) -> bool:
+    return len(norm) >= 10 and float(norm.min()) == float(norm.max())
+
+
+def _from_values(signals: Signals, norm: NDArray[np.float64], threshold: float | None, source: str) -> Provenance:
+    slope, changes = scale_slope(signals)
+    if changes >= 2 and slope >= SLOPE:
+        return Provenance(
+            verdict="loss_scaled",
+            reason=f"the norms follow the loss scale at its {changes} changes: they were measured before unscaling",
+            evidence=(Evidence(label="slope of ln norm on ln scale", value=slope, threshold=SLOPE, n=changes),),
+        )
+    contradicted = _contradicted(norm, threshold)
+    if contradicted is not None or threshold is None:
+        return contradicted or Provenance(verdict="pre_clip", reason="the run did not clip")
+    share, contrast = bunching(norm, threshold)
+    facts = (
+        Evidence(label="share within 0.2 % of the threshold", value=share, threshold=BUNCH_SHARE, n=len(norm)),
+        Evidence(label="share above the threshold", value=float(np.mean(norm > threshold * (1 + ROUNDING)))),
+    )
+    if len(norm) >= MIN_NORMS and share >= BUNCH_SHARE and contrast >= BUNCH_CONTRAST and facts[1].value == 0:
+        return Provenance(
+            verdict="post_clip",
+            reason=f"{share:.1%} of the norms lie within 0.2 % of {threshold:g} and none above: measured after clipping",
+            evidence=facts,
+        )
+    if source == "assumed":
+        return Provenance(verdict="unknown", reason="the threshold is not known", evidence=facts)
+    above = int(np.count_nonzero(norm > threshold * (1 + ROUNDING)))
+    if above:
+        return Provenance(
+            verdict="pre_clip", reason=f"{above:,} of {len(norm):,} norms exceed {threshold:g}", evidence=facts
+        )
+    return Provenance(
+        verdict="unknown",
+        reason=f"no norm reaches {threshold:g}: before and after clipping look alike",
+        evidence=facts,
+    )
+
+
+def _between_attempts(run: Run) -> Provenance | None:
+    """The verdict on attempts logged one after the other with scales far apart; None where they do not tell.
+
+    A scale that differs a hundredfold or more between rows in the order written, with a norm that differs as much (a slope
+    of .8 to 1.2 between the medians of three rows and more on both sides), needs no second change.
+    """
+    norm, scale = run.grad_norm, run.loss_scale
+    if norm is None or scale is None or len(norm) != len(scale) or len(norm) < 6:
+        return None
+    size, log_scale = np.log(norm.value), np.log(scale.value)
+    jump = np.diff(log_scale)
+    at = np.flatnonzero(np.isfinite(jump) & (np.abs(jump) > FAR_APART)) + 1
+    if len(at) == 0:
+        return None
+    row = int(at[0])
+    slope = _slope_at(size, row, float(jump[row - 1]))
+    if slope is None or not 0.8 <= slope <= 1.2:
+        return None
+    return Provenance(
+        verdict="loss_scaled",
+        reason=f"the norms differ between attempts as the loss scale does, {np.exp(abs(jump[row - 1])):.3g}-fold: "
+        "they were measured before unscaling",
+        evidence=(Evidence(label="slope of ln norm on ln scale", value=slope, threshold=SLOPE, n=1),),
+    )
+
+
+def _contradicted(norm: NDArray[np.float64], threshold: float | None) -> Provenance | None:
+    """The verdict on norms that bunch below another value than the threshold that was given; None where they do not."""
+    proven = bunched_maximum(norm)
+    if proven is None or (threshold is not None and abs(proven - threshold) <= BUNCH_WIDTH * threshold):
+        return None
+    said = "that the run did not clip" if threshold is None else f"a threshold of {threshold:g}"
+    return Provenance(
+        verdict="post_clip",
+        reason=f"the norms bunch just below {proven:g} and never exceed it, which contradicts {said}: "
+        f"measured after clipping at {proven:g}",
+        evidence=(Evidence(label="share within 0.2 % of their maximum", value=bunching(norm, proven)[0], n=len(norm)),),
+    )
+
+
+def bunching(norm: NDArray[np.float64], threshold: float) -> tuple[float, float]:
+    """The share of norms in the 0.2 % below a threshold, and how many times the density just below it that is.
+
+    The density is that of the 6 % below the band; with nothing there the contrast is infinite (0 where the band is empty
+    too).
+    """
+    low, high = threshold * (1 - BUNCH_WIDTH), threshold * (1 + ROUNDING)
+    band = float(np.mean((norm >= low) & (norm <= high)))
+    below = float(np.mean((norm >= threshold * 0.94) & (norm < low))) * BUNCH_WIDTH / (0.06 - BUNCH_WIDTH)
+    return band, band / below if below > 0 else (np.inf if band > 0 else 0.0)
+
+
+def scale_slope(signals: Signals) -> tuple[float, int]:
+    """How strongly ln norm follows ln loss scale where the scale changes: the median slope, and the changes measured."""
+    scale = signals.loss_scale
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_scale, log_norm = np.log(scale), np.log(signals.norm)
+        jump = np.diff(log_scale)
+    at = np.flatnonzero(np.isfinite(jump) & (np.abs(jump) > 0.5)) + 1
+    found = (_slope_at(log_norm, int(row), float(jump[row - 1])) for row in at[:200])
+    slopes = [slope for slope in found if slope is not None]
+    return (float(np.median(slopes)), len(slopes)) if slopes else (0.0, 0)
+
+
+def _slope_at(log_norm: NDArray[np.float64], row: int, change: float) -> float | None:
+    """By how much ln norm changes at a row for a change of ln scale, by medians; None with fewer than three on a side."""
+    before, after = log_norm[max(row - SIDE, 0) : row], log_norm[row : row + SIDE]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if len(before) < 3 or len(after) < 3:
+        return None
+    return float((np.median(after) - np.median(before)) / change)

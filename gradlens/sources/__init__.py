@@ -1,0 +1,1 @@
+"""Where bytes come from: files, folders, globs, standard input, URLs, packed files."""

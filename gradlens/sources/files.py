@@ -1,0 +1,266 @@
+"""Where logs come from: files, folders, globs, standard input and URLs, compressed or not.
+
+A `Source` is one stream of bytes with a name. Detection looks at `head`; readers take what suits them: `lines()`,
+`read_bytes()` or, for a plain file, its `path` to map into memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob as glob_module
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from gradlens.errors import GradlensError, MalformedLogError, MissingExtraError, SourceError
+from gradlens.sources.archives import compression_of, unpacked
+
+HEAD_BYTES = 1 << 16
+#: A packed log unpacks to some ten times its size; a file that unpacks to this many times is an attack.
+_MOST_EXPANSION = 300
+_FREE_BYTES = 1 << 28
+_PIECE = 1 << 20
+#: Folders that never hold logs and may be huge.
+_SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One stream of bytes. `name` is what messages show; `root` is the folder that was searched, if any."""
+
+    name: str
+    path: Path | None = None
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = None
+    root: Path | None = None
+
+    @cached_property
+    def compression(self) -> str | None:
+        """`gzip`, `zstd` or None, by the first bytes."""
+        with self._open_raw() as handle:
+            return compression_of(handle.read(4))
+
+    @cached_property
+    def cuts(self) -> set[int]:
+        """The byte at which a packed file is cut off, once reading has come to it."""
+        return set()
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 64 KiB, decompressed."""
+        try:
+            with self.open() as handle:
+                return handle.read(HEAD_BYTES)
+        except GradlensError:
+            raise
+        except Exception as error:
+            raise self._damaged(error) from error
+
+    @cached_property
+    def head_text(self) -> str:
+        """`head` as text; bytes that are not UTF-8 (or UTF-16 with a mark) become U+FFFD."""
+        if self.head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+            return self.head.decode("utf-16", errors="replace")
+        return self.head.decode("utf-8-sig", errors="replace")
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the name, without a suffix of compression."""
+        name = self.name.rsplit("/", 1)[-1]
+        for suffix in (".gz", ".zst"):
+            name = name.removesuffix(suffix)
+        return name
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a file, where files beside the log may hold its configuration."""
+        return self.path.parent if self.path else None
+
+    @property
+    def is_plain_file(self) -> bool:
+        """Whether the bytes on disk are the log itself, so that it can be mapped into memory."""
+        return self.path is not None and self.compression is None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes on disk or in memory; None for a URL."""
+        if self.path is not None:
+            return self.path.stat().st_size
+        return len(self.data) if self.data is not None else None
+
+    def _open_raw(self) -> BinaryIO:
+        if self.data is not None:
+            return io.BytesIO(self.data)
+        if self.path is not None:
+            try:
+                return self.path.open("rb")
+            except OSError as error:
+                raise SourceError(f"{self.name}: {error.strerror or error}") from error
+        return _open_url(cast("str", self.url))
+
+    def open(self) -> BinaryIO:
+        """The log's bytes, decompressed."""
+        if self.compression is not None:
+            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add)
+        return self._open_raw()
+
+    def read_bytes(self) -> bytes:
+        """All bytes, decompressed; of a packed file that is cut off (`cuts`) what came before.
+
+        Raises
+        ------
+        MalformedLogError
+            A damaged compressed file, or one that unpacks to more than any log does.
+        """
+        if self.data is not None and self.compression is None:
+            return self.data
+        limit = self._limit
+        try:
+            with self.open() as handle:
+                data = handle.read() if limit is None else handle.read(limit + 1)
+        except GradlensError:
+            raise
+        except Exception as error:
+            raise self._damaged(error) from error
+        self._check_size(len(data))
+        return data
+
+    def pieces(self) -> Iterator[bytes]:
+        """All bytes, decompressed, about a megabyte at a time; raises what `read_bytes` does."""
+        done = 0
+        try:
+            with self.open() as handle:
+                while piece := handle.read(_PIECE):
+                    done += len(piece)
+                    self._check_size(done)
+                    yield piece
+        except GradlensError:
+            raise
+        except Exception as error:
+            raise self._damaged(error) from error
+
+    @property
+    def _limit(self) -> int | None:
+        """The most bytes that a log of this size unpacks to; None where nothing is packed."""
+        return max(_FREE_BYTES, _MOST_EXPANSION * (self.size or _FREE_BYTES)) if self.compression else None
+
+    def _check_size(self, unpacked: int) -> None:
+        limit = self._limit
+        if limit is not None and unpacked > limit:
+            raise MalformedLogError(
+                f"{self.name}: unpacks to more than {limit >> 20} MiB", hint="unpack it yourself if it is a log"
+            )
+
+    def _damaged(self, error: Exception) -> MalformedLogError:
+        # The packages for URLs raise what they like.
+        return MalformedLogError(f"{self.name}: {error}")
+
+
+def _open_url(url: str) -> BinaryIO:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise MissingExtraError(f"{url}: a URL", "remote") from error
+    try:
+        return cast("BinaryIO", fsspec.open(url, "rb").open())
+    except ImportError as error:
+        raise SourceError(f"{url}: {error}", hint="install the package that fsspec asks for") from error
+    except Exception as error:
+        raise SourceError(f"{url}: {_reason(error, url)}", hint="check the address") from error
+
+
+def _reason(error: Exception, url: str) -> str:
+    """Why a URL could not be opened: fsspec raises FileNotFoundError with nothing but the address for many reasons."""
+    if url.endswith(str(error)):
+        return str(error.__cause__ or "") or "no such file"
+    return str(error)
+
+
+def _is_url(text: str) -> bool:
+    scheme, separator, _ = text.partition("://")
+    return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every regular file below a folder, sorted, hidden and package folders left out; links are not followed twice."""
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        # Links last: W&B's `latest-run` must not give its name to the run that it points to.
+        links = {f for f in folders if os.path.islink(os.path.join(root, f))}  # noqa: PTH114, PTH118 -- a hot loop
+        folders[:] = sorted(
+            (f for f in folders if f not in _SKIPPED_FOLDERS and not f.startswith(".")), key=lambda f: (f in links, f)
+        )
+        for name in sorted(files):
+            path = Path(root, name)
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Target:
+    """What one SOURCE argument gave: a single stream (`folder` None) or all files below a folder."""
+
+    text: str
+    sources: tuple[Source, ...]
+    folder: Path | None = None
+
+
+def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
+    """The targets of one SOURCE argument: a file, a folder, a glob, `-` or a URL.
+
+    Raises
+    ------
+    SourceError
+        Nothing there, or a pattern that matches nothing.
+    """
+    if text == "-":
+        stream = stdin or sys.stdin.buffer
+        return [Target(text=text, sources=(Source(name="<stdin>", data=stream.read()),))]
+    if _is_url(text):
+        return [Target(text=text, sources=(Source(name=text, url=text),))]
+    path = Path(text).expanduser()
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            sources = tuple(Source(name=str(p), path=p, root=path) for p in walk(path))
+            if not sources:
+                raise SourceError(f"{text}: an empty folder", hint="give a folder that holds logs")
+            return [Target(text=text, sources=sources, folder=path)]
+        if path.is_file():
+            return [Target(text=text, sources=(Source(name=text, path=path),))]
+        if path.exists():
+            return [Target(text=text, sources=(Source(name=text, data=path.read_bytes()),))]
+    if glob_module.has_magic(text):
+        matches = sorted(glob_module.glob(str(path), recursive=True))  # noqa: PTH207 -- absolute patterns
+        if not matches:
+            raise SourceError(f"{text}: no file matches", hint="quote the pattern and check the folder")
+        return [target for match in matches for target in resolve(match)]
+    raise SourceError(f"{text}: no such file or folder", hint="check the path")
+
+
+def reads(text: str, path: Path, *, folders: bool = False) -> bool:
+    """Whether a SOURCE argument names an existing file `path`, by whatever name; with `folders`, also as one it holds."""
+    if text == "-" or _is_url(text) or not path.exists():
+        return False
+    found = Path(text).expanduser()
+    with contextlib.suppress(OSError):
+        if found.is_dir():
+            return folders and path.resolve().is_relative_to(found.resolve())
+        if found.exists():
+            return found.samefile(path)
+    matches = glob_module.glob(str(found), recursive=True)  # noqa: PTH207 -- absolute patterns
+    return any(reads(match, path, folders=folders) for match in matches)
+
+
+def resolve_all(texts: Iterable[str]) -> list[Target]:
+    """The targets of several SOURCE arguments, in order."""
+    return [target for text in texts for target in resolve(text)]
