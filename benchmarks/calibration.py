@@ -189,7 +189,7 @@ def independence(scale: float) -> bool:
             rng = np.random.default_rng(40)
             each, family = [], []
             for seed in range(reps):
-                found = coincidence.test_coincidence(
+                found = coincidence.coincidence_tests(
                     5000, make(rng, 5000, events), make(rng, 5000, events), draws=999, seed=seed
                 )
                 tests = (found.same_step, found.norm_leads, found.loss_leads)
@@ -211,7 +211,7 @@ def independence(scale: float) -> bool:
     for seed in range(max(reps // 10, 50)):
         norm = clustered(rng, 5000, 20)
         loss = np.unique(np.concatenate((norm[rng.random(norm.size) < 0.5] + 3, clustered(rng, 5000, 10))))
-        found = coincidence.test_coincidence(5000, loss[loss < 5000], norm, draws=999, seed=seed)
+        found = coincidence.coincidence_tests(5000, loss[loss < 5000], norm, draws=999, seed=seed)
         power.append(found.norm_leads.p_holm is not None and found.norm_leads.p_holm <= 0.05)
     print(
         f"power: half of 20 norm events followed 3 steps later by one of the loss: norm leads found in {np.mean(power):.3f}"

@@ -46,7 +46,9 @@ def statistics_only(n):
         clipping.clip_statistics(norm, 1.5, step=step)
         tails.describe_tail(norm, warmup_end=end, threshold=1.5)
         found = [spikes.find_spikes(value, warmup_end=end) for value in (loss, norm)]
-        coincidence.test_coincidence(n, *(np.array([s.index for s in table.spikes], dtype=np.int64) for table in found))
+        coincidence.coincidence_tests(
+            n, *(np.array([s.index for s in table.spikes], dtype=np.int64) for table in found)
+        )
         thresholds.suggest_level(norm, warmup_end=end)
 
     return call

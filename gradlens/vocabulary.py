@@ -141,7 +141,7 @@ _OTHER_PHASES = frozenset({
 })  # fmt: skip
 _TRAIN = re.compile(r"^(?:train(?:ing|er)?)[_/ .\-]+", re.IGNORECASE)
 #: More norms than this that differ only by a name or number are those of layers, not of optimizers.
-_MOST_OPTIMIZERS = 4
+_MAX_OPTIMIZERS = 4
 
 
 def rank_of(role: str, name: str) -> int | None:
@@ -253,7 +253,7 @@ def find_groups(names: Iterable[str]) -> tuple[str, ...]:
     if any(n not in owners and plain(n) in _RANK["grad_norm"] for n in names):
         return ()
     marks = tuple(dict.fromkeys(owners.values()))
-    return marks if 1 < len(marks) <= _MOST_OPTIMIZERS else ()
+    return marks if 1 < len(marks) <= _MAX_OPTIMIZERS else ()
 
 
 def numbered_layers(names: Iterable[str]) -> set[str]:
@@ -263,7 +263,7 @@ def numbered_layers(names: Iterable[str]) -> set[str]:
         owner = _norm_owner(name)
         if owner is not None:
             owners[name] = owner
-    return set(owners) if len(set(owners.values())) > _MOST_OPTIMIZERS else set()
+    return set(owners) if len(set(owners.values())) > _MAX_OPTIMIZERS else set()
 
 
 def owner_of(name: str, marks: Iterable[str]) -> str | None:

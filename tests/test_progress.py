@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 def drawn(stream, monkeypatch, seconds):
     clock = iter(seconds)
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    with progress.shown(stream), progress.track("logs/\x1b[31mrun", 4_000_000) as update:
+    with progress.progress_bars(stream), progress.track("logs/\x1b[31mrun", 4_000_000) as update:
         for share in range(1, len(seconds)):
             update(share * 1_000_000)
     return stream.getvalue()
@@ -35,7 +35,7 @@ def test_nothing_for_a_fast_read(monkeypatch):
 
 def test_nothing_in_a_pipe():
     stream = io.StringIO()
-    with progress.shown(stream), progress.track("run", 10) as update:
+    with progress.progress_bars(stream), progress.track("run", 10) as update:
         update(10)
     assert stream.getvalue() == ""
 

@@ -23,7 +23,7 @@ from gradlens.advice.policies import (
     replay,
 )
 from gradlens.advice.snippets import snippets
-from gradlens.figures.measure import expected_clipping, moving_policy, printed, warmup_end
+from gradlens.figures.measure import expected_clipping, moving_policy, rounded, warmup_end
 from gradlens.reports.advice import Advice, WhatIf
 from gradlens.reports.analysis import Provenance
 from gradlens.run import Run
@@ -53,7 +53,7 @@ def suggest(
     warmup = warmup_end(signals)
     found = suggest_level(signals.norm, mode=mode, target_clip_rate=target_clip_rate, warmup_end=warmup)
     abstained = provenance.reason if not provenance.trusted else found.abstained
-    threshold, interval = (None, None) if abstained else printed(found)
+    threshold, interval = (None, None) if abstained else rounded(found)
     usable = signals.norm[np.isfinite(signals.norm)]
     what_if: tuple[WhatIf, ...] = ()
     policies: tuple[WhatIf, ...] = ()

@@ -12,7 +12,7 @@ from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
 #: Rows on end that make a streak. Our own choice.
-LEAST_STREAK = 5
+MIN_STREAK = 5
 
 
 class NonfiniteStreak(Check):
@@ -52,12 +52,12 @@ class NonfiniteStreak(Check):
     def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note for the longest streak."""
         streak = case.numerics.longest_streak
-        if streak >= LEAST_STREAK:
+        if streak >= MIN_STREAK:
             s = case.signals
             rows = np.flatnonzero(s.bad_loss | s.bad_norm)
             yield self.finding(
                 Severity.NOTE,
                 f"loss or norm is not finite in {len(rows):,} rows, up to {streak:,} on end, first at step {s.step[rows[0]]:,}",
-                Evidence(label="longest streak", value=streak, threshold=LEAST_STREAK, unit="rows"),
+                Evidence(label="longest streak", value=streak, threshold=MIN_STREAK, unit="rows"),
                 steps=steps_at(case, rows[:1]),
             )

@@ -8,14 +8,14 @@ import numpy as np
 
 from gradlens.checks.base import Check, steps_at
 from gradlens.checks.ending import kind_of
-from gradlens.checks.nonfinite_streak import LEAST_STREAK
+from gradlens.checks.nonfinite_streak import MIN_STREAK
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.words import counted
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 from gradlens.run import MISSING_VALUES
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 class NonfiniteValue(Check):
@@ -61,15 +61,15 @@ class NonfiniteValue(Check):
         bad_loss, bad_norm = s.bad_loss, s.bad_norm
         rows = np.flatnonzero(bad_loss | bad_norm)
         yield from self._missing(case)
-        if len(rows) == 0 or case.numerics.longest_streak >= LEAST_STREAK:
+        if len(rows) == 0 or case.numerics.longest_streak >= MIN_STREAK:
             return
         parts = [
             f"the {word} is {kind_of(value[bad])} in {counted(int(bad.sum()), 'row')}"
             for word, bad, value in (("loss", bad_loss, s.loss), ("norm", bad_norm, s.norm))
             if bad.any()
         ]
-        at = "at step" if len(rows) == 1 else "first at steps" if len(rows) > MOST_NAMED else "at steps"
-        named = ", ".join(f"{step:,}" for step in steps_at(case, rows, MOST_NAMED))
+        at = "at step" if len(rows) == 1 else "first at steps" if len(rows) > MAX_NAMED else "at steps"
+        named = ", ".join(f"{step:,}" for step in steps_at(case, rows, MAX_NAMED))
         yield self.finding(
             Severity.NOTE,
             f"{' and '.join(parts)}, {at} {named}",

@@ -11,7 +11,7 @@ from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
 #: Rows that are enough, and the share of the rows in which a quantity is as good as always logged. Our own choice.
-ENOUGH, MOST_OF = 200.0, 0.9
+ENOUGH_VALUES, ENOUGH_SHARE = 200.0, 0.9
 
 
 class ThinEvidence(Check):
@@ -57,13 +57,15 @@ class ThinEvidence(Check):
         parts = [f"no {'finite ' if logged[need] else ''}{word}" for need, word in words.items() if not case.has(need)]
         parts = [" and ".join(parts)] if parts else []
         counts = {"loss": int(s.has_loss.sum()), "norm": int(s.has_norm.sum())}
-        sparse = {word: count for word, count in counts.items() if 0 < count < min(ENOUGH, MOST_OF * len(case))}
-        if len(case) < ENOUGH:
+        sparse = {
+            word: count for word, count in counts.items() if 0 < count < min(ENOUGH_VALUES, ENOUGH_SHARE * len(case))
+        }
+        if len(case) < ENOUGH_VALUES:
             parts.append(counted(len(case), "row"))
         parts += [f"a {word} in only {count:,} of {len(case):,} rows" for word, count in sparse.items()]
         if parts:
             yield self.finding(
                 Severity.NOTE,
                 f"the evidence is thin: {', '.join(parts)}",
-                Evidence(label="rows", value=min((len(case), *sparse.values())), threshold=ENOUGH),
+                Evidence(label="rows", value=min((len(case), *sparse.values())), threshold=ENOUGH_VALUES),
             )

@@ -100,7 +100,7 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 -- an unhandled error would exit 1 and look like findings
-        return _not_ours(error)
+        return _report_unexpected(error)
 
 
 def _drop_output() -> None:
@@ -108,7 +108,7 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _not_ours(error: Exception) -> int:
+def _report_unexpected(error: Exception) -> int:
     """Errors of the option parser, which typer carries in its own copy of click, and bugs."""
     if hasattr(error, "show") and hasattr(error, "exit_code"):
         error.show()

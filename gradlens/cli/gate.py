@@ -110,7 +110,7 @@ def gate(
     if report.outcome != "pass":
         report = _explained(report, candidates, threshold_given, training)
     writer.write(report)
-    if target is not None and not _beyond_repair(report):
+    if target is not None and not _unfit_as_baseline(report):
         _write_baseline(target, summaries, judged)
         return
     code = {"pass": 0, "fail": 1, "inconclusive": 0 if chosen.allow_inconclusive else 2}[report.outcome]
@@ -143,7 +143,7 @@ def _update_target(files: Sequence[str]) -> Path:
     return path
 
 
-def _beyond_repair(report: GateReport) -> bool:
+def _unfit_as_baseline(report: GateReport) -> bool:
     """Whether the runs must not become the measure of others: a NaN or what may be one, or a limit that they break."""
     failed = any(r.name == "nonfinite" or r.name.startswith("max_") for r in report.failed)
     return failed or any(r.name in {"nonfinite", "max_nonfinite"} for r in report.inconclusive)

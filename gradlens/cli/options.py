@@ -60,9 +60,9 @@ class Reading:
     def runs(self) -> list[Run]:
         """Read all sources."""
         from gradlens.reading.read import read
-        from gradlens.sources.progress import shown
+        from gradlens.sources.progress import progress_bars
 
-        with shown():
+        with progress_bars():
             return read(
                 self.sources,
                 input_format=self.input_format,

@@ -17,8 +17,8 @@ from gradlens.reports.analysis import CheckResult, Diagnosis, Finding, Ranked
 from gradlens.reports.base import Cause
 
 #: Causes below this confidence are left out of the ranking, but three are always kept.
-LEAST = 0.01
-MOST_REASONS = 6
+MIN_CONFIDENCE = 0.01
+MAX_REASONS = 6
 
 #: What would tell two causes apart, whichever comes first.
 _PAIRS: tuple[tuple[tuple[Cause, Cause], str], ...] = (
@@ -79,7 +79,7 @@ def diagnose(case: Case, findings: tuple[Finding, ...], results: tuple[CheckResu
     ranking = tuple(
         Ranked(cause=cause, confidence=confidence, because=_reasons(case, cause))
         for place, (cause, confidence) in enumerate(case.beliefs.ranking)
-        if place < 3 or confidence >= LEAST
+        if place < 3 or confidence >= MIN_CONFIDENCE
     )
     first, second = ranking[0], ranking[1]
     return Diagnosis(
@@ -103,7 +103,7 @@ def _reasons(case: Case, cause: Cause) -> tuple[str, ...]:
     """The signs that moved the score of a cause, largest first, with what each added."""
     return tuple(
         f"{SIGNS[a.sign].text} (grade {a.grade:.2f}, {a.contribution:+.1f})"
-        for a in case.beliefs.arguments.get(cause, ())[:MOST_REASONS]
+        for a in case.beliefs.arguments.get(cause, ())[:MAX_REASONS]
         if abs(a.contribution) >= 0.05 and is_measured(case, a.sign)
     )
 

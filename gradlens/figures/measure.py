@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PERCENTILES = (50, 90, 95, 99, 99.9)
 FP16_MAX = 65504.0
-MOST_SPIKES = 50
+MAX_SPIKES = 50
 
 
 def warmup_end(signals: Signals) -> int:
@@ -176,7 +176,7 @@ def spikes(signals: Signals, warmup: int, provenance: report.Provenance, joint_e
     loss, norm = tables["loss"], tables.get("grad_norm")
     together = None
     if norm and loss.judged and norm.judged:
-        found = coincidence_stats.test_coincidence(len(signals), _onsets(loss), _onsets(norm), warmup_end=warmup)
+        found = coincidence_stats.coincidence_tests(len(signals), _onsets(loss), _onsets(norm), warmup_end=warmup)
         together = report.Coincidence(
             same_step=_test(found.same_step),
             norm_leads=_test(found.norm_leads),
@@ -210,7 +210,7 @@ def _onsets(table: spike_stats.SpikeTable) -> NDArray[np.int64]:
 
 
 def _table(table: spike_stats.SpikeTable, signals: Signals) -> tuple[report.Spike, ...]:
-    largest = sorted(table.spikes, key=lambda s: -s.z)[:MOST_SPIKES]
+    largest = sorted(table.spikes, key=lambda s: -s.z)[:MAX_SPIKES]
     return tuple(
         report.Spike(
             step=int(signals.step[s.index]),
@@ -314,7 +314,7 @@ def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> 
     """The threshold advice in one line; `gradlens.advice.suggestion` has the tables."""
     found = threshold_stats.suggest_level(signals.norm, warmup_end=warmup)
     abstained = provenance.reason if not provenance.trusted else found.abstained
-    threshold, interval = (None, None) if abstained else printed(found)
+    threshold, interval = (None, None) if abstained else rounded(found)
     expected = expected_clipping(signals, found, threshold)
     return report.Suggestion(
         threshold=threshold,
@@ -326,7 +326,7 @@ def suggestion(signals: Signals, provenance: report.Provenance, warmup: int) -> 
     )
 
 
-def printed(found: threshold_stats.SuggestedLevel) -> tuple[float | None, Interval | None]:
+def rounded(found: threshold_stats.SuggestedLevel) -> tuple[float | None, Interval | None]:
     """A suggestion and its interval as they are given everywhere: three significant digits, more than the interval has."""
     if found.value is None or found.interval is None:
         return None, None

@@ -36,7 +36,7 @@ MATCH = 0.02
 HALF_WIDTHS = 1.5
 HALVES = 0.05
 #: The most an uncertain ratio may be off: beyond it some factor always fits.
-MOST_UNCERTAIN = 0.05
+MAX_HALF_WIDTH = 0.05
 FACTORS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 2048, 4096)
 SMOOTHING = 33
 SIGMAS = 6.0
@@ -158,7 +158,7 @@ def _fingerprints(
         return []
     half = 0.5 * math.log(interval[1] / interval[0]) if interval[0] > 0.0 else math.inf
     slack = max(MATCH, HALF_WIDTHS * half)
-    if half > MOST_UNCERTAIN or abs(math.log(ratio)) <= slack:
+    if half > MAX_HALF_WIDTH or abs(math.log(ratio)) <= slack:
         return []
     found = [
         Fingerprint(factor=name, value=value, meaning=meaning, off_by=ratio / value - 1.0)

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 #: The part of the shared steps whose loss is the final one.
 FINAL_SHARE = 0.2
 #: Residuals and largest residuals need rows to be taken of.
-MIN_ROWS_A_WINDOW = 4
+MIN_ROWS_PER_WINDOW = 4
 #: A tolerance is about this many deviations of one healthy run from another of the same training, see `docs/ci.md`.
 TOLERANCE_IN_DEVIATIONS = 3.0
 #: What the assumed deviation between runs is worth in runs. Our own choice: two seeds that agree prove little, ten prove
 #: the deviation.
 PRIOR_DF = 4.0
 STRETCHES = 10
-LARGEST_RATIO = math.log(1000.0)
+MAX_LOG_RATIO = math.log(1000.0)
 #: Fewer windows than this have no final part of their own worth a test.
 FINAL_WINDOWS = 5
 #: Rank correlation of the changes of two curves above which they saw the same batches. Our own choice: other seeds of one
@@ -284,7 +284,7 @@ def norm_level(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
         return Unmeasured(
             reason="cannot judge: the baseline's norms are beyond all usable sizes", outcome="inconclusive"
         )
-    most, highest = LARGEST_RATIO, float(np.nanmax(usual))
+    most, highest = MAX_LOG_RATIO, float(np.nanmax(usual))
     # Over the highest window, so that norms of any size can be averaged; shown as norms again.
     found = _compare_windows(
         sides,
@@ -300,7 +300,7 @@ def norm_level(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
 
 def norm_spread(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     weight = sides.least("norms", _everywhere(sides))
-    if np.median(weight) < MIN_ROWS_A_WINDOW:
+    if np.median(weight) < MIN_ROWS_PER_WINDOW:
         return Unmeasured(reason="too few rows")
     return _compare_windows(
         sides, lambda run: run.columns["spread"], weight, _log_tolerance(tolerance), ratio_of_means=True
@@ -309,7 +309,7 @@ def norm_spread(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
 
 def norm_tail(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     norms = sides.least("norms", _everywhere(sides))
-    if np.median(norms) < MIN_ROWS_A_WINDOW:
+    if np.median(norms) < MIN_ROWS_PER_WINDOW:
         return Unmeasured(reason="too few rows")
     return _compare_windows(
         sides, lambda run: run.columns["peak"], (norms > 0.0).astype(np.float64), _log_tolerance(tolerance)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Windows below which a deviation is too rough to judge by. Our own choice.
-FEWEST_WINDOWS = 10
+MIN_WINDOWS = 10
 
 
 def row_noise(runs: Sequence[RunSummary], part: NDArray[np.bool_]) -> float | None:
@@ -32,7 +32,7 @@ def row_noise(runs: Sequence[RunSummary], part: NDArray[np.bool_]) -> float | No
 def _noise_of(loss: NDArray[np.float64], rows: NDArray[np.float64]) -> float | None:
     known = np.isfinite(loss)
     n = int(known.sum())
-    if n < FEWEST_WINDOWS:
+    if n < MIN_WINDOWS:
         return None
     place = np.flatnonzero(known).astype(np.float64)
     residual = loss[known] - np.polyval(np.polyfit(place, loss[known], 1), place)

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: At most so many windows a run: a few kilobytes of JSON, and blocks long enough for autocorrelated norms.
-MOST_WINDOWS = 128
+MAX_WINDOWS = 128
 #: Rows of the centred median that is the local level of the norm. Fixed, so that runs of different length compare.
 LEVEL_ROWS = 65
 #: Residuals count at most as a factor of ten, so that one exploded step does not decide the spread.
-LARGEST_RESIDUAL = float(np.log(10.0))
+MAX_RESIDUAL = float(np.log(10.0))
 #: How sharply the clip pressure rises at the threshold: norm^4 / (norm^4 + C^4) goes from .1 to .9 over a factor of three.
 PRESSURE_POWER = 4.0
 #: A shift of the norm level that seeds of one training show, see `docs/ci.md`.
@@ -188,11 +188,11 @@ def ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.
 
 
 def _width(signals: Signals) -> int:
-    """The smallest power of two that gives at most `MOST_WINDOWS` windows."""
+    """The smallest power of two that gives at most `MAX_WINDOWS` windows."""
     if len(signals) == 0:
         return 1
     span = int(signals.step[-1]) - int(signals.step[0]) + 1
-    return 1 << max(0, (-(-span // MOST_WINDOWS) - 1).bit_length())
+    return 1 << max(0, (-(-span // MAX_WINDOWS) - 1).bit_length())
 
 
 def _columns(
@@ -203,7 +203,7 @@ def _columns(
     known = np.isfinite(loss)
     nonfinite, overflow = split_nonfinite(signals)
     residual = log_residuals(norm, LEVEL_ROWS, centred=True)
-    size_of_residual = np.abs(np.clip(residual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL))
+    size_of_residual = np.abs(np.clip(residual, -MAX_RESIDUAL, MAX_RESIDUAL))
     spikes, judged = _onsets(signals)
 
     def count(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

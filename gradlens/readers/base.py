@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: A list of more learning rates than a training has groups of parameters is something else.
-_MOST_GROUPS = 1000
+_MAX_GROUPS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -207,7 +207,7 @@ def values_of_list(name: str, value: Sequence[object]) -> Iterator[tuple[str, fl
     """
     from gradlens.vocabulary import is_measure, rank_of
 
-    if rank_of("lr", name) is not None and len(value) <= _MOST_GROUPS:
+    if rank_of("lr", name) is not None and len(value) <= _MAX_GROUPS:
         for place, item in enumerate(value):
             number = as_float(item)
             if number is not None or not (item is None or isinstance(item, bool)):

@@ -32,7 +32,7 @@ _SEPARATORS = ",;\t"
 _HEAD_LINES = 50
 #: From this size on loading pyarrow pays.
 _WORTH_ARROW = 32 << 20
-_LONGEST_HEADER = 1 << 20
+_MAX_HEADER = 1 << 20
 _NUMBER = re.compile(r"\s*[-+]?(\d|\.\d|nan\b|inf)", re.IGNORECASE)
 
 
@@ -135,7 +135,7 @@ def _parser_for(header: Header, source: Source) -> CsvBlockParser | ArrowCsvPars
 def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[Header, int]:
     """The names, and how many lines were read; blank lines and comments before them are passed over."""
     for number in range(1, _HEAD_LINES + 1):
-        line = handle.readline(_LONGEST_HEADER)
+        line = handle.readline(_MAX_HEADER)
         if not line:
             break
         raw = line.rstrip(b"\r\n")

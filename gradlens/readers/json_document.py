@@ -10,7 +10,7 @@ from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, Table
 from gradlens.readers.json_stream import CutOffError, JsonStream, UnexpectedJsonError
 from gradlens.sources.files import Source
 
-_MOST_BYTES = 1 << 30
+_MAX_BYTES = 1 << 30
 
 
 class JsonDocumentReader(Reader):
@@ -37,7 +37,7 @@ class JsonDocumentReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
-        if (source.size or 0) > _MOST_BYTES:
+        if (source.size or 0) > _MAX_BYTES:
             raise MalformedLogError(
                 f"{source.name}: a single JSON document of more than 1 GiB", hint="write JSON lines instead"
             )

@@ -20,7 +20,7 @@ from gradlens.sources.files import Source
 _LINE = re.compile(r"^\d{12,14} \S{1,40}(?: -?\d{1,18})?$")
 _SQLITE = b"SQLite format 3\0"
 #: What MLflow's SQL stores keep for an infinity, which SQL has no number for.
-_LARGEST = 1.7976931348623157e308
+_MAX_FLOAT = 1.7976931348623157e308
 
 
 class MlflowFilesReader(Reader):
@@ -179,7 +179,7 @@ def _database_series(database: sqlite3.Connection, identity: str, options: ReadO
     points: dict[str, list[tuple[float, float, float]]] = {}
     for key, time, value, step in rows:
         number = float("nan") if value is None else float(value)
-        if abs(number) >= _LARGEST:
+        if abs(number) >= _MAX_FLOAT:
             number = float("inf") if number > 0 else float("-inf")
         points.setdefault(str(key), []).append((float(time or 0), number, float(step or 0)))
     for key, found in points.items():

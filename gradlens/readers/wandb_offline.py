@@ -26,7 +26,7 @@ _KEY, _NESTED_KEY, _INTEGER, _NUMBER, _TEXT, _JSON, _VALUE_JSON = 1, 2, 5, 6, 7,
 _VALUE_MARK = bytes([(_VALUE_JSON << 3 | BYTES) & 0x7F | 0x80, (_VALUE_JSON << 3 | BYTES) >> 7])
 #: Numbers as JSON writes them, but for -0, which has no negative zero there.
 _PLAIN = re.compile(rb"(?!-0$)-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_MOST_NAMES = 1 << 16
+_MAX_NAMES = 1 << 16
 #: What W&B itself adds to each row.
 _OWN = frozenset({"_step", "_runtime", "_timestamp"})
 
@@ -142,7 +142,7 @@ class HistoryParser:
     def _learn(self, item: bytes, name: str | None) -> None:
         """Remember which name the bytes before the value are, if they are whole fields."""
         head = item.partition(_VALUE_MARK)[0]
-        if head not in self._names and len(self._names) < _MOST_NAMES:
+        if head not in self._names and len(self._names) < _MAX_NAMES:
             try:
                 is_name = all(f.number in {_KEY, _NESTED_KEY} for f in fields(head, 0, len(head)))
             except ValueError:

@@ -17,7 +17,7 @@ _NAMES = (
     "train_config.yaml", "training_config.json", "training_config.yaml", "training_args.yaml", "training_args.json",
     "args.yaml", "args.json",
 )  # fmt: skip
-_MOST_BYTES = 2_000_000
+_MAX_BYTES = 2_000_000
 #: Keys of a model's configuration, whose `dtype` or `batch` says nothing of the training.
 _MODEL_KEYS = frozenset({"architectures", "model_type", "hidden_size", "vocab_size"})
 
@@ -43,7 +43,7 @@ def _candidates(source: Source) -> Iterator[Path]:
     for name in _NAMES:
         path = folder / name
         try:
-            if path.is_file() and path.stat().st_size <= _MOST_BYTES and path != source.path:
+            if path.is_file() and path.stat().st_size <= _MAX_BYTES and path != source.path:
                 yield path
         except OSError:
             continue

@@ -79,9 +79,9 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
             f"{target.text}: read as {reader.name}, no loss and no gradient norm among its columns ({shown}){unread}",
             hint="name them with --loss and --grad-norm, or another format with --input-format",
         )
-    equals = [other.name for sure, other in ranked[1:] if other is not reader and sure >= ranked[0][0]]
-    if equals:
-        message = f"read as {reader.name}; it may be {' or '.join(equals)} as well (--input-format)"
+    ties = [other.name for sure, other in ranked[1:] if other is not reader and sure >= ranked[0][0]]
+    if ties:
+        message = f"read as {reader.name}; it may be {' or '.join(ties)} as well (--input-format)"
         runs = [replace(r, notices=(*r.notices, Notice(code="ambiguous-format", message=message))) for r in runs]
     return runs
 

@@ -17,7 +17,7 @@ from gradlens.reports.analysis import Report
 from gradlens.reports.base import Severity
 from gradlens.reports.gate import SEVERITY_OF, GateReport, LimitResult, MetricResult
 
-MOST_OF_A_KIND = 10
+MAX_PER_KIND = 10
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
@@ -84,13 +84,13 @@ def _lines(head: str, annotations: Iterable[Annotation]) -> str:
 
 
 def _aggregated(severity: Severity, found: list[Annotation]) -> list[Annotation]:
-    if len(found) <= MOST_OF_A_KIND:
+    if len(found) <= MAX_PER_KIND:
         return found
-    rest = found[MOST_OF_A_KIND - 1 :]
+    rest = found[MAX_PER_KIND - 1 :]
     titles = list(dict.fromkeys(a.title for a in rest))
     shown = ", ".join(titles[:20]) + (", ..." if len(titles) > 20 else "")
     summary = Annotation(severity=severity, title=f"gradlens: {len(rest)} more", message=shown)
-    return [*found[: MOST_OF_A_KIND - 1], summary]
+    return [*found[: MAX_PER_KIND - 1], summary]
 
 
 def _command(annotation: Annotation) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.escape import for_terminal
-from gradlens.reporters.report_words import PROVENANCE, advice, facts, number_rows, taken
+from gradlens.reporters.report_words import PROVENANCE, advice, columns_used, facts, number_rows
 from gradlens.reporters.svg import chart
 from gradlens.reporters.wording import number, percent
 from gradlens.reports.analysis import Finding, Report, RunReport
@@ -114,7 +114,7 @@ def _overview(report: Report) -> str:
 def _run(run: RunReport) -> str:
     parts = [
         f"<h1>{_safe(run.id)}</h1>",
-        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>took {_safe(taken(run)) or "nothing"}</p>',
+        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>took {_safe(columns_used(run)) or "nothing"}</p>',
         f'<p class="verdict {_tone(run)}">{escape(wording.verdict(run))}</p>',
         f"<p>{_safe(run.diagnosis.summary)}</p>" if run.diagnosis.summary else "",
         f'<p class="dim">Norm: {PROVENANCE[run.provenance.verdict]} – {_safe(run.provenance.reason)}</p>',

@@ -16,7 +16,7 @@ PROVENANCE = {
 }
 
 
-def taken(run: RunReport) -> str:
+def columns_used(run: RunReport) -> str:
     """Which column was taken for which quantity."""
     c = run.columns
     named = {"loss": c.loss, "gradient norm": c.grad_norm, "lr": c.lr, "loss scale": c.loss_scale}

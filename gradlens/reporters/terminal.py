@@ -16,7 +16,7 @@ from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import print_parts
 from gradlens.reporters.plot import draw, sparkline
-from gradlens.reporters.report_words import PROVENANCE, advice, facts, number_rows, tail_lines, taken
+from gradlens.reporters.report_words import PROVENANCE, advice, columns_used, facts, number_rows, tail_lines
 from gradlens.reporters.wording import number, percent
 from gradlens.reports.analysis import CoincidenceTest, Finding, Report, RunReport
 from gradlens.reports.base import Severity
@@ -93,7 +93,7 @@ def _header(run: RunReport) -> RenderableType:
     text = Text(_safe(run.id), style="bold")
     text.append(f"  {run.format}, {wording.span(run)}", style="dim")
     c = run.columns
-    found = _safe(taken(run))
+    found = _safe(columns_used(run))
     missing = [label for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm)) if not name]
     line = f"took {found}" if found else ""
     if missing:

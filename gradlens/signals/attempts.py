@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Rows of an attempt that ends before it has come back to the step reached, and of one that leads on beyond it.
-LEAST_ATTEMPT, LEAST_OVERLAP = 5, 2
+MIN_ATTEMPT, MIN_OVERLAP = 5, 2
 #: Rows by which a row may be out of place.
-FEW = 8
+MAX_DISPLACEMENT = 8
 #: Share of distances that are falls from which rows are in no order at all.
 DISORDER = 0.25
 #: Share of the steps that several writers all write.
@@ -133,7 +133,7 @@ def _begun(step: NDArray[np.int64], strays: NDArray[np.int64]) -> int:
         if count and step[-1 - count] >= step[-count]:
             break
         count += 1
-    return count if count >= LEAST_OVERLAP else 0
+    return count if count >= MIN_OVERLAP else 0
 
 
 def _writers(step: NDArray[np.int64], falls: int) -> int:
@@ -168,7 +168,7 @@ def _fates(
             point, stretch = int(step[begin]), step[begin:end]
             back = stretch[: int(np.searchsorted(stretch, reached, side="right"))]
             # A single row, which a log may have many of, is told by the usual distance alone.
-            pace = usual if len(back) < LEAST_OVERLAP else _median_rise(stretch) or usual
+            pace = usual if len(back) < MIN_OVERLAP else _median_rise(stretch) or usual
             distance = max(pace, usual)
             # A jump ends a detour: what follows it goes on from elsewhere.
             ahead = stretch[: len(back) + 1]
@@ -217,11 +217,11 @@ def _is_attempt(part: NDArray[np.int64], repeats: NDArray[np.bool_], *, leads_on
     """Whether rows that went back are an attempt; `leads_on` says that rows beyond the step reached follow them."""
     rising = np.append(True, np.diff(part) > 0)
     rows, repeated = int(rising.sum()), int(repeats[rising].sum())
-    return rows >= (LEAST_OVERLAP if leads_on else LEAST_ATTEMPT) and repeated >= max(LEAST_OVERLAP, rows / 2)
+    return rows >= (MIN_OVERLAP if leads_on else MIN_ATTEMPT) and repeated >= max(MIN_OVERLAP, rows / 2)
 
 
 def _is_stray(part: NDArray[np.int64], repeats: NDArray[np.bool_], earlier: NDArray[np.int64], *, opens: bool) -> bool:
     """Whether rows that are no attempt lie far back and fill no hole; `opens` says that no row counts before them."""
     ahead = len(earlier) - int(np.searchsorted(earlier, part[0], side="right"))
-    fills_a_hole = float(np.mean(repeats)) < 0.5 and (not opens or len(part) >= LEAST_ATTEMPT)
-    return ahead > FEW and not fills_a_hole
+    fills_a_hole = float(np.mean(repeats)) < 0.5 and (not opens or len(part) >= MIN_ATTEMPT)
+    return ahead > MAX_DISPLACEMENT and not fills_a_hole

@@ -93,8 +93,8 @@ def signals_of(run: Run) -> Signals:
         step=step,
         loss=placed["loss"][0],
         norm=placed["norm"][0],
-        lr=_hold(step, *resolved["lr"]),
-        loss_scale=_hold(step, *resolved["loss_scale"]),
+        lr=_forward_fill(step, *resolved["lr"]),
+        loss_scale=_forward_fill(step, *resolved["loss_scale"]),
         has_loss=placed["loss"][1],
         has_norm=placed["norm"][1],
         restarts=tuple(replace(r, index=int(np.searchsorted(step, r.step))) for r in order.restarts),
@@ -150,7 +150,7 @@ def _place(
     return placed, has
 
 
-def _hold(step: NDArray[np.int64], at: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+def _forward_fill(step: NDArray[np.int64], at: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.float64]:
     """The last value logged at or before each step: a learning rate stays what it is until the next one is logged."""
     if len(at) == 0:
         return np.full(len(step), np.nan)

@@ -22,7 +22,7 @@ from gradlens.sources.archives import compression_of, unpacked
 
 HEAD_BYTES = 1 << 16
 #: A packed log unpacks to some ten times its size; a file that unpacks to this many times is an attack.
-_MOST_EXPANSION = 300
+_MAX_EXPANSION = 300
 _FREE_BYTES = 1 << 28
 _PIECE = 1 << 20
 #: Folders that never hold logs and may be huge.
@@ -147,7 +147,7 @@ class Source:
     @property
     def _limit(self) -> int | None:
         """The most bytes that a log of this size unpacks to; None where nothing is packed."""
-        return max(_FREE_BYTES, _MOST_EXPANSION * (self.size or _FREE_BYTES)) if self.compression else None
+        return max(_FREE_BYTES, _MAX_EXPANSION * (self.size or _FREE_BYTES)) if self.compression else None
 
     def _check_size(self, unpacked: int) -> None:
         limit = self._limit

@@ -19,7 +19,7 @@ _DELAY_S, _EVERY_S, _WIDTH = 1.0, 0.1, 30
 
 
 @contextmanager
-def shown(stream: TextIO | None = None) -> Iterator[None]:
+def progress_bars(stream: TextIO | None = None) -> Iterator[None]:
     """Show progress on `stream` (standard error) while the block runs, if it is a terminal."""
     stream = stream or sys.stderr
     token = _stream.set(stream if stream.isatty() else None)

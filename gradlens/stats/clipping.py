@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ORDER = 10
-FEW_EFFECTIVE = 50.0  # below this an interval of a rate says little; METHODS of the field ask for a warning
+MIN_EFFECTIVE = 50.0  # below this an interval of a rate says little; METHODS of the field ask for a warning
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -155,7 +155,7 @@ def clip_statistics(
     rate = clipped / kept.size if kept.size else None
     order = np.argsort(kept)
     n_effective = effective_steps(kept, threshold, order=order)
-    if kept.size and n_effective < FEW_EFFECTIVE:
+    if kept.size and n_effective < MIN_EFFECTIVE:
         warnings.append(
             f"{kept.size} steps are worth only {n_effective:.0f} independent ones, so the interval of the clip rate is rough"
         )

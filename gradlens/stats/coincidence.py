@@ -42,8 +42,8 @@ MAX_LAG = 8
 REACH = 64  # steps over which closeness ranks equal counts; no more than an int8 holds
 GAP = 10
 DRAWS = 1999
-FEWEST_EVENTS = 5
-FEWEST_LAGS = 6
+MIN_EVENTS = 5
+MIN_LAGS = 6
 WINDOW = 200
 WINDOW_SHARE = 0.05
 _CHUNK = 2_000_000  # shifted events held in memory at a time
@@ -103,14 +103,14 @@ class Coincidence:
     reason: str | None = None
 
 
-def test_coincidence(
+def coincidence_tests(
     n: int,
     loss_onsets: NDArray[np.int64],
     norm_onsets: NDArray[np.int64],
     *,
-    warmup_end: int = 0,  # noqa: PT028 - a statistical test, not a pytest one
-    draws: int = DRAWS,  # noqa: PT028
-    seed: int = 0,  # noqa: PT028
+    warmup_end: int = 0,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Coincidence:
     """Test whether loss and norm events coincide, and which comes first.
 
@@ -144,8 +144,8 @@ def test_coincidence(
     counts = (observed // weights[0, 0]).tolist()
     median = float(np.median(paired)) if paired.size else None
     leader, leader_p = _leader(paired)
-    few = min(loss.size, norm.size) < FEWEST_EVENTS
-    reason = f"fewer than {FEWEST_EVENTS} on a side, counts only" if few else None
+    few = min(loss.size, norm.size) < MIN_EVENTS
+    reason = f"fewer than {MIN_EVENTS} on a side, counts only" if few else None
     if few:
         tests = [CoincidenceTest(count=c, expected=None, p=None, p_holm=None) for c in counts]
     else:
@@ -164,9 +164,6 @@ def test_coincidence(
 
 
 _FAR = np.int8(127)  # no norm event within reach
-
-
-test_coincidence.__test__ = False  # type: ignore[attr-defined]  # keeps pytest from collecting it
 
 
 def _lag_table(norm: NDArray[np.int64], n: int) -> NDArray[np.int8]:
@@ -234,7 +231,7 @@ def _leader(lags: NDArray[np.int64]) -> tuple[str | None, float | None]:
     """Return who leads by the exact two-sided sign test on lags that are not zero."""
     ahead, behind = int((lags > 0).sum()), int((lags < 0).sum())
     total = ahead + behind
-    if total < FEWEST_LAGS:
+    if total < MIN_LAGS:
         return None, None
     p = sign_test(ahead, total)
     return ("norm" if ahead > behind else "loss") if p <= 0.05 else None, p
@@ -292,7 +289,7 @@ def event_coincidence(
     -------
     EventCoincidence
         The binomial p-values hold for rare events of constant rate only, and reject far too often where both rates
-        decay; `test_coincidence` is made for training runs.
+        decay; `coincidence_tests` is made for training runs.
 
     Notes
     -----

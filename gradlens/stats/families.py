@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MOST_VALUES = 50_000
+MAX_VALUES = 50_000
 GRID = 1024  # order statistics at which a distance is taken in longer samples; it is off by less than 1/GRID
 TOLERANCE = 0.02
-FEWEST = 20
+MIN_VALUES = 20
 LOG_2PI = math.log(2.0 * math.pi)
 # 95 % points of sqrt(n) D with parameters fitted; see the module text.
 KS_LIMITS = {"lognormal": 0.895, "weibull": 0.874, "gamma": 0.895, "exponential": 1.094, "power_law_cutoff": 0.895}
@@ -87,9 +87,9 @@ def fit_families(value: NDArray[np.float64], *, n_effective: float | None = None
         Empty for fewer than 20 values or a sample without spread.
     """
     everything = positive_sample(value)
-    stride = max(1, -(-everything.size // MOST_VALUES))
+    stride = max(1, -(-everything.size // MAX_VALUES))
     x = everything[stride // 2 :: stride]
-    if x.size < FEWEST or not float(x[-1]) > float(x[0]) * (1.0 + 1e-9):
+    if x.size < MIN_VALUES or not float(x[-1]) > float(x[0]) * (1.0 + 1e-9):
         return ()
     scale = math.exp(float(np.mean(np.log(x))))
     scaled = x / scale

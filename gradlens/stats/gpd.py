@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.stats.robust import MOST, in_order, usable_sizes
+from gradlens.stats.robust import MAX_USABLE, in_order, usable_sizes
 from gradlens.stats.search import golden_section
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FEWEST = 10
-FEWEST_FOR_CHOICE = 50
+MIN_EXCESSES = 10
+MIN_FOR_CHOICE = 50
 LEVELS = (0.85, 0.87, 0.89, 0.91, 0.93, 0.95, 0.965, 0.98)
 HALF_CHI_SQUARE_95 = 1.920729410347062  # half the 95 % quantile of chi-square with one degree
-MOST_EXCESSES = 20_000
-LOWEST_XI = -0.99
+MAX_EXCESSES = 20_000
+MIN_XI = -0.99
 _SCAN = 256  # order statistics looked at for the start values
 _HEAVY_STARTS = np.geomspace(1e-3, 1e3, 33)
 
@@ -96,9 +96,14 @@ def fit_gpd(excess: NDArray[np.float64], *, goodness: bool = False) -> GpdFit:
     """
     y = excess[usable_sizes(excess)]
     n = int(y.size)
-    if n < FEWEST:
+    if n < MIN_EXCESSES:
         return GpdFit(
-            sigma=None, xi=None, xi_error=None, log_likelihood=None, n=n, reason=f"{n} excesses, {FEWEST} are needed"
+            sigma=None,
+            xi=None,
+            xi_error=None,
+            log_likelihood=None,
+            n=n,
+            reason=f"{n} excesses, {MIN_EXCESSES} are needed",
         )
     scale = float(y.mean())
     largest = float(y.max())
@@ -125,7 +130,7 @@ def _maximise(y: NDArray[np.float64], largest: float) -> tuple[float, float]:
     )
     xi = np.log1p(np.outer(starts, scan)).mean(axis=1)
     loss = np.log(np.maximum(xi / starts, 1e-300)) + xi
-    loss[xi <= LOWEST_XI] = np.inf
+    loss[xi <= MIN_XI] = np.inf
     best = int(np.argmin(loss))
     theta = float(starts[best])
     for reach in (1, 4, starts.size):
@@ -135,8 +140,8 @@ def _maximise(y: NDArray[np.float64], largest: float) -> tuple[float, float]:
             theta = _root(lambda t: _slope(y, t), (low, f_low), (high, f_high))
             break
     index = _index(y, theta)
-    if index <= LOWEST_XI:
-        return largest, LOWEST_XI  # the likelihood grows without bound from -1 on; this is a uniform distribution
+    if index <= MIN_XI:
+        return largest, MIN_XI  # the likelihood grows without bound from -1 on; this is a uniform distribution
     return (index / theta if abs(theta) > 1e-9 else float(y.mean())), index
 
 
@@ -301,15 +306,15 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
     -----
     Bader, Yan and Zhang (2018), Annals of Applied Statistics 12:310; G'Sell et al. (2016) for ForwardStop.
     """
-    ordered = in_order(value[np.abs(value) < MOST])
+    ordered = in_order(value[np.abs(value) < MAX_USABLE])
     tried: list[TailThreshold] = []
     for level in levels:
         at = int(level * ordered.size)
-        if ordered.size - at - 1 < FEWEST_FOR_CHOICE:
+        if ordered.size - at - 1 < MIN_FOR_CHOICE:
             break
         threshold = float(ordered[at])
         excess = ordered[int(np.searchsorted(ordered, threshold, side="right")) :] - threshold
-        if excess.size < FEWEST_FOR_CHOICE:
+        if excess.size < MIN_FOR_CHOICE:
             continue  # ties at the threshold
         fit = _fit_thinned(excess)
         if fit.reason is None:
@@ -320,7 +325,7 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
             tried=(),
             band=None,
             rejected=False,
-            reason=f"fewer than {FEWEST_FOR_CHOICE} different values above the 85 % quantile",
+            reason=f"fewer than {MIN_FOR_CHOICE} different values above the 85 % quantile",
         )
     stop = forward_stop([t.fit.p if t.fit.p is not None else 1.0 for t in tried])
     chosen = min(stop, len(tried) - 1)
@@ -332,7 +337,7 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
 
 def _fit_thinned(excess: NDArray[np.float64]) -> GpdFit:
     """Fit increasing excesses, at most 20,000 evenly spaced ones of them; error and likelihood are those of all."""
-    stride = max(1, -(-excess.size // MOST_EXCESSES))
+    stride = max(1, -(-excess.size // MAX_EXCESSES))
     fit = fit_gpd(excess[stride // 2 :: stride], goodness=True)
     if stride == 1 or fit.xi_error is None or fit.log_likelihood is None:
         return fit

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CRITICAL = 1.25
-FEWEST = 10
-LARGEST_K = 50_000  # no tail needs more
+MIN_K = 10
+MAX_K = 50_000  # no tail needs more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -74,14 +74,14 @@ def tail_indices(value: NDArray[np.float64], k: int | None = None) -> TailIndice
         With a ``reason`` for fewer than 20 values or ties throughout the tail.
     """
     x = descending_positive(value)
-    if x.size < 2 * FEWEST:
+    if x.size < 2 * MIN_K:
         return TailIndices(
             hill=None,
             hill_error=None,
             moment=None,
             pickands=None,
             k=0,
-            reason=f"{x.size} values, {2 * FEWEST} are needed",
+            reason=f"{x.size} values, {2 * MIN_K} are needed",
         )
     k = guillou_hall(x) if k is None else k
     k = min(max(k, 2), x.size - 1)
@@ -124,8 +124,8 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     int
         The largest k looked at if the spacings never show a trend.
     """
-    highest = min(int(largest_share * descending.size), descending.size - 1, LARGEST_K)
-    if highest < FEWEST:
+    highest = min(int(largest_share * descending.size), descending.size - 1, MAX_K)
+    if highest < MIN_K:
         return max(highest, 1)
     logs = np.log(descending[: highest + 1])
     index = np.arange(1, highest + 1, dtype=np.float64)
@@ -134,7 +134,7 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     mean = np.maximum(total / index, 1e-300)
     statistic = np.sqrt(3.0 / index**3) * ((index + 1.0) * total - 2.0 * weighted) / mean
     squares = np.concatenate(([0.0], np.cumsum(statistic**2)))
-    k = np.arange(FEWEST, max(int(highest / 1.5), FEWEST) + 1)
+    k = np.arange(MIN_K, max(int(highest / 1.5), MIN_K) + 1)
     k = k[k + k // 2 <= highest]
     if k.size == 0:
         return highest

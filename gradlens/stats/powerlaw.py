@@ -29,7 +29,7 @@ from gradlens.stats.robust import positive_sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FEWEST_TAIL = 10
+MIN_TAIL = 10
 WANTED_TAIL = 50
 EXACT_UP_TO = 1 << 14
 THINNED = 1 << 10
@@ -220,10 +220,10 @@ def _exact(steps: _Steps, candidate: int) -> tuple[float, tuple[int, int]]:
 
 def _search(ordered: NDArray[np.float64]) -> tuple[int, float, float] | None:
     """Return the rank of xmin, alpha - 1 and the distance for the best xmin."""
-    if ordered.size < FEWEST_TAIL:
+    if ordered.size < MIN_TAIL:
         return None
     steps = _steps(ordered)
-    able = np.flatnonzero((steps.rank[-1] - steps.rank[:-1] >= FEWEST_TAIL) & np.isfinite(steps.exponent))
+    able = np.flatnonzero((steps.rank[-1] - steps.rank[:-1] >= MIN_TAIL) & np.isfinite(steps.exponent))
     if able.size == 0:
         return None
     if able.size <= EXACT_UP_TO:

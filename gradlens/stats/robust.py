@@ -33,7 +33,7 @@ SORTED_PER_VALUE = 400
 UNRANKED_PER_VALUE = 40
 NETWORK = 256
 SORTED_AT_ONCE = 200_000
-LEAST, MOST = 1e-70, 1e70
+MIN_USABLE, MAX_USABLE = 1e-70, 1e70
 Q85_TO_SIGMA = 0.9648473410224805  # 1 / quantile(.85)
 
 
@@ -339,7 +339,7 @@ def usable_sizes(value: NDArray[np.float64]) -> NDArray[np.bool_]:
 
     Nothing that a float32 holds lies outside, and inside no square or ratio of two overflows a float64.
     """
-    return np.asarray((value > LEAST) & (value < MOST))
+    return np.asarray((value > MIN_USABLE) & (value < MAX_USABLE))
 
 
 def positive_sample(value: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -42,7 +42,7 @@ CENSORED_SHARE = 0.15
 CAUTION = 0.5
 INDEX_BIAS = 0.10
 PRIOR_INDEX, PRIOR_DEVIATION = 0.10, 0.20
-LOWEST_INDEX = -0.10
+MIN_INDEX = -0.10
 NONPOSITIVE_SHARE = 0.01
 
 
@@ -269,7 +269,7 @@ def z_limit(z: NDArray[np.float64], false_alarms: float) -> tuple[float, float]:
     sigma, xi, error = _censored_tail(excess[: above - censored], float(excess[above - censored - 1]), censored)
     trust = PRIOR_DEVIATION**2 / (PRIOR_DEVIATION**2 + error**2)
     xi = trust * xi + (1.0 - trust) * PRIOR_INDEX
-    xi = max(xi + INDEX_BIAS + CAUTION * error * math.sqrt(trust), LOWEST_INDEX)
+    xi = max(xi + INDEX_BIAS + CAUTION * error * math.sqrt(trust), MIN_INDEX)
     steps = math.log(above / false_alarms)
     reach = steps if abs(xi) < 1e-9 else math.expm1(xi * steps) / xi
     return max(start + sigma * reach, MIN_Z), xi

@@ -37,7 +37,7 @@ from gradlens.stats.indices import TailIndices, tail_indices
 from gradlens.stats.normal import normal_quantile
 from gradlens.stats.powerlaw import PowerLaw, fit_power_law
 from gradlens.stats.robust import (
-    MOST,
+    MAX_USABLE,
     as_series,
     detrending_window,
     local_level,
@@ -48,7 +48,7 @@ from gradlens.stats.robust import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FEWEST = 200
+MIN_NORMS = 200
 LARGE = 200_000  # above it the raw norms get no power-law search
 SIGNIFICANT = 2.33
 MATERIAL = 0.1
@@ -194,7 +194,9 @@ def describe_tail(
     )
     raw = view_tail(norm[usable], bootstrap=0, seed=seed, power_law=log_norm.size <= LARGE)
     null = gaussian_null(norm[usable], log_norm, level, threshold)
-    reason = f"{log_norm.size} usable norms after the warm-up, {FEWEST} are needed" if log_norm.size < FEWEST else None
+    reason = (
+        f"{log_norm.size} usable norms after the warm-up, {MIN_NORMS} are needed" if log_norm.size < MIN_NORMS else None
+    )
     return TailDescription(
         raw=raw,
         detrended=detrended,
@@ -236,7 +238,7 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
         chance = KS_LIMITS["lognormal"] / math.sqrt(max(n_effective, 1.0))
         unfit = lognormal is not None and lognormal.ks > max(CLEARLY_NOT_LOGNORMAL * chance, VISIBLY_NOT_LOGNORMAL)
         above_body = implied is not None and xi - implied > max(SIGNIFICANT * error, MATERIAL)
-        if value.size >= FEWEST:
+        if value.size >= MIN_NORMS:
             heavy = bool((above_body and interval[0] > 0.0) or (unfit and interval[0] > CLEARLY_HEAVY))
     return TailView(
         n=int(value.size),
@@ -349,7 +351,9 @@ def gaussian_null(
     # run, of a long one those of evenly spaced steps.
     some = np.sort(level[:: max(1, level.size // 16_384)])
     levels = np.exp(quantiles_in_order(some, (np.arange(64) + 0.5) / 64.0))
-    squared = np.minimum(min(threshold, MOST) / levels, MOST) ** 2 * max(dimension - 2.0 / 3.0, 0.3 * dimension)
+    squared = np.minimum(min(threshold, MAX_USABLE) / levels, MAX_USABLE) ** 2 * max(
+        dimension - 2.0 / 3.0, 0.3 * dimension
+    )
     expected = float(np.mean(gamma_survival(0.5 * dimension, 0.5 * squared)))
     return GaussianNull(
         effective_dimension=dimension, expected_clip_rate=expected, observed_clip_rate=float(np.mean(norm > threshold))

@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
 Mode = Literal["safety_net", "step_limiter"]
 QUANTILES: dict[Mode, float] = {"safety_net": 0.99, "step_limiter": 0.90}
-FEWEST = 200
-MOST_DRIFT = 2.0
+MIN_NORMS = 200
+MAX_DRIFT = 2.0
 SETTLED_SHARE = 0.25
-FEWEST_ABOVE = 10
+MIN_ABOVE = 10
 TAIL_FROM = 0.90
-LONGEST = 20_000  # the bootstrap looks at the latest steps only; they are what the threshold is for
+MAX_STEPS = 20_000  # the bootstrap looks at the latest steps only; they are what the threshold is for
 BLOCKS = 20
 #: The latest parts of the norms used, which the realised rate is taken over, each with the p-value up to which exceedances on
 #: one half of them count as drift: the second, where the first drifts, gets no benefit of the doubt. Our own choice.
@@ -152,9 +152,9 @@ def suggest_level(
     log_norm[: max(warmup_end, 0)] = np.nan
     position = np.flatnonzero(np.isfinite(log_norm))
     log_norm = log_norm[position]
-    if log_norm.size < FEWEST:
+    if log_norm.size < MIN_NORMS:
         return _abstain(
-            f"{log_norm.size} usable norms after the warm-up, {FEWEST} are needed",
+            f"{log_norm.size} usable norms after the warm-up, {MIN_NORMS} are needed",
             wanted,
             None,
             log_norm.size,
@@ -166,7 +166,7 @@ def suggest_level(
             f"the level of the norms drifts {total_drift:.1f}-fold, more than twofold, so no fixed threshold fits; use a moving one",
             wanted, total_drift, log_norm.size, position,
         )  # fmt: skip
-    start = max(start, log_norm.size - LONGEST)
+    start = max(start, log_norm.size - MAX_STEPS)
     used = log_norm[start:]
     window = detrending_window(used.size)
     # Equal norms must stay equal: the rounding of their logarithms, which depends on the scale, would split ties at a quantile.
@@ -175,7 +175,7 @@ def suggest_level(
     reach = float(np.quantile(residual, wanted))
     centre, method = level + reach, "bootstrap"
     interval = _bootstrap_interval(used, residual, window, wanted, draws, np.random.default_rng(seed))
-    if residual.size * (1.0 - wanted) < FEWEST_ABOVE:
+    if residual.size * (1.0 - wanted) < MIN_ABOVE:
         ratios = np.exp(np.clip(residual, -300.0, 300.0))
         threshold = float(np.quantile(ratios, TAIL_FROM))
         tail = tail_quantile(ratios[ratios > threshold] - threshold, threshold, ratios.size, wanted)
@@ -206,7 +206,7 @@ def _held_against(used: NDArray[np.float64], centre: float, wanted: float) -> tu
     """Return the latest norms and the ln C that clips about what is promised of them: the given one if it does, or None."""
     latest = used
     for share, doubt in LATEST:
-        latest = used[-max(FEWEST, math.ceil(share * used.size)) :]
+        latest = used[-max(MIN_NORMS, math.ceil(share * used.size)) :]
         if _as_promised(latest, centre, wanted):
             return latest, centre
         own = float(np.quantile(latest, wanted))
@@ -264,10 +264,10 @@ def settled_part(log_norm: NDArray[np.float64]) -> tuple[int | None, float, floa
     high = np.maximum.accumulate(level[::-1])[::-1]
     low = np.minimum.accumulate(level[::-1])[::-1]
     spread = high - low
-    first = int(np.argmax(spread <= math.log(MOST_DRIFT)))
+    first = int(np.argmax(spread <= math.log(MAX_DRIFT)))
     start = int(edges[first])
     length = log_norm.size - start
-    enough = length >= max(FEWEST, SETTLED_SHARE * log_norm.size)
+    enough = length >= max(MIN_NORMS, SETTLED_SHARE * log_norm.size)
     total = math.exp(min(float(spread[0]), 700.0))
     return (start if enough else None), math.exp(float(spread[first])), total
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.stats.robust import MOST, as_series, rolling_median, safe_log
+from gradlens.stats.robust import MAX_USABLE, as_series, rolling_median, safe_log
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def find_warmup_end(lr: NDArray[np.float64] | None, norm: NDArray[np.float64] | 
 
 def _from_rate(lr: NDArray[np.float64]) -> WarmupEnd | None:
     """Return the end of the initial rise of the rate, None where the column cannot tell."""
-    finite = np.flatnonzero((lr >= 0.0) & (lr < MOST))
+    finite = np.flatnonzero((lr >= 0.0) & (lr < MAX_USABLE))
     if finite.size < 2:
         return None
     rate = lr[finite]

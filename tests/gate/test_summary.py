@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlens.gating.summary import COLUMNS, MOST_WINDOWS, SUMS, bring_together, split_nonfinite
+from gradlens.gating.summary import COLUMNS, MAX_WINDOWS, SUMS, bring_together, split_nonfinite
 from gradlens.signals.axis import signals_of
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 128, 129, 1000, 5001])
 def test_few_windows_of_a_power_of_two(make_summary, n):
     s = make_summary(n=n)
-    assert len(s.window) <= MOST_WINDOWS
+    assert len(s.window) <= MAX_WINDOWS
     assert s.width & (s.width - 1) == 0
     assert s.total("rows") == n
 

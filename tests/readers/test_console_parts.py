@@ -109,7 +109,7 @@ def test_parts_are_the_text(pieces, garbage, part, data):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_packed_and_in_other_encodings(encoding, in_memory):
     text = "modèle 🚀\n" + "".join(example.text for example in EXAMPLES["megatron"])
-    with mock.patch.object(console_parts, "_MOST_IN_MEMORY", in_memory):
+    with mock.patch.object(console_parts, "_MAX_IN_MEMORY", in_memory):
         assert shown(text.encode(encoding)) == shown(text.encode())
         assert shown(gzip.compress(text.encode(encoding))) == shown(text.encode())
 

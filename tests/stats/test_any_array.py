@@ -125,7 +125,7 @@ def test_warmup_and_phases(lr, norm):
 @every
 @given(st.lists(st.integers(0, 499)), st.lists(st.integers(0, 499)), st.integers(0, 600))
 def test_coincidence_of_any_events(loss, norm, end):
-    found = coincidence.test_coincidence(
+    found = coincidence.coincidence_tests(
         500, np.array(loss, dtype=int), np.array(norm, dtype=int), warmup_end=end, draws=99
     )
     no_nan(found)

@@ -20,7 +20,7 @@ def test_event_coincidence_of_nothing():
 
 def test_shared_steps_point_at_the_batch():
     at = np.arange(100, 2000, 90)
-    found = coincidence.test_coincidence(2000, at, at)
+    found = coincidence.coincidence_tests(2000, at, at)
     assert found.same_step.count == at.size
     assert found.same_step.p_holm < 0.01
     assert found.norm_leads.count == found.loss_leads.count == 0
@@ -31,7 +31,7 @@ def test_shared_steps_point_at_the_batch():
 @pytest.mark.parametrize(("lag", "leader"), [(3, "norm"), (-3, "loss")])
 def test_who_leads(lag, leader):
     at = np.arange(100, 2000, 90)
-    found = coincidence.test_coincidence(2000, at + lag, at)
+    found = coincidence.coincidence_tests(2000, at + lag, at)
     test = found.norm_leads if lag > 0 else found.loss_leads
     assert test.p_holm < 0.01
     assert found.same_step.count == 0
@@ -41,12 +41,12 @@ def test_who_leads(lag, leader):
 def test_each_loss_event_is_in_one_class_only():
     rng = np.random.default_rng(0)
     loss, norm = rng.integers(0, 3000, 60), rng.integers(0, 3000, 60)
-    found = coincidence.test_coincidence(3000, loss, norm)
+    found = coincidence.coincidence_tests(3000, loss, norm)
     assert found.same_step.count + found.norm_leads.count + found.loss_leads.count <= found.loss_events
 
 
 def test_few_events_give_counts_only():
-    found = coincidence.test_coincidence(1000, np.array([100, 300]), np.array([100, 500]))
+    found = coincidence.coincidence_tests(1000, np.array([100, 300]), np.array([100, 500]))
     assert found.same_step.count == 1
     assert found.same_step.p is None
     assert "counts only" in found.reason
@@ -55,7 +55,7 @@ def test_few_events_give_counts_only():
 def test_results_are_reproducible():
     rng = np.random.default_rng(0)
     loss, norm = rng.integers(0, 3000, 40), rng.integers(0, 3000, 40)
-    first, second = (coincidence.test_coincidence(3000, loss, norm) for _ in range(2))
+    first, second = (coincidence.coincidence_tests(3000, loss, norm) for _ in range(2))
     assert repr(first) == repr(second)
 
 
@@ -71,7 +71,7 @@ def test_onsets_closer_than_ten_steps_merge():
 
 def test_warmup_events_are_dropped():
     at = np.arange(10, 1000, 60)
-    found = coincidence.test_coincidence(1000, at, at, warmup_end=500)
+    found = coincidence.coincidence_tests(1000, at, at, warmup_end=500)
     assert found.loss_events == int((at >= 500).sum())
 
 
@@ -92,7 +92,7 @@ def test_equal_counts_rank_by_closeness_on_the_side_of_the_test():
 
 def test_no_coincidence_is_never_significant():
     norm = np.arange(200, 20_000, 1500)
-    found = coincidence.test_coincidence(20_000, norm + 12, norm)  # all near, none within eight steps
+    found = coincidence.coincidence_tests(20_000, norm + 12, norm)  # all near, none within eight steps
     tests = (found.same_step, found.norm_leads, found.loss_leads)
     assert [test.count for test in tests] == [0, 0, 0]
     assert all(test.p > 0.3 for test in tests)
@@ -108,7 +108,7 @@ def test_size_with_few_clustered_events():
             np.unique(np.concatenate([np.arange(s, min(s + rng.integers(1, 6), n)) for s in rng.integers(0, n, 20)]))
             for _ in range(2)
         )
-        found = coincidence.test_coincidence(n, loss, norm, draws=499, seed=seed)
+        found = coincidence.coincidence_tests(n, loss, norm, draws=499, seed=seed)
         tests = (found.same_step, found.norm_leads, found.loss_leads)
         rejected.append([*(test.p <= 0.05 for test in tests), any(test.p_holm <= 0.05 for test in tests)])
     assert all(0.02 <= share <= 0.08 for share in np.mean(rejected, axis=0))
@@ -123,6 +123,6 @@ def test_size_under_shared_decaying_rates():
     rejected = []
     for seed in range(300):
         a, b = (np.flatnonzero(rng.random(n) < rate) for _ in range(2))
-        found = coincidence.test_coincidence(n, a, b, draws=499, seed=seed)
+        found = coincidence.coincidence_tests(n, a, b, draws=499, seed=seed)
         rejected.append([t.p <= 0.05 for t in (found.same_step, found.norm_leads, found.loss_leads)])
     assert 0.02 <= np.mean(rejected) <= 0.08

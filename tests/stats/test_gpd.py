@@ -42,7 +42,7 @@ def test_thin_or_constant_excesses_have_a_reason(y):
 
 
 def test_uniform_excesses_stop_at_the_edge_of_the_likelihood():
-    assert gpd.fit_gpd(np.linspace(0.001, 1.0, 200)).xi >= gpd.LOWEST_XI
+    assert gpd.fit_gpd(np.linspace(0.001, 1.0, 200)).xi >= gpd.MIN_XI
 
 
 def test_survival_matches_scipy():

@@ -19,7 +19,7 @@ def brute_force(x):
     best = (np.inf, 0.0)
     for low in np.unique(x)[:-1]:
         tail = x[x >= low]
-        if tail.size < powerlaw.FEWEST_TAIL:
+        if tail.size < powerlaw.MIN_TAIL:
             break
         alpha = 1 + tail.size / np.log(tail / low).sum()
         values, counts = np.unique(tail, return_counts=True)

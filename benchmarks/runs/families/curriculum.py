@@ -13,7 +13,7 @@ from benchmarks.runs.families.base import Batch, Task
 if TYPE_CHECKING:
     from benchmarks.runs.spec import Spec
 
-LONGEST, WIDTH = 16, 32
+MAX_LENGTH, WIDTH = 16, 32
 
 
 class Stages(Task):
@@ -34,7 +34,7 @@ class Stages(Task):
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
         """Numbers with marks, and the running sum; the longest for evaluations; `shift` weighs the numbers anew."""
-        length = LONGEST if size == self.eval_size else self.length
+        length = MAX_LENGTH if size == self.eval_size else self.length
         numbers = torch.randn(size, length, 3, generator=rng) * {"easy": 0.05}.get(phase, 1.0)
         marks = (torch.rand(size, length, 1, generator=rng) < 0.3).float()
         parts = torch.tanh(numbers) @ self.weights[int(phase == "shift")] * marks[..., 0]
@@ -50,7 +50,7 @@ class Stages(Task):
     def after_step(self, step: int) -> None:
         """The next stage, when it is time."""
         stage = min(self.stages - 1, (step + 1) * self.stages // max(self.spec.steps, 1))
-        self.length = round(self.first + (LONGEST - self.first) * stage / max(self.stages - 1, 1))
+        self.length = round(self.first + (MAX_LENGTH - self.first) * stage / max(self.stages - 1, 1))
 
 
 build = Stages

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 LOSS_Z, NORM_Z = 5.0, 3.0
 #: Rows that may lie between two parts of one event, rows before and after it that its level is taken from.
 GAP, SIDE = 5, 20
-MOST_EVENTS = 500
+MAX_EVENTS = 500
 #: Share of its start at which a loss is nearly zero, and share of the descent by which an event must rise from there.
-CONVERGED, LEAST_RISE = 0.1, 0.12
+CONVERGED, MIN_RISE = 0.1, 0.12
 PLAIN_WINDOW = 101
 
 
@@ -113,20 +113,20 @@ def is_material(loss: Curve, start: float, span: float) -> NDArray[np.bool_]:
     if not loss.logarithmic or not start > 0:
         return np.ones(len(loss.raw), dtype=bool)
     with np.errstate(invalid="ignore", over="ignore"):
-        return (np.exp(loss.level) >= CONVERGED * start) | (loss.excess >= LEAST_RISE * span)
+        return (np.exp(loss.level) >= CONVERGED * start) | (loss.excess >= MIN_RISE * span)
 
 
 def find_events(loss: Curve, norm: Curve, strength: NDArray[np.float64], skip: int) -> tuple[Event, ...]:
-    """The joint events after the first `skip` rows, the strongest `MOST_EVENTS` of them in order."""
+    """The joint events after the first `skip` rows, the strongest `MAX_EVENTS` of them in order."""
     hits = np.flatnonzero(strength >= 1.0)
     hits = hits[hits >= skip]
     if len(hits) == 0:
         return ()
     breaks = np.flatnonzero(np.diff(hits) > GAP)
     firsts, lasts = hits[np.r_[0, breaks + 1]], hits[np.r_[breaks, len(hits) - 1]]
-    if len(firsts) > MOST_EVENTS:
+    if len(firsts) > MAX_EVENTS:
         peak = np.maximum.reduceat(strength, np.c_[firsts, np.minimum(lasts + 1, len(strength) - 1)].ravel())[::2]
-        keep = np.sort(np.argsort(-peak)[:MOST_EVENTS])
+        keep = np.sort(np.argsort(-peak)[:MAX_EVENTS])
         firsts, lasts = firsts[keep], lasts[keep]
     return tuple(_event(loss, norm, strength, int(a), int(b)) for a, b in zip(firsts, lasts, strict=True))
 

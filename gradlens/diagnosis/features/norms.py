@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_NORMS = 20
-MOST_ROWS = 4000
+MAX_ROWS = 4000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
     value = norm.value[np.isfinite(norm.value)]
     if len(value) < MIN_NORMS or not norm.logarithmic:
         return None
-    thin = thinned(value, MOST_ROWS)
+    thin = thinned(value, MAX_ROWS)
     m = len(thin)
     smooth = rolling_level(thin, max(5, m // 40) | 1)
     rest = float(np.median(thin[m // 3 :]))

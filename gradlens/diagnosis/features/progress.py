@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 30
 #: Rows to which long logs are thinned: progress is a slow thing.
-MOST_ROWS = 4000
+MAX_ROWS = 4000
 #: Standard errors of the smoothed loss that a rebound must pass before it counts: the highest of a random curve above its
 #: own minimum so far reaches about four.
 RANDOM_REBOUND = 4.0
 #: The same for medians of few rows, which follow the heavy tails of the noise: added over the number of rows.
 FEW_ROWS_REBOUND = 10.0
 #: Share of the rows that a rate must stay high for before its decay can explain what follows. Our own choice.
-LEAST_HIGH = 0.2
+MIN_HIGH_SHARE = 0.2
 #: Windows that a log must have for their usual movement to be measured: of fewer, the descent is most.
 MOVES = 20
 
@@ -106,8 +106,8 @@ def progress_of(
         return None
     opening = opening_of(loss[finite], from_the_start=from_the_start)
     start = float(np.median(opening))
-    value = thinned(loss[finite], MOST_ROWS)
-    rate = thinned(relative_rate[finite], MOST_ROWS)
+    value = thinned(loss[finite], MAX_ROWS)
+    rate = thinned(relative_rate[finite], MAX_ROWS)
     m = len(value)
     width = max(5, m // 40) | 1
     smooth = rolling_level(value, width)
@@ -233,7 +233,7 @@ def _high_until(rate: NDArray[np.float64], share: float) -> tuple[int, int] | No
         return None
     peak = int(np.nanargmax(rate))
     low = np.flatnonzero(rate[peak:] <= share)
-    return None if not len(low) or int(low[0]) < LEAST_HIGH * len(rate) else (peak, peak + int(low[0]))
+    return None if not len(low) or int(low[0]) < MIN_HIGH_SHARE * len(rate) else (peak, peak + int(low[0]))
 
 
 def _drop_as_rate_falls(smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float) -> float:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 JUMP = 1.3
 #: Rows over which a stretch of the schedule must repeat exactly to count as replayed.
 REPLAY_ROWS = 20
-MOST_JUMPS = 50
+MAX_JUMPS = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -99,7 +99,7 @@ def _jumps(rate: NDArray[np.float64], warm: int) -> list[tuple[int, float]]:
     # A first warm-up step, or a warm-up that is logged rarely, multiplies the rate too; only jumps after it count.
     at = np.flatnonzero((ratio >= JUMP) & (np.arange(1, len(rate)) > warm)) + 1
     jumps: list[tuple[int, float]] = []
-    for row in at[:MOST_JUMPS]:
+    for row in at[:MAX_JUMPS]:
         # A second warm-up rises for many rows: its first row stands for it.
         if jumps and row - jumps[-1][0] <= max(3, len(rate) // 50):
             continue

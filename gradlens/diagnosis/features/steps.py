@@ -13,12 +13,12 @@ from gradlens.stats.robust import MAD_TO_SIGMA, window_quantiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_ROWS = 6_000
+MAX_ROWS = 6_000
 MIN_ROWS = 36
 #: Windows that a log must have for their usual movement to be measured.
 MOVES = 12
 #: Smallest local deviation of a logarithm that is taken seriously: losses printed with few digits have windows without any.
-LEAST_DEVIATION = 2e-3
+MIN_DEVIATION = 2e-3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -137,7 +137,7 @@ def sides_of(curve: Curve, *, wide: bool = False) -> Sides | None:
     residual = np.abs(value - rolling_level(value, 2 * width + 1))
     spreads = MAD_TO_SIGMA * side_quantiles(residual, 2 * width)
     spread = np.fmax(np.fmax(spreads[0], spreads[1]), 0.25 * float(np.nanmedian(spreads)))
-    spread = np.maximum(spread, LEAST_DEVIATION)
+    spread = np.maximum(spread, MIN_DEVIATION)
     return Sides(
         value=value, block=block, width=width, wide=wide, before=before, after=after, spread=spread,
         wander=_wander(after - before, spread, width),
@@ -207,7 +207,7 @@ def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
     """The row at which the noise of a run changes most, after its row `first`; None with too few rows."""
     both = np.isfinite(loss.value) & np.isfinite(norm.value)
     rows = np.flatnonzero(both)
-    block = max(len(rows) // MOST_ROWS, 1)
+    block = max(len(rows) // MAX_ROWS, 1)
     lv, gv = loss.value[rows], norm.value[rows]
     if block > 1:
         lv, gv = lv[::block], gv[::block]
@@ -223,7 +223,7 @@ def find_break(loss: Curve, norm: Curve, *, first: int) -> Break | None:
     error = 1.2533 * np.sqrt(2 / width)
     change = levels[1] - levels[0]
     change = np.where(change > 0, _without_trend(change, width), -_without_trend(-change, width))
-    level_score = change / (np.maximum(local, LEAST_DEVIATION) * error)
+    level_score = change / (np.maximum(local, MIN_DEVIATION) * error)
     # The ln of a median absolute deviation of k normal values has a standard error of about 1.17 / sqrt(k).
     spread_error = 1.17 * np.sqrt(2 / width) * 1.3
     changes = [
@@ -271,8 +271,8 @@ def _log_spread(value: NDArray[np.float64], short: int, width: int) -> NDArray[n
 
 def _usable(curve: Curve) -> tuple[NDArray[np.float64], int]:
     value = curve.value[np.isfinite(curve.value)]
-    block = max(len(value) // MOST_ROWS, 1)
-    return (thinned(value, MOST_ROWS) if block > 1 else value), block
+    block = max(len(value) // MAX_ROWS, 1)
+    return (thinned(value, MAX_ROWS) if block > 1 else value), block
 
 
 def _row_of(curve: Curve, position: int) -> int:

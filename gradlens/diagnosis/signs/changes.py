@@ -8,7 +8,7 @@ import numpy as np
 
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, thinned
 from gradlens.diagnosis.features.events import CONVERGED
-from gradlens.diagnosis.features.progress import MOST_ROWS, RANDOM_REBOUND
+from gradlens.diagnosis.features.progress import MAX_ROWS, RANDOM_REBOUND
 from gradlens.diagnosis.signs.base import ramp, rows_are_steps, sign
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _near_jump(measured: Measured, row: int) -> bool:
 def sudden_step(measured: Measured) -> float:
     """5.7 to 8.6 standard errors and 1.3 to 2.3 deviations between the medians on both sides, within a few rows.
 
-    A loss that has come down to a tenth of its start must also rise by .3 to 2 % of its descent: see `matters`.
+    A loss that has come down to a tenth of its start must also rise by .3 to 2 % of its descent: see `is_material`.
     """
     step = measured.loss_step
     return (
@@ -103,7 +103,7 @@ def calm_before_step(measured: Measured) -> float:
     """The level right before the step lies within 10 to 35 % of the descent of the lowest level until then."""
     p, step = measured.progress, measured.loss_step
     known = measured.signals.loss[: step.row]
-    known = thinned(known[np.isfinite(known)], MOST_ROWS)
+    known = thinned(known[np.isfinite(known)], MAX_ROWS)
     width = max(len(known) // 40, 5) | 1
     if p is None or len(known) < 2 * width:
         return 0.0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: A column is not made longer than this ahead of its values, whatever the first block of a log makes believe.
-_MOST_FORESEEN = 1 << 24
+_MAX_FORESEEN = 1 << 24
 
 
 class Problem(NamedTuple):
@@ -110,7 +110,7 @@ class _Growing:
             self._number_rows()
         after = self._count + len(value)
         if after > len(self._value):
-            foreseen = min(int(1.02 * after / share), _MOST_FORESEEN)
+            foreseen = min(int(1.02 * after / share), _MAX_FORESEEN)
             size = max(after, foreseen, len(self._value) * 3 // 2)
             self._value = _longer(self._value, self._count, size)
             if self._row is not None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gradlens.readers.blocks.text_blocks import Block
 
 #: Templates that are tried in one block; lines of more kinds than that are parsed one at a time.
-_MOST_TEMPLATES = 8
+_MAX_TEMPLATES = 8
 #: Fewer lines are not worth the array operations of a template.
 _WORTHWHILE = 8
 _COMMA, _QUOTE = (ord(c) for c in ',"')
@@ -71,7 +71,7 @@ class BlockParser:
         left = np.flatnonzero(at.starts < at.ends)
         for template in list(self._templates):
             left = self._take(template, builder, lines, left)
-        for _ in range(_MOST_TEMPLATES):
+        for _ in range(_MAX_TEMPLATES):
             if len(left) < _WORTHWHILE:
                 break
             new = template_of(lines.raw(left[0]))
@@ -81,7 +81,7 @@ class BlockParser:
                 continue
             before = len(left)
             left = self._take(new, builder, lines, left)
-            if before - len(left) >= _WORTHWHILE and len(self._templates) < _MOST_TEMPLATES:
+            if before - len(left) >= _WORTHWHILE and len(self._templates) < _MAX_TEMPLATES:
                 self._templates.append(new)
         self._slow(builder, lines, left)
         return builder.table()

@@ -24,7 +24,7 @@ _ATOM = re.compile(r"[-+.0-9A-Za-z]+")
 _FLAT_LIST = re.compile(r"\[[ \t\r]*[-+.0-9A-Za-z]+(?:[ \t\r]*,[ \t\r]*[-+.0-9A-Za-z]+){0,999}[ \t\r]*\]")
 _GAP = re.compile(r"[ \t\r]*([,}])")
 _COMMA = ord(",")
-_DEEPEST = 8
+_MAX_DEPTH = 8
 _decoder = json.JSONDecoder()
 
 
@@ -104,7 +104,7 @@ def _scan(text: str, at: int, texts: list[str], prefix: str = "", depth: int = 0
     Lists (but for those of learning rates), and strings with a comma in them, are no slots: they are part of the bytes
     around, which must not change. The names of such strings are added to `texts`.
     """
-    if text[at : at + 1] != "{" or depth > _DEEPEST:
+    if text[at : at + 1] != "{" or depth > _MAX_DEPTH:
         raise ValueError("no object")
     slots: list[_Slot] = []
     at += 1

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-_LARGEST = 24 << 20
+_MAX_BYTES = 24 << 20
 
 
 @cache
@@ -18,4 +18,4 @@ def keep_freed_memory() -> None:
     block makes it raise its thresholds (mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD). The block is never
     touched, so it costs no memory; other allocators are not impressed.
     """
-    np.empty(_LARGEST, np.uint8)
+    np.empty(_MAX_BYTES, np.uint8)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FIRST_BLOCK = 1 << 16
 #: For numpy, which likes its arrays in the cache, and for pyarrow, which likes to be called rarely.
 BLOCK, ARROW_BLOCK = 1 << 20, 2 << 20
-_LARGEST_BLOCK = 16 << 20
+_MAX_BLOCK = 16 << 20
 #: A block holds so many lines if it can: the cost of a column in a block is paid once for all of them.
 _LINES = 512
 _NEWLINE = ord("\n")
@@ -71,7 +71,7 @@ def blocks(handle: BinaryIO, usual: int | None = None) -> Iterator[Block]:
         yield Block(text[:cut], is_last, position)
         if position == 0:
             lines = max(int(np.count_nonzero(text[:cut] == _NEWLINE)), 1)
-            size = min(max(usual, _LINES * cut // lines), _LARGEST_BLOCK)
+            size = min(max(usual, _LINES * cut // lines), _MAX_BLOCK)
         position += cut - PADDING
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PART = 1 << 20
 _NEAR = 64
 #: What is unpacked or fetched stays in memory up to this size.
-_MOST_IN_MEMORY = 4 << 20
+_MAX_IN_MEMORY = 4 << 20
 _UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
 
 
@@ -109,7 +109,7 @@ def open_log(source: Source) -> BinaryIO:
 
 
 def _kept(pieces: Iterable[bytes]) -> BinaryIO:
-    file = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 -- the caller closes it
+    file = tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY)  # noqa: SIM115 -- the caller closes it
     try:
         file.writelines(pieces)
     except BaseException:

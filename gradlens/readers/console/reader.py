@@ -11,7 +11,7 @@ from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
 from gradlens.readers.console.grammars import GRAMMARS, Grammar
 from gradlens.readers.console.parts import ConsoleText, open_log
 from gradlens.readers.console.records import RecordParser
-from gradlens.readers.console.settings import MOST_CHARS, settings_in
+from gradlens.readers.console.settings import MAX_CHARS, settings_in
 from gradlens.readers.console.table import Records
 from gradlens.readers.console.text import clean
 from gradlens.sources.files import Source
@@ -107,7 +107,7 @@ def _runs(text: ConsoleText, parsed: RecordParser) -> Iterator[RawRun]:
 
 def _settings(text: ConsoleText, begin: int, end: int) -> dict[str, str]:
     """The settings dumped between two places of a log."""
-    begin = max(begin, end - MOST_CHARS)
+    begin = max(begin, end - MAX_CHARS)
     part, place = text.around(begin, end)
     return settings_in(part, begin - place, end - place)
 

@@ -8,7 +8,7 @@ from gradlens.config import SPELLINGS
 
 #: Short words that mean a setting in a configuration file but anything at all in running text.
 _TOO_COMMON = frozenset({"opt", "lr", "b1", "b2", "wd", "l2", "clip", "batch", "warmup", "schedule", "optim", "dtype"})
-MOST_CHARS = 4_000_000
+MAX_CHARS = 4_000_000
 
 _ALIAS = {name for spellings in SPELLINGS.values() for name in spellings if "." not in name and name not in _TOO_COMMON}
 _KEY = "|".join(
@@ -34,7 +34,7 @@ def settings_in(text: str, begin: int, end: int) -> dict[str, str]:
         From the last record of the run before (or 0) to the first record of this run. Of a longer stretch only the last
         four million characters are searched.
     """
-    begin = max(begin, end - MOST_CHARS)
+    begin = max(begin, end - MAX_CHARS)
     found: dict[str, str] = {}
     for pattern in (_DOTTED, _PAIR, _PATHED):
         for match in pattern.finditer(text, begin, end):

@@ -20,7 +20,7 @@ from gradlens.readers.console.text import OPENING, Pair, number_of, pairs_in
 _PLAIN = re.compile(r"[-+]?[.\d][-+.\deE]*")
 _DIGITS = re.compile(r"\d+")
 #: Shapes that are tried on a record, and records that may fit none before no more are learnt.
-_MOST_SHAPES, _PATIENCE = 8, 64
+_MAX_SHAPES, _PATIENCE = 8, 64
 
 
 class _Shape(NamedTuple):
@@ -56,7 +56,7 @@ class Cutter:
     def _slowly(self, body: str, book: NoticeBook) -> dict[str, float]:
         found: dict[str, float] = {}
         pairs = []
-        can_learn = len(self._shapes) < _MOST_SHAPES and self._misses < _PATIENCE
+        can_learn = len(self._shapes) < _MAX_SHAPES and self._misses < _PATIENCE
         self._misses += 1
         for pair in pairs_in(body, self._fields):
             value = None if pair.key in found else number_of(pair.token)

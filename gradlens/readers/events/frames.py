@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gradlens.readers.events.layout import Layout, Layouts
 
 WINDOW = 4 << 20
-_LARGEST_WINDOW = 64 << 20
+_MAX_WINDOW = 64 << 20
 #: A window holds at least so many rows of a cycle, as long as it stays below the largest.
 _ROWS = 512
 _SEGMENT = 1 << 20
@@ -104,7 +104,7 @@ class FrameReader:
         left = self._filled - self._at
         size = len(self._buffer)
         if self._pattern is not None:
-            size = max(size, min(len(self._pattern.row) * _ROWS, _LARGEST_WINDOW))
+            size = max(size, min(len(self._pattern.row) * _ROWS, _MAX_WINDOW))
         while size < wanted:
             size *= 2
         buffer = self._buffer if size == len(self._buffer) else np.empty(size, np.uint8)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: A record of more bytes is no plain scalar; longer ones would only fill the cache.
-_LONGEST = 1 << 16
+_MAX_RECORD = 1 << 16
 _CACHED = 1 << 17
 #: Layouts tried for a record of the same length whose bytes are new.
 _RECENT = 8
@@ -75,7 +75,7 @@ class Layouts:
     def of(self, record: bytes) -> Layout:
         """The layout of a record, which fits it."""
         size = len(record)
-        if size > _LONGEST:
+        if size > _MAX_RECORD:
             return _other(size)
         start = 9
         if record[9:10] == b"\x10":

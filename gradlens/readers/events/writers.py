@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Files are written side by side if more than this share of the shorter time is common to both, and they hold the same
 #: tags if more than this share of the fewer are. Our own: of clocks that differ between hosts, or of a tag like `epoch`
 #: that two loggers share, less is to be expected.
-_MOST = 0.5
+_MAJORITY = 0.5
 #: `events.out.tfevents.<time>.<host>.<process>.<number>.v2`; what comes after the host is not always there.
 _NAME = re.compile(r"tfevents\.\d+\.(?P<writer>(?P<host>.+?)(?:\.\d+\.\d+)?(?:\.v2)?)$")
 
@@ -39,7 +39,7 @@ class _Span:
         common = min(self.end, other.end) - max(self.begin, other.begin)
         shorter = min(self.end - self.begin, other.end - other.begin)
         n_fewer = min(len(self.tags), len(other.tags))
-        return 0 < common > _MOST * shorter and len(self.tags & other.tags) > _MOST * n_fewer
+        return 0 < common > _MAJORITY * shorter and len(self.tags & other.tags) > _MAJORITY * n_fewer
 
 
 def by_writer(
