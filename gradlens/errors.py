@@ -6,6 +6,7 @@
     ├── UsageError           wrong options or arguments
     ├── ConfigError          a configuration file that cannot be used
     ├── SourceError          a path, glob or URL that gives nothing to read
+    ├── OutputError          a file that cannot be written
     ├── UnknownFormatError   a log whose format was not recognised
     ├── MissingExtraError    recognised, but the package that reads it is not installed
     ├── MalformedLogError    recognised, but damaged beyond what can be skipped
@@ -38,6 +39,10 @@ class ConfigError(GradlensError):
 
 class SourceError(GradlensError):
     """A path, glob or URL that gives nothing to read."""
+
+
+class OutputError(GradlensError):
+    """A file that cannot be written."""
 
 
 class UnknownFormatError(GradlensError):

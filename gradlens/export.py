@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import math
-import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from gradlens.errors import SourceError, UsageError
+from gradlens.errors import UsageError
+from gradlens.files import write_whole
 from gradlens.run import Run
 from gradlens.tables import rows_of, to_arrow
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
 #: A spreadsheet takes a cell that starts with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -28,42 +25,26 @@ def write_run(run: Run, path: Path) -> None:
     ------
     UsageError
         A suffix that is none of `SUFFIXES`.
-    SourceError
+    MissingExtraError
+        Parquet without pyarrow.
+    OutputError
         The file cannot be written; an older file of that name is untouched.
     """
-    writers = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
-    writer = writers.get(path.suffix.lower())
+    writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise UsageError(
             f"{path}: cannot write {path.suffix or 'a file without suffix'}", hint="one of " + " ".join(SUFFIXES)
         )
-    data = writer(run)
-    scratch: str | None = None
-    try:
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(scratch).chmod(0o666 & ~_umask())
-        Path(scratch).replace(path)
-    except OSError as error:
-        if scratch is not None:
-            with contextlib.suppress(OSError):
-                Path(scratch).unlink()
-        raise SourceError(f"{path}: {error.strerror or error}", hint="check the folder and its permissions") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_whole(path, writer(run))
 
 
 def _parquet(run: Run) -> bytes:
+    table = to_arrow(run.series)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(to_arrow(run.series), sink)
+    pq.write_table(table, sink)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
@@ -78,22 +59,26 @@ def _records(run: Run) -> Iterator[tuple[int, dict[str, float]]]:
     yield from zip(step.tolist(), records, strict=True)
 
 
-def _jsonl(run: Run) -> bytes:
+def _jsonl(run: Run) -> str:
     """One object a row; NaN and infinities as Python's json writes them, missing cells left out."""
-    return "".join(json.dumps({"step": step, **record}) + "\n" for step, record in _records(run)).encode()
+    return "".join(json.dumps({"step": step, **record}) + "\n" for step, record in _records(run))
 
 
-def _csv(run: Run) -> bytes:
+def _csv(run: Run) -> str:
     names = ["step_" if name == "step" else name for name in run.series]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["step", *(f"'{n}" if n.startswith(_FORMULA) else n for n in names)])
     for step, record in _records(run):
         writer.writerow([step, *(_cell(record.get(name)) for name in names)])
-    return text.getvalue().encode()
+    return text.getvalue()
 
 
 def _cell(value: float | None) -> str:
     if value is None:
         return ""
     return "NaN" if math.isnan(value) else repr(value)
+
+
+_WRITERS: Mapping[str, Callable[[Run], str | bytes]] = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
+SUFFIXES = tuple(_WRITERS)

@@ -1,4 +1,4 @@
-"""The runs in one small file a split, so that what was learned from them can be learned again without PyTorch.
+"""The runs in one small file per split, so that what was learned from them can be learned again without PyTorch.
 
 Logs hold decimal numbers of a few digits. Each is stored exactly, as an integer mantissa in three or four byte planes
 and a decimal exponent; deflate then takes out what repeats. Unpacking gives back the same bytes that training wrote.

@@ -25,8 +25,9 @@ def baseline(
     loss_scale: options.ScaleColumn = None,
 ) -> None:
     """Write the small summary of one or more runs (several seeds go into one file) that `gate` compares with."""
-    from gradlens.cli.output import keep_sources, write_whole
+    from gradlens.cli.output import keep_sources
     from gradlens.cli.settings import find_settings
+    from gradlens.files import write_whole
     from gradlens.gating.assess import summarize_runs
     from gradlens.gating.baseline import dump_baseline
     from gradlens.reporters.escape import for_terminal

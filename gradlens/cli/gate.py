@@ -152,7 +152,7 @@ def _unfit_as_baseline(report: GateReport) -> bool:
 def _write_baseline(target: Path, before: Sequence[RunSummary], after: Sequence[RunSummary]) -> None:
     import sys
 
-    from gradlens.cli.output import write_whole
+    from gradlens.files import write_whole
     from gradlens.gating.baseline import describe_update, dump_baseline
 
     changes = describe_update(before, after) if before else [f"new, {len(after)} run{'s' if len(after) > 1 else ''}"]

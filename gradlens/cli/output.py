@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradlens.errors import SourceError, UsageError
+from gradlens.errors import OutputError, UsageError
+from gradlens.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,28 +113,4 @@ def append_summary(report: Document) -> None:
         with Path(path).open("a", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}", hint="GITHUB_STEP_SUMMARY names this file") from error
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write to a temporary file in the same folder, then rename: a reader never sees half a file.
-
-    Raises
-    ------
-    SourceError
-        The folder cannot be written.
-    """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(content)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}", hint="check that the folder can be written") from error
+        raise OutputError(f"{path}: {error.strerror or error}", hint="GITHUB_STEP_SUMMARY names this file") from error

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from gradlens.files import write_whole
+
 
 def schema_of(root: type, *, title: str, identifier: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a dataclass; nested dataclasses become `$defs`.
@@ -106,7 +108,7 @@ def write_schemas() -> None:
     """Write the shipped schemas again."""
     for name, make in SCHEMAS.items():
         path = Path(__file__).parent.parent / "schemas" / f"{name}.json"
-        path.write_text(json.dumps(make(), indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(make(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

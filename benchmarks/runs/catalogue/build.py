@@ -1,9 +1,9 @@
-"""Which runs there are: recipes of healthy training a family, and what is done to which of them.
+"""Which runs there are: recipes of healthy training per family, and what is done to which of them.
 
 A recipe gives the fields of `Spec` that differ from its defaults. `clip` in a recipe is a quantile: the threshold is
 that quantile of the norms of the same run without clipping, which becomes a healthy run of its own (`-noclip`).
-Recipes whose name begins with `t_` are for scoring only, as are all families of `families.TEST`, `families.FRESH`,
-`families.BLIND` and `families.UNSEEN`.
+A fault is a line `RECIPE CAUSE STRENGTH`, which `faults.py` understands. Recipes of develop families whose name begins with
+`t_` belong to the split test; otherwise the split of a run is that of its family.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.runs.catalogue.blind import FAMILIES as BLIND_FAMILIES
 from benchmarks.runs.catalogue.develop import FAMILIES as DEVELOP_FAMILIES
 from benchmarks.runs.catalogue.fresh import FAMILIES as FRESH_FAMILIES
-from benchmarks.runs.catalogue.held_out import FAMILIES as TEST_FAMILIES
+from benchmarks.runs.catalogue.test import FAMILIES as TEST_FAMILIES
 from benchmarks.runs.catalogue.unseen import FAMILIES as UNSEEN_FAMILIES
 from benchmarks.runs.families import BLIND, FRESH, TEST, UNSEEN
 from benchmarks.runs.faults import with_fault

@@ -1,4 +1,4 @@
-"""Recipes and faults of the families that rules may be made on. See catalogue.py for the notation."""
+"""Recipes and faults of the families that the rules of the diagnosis were made on. `build.py` has the notation."""
 
 from __future__ import annotations
 

@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from benchmarks.runs.families.base import Task
     from benchmarks.runs.spec import Spec
 
-# Only the first are for making rules on. The second were scored while rules were made, the others by people who had not
-# seen the rules.
+# By split; `benchmarks/runs/catalogue/__init__.py` says what each is.
 DEVELOP = ("convbn", "grureg", "contrast", "fittedq", "prenorm", "noisy", "vae", "resmlp", "parity", "copy", "density")
 TEST = ("postnorm", "adding", "denoise", "recsys", "moe", "policy")
 FRESH = (

@@ -1,4 +1,7 @@
-"""Recipes and faults of the families that are only ever scored. See catalogue.py for the notation."""
+"""Recipes and faults of the families whose scores were watched while the rules were made on those of `develop`.
+
+`build.py` has the notation. Nothing was fitted to these runs until the weights that ship, which learn from every split.
+"""
 
 from __future__ import annotations
 
