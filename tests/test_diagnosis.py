@@ -16,7 +16,7 @@ from gradlens.checks.engine import run_checks
 from gradlens.diagnosis.features.events import outlier_gap, period_of
 from gradlens.diagnosis.features.schedule import schedule_of
 from gradlens.diagnosis.ranking import CONFIRM, EXPERIMENTS, diagnose, experiment
-from gradlens.diagnosis.signs import SIGNS, ramp
+from gradlens.diagnosis.signs import SIGNS, Ramp
 from gradlens.diagnosis.weighing import Weights, load_weights, weigh
 from gradlens.figures.notable import notable_steps
 from gradlens.signals.provenance import bunching
@@ -155,6 +155,7 @@ def test_schedule_jump_and_replay():
 
 
 def test_ramp():
-    assert (ramp(0.0, 1.0, 2.0), ramp(1.5, 1.0, 2.0), ramp(9.0, 1.0, 2.0)) == (0.0, 0.5, 1.0)
-    assert (ramp(0.0, 2.0, 1.0), ramp(9.0, 2.0, 1.0)) == (1.0, 0.0)
-    assert ramp(None, 0.0, 1.0) == ramp(float("nan"), 0.0, 1.0) == 0.0
+    rising, falling = Ramp(1.0, 2.0), Ramp(2.0, 1.0)
+    assert (rising(0.0), rising(1.5), rising(9.0)) == (0.0, 0.5, 1.0)
+    assert (falling(0.0), falling(9.0)) == (1.0, 0.0)
+    assert rising(None) == rising(float("nan")) == 0.0

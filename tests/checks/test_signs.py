@@ -11,7 +11,7 @@ import pytest
 
 from gradlens import vocabulary
 from gradlens.config import TrainingConfig
-from gradlens.diagnosis.signs import SIGNS
+from gradlens.diagnosis.signs import PARTS, SIGNS
 
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic import N, healthy, make
@@ -20,7 +20,7 @@ ROW = np.arange(N)
 
 
 def grade(case, name):
-    return SIGNS[name].grade(case)
+    return {**SIGNS, **PARTS}[name].grade(case)
 
 
 def test_a_burst_in_a_short_run_is_no_noise():

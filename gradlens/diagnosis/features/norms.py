@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MIN_NORMS = 20
 MAX_ROWS = 4000
+#: Times the local level beyond which a norm is far above it.
+FAR_ABOVE = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -50,7 +52,7 @@ class Norms:
         ln of the second highest norm among the following rows (eleven, or 2 % of the run) over the first one: what the first
         updates did to it.
     rows_far_above
-        Share of the rows at more than 20 times the local level.
+        Share of the rows at more than `FAR_ABOVE` times the local level.
     last_rise
         ln of the last finite norm over the median of the fifty before the last five.
     """
@@ -102,7 +104,7 @@ def norms_of(norm: Curve, loss: Curve) -> Norms | None:
         fade=float(twentieths[0] - twentieths[-1]),
         smoothness=float((twentieths[0] - twentieths[-1]) / max(np.abs(np.diff(twentieths)).sum(), 1e-12)),
         blown_up=float(np.sort(value[1 : first_rows(len(value))])[-2] - value[0]),
-        rows_far_above=float(np.mean((norm.value - norm.level)[np.isfinite(norm.value)] > np.log(20.0))),
+        rows_far_above=float(np.mean((norm.value - norm.level)[np.isfinite(norm.value)] > np.log(FAR_ABOVE))),
         last_rise=float(tail[-1] - np.median(tail[:-5])),
     )
 

@@ -23,6 +23,10 @@ RANDOM_REBOUND = 4.0
 FEW_ROWS_REBOUND = 10.0
 #: Share of the rows that a rate must stay high for before its decay can explain what follows. Our own choice.
 MIN_HIGH_SHARE = 0.2
+#: Share of the descent above its lowest level until then from which a loss is raised.
+RAISED = 0.35
+#: Shares of the highest rate from which on a rate has fallen, and is low.
+FALLEN_RATE, LOW_RATE = 0.7, 0.35
 #: Windows that a log must have for their usual movement to be measured: of fewer, the descent is most.
 MOVES = 20
 
@@ -52,7 +56,7 @@ class Progress:
     rebound_rate
         Learning rate over its peak at the top of the rebound, NaN if unknown.
     raised
-        Share of the rows that lie more than a third of the span above the lowest level so far.
+        Share of the rows that lie more than `RAISED` of the span above the lowest level so far.
     above_start
         Highest smoothed level above the start less what luck does, in spans (or, where nothing was learned, in noise).
     explosion
@@ -60,9 +64,9 @@ class Progress:
     half_rate
         Learning rate over its peak at the row by which half of the descent was made; NaN if unknown.
     drop_as_rate_falls
-        Share of the span by which the level falls after the rate has come down to 70 % of its peak.
+        Share of the span by which the level falls after the rate has come down to `FALLEN_RATE` of its peak.
     drop_at_low_rate, pace_at_low_rate
-        Share of the span by which the level falls after the rate has come down to 35 % of its peak, and how many times the
+        Share of the span by which the level falls after the rate has come down to `LOW_RATE` of its peak, and how many times the
         pace (span a row) of that fall is the pace between the peak of the rate and there. 0 where that never happens.
     after_first_tenth
         Share of the descent (from the start to the end) that is made after 10 to 15 % of the rows.
@@ -143,7 +147,7 @@ def progress_of(
             value[max(foot - width, 0) : top + width], float(smooth[top] - smooth[foot]), noise
         ),
         rebound_rate=float(rate[top]),
-        raised=float(np.mean(rise > 0.35 * span)),
+        raised=float(np.mean(rise > RAISED * span)),
         above_start=(float(smooth.max()) - start - luck) / span,
         explosion=float(np.log(smooth.max() / start)) if positive and smooth.max() > 0 else 0.0,
         half_rate=float(rate[half]),
@@ -237,14 +241,14 @@ def _high_until(rate: NDArray[np.float64], share: float) -> tuple[int, int] | No
 
 
 def _drop_as_rate_falls(smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float) -> float:
-    high = _high_until(rate, 0.7)
+    high = _high_until(rate, FALLEN_RATE)
     return 0.0 if high is None else float(smooth[high[1]] - end) / span
 
 
 def _drop_at_low_rate(
     smooth: NDArray[np.float64], rate: NDArray[np.float64], end: float, span: float
 ) -> tuple[float, float]:
-    high = _high_until(rate, 0.35)
+    high = _high_until(rate, LOW_RATE)
     if high is None:
         return 0.0, 0.0
     m = len(smooth)

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from gradlens.diagnosis.signs.base import ramp, sign
+from gradlens.diagnosis.signs.base import Ramp, share, sign, times
 from gradlens.diagnosis.signs.events import burst, damage_after_shock, isolated_events
 
 if TYPE_CHECKING:
     from gradlens.diagnosis.measured import Measured
 
 
-@sign("most steps after the warm-up are clipped")
-def mostly_clipped(measured: Measured) -> float:
-    """Between 35 and 60 % of them."""
-    return 0.0 if measured.clipped is None else ramp(measured.clipped.rate, 0.35, 0.6)
+@sign("most steps after the warm-up are clipped: {rate} or more")
+def mostly_clipped(measured: Measured, *, rate: Ramp = share(0.35, 0.6)) -> float:
+    """Counted where the threshold is known and the norms are those before clipping."""
+    return 0.0 if measured.clipped is None else rate(measured.clipped.rate)
 
 
-@sign("nearly all steps are clipped")
-def always_clipped(measured: Measured) -> float:
-    """Between 75 and 95 % of the steps after the warm-up."""
-    return 0.0 if measured.clipped is None else ramp(measured.clipped.rate, 0.75, 0.95)
+@sign("nearly all steps after the warm-up are clipped: {rate} or more")
+def always_clipped(measured: Measured, *, rate: Ramp = share(0.75, 0.95)) -> float:
+    """Counted where the threshold is known and the norms are those before clipping."""
+    return 0.0 if measured.clipped is None else rate(measured.clipped.rate)
 
 
-@sign("the threshold lies far above the norms")
-def threshold_out_of_reach(measured: Measured) -> float:
-    """8 to 15 times the median norm, and reached by almost no step."""
+@sign("the threshold lies far above the norms: {headroom} times the median or more")
+def threshold_out_of_reach(
+    measured: Measured, *, headroom: Ramp = times(8.0, 14.0), reach: Ramp = share(0.02, 0.004)
+) -> float:
+    """It is reached by no more than {reach} of the steps."""
     c = measured.clipped
-    return 0.0 if c is None else ramp(c.headroom, np.log(8.0), np.log(14.0)) * ramp(c.reach, 0.02, 0.004)
+    return 0.0 if c is None else headroom(c.headroom) * reach(c.reach)
 
 
 @sign("spikes go through below a threshold that is out of reach")
-def spikes_go_through(measured: Measured) -> float:
-    """Joint events together with such a threshold."""
+def spikes_go_through(measured: Measured, *, damage_counts: float = 0.8) -> float:
+    """Rows or bursts that stand out in loss and norm together; damage after a shock counts {damage_counts} of its grade."""
     return threshold_out_of_reach(measured) * max(
-        isolated_events(measured), burst(measured), 0.8 * damage_after_shock(measured)
+        isolated_events(measured), burst(measured), damage_counts * damage_after_shock(measured)
     )

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from gradlens.diagnosis.measured import Measured
 
 
-@sign("step numbers go back")
+@sign("step numbers go back", any_length=True)
 def steps_back(measured: Measured) -> float:
-    """Any restart counts fully; rows out of order, strays and ranks that write in turns are none (`gradlens.signals.attempts`)."""
+    """Any restart counts fully. Rows out of order, strays and ranks that write in turns are none."""
     return float(bool(measured.signals.restarts))
 
 
@@ -24,5 +24,5 @@ def schedule_replayed(measured: Measured) -> float:
 
 @sign("the norms bunch right below the threshold and never exceed it")
 def norms_bunched(measured: Measured) -> float:
-    """The verdict of the provenance."""
+    """The verdict of the provenance: norms measured after clipping."""
     return float(measured.provenance.verdict == "post_clip")

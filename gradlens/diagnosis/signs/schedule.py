@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.diagnosis.signs.base import ramp, sign
+from gradlens.diagnosis.signs.base import Ramp, sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,30 +14,38 @@ if TYPE_CHECKING:
     from gradlens.diagnosis.measured import Measured
 
 
-@sign("the rate jumps up in mid-run")
-def rate_jumps(measured: Measured) -> float:
-    """By half or more, after the warm-up."""
-    return ramp(max((ratio for _, ratio in measured.schedule.jumps), default=1.0), 1.25, 1.5)
+@sign("the rate jumps up in mid-run, to {ratio} times what it was or more")
+def rate_jumps(measured: Measured, *, ratio: Ramp = Ramp(1.25, 1.5)) -> float:
+    """From one row to the next, after the warm-up."""
+    return ratio(max((ratio for _, ratio in measured.schedule.jumps), default=1.0))
 
 
 @sign("loss or norm jump with the rate")
-def response_to_jump(measured: Measured) -> float:
-    """Within 5 % of the run after the jump the loss rises by two deviations or the norm by a quarter."""
+def response_to_jump(
+    measured: Measured,
+    *,
+    ratio: Ramp = Ramp(1.25, 1.5),
+    loss_rise: Ramp = Ramp(0.5, 1.5),
+    norm_rise: Ramp = Ramp(0.08, 0.2, "ln"),
+) -> float:
+    """After a jump to {ratio} times the rate, the loss rises by {loss_rise} deviations, or the norm to {norm_rise} times its level.
+
+    By the highest median of fifteen rows in the twentieth of the run that follows.
+    """
     n = len(measured)
     best = 0.0
-    for row, ratio in measured.schedule.jumps:
+    for row, jump in measured.schedule.jumps:
         side = max(n // 20, 10)
         rise = 0.0
         loss = measured.loss
         before, after = loss.value[max(row - side, 0) : row], loss.value[row : row + side]
         if np.isfinite(before).sum() >= 5 and np.isfinite(after).sum() >= 5:
             spread = float(np.nanmedian(loss.spread[max(row - side, 0) : row]))
-            peak = _highest_median(after, 15)
-            rise = ramp((peak - float(np.nanmedian(before))) / max(spread, 1e-12), 0.5, 1.5)
+            rise = loss_rise((_highest_median(after, 15) - float(np.nanmedian(before))) / max(spread, 1e-12))
         before, after = measured.norm.value[max(row - side, 0) : row], measured.norm.value[row : row + side]
         if np.isfinite(before).sum() >= 5 and np.isfinite(after).sum() >= 5:
-            rise = max(rise, ramp(_highest_median(after, 15) - float(np.nanmedian(before)), 0.08, 0.2))
-        best = max(best, rise * ramp(ratio, 1.25, 1.5))
+            rise = max(rise, norm_rise(_highest_median(after, 15) - float(np.nanmedian(before))))
+        best = max(best, rise * ratio(jump))
     return best
 
 
