@@ -121,8 +121,8 @@ def step_after_shock(measured: Measured, *, stays: Ramp = share(0.05, 0.015)) ->
 
 
 @sign("the run was calm before a sudden rise of the loss")
-def calm_before_step(measured: Measured, *, climbed: Ramp = share(0.1, 0.35), at_most: float = 0.7) -> float:
-    """A level right before the rise that lies {climbed} of the descent above its lowest takes up to {at_most} of the grade.
+def calm_before_step(measured: Measured, *, climbed: Ramp = share(0.1, 0.35), cost: float = 0.7) -> float:
+    """A level right before the rise that lies {climbed} of the descent above its lowest takes up to {cost} of the grade.
 
     The lowest until then; noise is allowed for.
     """
@@ -135,7 +135,7 @@ def calm_before_step(measured: Measured, *, climbed: Ramp = share(0.1, 0.35), at
     level = rolling_level(known, width)
     noise = neighbour_noise(known[-8 * width :])
     above = float(level[-width // 2] - level[width // 2 :].min()) - RANDOM_REBOUND * 1.2533 * noise / np.sqrt(width)
-    return sudden_step(measured) * (1.0 - at_most * climbed(above / max(p.start - p.best, 1e-300)))
+    return sudden_step(measured) * (1.0 - cost * climbed(above / max(p.start - p.best, 1e-300)))
 
 
 @sign("the norm level changes suddenly while the loss level hardly does")

@@ -73,13 +73,13 @@ def events_apart(measured: Measured, *, gap: Ramp = Ramp(0.25, 0.9, "ln")) -> fl
 
 
 @sign("on a linear scale too the rows that stand out most in loss and norm are far from all others")
-def events_far_apart(measured: Measured, *, gap: Ramp = Ramp(0.9, 2.2, "ln"), at_least: float = 0.85) -> float:
+def events_far_apart(measured: Measured, *, gap: Ramp = Ramp(0.9, 2.2, "ln"), min_strength: float = 0.85) -> float:
     """A gap of {gap} times between neighbours, without logarithms, for losses whose logarithm is skewed low.
 
-    With logarithms the strongest row must still reach {at_least} of the limits.
+    With logarithms the strongest row must still reach {min_strength} of the limits.
     """
     linear = measured.linear_strength[max(len(measured) // 33, 5) :]
-    if not len(linear) or measured.strength.max() < at_least:
+    if not len(linear) or measured.strength.max() < min_strength:
         return 0.0
     return gap(outlier_gap(linear))
 
@@ -177,11 +177,11 @@ def shock(measured: Measured) -> float:
 
 
 @sign("the optimizer cannot lag: it keeps no second moment, or a short one")
-def cannot_lag(measured: Measured, *, most_beta2: float = 0.96) -> float:
-    """Plain SGD, or a beta2 of {most_beta2} or less, by the configuration."""
+def cannot_lag(measured: Measured, *, max_beta2: float = 0.96) -> float:
+    """Plain SGD, or a beta2 of {max_beta2} or less, by the configuration."""
     if measured.config.optimizer is not None and not is_adaptive(measured):
         return 1.0
-    return float(measured.config.beta2 is not None and measured.config.beta2 <= most_beta2)
+    return float(measured.config.beta2 is not None and measured.config.beta2 <= max_beta2)
 
 
 def is_adaptive(measured: Measured) -> bool:

@@ -61,16 +61,16 @@ def shock_in_few_rows(
     *,
     above: Ramp = Ramp(20.0, 60.0),
     rise: Ramp = Ramp(1.05, 1.2),
-    most_rows: int = 60,
+    max_rows: int = 60,
     first_rows: int = 3,
 ) -> float:
-    """At most {most_rows} rows, and a loss of {rise} times its median there or one row later.
+    """At most {max_rows} rows, and a loss of {rise} times its median there or one row later.
 
     Not in the first {first_rows} rows, nor above norms before it that were as high: a run may settle from high norms.
     """
     s = measured.signals
     both = np.isfinite(s.loss) & np.isfinite(s.norm) & (s.norm > 0) & (s.loss > 0)
-    if len(measured) > most_rows or both.sum() < 3:
+    if len(measured) > max_rows or both.sum() < 3:
         return 0.0
     norm, loss = s.norm[both], s.loss[both]
     at = int(np.argmax(norm))
@@ -87,16 +87,16 @@ def diverges_in_few_rows(
     rise: Ramp = times(1.4, 2.0),
     above: Ramp = times(1.2, 1.4),
     beyond_noise: Ramp = Ramp(-0.5, 0.5),
-    least_rows: int = 6,
-    most_rows: int = 60,
+    min_rows: int = 6,
+    max_rows: int = 60,
 ) -> float:
-    """{least_rows} to {most_rows} rows: in two of them {rise} times the lowest loss so far, and {above} times the first one.
+    """{min_rows} to {max_rows} rows: in two of them {rise} times the lowest loss so far, and {above} times the first one.
 
     For excerpts and short logs, in which a course cannot be measured. The rise must pass the range of so many rows of noise
     by {beyond_noise} deviations, the noise being that of the calmer rows: a divergence makes the others.
     """
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
-    if len(loss) < least_rows or len(measured) > most_rows or not (loss > 0).all() or not measured.loss_descends:
+    if len(loss) < min_rows or len(measured) > max_rows or not (loss > 0).all() or not measured.loss_descends:
         return 0.0
     size = np.log(loss)
     found = float(np.sort(size - np.minimum.accumulate(size))[-2])
@@ -108,8 +108,8 @@ def diverges_in_few_rows(
 
 
 @sign("the norms of some layers lie {apart} times or more below those of others")
-def layers_fade(measured: Measured, *, apart: Ramp = Ramp(3.0, 4.5, "log10"), least_layers: int = 4) -> float:
-    """The median norm of the lowest third of at least {least_layers} layers against that of the highest third.
+def layers_fade(measured: Measured, *, apart: Ramp = Ramp(3.0, 4.5, "log10"), min_layers: int = 4) -> float:
+    """The median norm of the lowest third of at least {min_layers} layers against that of the highest third.
 
     By size and not by order, since layers are logged in any order. Biases and normalisation lie a power of ten or two
     below weights in healthy networks.
@@ -119,7 +119,7 @@ def layers_fade(measured: Measured, *, apart: Ramp = Ramp(3.0, 4.5, "log10"), le
         for series in measured.run.layers.values()
         if len(values := series.value[np.isfinite(series.value) & (series.value > 0)])
     ])  # fmt: skip
-    if len(medians) < least_layers:
+    if len(medians) < min_layers:
         return 0.0
     third = len(medians) // 3 or 1
     return apart(float(np.log10(np.median(medians[-third:]) / np.median(medians[:third]))))

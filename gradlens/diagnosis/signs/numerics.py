@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 @sign("norms overflow again and again while the loss stays finite: in {rows} of the rows or more")
-def overflows(measured: Measured, *, rows: Ramp = share(0.008, 0.02), at_least: int = 3) -> float:
-    """At least {at_least} such rows, after the first twentieth of the run: healthy runs calibrate their loss scale before."""
-    if measured.numerics.overflow_count < at_least:
+def overflows(measured: Measured, *, rows: Ramp = share(0.008, 0.02), min_rows: int = 3) -> float:
+    """At least {min_rows} such rows, after the first twentieth of the run: healthy runs calibrate their loss scale before."""
+    if measured.numerics.overflow_count < min_rows:
         return 0.0
     return rows(measured.numerics.overflow_share)
 
