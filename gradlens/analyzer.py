@@ -12,6 +12,7 @@ from gradlens.checks.engine import run_checks
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.case import build_case
 from gradlens.diagnosis.ranking import diagnose
+from gradlens.diagnosis.status import verdict_of
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.figures import measure
 from gradlens.figures.curves import reduce_curve
@@ -78,7 +79,8 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
     case = build_case(run, signals, config=config, threshold=threshold.value, threshold_source=threshold.source)
     provenance = case.provenance
     findings, results = run_checks(case, select=options.select, ignore=options.ignore)
-    diagnosis = diagnose(case, findings, results)
+    verdict = verdict_of(case, findings, results)
+    diagnosis = diagnose(case, findings, verdict)
     warmup = measure.warmup_end(signals)
     finite = signals.norm[np.isfinite(signals.norm)]
     return RunReport(
@@ -98,9 +100,10 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         clipping=measure.clipping(run, signals, threshold, provenance, warmup, options.value_threshold),
         percentiles=measure.percentiles(finite),
         nonfinite=measure.nonfinite(signals),
-        tail=measure.tail(signals, threshold.value, warmup, options.bootstrap) if provenance.trusted else None,
+        tail=measure.tail(signals, threshold.known, warmup, options.bootstrap) if provenance.trusted else None,
         spikes=measure.spikes(signals, warmup, provenance, len(case.events)),
         findings=findings,
+        verdict=verdict,
         diagnosis=diagnosis,
         suggestion=measure.suggestion(signals, provenance, warmup),
         checks=results,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from gradlens.diagnosis.features.events import outlier_gap, period_of
 from gradlens.diagnosis.features.schedule import schedule_of
 from gradlens.diagnosis.ranking import CONFIRM, EXPERIMENTS, diagnose, experiment
 from gradlens.diagnosis.signs import SIGNS, Ramp
+from gradlens.diagnosis.status import verdict_of
 from gradlens.diagnosis.weighing import Weights, load_weights, weigh
 from gradlens.figures.notable import notable_steps
+from gradlens.reports.base import NO_FAULT, Cause
 from gradlens.signals.provenance import bunching
 
 _SPEC = importlib.util.spec_from_file_location("synthetic_runs", Path(__file__).parent / "checks" / "synthetic.py")
@@ -65,7 +68,7 @@ def test_more_of_a_sign_never_turns_around(name):
 def test_diagnosis_in_words(build):
     case = build()
     findings, results = run_checks(case)
-    found = diagnose(case, findings, results)
+    found = diagnose(case, findings, verdict_of(case, findings, results))
     assert found.experiment
     assert found.summary
     assert found.ranking[0].because
@@ -73,8 +76,8 @@ def test_diagnosis_in_words(build):
 
 
 def test_every_cause_has_an_experiment_against_healthy():
-    causes = set(load_weights().bias) - {"healthy"}
-    assert set(CONFIRM) == causes
+    causes = set(get_args(Cause)) - NO_FAULT
+    assert set(CONFIRM) == causes >= set(load_weights().bias) - NO_FAULT
     assert all(experiment(cause, "healthy") == experiment("healthy", cause) != "" for cause in causes)
     assert all(pair <= causes and len(pair) == 2 for pair in EXPERIMENTS)
 
@@ -102,7 +105,7 @@ def test_scale_changes_nothing(build, factor):
 def test_no_crash_on_any_floats(values, threshold):
     case = synthetic.make({"loss": values, "grad_norm": values[::-1].copy(), "lr": np.abs(values)}, threshold=threshold)
     findings, results = run_checks(case)
-    found = diagnose(case, findings, results)
+    found = diagnose(case, findings, verdict_of(case, findings, results))
     assert not [r for r in results if r.status == "errored"]
     assert np.isfinite(found.confidence)
     assert len(notable_steps(case.signals)) <= 10

@@ -94,7 +94,7 @@ class CauseCheck(Check):
         if self.cause is None:
             return
         belief = case.beliefs.of(self.cause)
-        first = case.beliefs.cause == self.cause
+        first = case.cause == self.cause
         if not first and belief < HINT:
             return
         severity = (Severity.ERROR if self.fatal(case) else self.severity) if first else Severity.NOTE

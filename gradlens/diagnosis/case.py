@@ -8,7 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from gradlens.config import TrainingConfig
+from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.outcome import RunOutcome, outcome_of
 from gradlens.diagnosis.signs import grade_all
 from gradlens.diagnosis.weighing import Beliefs, weigh
 from gradlens.reports.base import Cause, ThresholdSource
@@ -36,6 +38,31 @@ class Case(Measured):
     def beliefs(self) -> Beliefs:
         """The weighed evidence: how likely each cause is."""
         return weigh(self.signs, ceilings=self.ceilings)
+
+    @cached_property
+    def facts(self) -> tuple[Fact, ...]:
+        """What is decided without weights, the gravest first."""
+        return find_facts(self)
+
+    @cached_property
+    def outcome(self) -> RunOutcome:
+        """What became of the run."""
+        return outcome_of(self, self.facts)
+
+    @cached_property
+    def cause(self) -> Cause:
+        """The cause that is named: the one that a fact proves, otherwise the likeliest that no fact excludes.
+
+        `healthy` stands for no cause at all. `unknown` where there is a problem by the facts that the weighing sees nothing of.
+        """
+        proven = next((fact.cause for fact in self.facts if fact.cause is not None and fact.severity.rank > 0), None)
+        if proven is not None:
+            return proven
+        excluded = {cause for fact in self.facts for cause in fact.rules_out}
+        likeliest = next(cause for cause, _ in self.beliefs.ranking if cause not in excluded)
+        if likeliest == "healthy" and any(fact.severity.rank > 0 for fact in self.facts):
+            return "unknown"
+        return likeliest
 
     @property
     def ceilings(self) -> Mapping[Cause, float]:

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.signs import SIGNS, is_measured
-from gradlens.diagnosis.words import counted
-from gradlens.reports.analysis import CheckResult, Diagnosis, Finding, Ranked
-from gradlens.reports.base import Cause
+from gradlens.reports.analysis import Diagnosis, Finding, Ranked
+from gradlens.reports.base import NO_FAULT, Cause, Status
+from gradlens.reports.verdict import Verdict
 
 #: Causes below this confidence are left out of the ranking, but three are always kept.
 MIN_CONFIDENCE = 0.01
@@ -67,34 +67,67 @@ CONFIRM: Mapping[Cause, str] = {
     "data_shift": "log the data source of each step",
     "batch_size_change": "log the examples of each step",
     "resume_artifact": "log the steps of each attempt in a file of its own",
+    "lr_zero": "print the rate of the optimizer's groups at the first steps",
+    "schedule_mismatch": "compare the steps that the scheduler was given with those of the run",
+    "nan_sudden": "replay the batch of the first NaN from the checkpoint before it, with anomaly detection on",
+    "clip_before_unscale": "call scaler.unscale_(optimizer) before clip_grad_norm_ and compare the norms",
+    "not_learning": "print loss, labels and the norm of each layer for one batch before and after an update",
+    "recurring_instability": "repeat with beta2 = 0.95: spikes that the optimizer makes become rare",
+    "overfitting": "evaluate the checkpoint of the lowest validation loss",
+    "unknown": "replay the steps that are named from the checkpoint before them",
 }
 
 
-def diagnose(case: Case, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> Diagnosis:
+def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Diagnosis:
     """The ranking, likeliest cause first, with the signs behind each, a summary and the experiment to do next.
 
     The ranking follows from the evidence of the whole run, so selecting or ignoring checks does not change it; `findings`
-    and `results` tell what the summary can point at.
+    tell what the summary can point at. What comes first is the word of the status: `healthy` where it is clear,
+    `undetermined` where it is insufficient, `unknown` where a problem has no cause that explains it.
     """
+    named = named_cause(case, verdict.status)
+    weighed = [(cause, p) for cause, p in case.beliefs.ranking if cause not in {named, "healthy"} or cause == named]
+    own = next((p for cause, p in weighed if cause == named), None)
+    first = confidence_of(case, named, own)
+    rest = [(cause, p) for cause, p in weighed if cause != named]
+    # What the named cause has beyond its weighed share is taken from all others alike.
+    left = sum(p for _, p in rest)
+    scale = min((1.0 - first) / left, 1.0) if left > 0 else 0.0
     ranking = tuple(
-        Ranked(cause=cause, confidence=confidence, because=_reasons(case, cause))
-        for place, (cause, confidence) in enumerate(case.beliefs.ranking)
-        if place < 3 or confidence >= MIN_CONFIDENCE
+        Ranked(cause=cause, confidence=p, because=_reasons(case, cause))
+        for place, (cause, p) in enumerate([(named, first), *((cause, p * scale) for cause, p in rest)])
+        if place < 3 or p >= MIN_CONFIDENCE
     )
-    first, second = ranking[0], ranking[1]
     return Diagnosis(
-        cause=first.cause,
-        confidence=first.confidence,
+        cause=named,
+        confidence=first,
         ranking=ranking,
-        experiment=experiment(first.cause, second.cause),
-        summary=_summary(first, findings, results),
+        experiment=experiment(named, ranking[1].cause),
+        summary=_summary(named, findings, verdict),
     )
+
+
+def named_cause(case: Case, status: Status) -> Cause:
+    """The word of the diagnosis for a status."""
+    if status == "clear":
+        return "healthy"
+    if status == "insufficient":
+        return "undetermined"
+    return "unknown" if case.cause == "healthy" else case.cause
+
+
+def confidence_of(case: Case, named: Cause, weighed: float | None) -> float:
+    """How sure the named cause is: what was weighed, or what the fact that proves it says."""
+    proof = [fact.confidence for fact in case.facts if fact.cause == named]
+    if proof:
+        return max(proof[0], weighed or 0.0)
+    return case.beliefs.of("healthy") if weighed is None else weighed
 
 
 def experiment(first: Cause, second: Cause) -> str:
     """The one experiment or extra column that would tell two causes apart."""
-    if "healthy" in {first, second}:
-        other = second if first == "healthy" else first
+    if NO_FAULT & {first, second}:
+        other = second if first in NO_FAULT else first
         return CONFIRM.get(other, "")
     return EXPERIMENTS.get(frozenset((first, second)), CONFIRM.get(first, ""))
 
@@ -108,8 +141,5 @@ def _reasons(case: Case, cause: Cause) -> tuple[str, ...]:
     )
 
 
-def _summary(first: Ranked, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> str:
-    if first.cause == "healthy":
-        skipped = sum(r.status == "skipped" for r in results)
-        return "nothing needs doing" + (f"; {counted(skipped, 'check')} could not run" if skipped else "")
-    return next((f.message for f in findings if f.cause == first.cause), first.cause.replace("_", " "))
+def _summary(named: Cause, findings: tuple[Finding, ...], verdict: Verdict) -> str:
+    return next((f.message for f in findings if f.cause == named and f.severity.rank > 0), verdict.headline)

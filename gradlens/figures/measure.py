@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PERCENTILES = (50, 90, 95, 99, 99.9)
 FP16_MAX = 65504.0
 MAX_SPIKES = 50
+#: The share of clipped steps that deserves a look, by the common rule of thumb.
+WORTH_A_LOOK = 0.1
 
 
 def warmup_end(signals: Signals) -> int:
@@ -89,19 +91,19 @@ def clipping(
     norm = signals.norm
     by_value = value_clipping(run, value_threshold)
     withheld = _why_withheld(norm, threshold, provenance)
-    if withheld or threshold.value is None:
+    if withheld or threshold.known is None:
         return report.Clipping(
-            threshold=threshold.value, threshold_source=threshold.source, clip_rate=None, interval=None,
+            threshold=threshold.known, threshold_source=threshold.source, clip_rate=None, interval=None,
             n=int(np.isfinite(norm).sum()), n_effective=None, shrink_factor=None, withheld=withheld,
-            value_clipping=by_value,
+            customary=customary(norm, threshold, provenance), value_clipping=by_value,
         )  # fmt: skip
     lr = signals.lr if np.isfinite(signals.lr).any() else None
     phases = find_phases(lr, len(norm), warmup_end=warmup)
     found = clip_stats.clip_statistics(
-        norm, threshold.value, step=signals.step, phases=[(phase.first, phase.last) for phase in phases]
+        norm, threshold.known, step=signals.step, phases=[(phase.first, phase.last) for phase in phases]
     )
     return report.Clipping(
-        threshold=threshold.value,
+        threshold=threshold.known,
         threshold_source=threshold.source,
         clip_rate=found.clip_rate,
         interval=found.interval,
@@ -132,9 +134,30 @@ def _why_withheld(norm: NDArray[np.float64], threshold: Threshold, provenance: r
         return "no finite gradient norm in the log"
     if not provenance.trusted:
         return provenance.reason
+    if threshold.source == "assumed":
+        return "the log does not say the threshold: pass --threshold C, or none if the run did not clip"
     if threshold.value is None:
         return "the run did not clip"
     return None
+
+
+def customary(
+    norm: NDArray[np.float64], threshold: Threshold, provenance: report.Provenance
+) -> report.CustomaryClipping | None:
+    """What the usual threshold would have clipped; None where the threshold is known or the norms are no basis.
+
+    A tenth of the steps is what the common rule of thumb calls worth a look; the Google tuning playbook starts there.
+    """
+    finite = norm[np.isfinite(norm)]
+    if threshold.source != "assumed" or threshold.value is None or not provenance.trusted or not len(finite):
+        return None
+    rate = float(np.mean(finite > threshold.value))
+    text = f"if the run clipped at the usual C = {threshold.value:g}, it clipped {rate:.0%} of the steps"
+    if rate > 2 * WORTH_A_LOOK:
+        text += f", {rate / WORTH_A_LOOK:.0f} times what deserves a look"
+    elif rate > WORTH_A_LOOK:
+        text += ", which deserves a look"
+    return report.CustomaryClipping(threshold=threshold.value, clip_rate=rate, sentence=text)
 
 
 def value_clipping(run: Run, threshold: float | None) -> report.ValueClipping | None:

@@ -14,6 +14,7 @@ from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
 from gradlens.reporters.gate_words import headline
 from gradlens.reports.analysis import Report
+from gradlens.reports.base import NO_FAULT
 from gradlens.reports.gate import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
 from gradlens.run import Run
 from gradlens.signals.axis import signals_of
@@ -176,7 +177,7 @@ def with_causes(report: GateReport, analysed: Report) -> GateReport:
             run=run.id, cause=run.diagnosis.cause, confidence=run.diagnosis.confidence, summary=run.diagnosis.summary
         )
         for run in analysed.runs
-        if run.diagnosis.cause != "healthy" and run.diagnosis.confidence >= SURE_ENOUGH
+        if run.diagnosis.cause not in NO_FAULT and run.diagnosis.confidence >= SURE_ENOUGH
     )
     return replace(report, causes=causes)
 

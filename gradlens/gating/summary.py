@@ -104,7 +104,7 @@ class RunSummary:
     @property
     def clip_trusted(self) -> bool:
         """Whether the norms are a basis for clip rates."""
-        return self.provenance in {"pre_clip", "unknown"}
+        return self.provenance in {"pre_clip", "averaged", "unknown"}
 
     def steps(self, first: int, last: int) -> tuple[int, int]:
         """The first and last step of a stretch of windows; the last window ends where the run does."""
@@ -147,7 +147,6 @@ def summarize(
     finite = signals.norm[np.isfinite(signals.norm) & (signals.norm > 0.0)]
     losses = signals.loss[np.isfinite(signals.loss)]
     columns, spikes_judged = _columns(signals, threshold, group, len(window))
-    placeholder = "placeholder" if provenance.placeholder else provenance.verdict
     return RunSummary(
         id=run.id,
         source=run.source,
@@ -158,7 +157,7 @@ def summarize(
         log_interval=signals.log_interval,
         threshold=threshold,
         threshold_source=threshold_source,
-        provenance=placeholder,
+        provenance=provenance.verdict,
         provenance_reason=provenance.reason,
         width=width,
         window=window,

@@ -12,6 +12,8 @@ PROVENANCE = {
     "pre_clip": "before clipping",
     "post_clip": "after clipping, so nothing about clipping can be judged",
     "loss_scaled": "still multiplied by the loss scale, so no threshold applies",
+    "averaged": "an average over several steps, so single steps cannot be judged",
+    "placeholder": "never measured",
     "unknown": "taken as before clipping",
 }
 
@@ -36,7 +38,7 @@ def facts(finding: Finding) -> str:
 def advice(run: RunReport) -> list[str]:
     """What to do: the advice of every warning and error once, and the experiment that would settle the cause."""
     lines = list(dict.fromkeys(f.advice for f in run.findings if f.advice and f.severity.rank > 0))
-    if run.diagnosis.experiment and run.diagnosis.cause != "healthy":
+    if run.diagnosis.experiment and run.verdict.status == "problem":
         lines.append(f"To be sure: {run.diagnosis.experiment}")
     return lines
 

@@ -8,7 +8,9 @@ from gradlens.reports.analysis import ExpectedClipping, RunReport
 from gradlens.reports.base import Cause
 
 TITLES: dict[Cause, str] = {
-    "healthy": "healthy",
+    "healthy": "no problem found",
+    "undetermined": "not enough to judge",
+    "unknown": "a problem of unknown cause",
     "lr_too_high": "learning rate too high",
     "no_warmup": "warm-up missing or too short",
     "bad_data": "bad batches",
@@ -25,6 +27,13 @@ TITLES: dict[Cause, str] = {
     "data_shift": "data shift",
     "batch_size_change": "batch size changed",
     "resume_artifact": "resume artefact",
+    "lr_zero": "learning rate of zero",
+    "schedule_mismatch": "schedule does not fit the run",
+    "nan_sudden": "sudden NaN",
+    "clip_before_unscale": "clipped before unscaling",
+    "not_learning": "nothing is learned",
+    "recurring_instability": "recurring instability",
+    "overfitting": "overfitting",
 }
 SOURCES = {
     "option": "given",
@@ -102,8 +111,8 @@ def spike_counts(run: RunReport) -> str:
 
 
 def verdict(run: RunReport) -> str:
-    """The headline: cause and confidence."""
+    """The headline: what was found, with how sure the cause is where there is a problem."""
     d = run.diagnosis
-    if d.cause == "healthy":
-        return f"Healthy ({percent(d.confidence)} sure)"
+    if run.verdict.status != "problem" or d.cause == "unknown":
+        return run.verdict.headline
     return f"{TITLES[d.cause].capitalize()} ({percent(d.confidence)} sure)"

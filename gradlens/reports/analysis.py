@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from gradlens.registry import load
 from gradlens.reports.base import Cause, Interval, ProvenanceVerdict, Severity, ThresholdSource, plain_data
+from gradlens.reports.verdict import Verdict
 from gradlens.run import Columns, Notice
 
 SCHEMA_VERSION = 1
@@ -55,18 +56,27 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Whether the norm is the one before clipping and unscaled, and why we think so."""
+    """Whether the norm is the one before clipping and unscaled, and why we think so.
+
+    `averaged` says that a row holds the mean of several steps, whatever else is wrong with it; `cumulative` that it holds the
+    mean of all steps so far.
+    """
 
     verdict: ProvenanceVerdict
     reason: str
     averaged: bool = False
-    placeholder: bool = False
+    cumulative: bool = False
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def placeholder(self) -> bool:
+        """Whether the norm was never measured."""
+        return self.verdict == "placeholder"
 
     @property
     def trusted(self) -> bool:
         """Whether clip rates and threshold advice may be drawn from the norm."""
-        return self.verdict in {"pre_clip", "unknown"} and not self.placeholder
+        return self.verdict in {"pre_clip", "averaged", "unknown"} and not self.cumulative
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -96,7 +106,8 @@ class Phase:
 class Clipping:
     """How often clipping engaged: share of finite norms strictly above the threshold.
 
-    `threshold` None means that the run did not clip. `withheld` says why there is no rate (norms after clipping, ...).
+    `threshold` None means that the run did not clip, or with the source `assumed` that nobody knows; then `customary` tells what
+    the usual threshold would have clipped. `withheld` says why there is no rate (norms after clipping, ...).
     """
 
     threshold: float | None
@@ -110,7 +121,17 @@ class Clipping:
     windows: tuple[Window, ...] = ()
     phases: tuple[Phase, ...] = ()
     withheld: str | None = None
+    customary: CustomaryClipping | None = None
     value_clipping: ValueClipping | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class CustomaryClipping:
+    """What the usual threshold would have clipped of a run whose own is not known, and that in a conditional sentence."""
+
+    threshold: float
+    clip_rate: float
+    sentence: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -418,6 +439,7 @@ class RunReport:
     tail: Tail | None
     spikes: Spikes
     findings: tuple[Finding, ...]
+    verdict: Verdict
     diagnosis: Diagnosis
     suggestion: Suggestion
     checks: tuple[CheckResult, ...] = ()

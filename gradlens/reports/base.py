@@ -23,11 +23,16 @@ class Severity(StrEnum):
 
 
 Cause = Literal[
-    "healthy", "lr_too_high", "no_warmup", "bad_data", "fp16_overflow", "loss_scale_collapse", "clip_too_tight",
-    "clip_too_loose", "postclip_logged", "exploding", "vanishing", "l2_contamination", "adam_beta2_lag", "lr_restart",
-    "data_shift", "batch_size_change", "resume_artifact",
+    "healthy", "undetermined", "unknown", "lr_too_high", "no_warmup", "lr_zero", "schedule_mismatch", "bad_data",
+    "nan_sudden", "fp16_overflow", "loss_scale_collapse", "clip_too_tight", "clip_too_loose", "clip_before_unscale",
+    "postclip_logged", "exploding", "vanishing", "not_learning", "recurring_instability", "l2_contamination",
+    "adam_beta2_lag", "lr_restart", "data_shift", "batch_size_change", "resume_artifact", "overfitting",
 ]  # fmt: skip
-ProvenanceVerdict = Literal["pre_clip", "post_clip", "loss_scaled", "unknown"]
+#: The causes that name no fault: nothing is wrong, the log does not allow a judgement, or no cause explains what is wrong.
+NO_FAULT: frozenset[Cause] = frozenset({"healthy", "undetermined"})
+Status = Literal["problem", "clear", "insufficient"]
+Outcome = Literal["learned", "ended_worse", "diverged", "nonfinite", "stalled", "not_learning", "unknown"]
+ProvenanceVerdict = Literal["pre_clip", "post_clip", "loss_scaled", "averaged", "placeholder", "unknown"]
 ThresholdSource = Literal["option", "config", "log", "assumed"]
 Interval = tuple[float, float]
 

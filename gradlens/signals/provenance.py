@@ -64,8 +64,8 @@ def judge_provenance(run: Run, signals: Signals, threshold: float | None, source
         return Provenance(verdict="unknown", reason="no finite gradient norm is logged", averaged=averaged)
     if _is_placeholder(norm) or "placeholder-norm" in codes:
         return Provenance(
-            verdict="unknown", reason=f"all {len(norm):,} norms are {norm[0]:g}: never measured", placeholder=True,
-            averaged=averaged, evidence=(Evidence(label="distinct norms", value=1, n=len(norm)),),
+            verdict="placeholder", reason=f"all {len(norm):,} norms are {norm[0]:g}: never measured", averaged=averaged,
+            evidence=(Evidence(label="distinct norms", value=1, n=len(norm)),),
         )  # fmt: skip
     with np.errstate(all="ignore"):
         verdict = _between_attempts(run) or _from_values(signals, norm, threshold, source)
@@ -76,6 +76,9 @@ def judge_provenance(run: Run, signals: Signals, threshold: float | None, source
             verdict = Provenance(verdict="pre_clip", reason="the norm after clipping is logged beside it")
         elif "norm-pre-clip" in codes and verdict.verdict == "unknown":
             verdict = Provenance(verdict="pre_clip", reason="this format logs the norm before clipping")
+    if averaged and verdict.verdict in {"pre_clip", "unknown"}:
+        reason = f"each row holds the mean of several steps; {verdict.reason}"
+        verdict = replace(verdict, verdict="averaged", reason=reason)
     return replace(verdict, averaged=averaged)
 
 

@@ -31,10 +31,15 @@ BUNCH_SHARE = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Threshold:
-    """`value` None means that the run is known not to have clipped."""
+    """`value` None means that the run is known not to have clipped; an assumed one is no value of the run."""
 
     value: float | None
     source: ThresholdSource
+
+    @property
+    def known(self) -> float | None:
+        """The threshold that the run is known to have used; None where it did not clip or nobody knows."""
+        return None if self.source == "assumed" else self.value
 
 
 def choose_threshold(run: Run, config: TrainingConfig, option: float | str | None) -> Threshold:

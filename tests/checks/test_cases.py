@@ -10,7 +10,8 @@ import pytest
 from gradlens.checks import CHECKS
 from gradlens.checks.engine import load_checks, run_checks
 from gradlens.diagnosis.ranking import diagnose
-from gradlens.reports.base import Severity
+from gradlens.diagnosis.status import verdict_of
+from gradlens.reports.base import NO_FAULT, Severity
 
 sys.path.insert(0, str(Path(__file__).parent))
 import synthetic
@@ -41,9 +42,11 @@ def test_silent_on_healthy(code):
 def test_findings_agree_with_diagnosis(build):
     case = build()
     findings, results = run_checks(case)
-    diagnosis = diagnose(case, findings, results)
+    verdict = verdict_of(case, findings, results)
+    diagnosis = diagnose(case, findings, verdict)
     loud = {f.cause for f in findings if f.severity is not Severity.NOTE}
-    assert loud == (set() if diagnosis.cause == "healthy" else {diagnosis.cause})
+    assert loud == (set() if diagnosis.cause in NO_FAULT else {diagnosis.cause})
+    assert (verdict.status == "problem") == bool(loud)
     assert not [r for r in results if r.status == "errored"]
     assert sum(r.confidence for r in diagnosis.ranking) <= 1 + 1e-9
 
@@ -57,7 +60,7 @@ def test_selecting_changes_no_diagnosis():
     case = synthetic.case_bad_batches()
     some, results = run_checks(case, select=("GL4",))
     assert {r.code for r in results} == {c for c in CHECKS if c.startswith("GL4")}
-    assert diagnose(case, some, results).cause == "bad_data"
+    assert diagnose(case, some, verdict_of(case, some, results)).cause == "bad_data"
     without, results = run_checks(case, ignore=("bad-batch", "gl303"))
     assert not {"GL301", "GL303"} & {r.code for r in results}
     assert without == tuple(f for f in run_checks(case)[0] if f.code not in {"GL301", "GL303"})

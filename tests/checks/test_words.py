@@ -14,6 +14,7 @@ from gradlens.checks.ending import ending
 from gradlens.checks.engine import run_checks
 from gradlens.checks.learning_rate_too_high import climb
 from gradlens.diagnosis.ranking import diagnose
+from gradlens.diagnosis.status import verdict_of
 from gradlens.reporters.wording import span
 from gradlens.run import Columns, Run, Series
 
@@ -41,7 +42,8 @@ def test_a_run_without_a_finite_value_has_no_growing_norms():
     (loud,) = [f for f in findings if f.severity != "note"]
     assert loud.message == "every loss and every norm is NaN from the first row"
     assert not [e for e in loud.evidence if "grows" in e.label]
-    assert not [r for r in diagnose(case, findings, results).ranking for reason in r.because if "norm grows" in reason]
+    found = diagnose(case, findings, verdict_of(case, findings, results))
+    assert not [r for r in found.ranking for reason in r.because if "norm grows" in reason]
 
 
 @pytest.mark.parametrize(

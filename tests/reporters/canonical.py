@@ -21,6 +21,7 @@ from gradlens.reports.analysis import (
 from gradlens.reports.base import Severity
 from gradlens.reports.comparison import ComparedRun, ComparisonReport, Fingerprint, Pair
 from gradlens.reports.gate import GateReport, GateRun, LikelyCause, LimitResult, MetricResult
+from gradlens.reports.verdict import NotJudged, Verdict
 from gradlens.run import Columns, Notice
 
 #: Everything that could act on a terminal, a page, a table, a command, an XML document or a path.
@@ -66,6 +67,11 @@ def run_report(name="runs/a.jsonl", findings=None):
             expected_false_alarms={"loss": 0.5, "grad_norm": 0.5},
         ),
         findings=findings,
+        verdict=Verdict(
+            status="problem", headline="31 % of the steps are clipped.", outcome="learned", since_step=None,
+            judged=("high-clip-rate", "overflow", "learning-rate"),
+            not_judged=(NotJudged(what="single layers", why="no per-layer norms", remedy="log grad_norm/<layer>"),),
+        ),
         diagnosis=Diagnosis(
             cause="clip_too_tight", confidence=0.83, ranking=(Ranked(cause="clip_too_tight", confidence=0.83),),
             summary="Most steps are clipped and the loss stalls.",

@@ -1,0 +1,20 @@
+"""Facts: what is decided without weights, in order of what they say about the run. One module a kind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import Fact, Finder
+from gradlens.diagnosis.measured import Measured
+
+__all__ = ["FINDERS", "Fact", "find_facts"]
+
+#: The first fact that proves a cause names it, so the order is one of precedence.
+FINDERS: tuple[Finder, ...] = ()
+
+
+def find_facts(measured: Measured) -> tuple[Fact, ...]:
+    """All facts about a run, those of earlier finders first."""
+    # Logs hold anything: infinities and 1e300 give overflows and NaN, which no fact rests on.
+    with np.errstate(all="ignore"):
+        return tuple(fact for find in FINDERS for fact in find(measured))

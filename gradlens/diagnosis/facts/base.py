@@ -1,0 +1,51 @@
+"""What a fact is: something that the log states by itself, so that no weighing is needed to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gradlens.diagnosis.measured import Measured
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause, Outcome, Severity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """One fact about a run.
+
+    Attributes
+    ----------
+    code
+        The check that reports it.
+    severity
+        What it amounts to. A run with a fact of severity warning or error is never called clear.
+    message, advice
+        One line that names column, step and extent, and what to do.
+    cause
+        The cause that it proves, None where it leaves the cause to the weighing.
+    confidence
+        How sure the cause then is.
+    outcome, since_step
+        What became of the run by it, if it says so, and from which step on.
+    rules_out
+        Causes that cannot be named beside it: the arithmetic of the log excludes them.
+    steps
+        The steps to look at, most important first.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    advice: str
+    cause: Cause | None = None
+    confidence: float = 0.9
+    outcome: Outcome | None = None
+    since_step: int | None = None
+    rules_out: frozenset[Cause] = frozenset()
+    evidence: tuple[Evidence, ...] = ()
+    steps: tuple[int, ...] = ()
+
+
+#: One module of this package finds facts of one kind.
+Finder = Callable[[Measured], tuple[Fact, ...]]

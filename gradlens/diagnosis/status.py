@@ -1,0 +1,91 @@
+"""The verdict: outcome, whether there is a problem, and what could not be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import CheckResult, Finding
+from gradlens.reports.base import NO_FAULT, Cause, Status
+from gradlens.reports.verdict import NotJudged, Verdict
+
+#: Rows below which seeing nothing says little: of labelled runs thinned to so many rows that show no sign of trouble, three in
+#: ten were faulty (`benchmarks/diagnosis/sparse.py`).
+MIN_ROWS = 200
+
+#: What the inputs of checks allow to judge, and what to log or pass, by the reason for which a check did not run.
+REMEDIES: dict[str, tuple[str, str]] = {
+    "the log has no loss": ("the course of training", "log the training loss, or name its column with --loss"),
+    "the log has no gradient norm": ("gradients", "log the value that clip_grad_norm_ returns, or name its column with --grad-norm"),
+    "the log has no learning rate": ("the learning-rate schedule", "log the learning rate, or name its column with --lr"),
+    "the log has no loss scale": ("the loss scale", "with fp16, log scaler.get_scale()"),
+    "the log has no norms of single layers": ("single layers", "log grad_norm/<layer>"),
+    "the norms cannot be trusted (see provenance)": ("clipping", "log the value that clip_grad_norm_ returns, after unscaling"),
+    "fewer than 60 rows: too short to judge": ("the course of training", "log more rows: every step, or a longer run"),
+    "the log keeps too few steps to see single batches": ("single batches", "log every step"),
+}  # fmt: skip
+
+
+def status_of(case: Case, findings: tuple[Finding, ...]) -> Status:
+    """`problem` with a finding above a note or a cause of trouble, `insufficient` where too little was logged, else `clear`."""
+    if case.cause not in NO_FAULT or any(f.severity.rank > 0 for f in findings):
+        return "problem"
+    return "clear" if why_insufficient(case) == "" else "insufficient"
+
+
+def why_insufficient(case: Case) -> str:
+    """Why a run without a sign of trouble cannot be called clear; empty where it can."""
+    s = case.signals
+    rows = [n for column in (s.loss, s.norm) if (n := int(np.isfinite(column).sum()))]
+    if not rows:
+        return "no finite loss or norm"
+    if min(rows) < MIN_ROWS:
+        return f"{counted(min(rows), 'row')}, at least {MIN_ROWS} are needed"
+    if case.progress is None:
+        return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
+    return ""
+
+
+def verdict_of(case: Case, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> Verdict:
+    """The verdict of a run from its case, what the checks found and which of them ran."""
+    status = status_of(case, findings)
+    return Verdict(
+        status=status,
+        headline=_headline(case, status, findings, results),
+        outcome=case.outcome.word,
+        since_step=case.outcome.since_step,
+        judged=tuple(r.name for r in results if r.status in {"passed", "failed"}),
+        not_judged=tuple(not_judged(case, results)),
+    )
+
+
+def not_judged(case: Case, results: tuple[CheckResult, ...]) -> Iterator[NotJudged]:
+    """What could not be judged, one line for each reason."""
+    if case.threshold_source == "assumed" and case.has("trusted_norm"):
+        yield NotJudged(
+            what="clipping",
+            why="the log does not say the threshold",
+            remedy="--threshold C, or none if nothing was clipped",
+        )
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        if result.status in {"skipped", "errored"} and result.reason != "the run did not clip":
+            reasons.setdefault(result.reason, []).append(result.name)
+    for reason, names in reasons.items():
+        what, remedy = REMEDIES.get(reason, (", ".join(names), "" if reason else "report this"))
+        yield NotJudged(what=what, why=reason, remedy=remedy)
+
+
+def _headline(case: Case, status: Status, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> str:
+    if status == "insufficient":
+        return f"Not enough to judge: {why_insufficient(case)}. Nothing alarming so far."
+    if status == "clear":
+        ran = sum(r.status in {"passed", "failed"} for r in results)
+        return f"No problem found in {ran} of {counted(len(results), 'check')}."
+    cause: Cause = case.cause
+    spoken = [f for f in findings if f.severity.rank > 0]
+    first = next((f for f in spoken if f.cause == cause), spoken[0] if spoken else None)
+    return f"{first.message[:1].upper()}{first.message[1:]}." if first else cause.replace("_", " ").capitalize() + "."
