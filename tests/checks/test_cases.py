@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from gradlens.checks import CHECKS
@@ -12,9 +9,7 @@ from gradlens.checks.engine import load_checks, run_checks
 from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.status import verdict_of
 from gradlens.reports.base import NO_FAULT, Severity
-
-sys.path.insert(0, str(Path(__file__).parent))
-import synthetic
+from tests import synthetic
 
 RUNS = [value for name, value in vars(synthetic).items() if name.startswith("case_")]
 #: Checks that only describe what kind of log it is may speak about healthy runs.

@@ -7,7 +7,6 @@ import pytest
 from gradlens.checks import CHECKS
 from gradlens.checks.base import NEEDS, SECTIONS
 from gradlens.checks.engine import catalogue, explain, load_checks
-from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.weighing import load_weights
 
 CHECK_LIST = load_checks()
@@ -41,9 +40,3 @@ def test_unknown_code():
 def test_every_cause_has_a_check():
     causes = {check.cause for check in CHECK_LIST} - {None}
     assert causes == set(load_weights().bias) - {"healthy"}
-
-
-def test_weights_use_known_signs():
-    used = {sign for table in load_weights().signs.values() for sign in table}
-    assert used <= set(SIGNS)
-    assert load_weights().bias["healthy"] == 0.0

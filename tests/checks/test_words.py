@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +15,7 @@ from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.status import verdict_of
 from gradlens.reporters.wording import span
 from gradlens.run import Columns, Run, Series
-
-sys.path.insert(0, str(Path(__file__).parent))
-import synthetic
+from tests import synthetic
 
 ROW = np.arange(synthetic.N)
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlens.config import TrainingConfig
 from gradlens.figures import measure
 from gradlens.run import Columns, HistogramSeries, Run, Series
 from gradlens.signals.axis import signals_of
-from gradlens.signals.threshold import bunched_maximum, choose_threshold
 
 
-def run_of(norm, histograms=(), clipped=None):
+def run_of(norm, histograms=()):
     step = np.arange(len(norm), dtype=np.int64)
     series = {"grad_norm": Series(name="grad_norm", step=step, value=np.asarray(norm, dtype=np.float64))}
-    if clipped is not None:
-        series["clipped"] = Series(name="clipped", step=step, value=np.asarray(clipped, dtype=np.float64))
     return Run(
         id="r", source="r", format="jsonl", series=series,
-        columns=Columns(grad_norm="grad_norm", grad_norm_clipped="clipped" if clipped is not None else None),
+        columns=Columns(grad_norm="grad_norm"),
         histograms={h.name: h for h in histograms},
     )  # fmt: skip
 
@@ -56,27 +52,3 @@ def test_nonfinite_values_and_their_longest_streak():
 
 def test_percentiles_of_nothing():
     assert measure.percentiles(np.empty(0)) == {}
-
-
-def test_threshold_from_option_beats_config_beats_log_beats_assumption():
-    norm = np.r_[np.linspace(0.1, 0.4, 80), np.full(40, 0.5)]
-    config = TrainingConfig(max_grad_norm=2.0)
-    assert choose_threshold(run_of(norm), config, 3.0).source == "option"
-    assert choose_threshold(run_of(norm), config, None).value is None
-    assert choose_threshold(run_of(norm), config, "").value == 2.0
-    proven = choose_threshold(run_of(norm), TrainingConfig(), "")
-    assert (proven.value, proven.source) == (0.5, "log")
-    assumed = choose_threshold(run_of(norm[:80]), TrainingConfig(), "")
-    assert (assumed.value, assumed.source) == (1.0, "assumed")
-    assert choose_threshold(run_of(norm), TrainingConfig(max_grad_norm=0.0), "").value is None
-
-
-def test_a_logged_clipped_norm_proves_the_threshold():
-    norm = np.linspace(1, 10, 200)
-    proven = choose_threshold(run_of(norm, clipped=np.minimum(norm, 3.0)), TrainingConfig(), "")
-    assert (proven.value, proven.source) == (3.0, "log")
-
-
-def test_constant_norms_prove_no_threshold():
-    assert bunched_maximum(np.full(200, 0.7)) is None
-    assert bunched_maximum(np.array([])) is None

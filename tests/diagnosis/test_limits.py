@@ -19,6 +19,13 @@ def named_in(template):
     return {field for _, field, _, _ in string.Formatter().parse(template) if field}
 
 
+def test_ramp():
+    rising, falling = Ramp(1.0, 2.0), Ramp(2.0, 1.0)
+    assert (rising(0.0), rising(1.5), rising(9.0)) == (0.0, 0.5, 1.0)
+    assert (falling(0.0), falling(9.0)) == (1.0, 0.0)
+    assert rising(None) == rising(float("nan")) == 0.0
+
+
 @pytest.mark.parametrize(
     ("ramp", "words"),
     [
