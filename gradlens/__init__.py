@@ -17,6 +17,7 @@ from gradlens.version import __version__
 
 if TYPE_CHECKING:
     from gradlens.api import analyze, gate, read, suggest_threshold
+    from gradlens.recorder.recorder import Recorder
     from gradlens.reports.analysis import Report
     from gradlens.run import Run, Series
 
@@ -25,12 +26,15 @@ _LAZY = {
     "analyze": "gradlens.api",
     "suggest_threshold": "gradlens.api",
     "gate": "gradlens.api",
+    "Recorder": "gradlens.recorder.recorder",
     "Run": "gradlens.run",
     "Series": "gradlens.run",
     "Report": "gradlens.reports.analysis",
 }
 
-__all__ = ["GradlensError", "Report", "Run", "Series", "__version__", "analyze", "gate", "read", "suggest_threshold"]
+__all__ = [
+    "GradlensError", "Recorder", "Report", "Run", "Series", "__version__", "analyze", "gate", "read", "suggest_threshold",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

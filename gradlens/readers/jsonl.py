@@ -9,6 +9,7 @@ from gradlens.errors import MalformedLogError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
 from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
 from gradlens.readers.blocks.json_blocks import BlockParser
+from gradlens.readers.blocks.marks import histograms_of, notice_marks
 from gradlens.readers.blocks.text_blocks import blocks, in_order, open_text, share_of
 from gradlens.sources.progress import track
 
@@ -34,6 +35,7 @@ class JsonLinesReader(Reader):
         (source,) = sources
         book, joiner, config = NoticeBook(), TableJoiner(options), dict[str, Any]()
         texts: Counter[str] = Counter()
+        marks: list[tuple[str, dict[str, Any], str]] = []
         parser = BlockParser()
         n_lines = 0
         with open_text(source) as handle, track(source.name, source.size) as progress:
@@ -42,6 +44,7 @@ class JsonLinesReader(Reader):
                     where = f"line {n_lines + problem.line + 1}"
                     book.add(problem.code, problem.message, where, problem.times)
                 config.update(table.config)
+                marks += [(key, mark, f"line {n_lines + line + 1}") for key, mark, line in table.marks]
                 texts.update(table.texts)
                 joiner.add(table, share_of(done, source))
                 n_lines += table.n_lines
@@ -50,9 +53,10 @@ class JsonLinesReader(Reader):
             raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
         columns = joiner.columns()
         notice_texts(columns, texts, book)
+        notice_marks(marks, book)
         return [
             RawRun(
                 columns=columns, n_rows=joiner.n_rows, config=config, notices=book.notices(),
-                unread_rows=joiner.unread_rows(),
+                unread_rows=joiner.unread_rows(), histograms=histograms_of(marks),
             )
         ]  # fmt: skip

@@ -40,6 +40,8 @@ class Table:
     config: dict[str, Any] = field(default_factory=dict)
     #: Texts by column that are neither empty nor a number.
     texts: Counter[str] = field(default_factory=Counter)
+    #: What our own recorder wrote of itself: its key, the record, and the line.
+    marks: list[tuple[str, dict[str, Any], int]] = field(default_factory=list)
 
 
 def notice_texts(columns: Iterable[Column], texts: Mapping[str, int], book: NoticeBook) -> None:

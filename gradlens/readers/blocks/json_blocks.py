@@ -16,6 +16,7 @@ from gradlens.readers.base import as_float, values_of_list
 from gradlens.readers.blocks.block_table import Problem, Table
 from gradlens.readers.blocks.decimals import PADDING, parse_decimals
 from gradlens.readers.blocks.json_template import SETTINGS_KEYS, Slots, Template, find_slots, template_of
+from gradlens.readers.blocks.marks import take_marks
 from gradlens.readers.blocks.text_blocks import Lines, lines_of
 from gradlens.readers.blocks.tokens import distinct
 
@@ -212,6 +213,7 @@ class _Builder:
         self._problems: list[Problem] = []
         self._config: dict[str, Any] = {}
         self._texts: Counter[str] = Counter()
+        self._marks: list[tuple[str, dict[str, Any], int]] = []
 
     def add(self, template: Template, lines: NDArray[np.int64], found: _Values) -> None:
         """Lines of one template."""
@@ -252,6 +254,7 @@ class _Builder:
         if not isinstance(record, dict):
             self._problems.append(Problem("malformed-record", "not a JSON object, left out", line, 1))
             return
+        self._marks += [(key, mark, line) for key, mark in take_marks(record)]
         found = list(values_in(record, self._config))
         row = {name: (number, is_text) for name, number, is_text in found if number is not None}
         lost = {name: is_text for name, number, is_text in found if number is None and name not in row}
@@ -285,7 +288,9 @@ class _Builder:
             has_number[lines_of_piece] = True
         row_of_line = np.cumsum(has_number) - 1
         n_rows = int(row_of_line[-1]) + 1 if self.n_lines else 0
-        table = Table(n_lines=self.n_lines, n_rows=n_rows, config=self._config, texts=self._texts)
+        table = Table(
+            n_lines=self.n_lines, n_rows=n_rows, config=self._config, texts=self._texts, marks=self._marks
+        )  # fmt: skip
         table.problems = sorted(self._problems, key=lambda problem: problem.line)
         for name in sorted(self._pieces, key=self._first.__getitem__):
             (at, value), *others = self._pieces[name]

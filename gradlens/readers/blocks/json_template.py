@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gradlens.readers.base import parse_number
+from gradlens.readers.blocks.marks import MARK_KEYS
 from gradlens.vocabulary import is_measure, rank_of
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _scan(text: str, at: int, texts: list[str], prefix: str = "", depth: int = 0
         name = prefix + json.loads(f'"{key[1].encode("latin-1").decode("utf-8", errors="replace")}"')
         at = key.end()
         if text[at : at + 1] == "{":
-            if name in SETTINGS_KEYS:
+            if name in SETTINGS_KEYS or name in MARK_KEYS:
                 raise ValueError("settings")
             inner, at = _scan(text, at, texts, f"{name}/", depth + 1)
             slots += inner

@@ -1,0 +1,88 @@
+"""What a recorder cannot do, said when it is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from gradlens.errors import UsageError
+
+_BY = ("layer", "group", None)
+
+
+def unwrap_optimizers(optimizer: Any) -> tuple[Any, ...]:
+    """The `torch.optim` optimizers in what was given: one, several, or wrapped (as accelerate does).
+
+    Raises
+    ------
+    UsageError
+        None, or something without the hooks of `torch.optim.Optimizer`.
+    """
+    given = list(optimizer.values()) if isinstance(optimizer, Mapping) else optimizer
+    given = list(given) if isinstance(given, (list, tuple)) else [given]
+    found = []
+    for one in given:
+        inner = one
+        while not isinstance(inner, torch.optim.Optimizer) and hasattr(inner, "optimizer"):
+            inner = inner.optimizer
+        if not isinstance(inner, torch.optim.Optimizer):
+            kind = f"{type(one).__module__}.{type(one).__name__}"
+            raise UsageError(
+                f"the recorder hooks optimizers of torch.optim, and {kind} is none",
+                hint="for Keras and optax see gradlens.recorder.integrations; DeepSpeed's engine cannot be recorded",
+            )
+        found.append(inner)
+    if not found:
+        raise UsageError("the recorder was given no optimizer", hint="pass the one that steps the model")
+    return tuple(found)
+
+
+def require_supported(
+    model: Any, optimizers: Sequence[Any], *, by: str | None, clip: bool, max_norm: float | None, scaler: Any, skip: Any,
+    counts: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Refuse what would record nonsense or change the training.
+
+    Raises
+    ------
+    UsageError
+        With what to do instead.
+    """
+    if by not in _BY:
+        raise UsageError(f"by={by!r}: norms can be had by layer, by group, or for the whole alone", hint='by="layer"')
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise UsageError(f"{name}={count!r} is no count of steps", hint=f"{name}=1 is every step")
+    if clip and (max_norm is None or not math.isfinite(max_norm) or max_norm <= 0):
+        raise UsageError(f"clip=True with max_norm={max_norm}", hint="give the threshold: max_norm=1.0")
+    for module in () if model is None else model.modules():
+        if type(module).__name__ == "FullyShardedDataParallel":
+            raise UsageError(
+                "FSDP of the first kind flattens parameters and hides their gradients", hint="use fully_shard (FSDP2)"
+            )
+    names = {type(o).__name__ for o in optimizers}
+    if "LBFGS" in names and (clip or skip is not None):
+        raise UsageError("L-BFGS evaluates its closure many times a step: it cannot be clipped or skipped from outside")
+    if scaler is not None and "LBFGS" in names:
+        raise UsageError("a GradScaler cannot step L-BFGS", hint="train in float32 or bfloat16")
+    _require_dense(model, clip=clip, skip=skip)
+    fused = any(group.get("fused") for o in optimizers for group in o.param_groups)
+    if fused and scaler is not None and scaler.is_enabled() and (clip or skip is not None):
+        raise UsageError(
+            "a fused optimizer under a GradScaler unscales within its kernel: too late for the recorder to clip or skip",
+            hint="call scaler.unscale_ and clip in the loop, or fused=False",
+        )
+
+
+def _require_dense(model: Any, *, clip: bool, skip: Any) -> None:
+    sparse = [
+        name for name, m in ([] if model is None else model.named_modules()) if getattr(m, "sparse", False) is True
+    ]
+    if sparse and (clip or skip is not None):
+        raise UsageError(
+            f"{sparse[0]} has sparse gradients, which PyTorch's clip_grad_norm_ does not take",
+            hint="clip=False records them; or make the embedding dense",
+        )

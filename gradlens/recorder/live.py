@@ -1,0 +1,158 @@
+"""The verdict while the training runs: every N steps, in a thread, on the rows so far.
+
+Nothing is done to the training unless told: `alert` tells somebody, `stop` asks the loop to end. Whatever was concluded and
+done stands in the log, as records `{"recorder": {...}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradlens.errors import GradlensError
+from gradlens.recorder.sinks import Sink
+
+_log = logging.getLogger("gradlens.recorder")
+#: Seconds that a command or a webhook may take.
+ALERT_SECONDS = 30.0
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(kw_only=True)
+class Live:
+    """When to judge, whom to tell, and whether to stop.
+
+    Parameters
+    ----------
+    every
+        Steps between verdicts. One that is still being made when the next is due delays it: none is queued.
+    first
+        Step before which none is made.
+    alert
+        A callable that takes the verdict (a mapping with `at`, `status`, `cause`, `confidence` and `headline`); a command
+        (text or a list) that gets it as JSON on its standard input; or a URL that it is posted to. A tuple for several.
+    patience
+        Verdicts in a row with the same cause before anybody is told.
+    stop
+        Whether the recorder then asks the training to stop (`recorder.should_stop`; the callbacks of the frameworks obey).
+    causes
+        The causes that count; all but `healthy` and `undetermined` where None.
+    """
+
+    every: int = 200
+    first: int = 100
+    alert: Any = None
+    patience: int = 2
+    stop: bool = False
+    causes: Iterable[str] | None = None
+    wants_to_stop: bool = False
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    _next: int = 0
+    _thread: threading.Thread | None = None
+    _told: str = ""
+
+    def saw(self, path: Path, step: int, *, tell: Tell, sinks: Sequence[Sink] = ()) -> None:
+        """Rows up to `step` are in the log: judge them if it is time."""
+        if step < max(self._next, self.first - 1) or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next = step + self.every
+        self._thread = threading.Thread(target=self._work, args=(path, step, tell, tuple(sinks)), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait for the verdict that is being made."""
+        if self._thread is not None:
+            self._thread.join(ALERT_SECONDS)
+
+    def _work(self, path: Path, step: int, tell: Tell, sinks: Sequence[Sink]) -> None:
+        try:
+            verdict = judge(path, step)
+        except GradlensError as error:
+            _log.info("no verdict at step %d: %s", step, error)
+            return
+        except Exception as error:  # noqa: BLE001 - the training must go on
+            _log.warning("no verdict at step %d: %s: %s", step, type(error).__name__, error)
+            return
+        self.verdicts.append(verdict)
+        tell({"event": "verdict", **verdict})
+        for sink in sinks:
+            note = getattr(sink, "note", None)
+            if note is not None:
+                note(verdict)
+        if self._stands(verdict):
+            self._act(verdict, tell)
+
+    def _stands(self, verdict: Mapping[str, Any]) -> bool:
+        """Whether the same trouble has been found often enough, and nobody knows of it."""
+        cause = str(verdict["cause"])
+        last = [v["cause"] for v in self.verdicts[-self.patience :]]
+        counts = cause in set(self.causes) if self.causes is not None else verdict["status"] == "problem"
+        return counts and len(last) == self.patience and set(last) == {cause} and self._told != cause
+
+    def _act(self, verdict: Mapping[str, Any], tell: Tell) -> None:
+        self._told = str(verdict["cause"])
+        alerts = self.alert if isinstance(self.alert, tuple) else (self.alert,) if self.alert else ()
+        for alert in alerts:
+            try:
+                done = send(alert, verdict)
+            except Exception as error:  # noqa: BLE001 - whoever cannot be told must not stop the training
+                done = f"failed: {type(error).__name__}: {error}"[:200]
+                _log.warning("alert %s", done)
+            tell({"event": "alert", "at": verdict["at"], "cause": verdict["cause"], "result": done})
+        if self.stop:
+            self.wants_to_stop = True
+            tell({"event": "stop-asked", "at": verdict["at"], "cause": verdict["cause"]})
+
+
+def judge(path: Path, step: int) -> dict[str, Any]:
+    """The verdict on the log so far.
+
+    Raises
+    ------
+    GradlensError
+        The log cannot be judged yet.
+    """
+    from gradlens.api import analyze, read
+
+    report = analyze(read(path, columns="needed")).to_dict()["runs"][0]
+    diagnosis, verdict = report["diagnosis"], report.get("verdict") or {}
+    cause = diagnosis["cause"]
+    status = verdict.get("status") or ("clear" if cause == "healthy" else "problem")
+    return {
+        "at": step,
+        "status": status,
+        "cause": cause,
+        "confidence": round(float(diagnosis["confidence"]), 3),
+        "headline": verdict.get("headline") or diagnosis["summary"],
+    }
+
+
+def send(alert: Any, verdict: Mapping[str, Any]) -> str:
+    """Tell somebody; what came of it in a few words.
+
+    Raises
+    ------
+    OSError, ValueError, subprocess.SubprocessError
+        It could not be delivered.
+    """
+    if callable(alert):
+        alert(dict(verdict))
+        return "called"
+    body = json.dumps(dict(verdict))
+    if isinstance(alert, str) and alert.startswith(("http://", "https://")):
+        request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
+            alert, data=body.encode(), headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=ALERT_SECONDS) as answer:  # noqa: S310
+            return f"posted: {answer.status}"
+    command = shlex.split(alert) if isinstance(alert, str) else [str(part) for part in alert]
+    done = subprocess.run(command, input=body, text=True, capture_output=True, timeout=ALERT_SECONDS, check=False)  # noqa: S603
+    return f"exit code {done.returncode}"

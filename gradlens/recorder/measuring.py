@@ -1,0 +1,192 @@
+"""Norms, updates and second moments: what is measured at one optimizer step, on the device, with foreach kernels.
+
+Nothing here waits for a device. Norms of parameters in half precision are accumulated in float32: in bfloat16 a norm would
+have two digits. In float32 the total is computed as `torch.nn.utils.clip_grad_norm_` does, so both agree to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradlens.recorder.parameters import Parameters, Watched
+from gradlens.recorder.rows import Row
+from gradlens.recorder.shards import local_part
+
+#: Below the square of Adam's epsilon a second moment does not count: v is at least this in g²/v. Wortsman et al., Stable
+#: and low-precision training for large-scale vision-language models (2023), section 3.4, do the same.
+LEAST_MOMENT = 1e-16
+#: Names of a running mean of g² in the state of an optimizer, and whether it is corrected for its start.
+_MOMENTS = (("exp_avg_sq", True), ("square_avg", False))
+
+
+def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The L2 norm of each tensor, in float32 at least."""
+    if not tensors:
+        return []
+    if len({(t.device, t.dtype) for t in tensors}) == 1 and not tensors[0].is_sparse:
+        low = tensors[0].dtype in {torch.float16, torch.bfloat16}
+        return list(torch._foreach_norm(tensors, 2.0, torch.float32 if low else None))  # noqa: SLF001 - as torch's own clipping
+    return [_norm_of(t) for t in tensors]
+
+
+def _norm_of(tensor: Tensor) -> Tensor:
+    low = tensor.dtype in {torch.float16, torch.bfloat16}
+    return torch.linalg.vector_norm(tensor, 2.0, dtype=torch.float32 if low else None)
+
+
+def total_of(norms: Sequence[Tensor]) -> Tensor:
+    """The norm of all together."""
+    device = norms[0].device
+    return torch.linalg.vector_norm(torch.stack([n.to(device) for n in norms]))
+
+
+def dense(gradient: Any) -> Tensor:
+    """A gradient as a dense tensor of this rank's part; of a sparse one the rows that it has."""
+    part = local_part(gradient)
+    found: Tensor = part.coalesce().values() if part.is_sparse else part
+    return found
+
+
+def gradients_of(parameters: Parameters) -> list[tuple[Watched, Tensor]]:
+    """The parameters that have a gradient, with this rank's part of it."""
+    return [(w, dense(w.parameter.grad)) for w in parameters.watched if w.parameter.grad is not None]
+
+
+def by_key(pairs: Sequence[tuple[Watched, Tensor]]) -> dict[Any, list[tuple[Watched, Tensor]]]:
+    """Pairs by shard group."""
+    groups: dict[Any, list[tuple[Watched, Tensor]]] = {}
+    for pair in pairs:
+        groups.setdefault(pair[0].key, []).append(pair)
+    return groups
+
+
+@torch.no_grad()
+def measure_gradients(row: Row, parameters: Parameters, scale: Any, *, with_layers: bool) -> None:
+    """The norm of the gradients, divided by `scale` unless that is None; also by layer if asked."""
+    pairs = gradients_of(parameters)
+    for key, group in by_key(pairs).items():
+        norms = norms_of([gradient for _, gradient in group])
+        total = total_of(norms)
+        row.norms.setdefault(key, {})["grad_norm"] = total if scale is None else total / scale
+        if with_layers and parameters.by:
+            stack = torch.stack([n.to(total.device) for n in norms])
+            row.layers[key] = (stack if scale is None else stack / scale, [w.layer for w, _ in group])
+
+
+@torch.no_grad()
+def copy_weights(parameters: Parameters) -> list[Tensor]:
+    """Copies of the trained weights, of this rank's part."""
+    return [local_part(w.parameter).detach().clone() for w in parameters.watched]
+
+
+@torch.no_grad()
+def measure_weights(row: Row, parameters: Parameters) -> None:
+    """The norm of the weights before the update."""
+    for key, group in by_key([(w, local_part(w.parameter).detach()) for w in parameters.watched]).items():
+        row.norms.setdefault(key, {})["weight_norm"] = total_of(norms_of([weights for _, weights in group]))
+
+
+@torch.no_grad()
+def measure_moments(row: Row, parameters: Parameters, scale: Any) -> None:
+    """The sum of g²/v over all elements with a second moment, and their number; nothing before the second update.
+
+    `v` is the bias-corrected second moment before this update and g the gradient before clipping.
+    """
+    totals: dict[Any, list[Tensor]] = {}
+    counts: dict[Any, int] = {}
+    for watched, gradient in gradients_of(parameters):
+        moment = _moment_of(watched)
+        if moment is None or watched.parameter.grad.is_sparse:
+            continue
+        g = gradient if scale is None else gradient / scale
+        v, correction = moment
+        ratio = torch.div(g.float().square(), v.float().clamp_min(LEAST_MOMENT * _plain(correction)))
+        totals.setdefault(watched.key, []).append(ratio.sum() * correction)
+        counts[watched.key] = counts.get(watched.key, 0) + gradient.numel()
+    for key, terms in totals.items():
+        table = row.products.setdefault(key, {})
+        table["rms_squares"] = torch.stack([t.to(terms[0].device) for t in terms]).sum()
+        table["rms_count"] = float(counts[key])
+
+
+def _plain(correction: Any) -> Any:
+    """A correction as a plain number where it is one; a tensor (capturable optimizers) cannot bound without a sync."""
+    return correction if isinstance(correction, float) else 1.0
+
+
+def _moment_of(watched: Watched) -> tuple[Tensor, Any] | None:
+    """The running mean of g² of one parameter and the factor 1 - beta2**t that it lacks, or None."""
+    state = watched.optimizer.state.get(watched.parameter)
+    if not state:
+        return None
+    for name, is_corrected in _MOMENTS:
+        moment = state.get(name)
+        if isinstance(moment, Tensor) and moment.shape == watched.parameter.shape:
+            if not is_corrected:
+                return local_part(moment), 1.0
+            betas, step = watched.group.get("betas"), state.get("step")
+            if betas is None or step is None:
+                return None
+            if isinstance(step, Tensor) and step.device.type != "cpu":
+                return local_part(moment), 1.0 - betas[1] ** local_part(step)
+            done = float(step)
+            return (local_part(moment), 1.0 - float(betas[1]) ** done) if done > 0 else None
+    return None
+
+
+@torch.no_grad()
+def measure_penalty(row: Row, parameters: Parameters, decay_of: Any, scale: Any) -> None:
+    """By how much a penalty that the optimizer adds to the gradient changes the square of its norm.
+
+    With a decay of w that is 2w·g·p + w²·p², summed over the parameters p.
+    """
+    terms: dict[Any, list[Tensor]] = {}
+    for watched, gradient in gradients_of(parameters):
+        decay = decay_of(watched)
+        if not decay or watched.parameter.grad.is_sparse:
+            continue
+        weights = local_part(watched.parameter).detach()
+        g = gradient if scale is None else gradient / scale
+        inner = 2 * decay * dot(g, weights) + decay * decay * dot(weights, weights)
+        terms.setdefault(watched.key, []).append(inner)
+    for key, found in terms.items():
+        row.products.setdefault(key, {})["penalty_excess"] = torch.stack([t.to(found[0].device) for t in found]).sum()
+
+
+@torch.no_grad()
+def measure_update(row: Row, parameters: Parameters, before: list[Tensor]) -> None:
+    """The norm of the change of the weights, its product with the gradients, and the norm of these as the optimizer saw them.
+
+    `before` is what `copy_weights` gave before the step; it is overwritten.
+    """
+    after = [local_part(w.parameter).detach() for w in parameters.watched]
+    for old, new in zip(before, after, strict=True):
+        torch.sub(new, old, out=old)
+    change = dict(zip((id(w) for w in parameters.watched), before, strict=True))
+    for key, group in by_key(list(zip(parameters.watched, before, strict=True))).items():
+        row.norms.setdefault(key, {})["update_norm"] = total_of(norms_of([delta for _, delta in group]))
+    for key, group in by_key(gradients_of(parameters)).items():
+        seen = norms_of([gradient for _, gradient in group])
+        products = [_product(w, gradient, change[id(w)]) for w, gradient in group]
+        row.norms.setdefault(key, {})["seen_norm"] = total_of(seen)
+        table = row.products.setdefault(key, {})
+        table["grad_dot_update"] = torch.stack([p.to(products[0].device) for p in products]).sum()
+
+
+def _product(watched: Watched, gradient: Tensor, delta: Tensor) -> Tensor:
+    grad = local_part(watched.parameter.grad)
+    if grad.is_sparse:
+        grad = grad.coalesce()
+        delta = delta[grad.indices()[0]] if grad.sparse_dim() == 1 else delta[tuple(grad.indices())]
+    return dot(gradient, delta)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """The inner product of two tensors of one shape, in float32 at least."""
+    if a.dtype != b.dtype or a.dtype in {torch.float16, torch.bfloat16}:
+        a, b = a.float(), b.float()
+    return torch.dot(a.reshape(-1), b.reshape(-1))

@@ -1,0 +1,142 @@
+"""From measured rows to columns, and from there to the log, to other loggers and to the live verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradlens.recorder.histograms import count_elements
+from gradlens.recorder.parameters import Parameters
+from gradlens.recorder.rows import Row, fetch
+from gradlens.recorder.shards import NORMS, PRODUCTS, Ranks
+from gradlens.recorder.sinks import Sink, sinks_for
+from gradlens.recorder.writing import Earlier, LogFile, batch_number, shorten
+
+if TYPE_CHECKING:
+    from gradlens.recorder.live import Live
+
+#: The order of the columns in a row; further ones follow.
+ORDER = (
+    "step", "loss", "grad_norm", "lr", "loss_scale", "skipped", "batch_size", "tokens", "batch_id", "weight_norm",
+    "update_norm", "rms_ratio", "data_norm", "penalized_norm", "loss_before", "loss_after", "grad_dot_update",
+)  # fmt: skip
+
+
+class Output:
+    """Where rows go.
+
+    Parameters
+    ----------
+    file
+        The log.
+    parameters
+        What is watched; tells which columns there can be.
+    settings
+        For the first record.
+    earlier
+        What the log held before.
+    loggers
+        See `gradlens.recorder.sinks`.
+    n_rows
+        Rows of one flush at most.
+    group
+        The process group whose ranks have different parts of a batch.
+    live
+        The verdict while the training runs.
+    """
+
+    def __init__(
+        self, file: LogFile, parameters: Parameters, *, settings: Mapping[str, Any], earlier: Earlier | None,
+        loggers: Sequence[Any], n_rows: int, group: Any, live: Live | None,
+    ) -> None:  # fmt: skip
+        self._file, self._parameters, self._n_rows = file, parameters, n_rows
+        self._ranks = Ranks(group)
+        self._sinks: tuple[Sink, ...] = sinks_for(loggers) if self._ranks.is_first else ()
+        self._live = live if self._ranks.is_first else None
+        self._histograms: list[tuple[int, Any]] = []
+        self._events: list[dict[str, Any]] = []
+        if earlier is not None:
+            self.tell({"event": "started-again", "after": earlier.last_step})
+        self._first: list[dict[str, Any]] = [{"config": dict(settings)}]
+
+    @property
+    def are_many(self) -> bool:
+        """Whether several ranks record together."""
+        return bool(self._ranks.are_many)
+
+    @property
+    def wants_to_stop(self) -> bool:
+        """Whether the live verdict asks to stop."""
+        return self._live is not None and self._live.wants_to_stop
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Note in the log what the recorder did."""
+        self._events.append(dict(event))
+
+    def add_histogram(self, step: int, parameters: Parameters, scale: Any) -> None:
+        """Count the elements of all gradients by size."""
+        self._histograms.append((step, count_elements(parameters, scale)))
+
+    def flush(self, rows: Sequence[Row]) -> None:
+        """Write rows; with several ranks each must call it after the same steps."""
+        fetched = fetch(rows)
+        names = [*NORMS, *PRODUCTS, *(f"grad_norm/{layer}" for layer in self._parameters.layers)]
+        columns = self._ranks.add_up(fetched, self._n_rows, self._parameters.keys, names)
+        histograms = [histogram.record(step, self._ranks) for step, histogram in self._histograms]
+        self._histograms = []
+        if not self._ranks.is_first:
+            return
+        written = [_finished(row.step, found, row.ids) for row, found in zip(fetched, columns, strict=True)]
+        self._write(written, histograms)
+        for sink in self._sinks:
+            for row in written:
+                sink.write(row)
+        if self._live is not None and written:
+            self._live.saw(self._file.path, int(written[-1]["step"]), tell=self.tell, sinks=self._sinks)
+
+    def write_now(self, row: Mapping[str, Any]) -> None:
+        """One row that came with its numbers."""
+        if self._ranks.is_first:
+            self._write([{name: shorten(float(value)) for name, value in row.items()}], [])
+            for sink in self._sinks:
+                sink.write({name: float(value) for name, value in row.items()})
+
+    def close(self) -> None:
+        """Wait for the verdict that is being made, write what happened and close everything."""
+        if self._live is not None:
+            self._live.close()
+        try:
+            if self._ranks.is_first:
+                self._write([], [])
+            for sink in self._sinks:
+                sink.close()
+        finally:
+            self._file.close()
+
+    def _write(self, rows: Sequence[Mapping[str, Any]], histograms: Sequence[Mapping[str, Any]]) -> None:
+        events, self._events = self._events, []
+        first, self._first = self._first, []
+        self._file.write([*first, *({"recorder": event} for event in events), *rows, *histograms])
+
+
+def _finished(step: int, found: Mapping[str, float], ids: Sequence[Any]) -> dict[str, Any]:
+    """A row as it is written: in order, with what follows from several measurements."""
+    row: dict[str, Any] = {"step": step, **found}
+    squares, count = row.pop("rms_squares", None), row.pop("rms_count", None)
+    if squares is not None and count:
+        row["rms_ratio"] = math.sqrt(squares / count) if squares >= 0 else math.nan
+    norm, seen, excess = row.get("grad_norm"), row.pop("seen_norm", None), row.pop("penalty_excess", None)
+    if seen and norm is not None and "grad_dot_update" in row:
+        # The optimizer saw clipped gradients: to first order the loss changes by the product with the whole ones.
+        row["grad_dot_update"] *= norm / seen
+    if excess is not None and norm is not None:
+        row["data_norm"] = norm
+        row["penalized_norm"] = math.sqrt(max(norm * norm + excess, 0.0)) if not math.isnan(excess) else math.nan
+    if row.get("skipped") == 0:
+        del row["skipped"]
+    number = batch_number(ids)
+    if number is not None:
+        row["batch_id"] = number
+    shown = {name: shorten(row[name]) for name in (*ORDER, *(n for n in row if n not in ORDER)) if name in row}
+    return {"step": int(shown.pop("step")), **shown}

@@ -1,0 +1,165 @@
+"""Measured values between the moment they are taken and the moment they are written.
+
+Values stay tensors where they are: reading one makes the host wait for the device. They are fetched in bulk, all values of
+all rows of one device with one copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: A number, or a tensor of any shape that will be fetched later.
+Value = Any
+
+
+@dataclass(slots=True)
+class Sum:
+    """A sum that may be of tensors, and the count of its terms."""
+
+    total: Value = 0.0
+    count: int = 0
+
+    def add(self, value: Value) -> None:
+        """Add one term."""
+        self.total = value if self.count == 0 else self.total + value
+        self.count += 1
+
+
+@dataclass(slots=True)
+class Row:
+    """One optimizer step.
+
+    Attributes
+    ----------
+    step
+        Its number, None until it is known.
+    values
+        What every rank has alike: rates, scales, norms of whole gradients.
+    means, sums
+        Of what each rank has its own part of the batch in: the loss, and the size of the batch.
+    norms
+        By shard group: norms of the parts that this rank holds; their squares are added over ranks.
+    products
+        By shard group: inner products of such parts, added as they are.
+    layers
+        By shard group: the norms of single tensors and the layer that each belongs to.
+    ids
+        The identifiers of the batch as given.
+    is_due
+        Whether this is one of the rows that hold more than loss and norm.
+    """
+
+    step: int | None = None
+    is_due: bool = False
+    values: dict[str, Value] = field(default_factory=dict)
+    means: dict[str, Sum] = field(default_factory=dict)
+    sums: dict[str, Sum] = field(default_factory=dict)
+    norms: dict[Any, dict[str, Value]] = field(default_factory=dict)
+    products: dict[Any, dict[str, Value]] = field(default_factory=dict)
+    layers: dict[Any, tuple[Value, Sequence[str]]] = field(default_factory=dict)
+    ids: list[Value] = field(default_factory=list)
+
+    def add_mean(self, name: str, value: Value) -> None:
+        """One more micro-batch's value of a mean."""
+        self.means.setdefault(name, Sum()).add(scalar(value))
+
+    def add_sum(self, name: str, value: Value) -> None:
+        """One more micro-batch's value of a sum."""
+        self.sums.setdefault(name, Sum()).add(scalar(value))
+
+
+def held(value: Value) -> Value:
+    """A value that later changes of the caller's tensor do not reach, without waiting for it."""
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def scalar(value: Value) -> Value:
+    """A tensor of one element, or a number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Neither.
+    """
+    if not isinstance(value, Tensor):
+        return float(value)
+    if value.numel() != 1:
+        raise ValueError(f"a tensor of shape {tuple(value.shape)} where one number belongs")
+    return held(value).reshape(())
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A row with numbers in place of tensors; `values`, `means` and so on as in `Row`."""
+
+    step: int
+    values: dict[str, float]
+    means: dict[str, float]
+    sums: dict[str, float]
+    norms: dict[Any, dict[str, float]]
+    products: dict[Any, dict[str, float]]
+    ids: list[Any]
+
+
+def fetch(rows: Sequence[Row]) -> list[Fetched]:
+    """The numbers of rows, with one copy for each device that holds some."""
+    tensors = [value for row in rows for value in _tensors(row)]
+    number = dict(zip(map(id, tensors), _numbers(tensors), strict=True))
+
+    def one(value: Value) -> float:
+        return number[id(value)][0] if isinstance(value, Tensor) else float(value)
+
+    def many(table: dict[str, Value]) -> dict[str, float]:
+        return {name: one(value) for name, value in table.items()}
+
+    fetched = []
+    for row in rows:
+        norms = {key: many(table) for key, table in row.norms.items()}
+        for key, (stack, layers) in row.layers.items():
+            squares: dict[str, float] = {}
+            for layer, norm in zip(layers, number[id(stack)], strict=True):
+                squares[layer] = squares.get(layer, 0.0) + norm * norm
+            norms.setdefault(key, {}).update({f"grad_norm/{layer}": s**0.5 for layer, s in squares.items()})
+        fetched.append(
+            Fetched(
+                step=row.step or 0,
+                values=many(row.values),
+                means={name: one(s.total) / s.count for name, s in row.means.items()},
+                sums={name: one(s.total) for name, s in row.sums.items()},
+                norms=norms,
+                products={key: many(table) for key, table in row.products.items()},
+                ids=[number[id(v)] if isinstance(v, Tensor) else v for v in row.ids],
+            )
+        )
+    return fetched
+
+
+def _tensors(row: Row) -> Iterable[Tensor]:
+    groups = (row.values, *row.norms.values(), *row.products.values())
+    yield from (v for group in groups for v in group.values() if isinstance(v, Tensor))
+    yield from (s.total for group in (row.means, row.sums) for s in group.values() if isinstance(s.total, Tensor))
+    yield from (stack for stack, _ in row.layers.values())
+    yield from (v for v in row.ids if isinstance(v, Tensor))
+
+
+def _numbers(tensors: Sequence[Tensor]) -> list[list[float]]:
+    """The elements of tensors; whole numbers stay exact up to 2**53."""
+    by_device: dict[torch.device, list[int]] = {}
+    for place, tensor in enumerate(tensors):
+        by_device.setdefault(tensor.device, []).append(place)
+    numbers: list[list[float]] = [[] for _ in tensors]
+    for device, places in by_device.items():
+        # Apple's devices have no float64.
+        wide = torch.float32 if device.type == "mps" else torch.float64
+        flat = torch.cat([tensors[place].detach().reshape(-1).to(wide) for place in places]).tolist()
+        at = 0
+        for place in places:
+            size = tensors[place].numel()
+            numbers[place] = flat[at : at + size]
+            at += size
+    return numbers
