@@ -169,6 +169,30 @@ def _tail(name: str) -> str:
     return plain(last) if path and not _OTHER_PHASES.intersection(map(plain, path)) else ""
 
 
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_LOSS_WORDS = frozenset({"loss", "losses", "nll", "cost", "objective", "objf", "xent", "crossentropy", "elbo"})
+#: Words beside `loss` in the names of what is no loss, and of losses that are not those of a training step.
+_NO_LOSS = _OTHER_PHASES | frozenset({
+    "scale", "scaler", "scaling", "weight", "weights", "ratio", "coef", "coeff", "count", "num", "delta", "norm", "std", "var",
+    "min", "max", "sec", "secs", "seconds", "lr", "ema", "lowest", "target", "improvement", "diff", "change", "per", "number",
+    "valid", "previous", "prev", "tol",
+})  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 12)
+def is_loss_like(name: str) -> bool:
+    """Whether a name that no table has is that of a part of a training loss: `train/box_loss`, `Value function loss`."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    is_loss = not words.isdisjoint(_LOSS_WORDS) or {"cross", "entropy"} <= words
+    return is_loss and words.isdisjoint(_NO_LOSS)
+
+
+@lru_cache(maxsize=1 << 12)
+def is_core(name: str) -> bool:
+    """Whether a name means a loss or a gradient norm of the training."""
+    return any(rank_of(role, name) is not None for role in ("loss", "grad_norm")) or is_loss_like(name)
+
+
 @lru_cache(maxsize=1 << 12)
 def is_measure(name: str) -> bool:
     """Whether a name means a loss, a gradient norm or a learning rate, whose values should be numbers."""
@@ -230,7 +254,7 @@ def is_contested(loss: str) -> bool:
 def _owner_by_name(name: str) -> str | None:
     match = _NAMED_NORM.match(_TRAIN.sub("", name))
     owner = plain(match["owner"]) if match else ""
-    return owner if owner and owner not in _NOT_OWNERS and not owner.endswith(("_total", "_global")) else None
+    return owner if owner and _NOT_OWNERS.isdisjoint({owner, owner.rpartition("_")[2]}) else None
 
 
 def _mark(name: str) -> str | None:

@@ -517,16 +517,14 @@ steps: 20 loss: 9.5000 iter time (s): 0.500 samples/sec: 64.0
             step=[1, 2], loss=[0.5, 0.4],
         )
     ],
-    "any-line": [
+    "guess": [
         Example(
             text="".join(
                 f"2024-01-01 00:00:0{n} - Epoch 1 - Step {100 * n}/1000 - Loss: {5 - n}.5 - Grad Norm: {n / 4} - LR: 1e-0{n}\n"
                 for n in (1, 2, 3)
             ),
             step=[100, 200, 300], loss=[4.5, 3.5, 2.5], grad_norm=[0.25, 0.5, 0.75], lr=[0.1, 0.01, 0.001],
-        )
-    ],
-    "any-epoch": [
+        ),
         Example(
             text="".join(f"Epoch {n}/10, train loss: {5 - n}.25, val_loss: 9.0\n" for n in (1, 2, 3)),
             step=[1, 2, 3], loss=[4.25, 3.25, 2.25],

@@ -13,6 +13,7 @@ import pytest
 import gradlens
 from gradlens.readers import detect
 from gradlens.readers.console import grammars
+from gradlens.readers.console.reader import ConsoleReader
 from gradlens.registry import Entry
 
 GUIDE = (Path(__file__).parent.parent.parent / "docs" / "adding-a-format.md").read_text()
@@ -34,7 +35,7 @@ def test_the_grammar(tmp_path, monkeypatch):
     grammar = eval(entry, {"Grammar": grammars.Grammar, "Line": grammars.Line})
     path = tmp_path / "train.log"
     path.write_text(printed)
-    monkeypatch.setattr("gradlens.readers.console.reader.GRAMMARS", (*grammars.GRAMMARS, grammar))
+    monkeypatch.setattr(ConsoleReader, "grammars", (*grammars.GRAMMARS, grammar))
     (run,) = gradlens.read(path)
     assert run.loss.step.tolist() == [100, 200]
     assert run.loss.value.tolist() == [2.75, 2.5]

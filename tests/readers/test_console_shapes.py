@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradlens.readers.base import NoticeBook
-from gradlens.readers.console.grammars import Fields
+from gradlens.readers.console.grammar import Fields
 from gradlens.readers.console.shapes import Cutter
 from gradlens.readers.console.table import Records
 

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from gradlens.readers.base import NoticeBook
-from gradlens.readers.console.grammars import Fields, Line, compiled
+from gradlens.readers.console.grammar import Fields, Line, compiled
 from gradlens.readers.console.shapes import Cutter
 from gradlens.readers.console.text import LAUNCHER, json_fields, number_of
 

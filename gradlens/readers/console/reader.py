@@ -1,14 +1,17 @@
-"""Console logs: whatever trainers print, by the table of `grammars.py`."""
+"""Console logs: whatever trainers print, by the table of `grammars.py`, and what no grammar knows by `general.py`."""
 
 from __future__ import annotations
 
 import bisect
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
 
 from gradlens.errors import NoTrainingSeriesError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
-from gradlens.readers.console.grammars import GRAMMARS, Grammar
+from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions
+from gradlens.readers.console.general import GUESS, GeneralParser
+from gradlens.readers.console.grammar import Grammar
+from gradlens.readers.console.grammars import GRAMMARS
 from gradlens.readers.console.parts import ConsoleText, open_log
 from gradlens.readers.console.records import RecordParser
 from gradlens.readers.console.settings import MAX_CHARS, settings_in
@@ -17,31 +20,37 @@ from gradlens.readers.console.text import clean
 from gradlens.sources.files import Source
 
 _PROBE_BYTES = 1 << 22
+#: So many times the losses and norms of a grammar that is no trainer's own must the general reader find to be preferred.
+MUCH_MORE = 2
+Parser = RecordParser | GeneralParser
 
 
 class ConsoleReader(Reader):
     """Text that a trainer printed, launcher noise and progress bars included."""
 
     name = "console"
+    #: What is tried before the general reader.
+    grammars: ClassVar[tuple[Grammar, ...]] = GRAMMARS
 
     def sniff(self, source: Source) -> float:
         if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             return 0.0
-        best = _best((clean(source.head_text),))
-        if best is None and len(source.head) >= 1 << 16:
+        best = _best((clean(source.head_text),), self.grammars)
+        if (best is None or (best.grammar is GUESS and not best.weight)) and len(source.head) >= 1 << 16:
             with source.open() as handle:
-                best = _best(ConsoleText(io.BytesIO(handle.read(_PROBE_BYTES))))
-        if best is None:
+                best = _best(ConsoleText(io.BytesIO(handle.read(_PROBE_BYTES))), self.grammars)
+        if best is None or not len(best.records):
             return 0.0
-        return (0.8, 0.45, 0.3)[best.grammar.tier]
+        return (0.8, 0.45, 0.3 if best.weight else 0.15)[best.grammar.tier]
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         del options  # every field is parsed to find the record's end: nothing to gain from leaving some out
         (source,) = sources
         with open_log(source) as handle:
             text = ConsoleText(handle)
-            best = _best_of_long(text) if text.n_bytes > 2 * _PROBE_BYTES else _best(text)
-            if best is None:
+            choose = _best_of_long if text.n_bytes > 2 * _PROBE_BYTES else _best
+            best = choose(text, self.grammars)
+            if best is None or not len(best.records):
                 raise NoTrainingSeriesError(
                     f"{source.name}: no line that looks like a training record",
                     hint="the console formats that are known are listed by `gradlens formats`",
@@ -49,30 +58,39 @@ class ConsoleReader(Reader):
             return list(_runs(text, best))
 
 
-def _best(text: Iterable[str]) -> RecordParser | None:
-    """The grammar of the lowest tier that finds losses or norms; within a tier the one that finds most."""
-    found: list[RecordParser] = []
-    for tier in (0, 1, 2):
-        parsed = _parse(text, [grammar for grammar in GRAMMARS if grammar.tier == tier])
+def _best(text: Iterable[str], grammars: Sequence[Grammar]) -> Parser | None:
+    """The grammar of the lowest tier that finds losses or norms; within a tier the one that finds most.
+
+    What is no trainer's own (summaries, bars, any line with a loss) gives way to the general reader where that finds
+    several times as much: the objects of an evaluation do not stand for the lines of the training around them.
+    """
+    found: list[Parser] = []
+    for tier in (0, 1):
+        parsed = _parse(text, [grammar for grammar in grammars if grammar.tier == tier])
         found += (p for p in parsed if len(p.records) >= p.grammar.least)
         useful = [p for p in found if p.weight]
         if useful:
-            return max(useful, key=lambda p: p.weight)
-    return max(found, key=lambda p: len(p.records), default=None)
+            best = max(useful, key=lambda p: p.weight)
+            if tier:
+                (general,) = _parse(text, [GUESS])
+                best = general if general.weight > MUCH_MORE * best.weight else best
+            return best
+    (general,) = _parse(text, [GUESS])
+    return general if general.weight or not found else max(found, key=lambda p: len(p.records))
 
 
-def _best_of_long(text: ConsoleText) -> RecordParser | None:
+def _best_of_long(text: ConsoleText, grammars: Sequence[Grammar]) -> Parser | None:
     """The grammar that is best on the start, the middle and the end of a long log, applied to all of it."""
-    probed = _best(text.probe(_PROBE_BYTES // 4))
+    probed = _best(text.probe(_PROBE_BYTES // 4), grammars)
     if probed is None or not probed.weight:
-        return _best(text)
+        return _best(text, grammars)
     (parsed,) = _parse(text, [probed.grammar])
     return parsed
 
 
-def _parse(text: Iterable[str], grammars: Iterable[Grammar]) -> list[RecordParser]:
+def _parse(text: Iterable[str], grammars: Iterable[Grammar]) -> list[Parser]:
     """What each grammar finds in a text, whose parts are gone over once."""
-    parsers = [RecordParser(grammar) for grammar in grammars]
+    parsers: list[Parser] = [GeneralParser() if grammar is GUESS else RecordParser(grammar) for grammar in grammars]
     n_overflows = 0
     for part in text:
         n_overflows += _overflows(part)
@@ -89,20 +107,32 @@ def _overflows(text: str) -> int:
     return sum(map(text.count, ("OVERFLOW!", "Overflow detected", "overflow detected", "Gradient overflow.")))
 
 
-def _runs(text: ConsoleText, parsed: RecordParser) -> Iterator[RawRun]:
+def _runs(text: ConsoleText, parsed: Parser) -> Iterator[RawRun]:
     parts = _split(parsed)
     for name, first, after, begin in parts:
         _go_on_counting(parsed.records, first, after, parsed.book)
         steps = parsed.records.steps(first, after)
+        columns = parsed.records.columns(first, after, steps)
         yield RawRun(
             name=name if len(parts) > 1 else "",
-            columns=parsed.records.columns(first, after, steps),
+            columns=columns,
             n_rows=after - first,
             config=_settings(text, begin, parsed.records.starts[first]),
             notices=parsed.book.notices(),
             step_column="step" if len(steps.value) else None,
             norm_facts=parsed.grammar.facts,
+            roles=_fixed_roles(parsed.grammar, columns),
         )
+
+
+def _fixed_roles(grammar: Grammar, columns: Iterable[Column]) -> dict[str, str]:
+    """Of each role that the trainer fixes the first column that the log has."""
+    names = {column.name for column in columns}
+    roles: dict[str, str] = {}
+    for role, name in grammar.roles:
+        if name in names:
+            roles.setdefault(role, name)
+    return roles
 
 
 def _settings(text: ConsoleText, begin: int, end: int) -> dict[str, str]:
@@ -127,7 +157,7 @@ def _go_on_counting(records: Records, first: int, after: int, book: NoticeBook) 
         records.place(row, offset + last)
 
 
-def _split(parsed: RecordParser) -> list[tuple[str, int, int, int]]:
+def _split(parsed: Parser) -> list[tuple[str, int, int, int]]:
     """The runs of a log that several starts were appended to.
 
     For each its name, its first record, the one after its last, and where the part of the text before it begins.

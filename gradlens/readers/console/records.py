@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Iterator
 
-    from gradlens.readers.console.grammars import Grammar
+    from gradlens.readers.console.grammar import Grammar
 
 #: So much of a text without records is searched again with the next part, for what began on its last lines.
 _TAIL = 1 << 14
@@ -52,11 +52,12 @@ class RecordParser:
     @property
     def weight(self) -> int:
         """How many losses and norms were found: what decides between grammars."""
+        fixed = {name for role, name in self.grammar.roles if role in {"loss", "grad_norm"}}
         return sum(
             n
             for names, n in self.records.fields.counts()
             for name in names
-            if vocabulary.rank_of("loss", name) is not None or vocabulary.rank_of("grad_norm", name) is not None
+            if name in fixed or vocabulary.is_core(name)
         )
 
     def feed(self, part: str) -> None:

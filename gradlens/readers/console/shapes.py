@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gradlens import vocabulary
 from gradlens.readers.base import NoticeBook
-from gradlens.readers.console.grammars import Fields
+from gradlens.readers.console.grammar import Fields
 from gradlens.readers.console.text import OPENING, Pair, number_of, pairs_in
 
 _PLAIN = re.compile(r"[-+]?[.\d][-+.\deE]*")

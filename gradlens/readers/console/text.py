@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gradlens.readers.base import parse_number
-from gradlens.readers.console.grammars import NUMBER, VALUE, Fields
+from gradlens.readers.console.grammar import NUMBER, VALUE, Fields
 
 _AFTER_ESCAPE = r"(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cM])"
 #: The escape first: `re` then searches for that byte alone.

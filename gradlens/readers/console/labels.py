@@ -1,0 +1,221 @@
+"""What the numbers in a line of any console are called, by the text beside them.
+
+A person who meets an unknown log reads `loss 0.5`, `Loss: 0.5`, `loss is 0.5`, `0.5 avg loss` and the line of names above
+a table of numbers alike. So does this module; which of the names matter is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+#: A number that stands for itself: none in the middle of a word (`fp16`, `conv1`, `3f2a`), signs only where no number ends.
+NUMBER = re.compile(
+    r"(?<![\w.¦])(?:(?<![\w)\]%])[-+])?(?>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z_]*\d|¦)"
+    r"|(?<![\w.])[-+]?(?i:nan|inf(?:inity)?)(?!\w)"
+)
+#: Stretches whose numbers are none of the training's: clocks, dates, source lines, process numbers, addresses.
+_CLOCKS = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T _:,-]{1,2}\d{1,2}[:.h-]\d{2}(?:[:.-]\d{2}(?:[.,]\d+)?)?)?(?:Z\b|[+-]\d\d:?\d\d\b)?"
+    r"|\b\d{1,2}[/-]\d{1,2}(?:[/-]\d{2,4})?[ T,]+\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?"
+    r"|\b[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w./-]+:\d+\]"
+    r"|(?<![\d.])\d{1,4}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?![\d])"
+    r"|[\w/.-]+\.(?:py|cc|cpp|cu|h|go|rs):\d+"
+    r"|\b\d+ days?\b,?"
+    r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w* \w{3}\s+\d+\s[\d: ]+(?:\w+ )?\d{4}"
+    r"|(?i:\b(?:pid|rank|tid|thread|port|gpu|node|worker|device)\b[=:# ]{1,3}\d+)"
+    r"|\b\d+(?:\.\d+){2,}"
+    r"|^\s*\[\s*(?:default|rank)?\d+\]:?\s|\(\d+/\d+\)"
+)
+#: A unit that is stuck to a number, `12.3ms`, `50%`, or stands behind it before the next field, `3 samples/s`.
+_UNIT = re.compile(r"^\s?(?:[A-Za-zµ%°]{1,12}(?:/[A-Za-z]{1,12})?|%)(?=\s{2}|[,;|)\]}'\"\t]|\s*$|\s[-|(\[:])")
+_STUCK = re.compile(r"^(?:[A-Za-zµ°]{1,12}(?:/[A-Za-z]{1,12})?|%)(?![\w=:])")
+_GROUP = re.compile(r"\([^()]*\)")
+_APART = re.compile(r"[,;|\t{}\[\]<>*@()'\"]|\s{2,}|\s[-:/]+\s|:\s|>>|\.\s(?=\S)")
+_SIGN = re.compile(r"(?:[:=]|[-=]>|~)\s*$")
+#: `loss: np.float64(0.5)`, `loss=tensor(0.5, device=...)`.
+_WRAPPER = re.compile(r"(?<=[:=])\s*(?:[a-z]+\.)?(?:float\d*|int\d*|tensor|array|Array|Tensor|DeviceArray)\($")
+_LOOSE = frozenset(" \t[({'\"$~<*`")
+_BEHIND = re.compile(r"^\s{1,2}([A-Za-z][\w./-]*(?:\s[A-Za-z][\w./-]*){0,2})\s*(?=[,;|)\]\t]|$)")
+#: Words that stand before a name without being part of it, and between a name and its number.
+_STOP = frozenset(
+    {"info", "debug", "warning", "warn", "error", "root", "the", "at", "with", "and", "of", "is", "for", "in", "to", "after",
+     "a", "an", "on", "was", "are", "by", "now", "log", "logger", "current", "average", "averaged", "took", "about", "over",
+     "than", "we", "got", "new", "this", "my", "its", "from", "then"}
+)  # fmt: skip
+_PHASE = re.compile(
+    r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|eval|evaluation|test|testing|dev)(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_MOST_WORDS = 4
+
+
+_CELL = re.compile(r"^\s*\|\s*(?P<name>[A-Za-z_][^|]{0,80}?)\s*\|\s*$")
+#: Words of counters; what they count in a validation is the training's.
+_COUNTER = re.compile(
+    r"(?i)(?<![a-z])(?:step|steps|epoch|epochs|iter|iters|iteration|iterations|batch|update|updates|ep)(?![a-z])"
+)
+_THOUSANDS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
+
+
+class Slot(NamedTuple):
+    """One number of a line: which one, its name, the number of the total behind it (`17/438`) or -1, and its unit's factor."""
+
+    place: int
+    name: str
+    total: int = -1
+    factor: float = 1.0
+
+
+def slots_of(line: str) -> tuple[Slot, ...]:
+    """The numbers of a line that have a name, in order; `#1`, `#2` for whole numbers that stand alone in front.
+
+    Parameters
+    ----------
+    line
+        A line of a log without colours. Numbers are counted as `NUMBER.finditer` meets them.
+    """
+    found = list(NUMBER.finditer(line))
+    clocks = [m.span() for m in _CLOCKS.finditer(line)]
+    slots: list[Slot] = []
+    taken: dict[str, int] = {}
+    phase, last_name, at = "", "", 0
+    edges = [*(m.start() for m in found), len(line)]
+    for index, match in enumerate(found):
+        before, after = line[at : match.start()], line[match.end() : edges[index + 1]]
+        at = match.end()
+        if any(a < match.end() and match.start() < b for a, b in clocks):
+            last_name = ""
+            continue
+        head = _STUCK.sub("", before) if index else before
+        if slots and head.strip() in {"/", "of"} and slots[-1].place == index - 1:
+            slots[-1] = slots[-1]._replace(total=index)
+            continue
+        name = _name_in(head)
+        phase = _phase(head, name, phase)
+        if not name and _is_list(before) and last_name and slots and slots[-1].place == index - 1:
+            base, _, number = last_name.rpartition("/")
+            name = f"{base}/{int(number) + 1}" if number.isdigit() and base else f"{last_name}/1"
+            if not number.isdigit():
+                slots[-1] = slots[-1]._replace(name=f"{last_name}/0")
+            last_name = name
+        else:
+            name = name or _behind(before, after, is_last=index + 1 == len(found))
+            name = name and (name if is_counter(name) else phase + name)
+            last_name = name
+        if not name and not slots and match[0].isdigit() and not after.startswith("%"):
+            name = "#1"
+        elif not name and match[0].isdigit() and after[:1] == "/" and before.strip() in {"[", "(", "] [", "]["}:
+            name = "batch"  # `Epoch: 3 [1280/60000`
+        if name:
+            taken[name] = taken.get(name, 0) + 1
+            factor = _THOUSANDS.get(after[:1], 1.0) if not after[1:2].isalnum() and is_counter(name) else 1.0
+            slots.append(Slot(index, name if taken[name] == 1 else f"{name} ({taken[name]})", factor=factor))
+    return tuple(slots)
+
+
+def is_counter(name: str) -> bool:
+    """Whether a word of a name is one of counters: `step`, `Learning iteration`, `batch`."""
+    return _COUNTER.search(name.replace("_", " ")) is not None
+
+
+def _name_in(text: str) -> str:
+    """The name that ends the text before a number, or "" where none does."""
+    if "|" in text and (cell := _CELL.match(text)):
+        return cell["name"].strip()
+    text = _WRAPPER.sub("", text)
+    end = len(text)
+    while end and text[end - 1] in _LOOSE:
+        end -= 1
+    gap, text = text[end:], text[:end]
+    sign = _SIGN.search(text)
+    if sign is None and gap.strip(" \t") and "(" not in gap and "[" not in gap:
+        return ""  # `loss 0.5` has nothing but blanks between name and number
+    text = text[: sign.start() if sign else end].rstrip(" \t'\"`.")
+    if not text:
+        return ""
+    text = _GROUP.sub(" ", text) if ")" in text else text
+    return _phrase(_APART.split(text.rstrip())[-1].split(), has_sign=sign is not None)
+
+
+def _phrase(words: list[str], *, has_sign: bool) -> str:
+    """The name in the words before a number, without those that are none."""
+    words = [w.strip(".") if len(w) > 3 else w for w in words]
+    if not has_sign:
+        # `Validation at step 40` names a step; behind a sign, `Std of Reward: 1.5`, the whole is a name.
+        cut = max((place for place, word in enumerate(words[:-1]) if word.lower() in _STOP), default=-1)
+        words = words[cut + 1 :]
+    if not has_sign and len(words) > 3:
+        words = words[-1:] if words[-1].lower() not in _STOP else words[-2:-1]
+    words = words[-_MOST_WORDS:]
+    while len(words) > 1 and words[-1].lower() in _STOP:
+        words.pop()
+    while len(words) > 1 and words[0].lower().strip("[]():") in _STOP:
+        words.pop(0)
+    if not words or (not has_sign and words[0].lower() in _STOP):
+        return ""
+    if ":" in words[-1]:
+        words = [words[-1].rpartition(":")[2]]  # `INFO:tensorflow:loss`
+    name = " ".join(words).strip("-.*#>|/\\")
+    return name if name and (name[0].isalpha() or name[0] in "_#") else ""
+
+
+def _behind(before: str, after: str, *, is_last: bool) -> str:
+    """The name behind a number, `0.5 avg loss,`, where none stands before it."""
+    if before.strip() and before.strip()[-1] not in ",;|:])>":
+        return ""
+    match = _BEHIND.match(after)
+    return match[1] if match and (match.end() < len(after) or is_last) else ""
+
+
+def _is_list(before: str) -> bool:
+    return before.strip() in {",", ""} and len(before) <= 3
+
+
+def _phase(text: str, name: str, phase: str) -> str:
+    """The prefix of names behind this text: `val/` behind `valid:`, none behind `train:`."""
+    place = text.rfind(name) if name else len(text)
+    last = None
+    for last in _PHASE.finditer(text[: max(place, 0)]):  # noqa: B007 -- the last one counts
+        pass
+    if last is None:
+        return phase
+    return "" if last["train"] else "val/"
+
+
+def header_of(line: str) -> tuple[str, ...]:
+    """The names in a line that may stand above a table of numbers; empty where it does not look like one."""
+    text = line.strip().lstrip("#").strip()
+    if not text or len(text) > 2000 or NUMBER.search(text):
+        return ()
+    if "|" in text:
+        cells = [c.strip() for c in text.strip("|").split("|")]
+    elif "\t" in text:
+        cells = [c.strip() for c in text.split("\t")]
+    elif "," in text:
+        cells = [c.strip() for c in text.split(",")]
+    else:
+        cells = re.split(r"\s{2,}", text)
+        if len(cells) < 3:
+            cells = text.split()
+    names = [c for c in cells if c]
+    good = len(names) == len(cells) and 2 <= len(names) <= 200 and len(set(names)) == len(names)
+    return tuple(names) if good and all(any(c.isalpha() or c == "#" for c in n) and len(n) <= 60 for n in names) else ()
+
+
+def cells_of(line: str, n_names: int) -> tuple[str, ...]:
+    """The cells of a row below `n_names` names, or empty where the line is no such row."""
+    text = line.strip()
+    if "|" in text and text.count("|") >= n_names - 1:
+        cells = [c.strip() for c in text.strip("|").split("|")]
+    elif "\t" in text:
+        cells = [c.strip() for c in text.split("\t")]
+    elif "," in text and text.count(",") >= n_names - 1:
+        cells = [c.strip() for c in text.split(",")]
+    else:
+        cells = text.split()
+    if len(cells) < n_names or (len(cells) > n_names and ":" not in cells[n_names - 1][-1:] + cells[n_names][:1]):
+        return ()
+    cells = cells[:n_names]
+    n_numbers = sum(NUMBER.match(c) is not None for c in cells)
+    return tuple(c.rstrip(":") for c in cells) if n_numbers >= max(2, 0.6 * n_names) else ()

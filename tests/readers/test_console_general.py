@@ -1,0 +1,98 @@
+"""The general reader: names beside numbers, and records in lines that no grammar knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradlens
+from gradlens.errors import NoTrainingSeriesError
+from gradlens.readers.console.labels import slots_of
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("step 3 | loss 0.5 | grad norm 1.5", ["step", "loss", "grad norm"]),
+        ("2024-03-01 10:00:00,123 INFO trainer.py:88 Batch Loss:   0.5, Lr: 1e-4", ["Batch Loss", "Lr"]),
+        ("I0301 10:00:00.123456  4321 solver.cpp:239] Iteration 20 (2.1 iter/s), loss = 8.2", ["Iteration", "loss"]),
+        (" 7: 8.25, 8.5 avg loss, 0.001 rate, 3.2 seconds", ["#1", "avg loss", "rate", "seconds"]),
+        ("Train Epoch: 3 [1280/60000 (2%)]\tLoss: 0.5", ["Train Epoch", "batch", "Loss"]),
+        ("Losses: [1.5, 2.5, 3.5], step: 200", ["Losses/0", "Losses/1", "Losses/2", "step"]),
+        ("epoch 3 train: loss 0.5 acc 0.9 val: loss 0.7", ["epoch", "loss", "acc", "val/loss"]),
+        ("Validation at step 40: loss 0.7", ["step", "val/loss"]),
+        ("loss: np.float64(0.5), norm=tensor(2.5, device=0)", ["loss", "norm"]),
+        ("INFO:tensorflow:loss = 2.5, step = 100 (12.1 sec)", ["loss", "step"]),
+        ("| grad_norm | 1.49     |", ["grad_norm"]),
+        ("loss is 8.2", ["loss"]),
+        ("uses fp16 with conv1 and sha 3f2a", []),
+    ],
+)
+def test_names_are_the_text_beside_the_numbers(line, names):
+    assert [slot.name for slot in slots_of(line)] == names
+
+
+def test_the_total_of_a_count_and_its_thousands():
+    (step,) = slots_of("step:12K/60K")
+    assert (step.name, step.factor, step.total) == ("step", 1e3, 1)
+
+
+def lines(n, form):
+    return "\n".join(form(i) for i in range(n)) + "\n"
+
+
+def read(tmp_path, text, **options):
+    path = tmp_path / "console.log"
+    path.write_text(text)
+    (run,) = gradlens.read(path, **options)
+    return run
+
+
+def test_one_line_a_record_with_settings_and_prose_around(tmp_path):
+    head = "lr: 0.5\nbatch size 64\nepochs 3\nwe loaded 12 files in 3.5 s\n"
+    body = lines(
+        20, lambda i: f">> upd {i * 10} :: loss {2 - i / 20:.3f} ; gnorm {1 + i % 3} ; lr 0.001\nsaved 3 files"
+    )
+    run = read(tmp_path, head + body + "total time 12.5 s\n")
+    assert run.loss.step.tolist() == [i * 10 for i in range(20)] or len(run.loss) == 20
+    np.testing.assert_allclose(run.loss.value, [round(2 - i / 20, 3) for i in range(20)])
+    assert len(run.grad_norm) == 20
+    assert set(run.lr.value) == {0.001}
+    assert "guessed-console" in {n.code for n in run.notices}
+
+
+def test_a_block_of_lines_is_one_record(tmp_path):
+    run = read(
+        tmp_path,
+        lines(10, lambda i: f"== Round {i} ==\n  step: {i * 5}\n  Loss: {3 - i / 10}\n  Norm of grads\n  lr 0.1\n"),
+    )
+    assert run.loss.step.tolist() == [i * 5 for i in range(10)]
+    assert len(run.lr) == 10
+
+
+def test_rows_below_a_line_of_names(tmp_path):
+    run = read(
+        tmp_path,
+        "some banner here\n\n  step    loss   grad_norm\n"
+        + lines(12, lambda i: f"  {i * 100}   {5 - i / 4:.2f}   {i + 0.5}"),
+    )
+    assert run.loss.step.tolist() == [i * 100 for i in range(12)]
+    assert run.grad_norm.value.tolist() == [i + 0.5 for i in range(12)]
+
+
+def test_epoch_and_batch_make_the_step(tmp_path):
+    run = read(tmp_path, lines(30, lambda i: f"Ep>> epoch {i // 10} [{i % 10}/10] the loss = {5 - i / 10}"))
+    assert run.loss.step.tolist() == list(range(30))
+
+
+def test_nan_is_a_number(tmp_path):
+    run = read(tmp_path, lines(10, lambda i: f"at {i}: cost step={i} loss={'nan' if i > 6 else 1.5}"))
+    assert int(np.isnan(run.loss.value).sum()) == 3
+
+
+def test_what_is_listed_can_be_named(tmp_path):
+    text = lines(10, lambda i: f"Walker. Step: {i * 100}. Mean Reward: {i / 10}. Std of Reward: 1.5. Training.")
+    with pytest.raises(NoTrainingSeriesError, match="Mean Reward"):
+        read(tmp_path, text)
+    run = read(tmp_path, text, loss="Mean Reward")
+    assert run.loss.step.tolist() == [i * 100 for i in range(10)]
