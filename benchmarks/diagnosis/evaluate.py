@@ -21,7 +21,7 @@ from benchmarks.diagnosis import sparse
 from benchmarks.diagnosis.examples import LAST, LOOKED_AT, Labelled, load, respelled, scaled, thinned
 from benchmarks.diagnosis.fit import Example, Model, learn
 from benchmarks.runs import columns
-from gradlens.diagnosis.weighing import Beliefs, Weights, weigh
+from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, weigh
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "diagnosis.md"
 SURE = 0.8
@@ -53,7 +53,7 @@ class Graded:
 
     example: Example
     configured: Example
-    ceilings: Mapping[str, float]
+    ceilings: Mapping[str, Ceiling]
     expected: str
     harmful: bool
     source: str

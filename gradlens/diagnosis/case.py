@@ -12,7 +12,7 @@ from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.outcome import RunOutcome, outcome_of
 from gradlens.diagnosis.signs import grade_all
-from gradlens.diagnosis.weighing import Beliefs, weigh
+from gradlens.diagnosis.weighing import Beliefs, Ceiling, weigh
 from gradlens.reports.base import Cause, ThresholdSource
 from gradlens.run import Run
 from gradlens.signals.axis import Signals
@@ -65,31 +65,44 @@ class Case(Measured):
         return likeliest
 
     @property
-    def ceilings(self) -> Mapping[Cause, float]:
+    def ceilings(self) -> Mapping[Cause, Ceiling]:
         """How sure of a cause this log allows to be, where that is less than certain. Our own limits.
 
         A verdict that rests on one or two rows is never sure: had they not been logged, nothing would be seen. Neither is
         one that needs every step from a log that shows every fifth or fewer, nor one about the course of a run from fewer
         than 50 rows, unless the numbers themselves blow up. And where little was logged, seeing nothing says little.
         """
-        ceilings: dict[Cause, float] = {"healthy": self._healthy_ceiling}
-        if (
-            sum(event.rows for event in (*self.events, *self.bursts)) <= 2
-            or (self.signals.log_interval or 1.0) >= SPARSE_INTERVAL
-        ):
-            ceilings |= dict.fromkeys(ONE_ROW_CAUSES, ONE_ROW_CEILING)
+        ceilings: dict[Cause, Ceiling] = {"healthy": self._healthy_ceiling}
+        interval = self.signals.log_interval or 1.0
+        if sum(event.rows for event in (*self.events, *self.bursts)) <= 2:
+            ceilings |= dict.fromkeys(
+                ONE_ROW_CAUSES, Ceiling(at=ONE_ROW_CEILING, why="it would rest on one or two rows")
+            )
+        elif interval >= SPARSE_INTERVAL:
+            why = f"it needs every step, and a row stands for {interval:g}"
+            ceilings |= dict.fromkeys(ONE_ROW_CAUSES, Ceiling(at=ONE_ROW_CEILING, why=why))
         plain = max(self.signs[name] for name in ("ends_nonfinite", "loss_explodes", "diverges_in_few_rows"))
         if len(self) < SHORT_ROWS and plain < 1.0:
-            ceilings |= dict.fromkeys(COURSE_CAUSES, SHORT_CEILING)
+            why = f"{len(self)} rows, fewer than {SHORT_ROWS}, hardly show the course of a run"
+            ceilings |= dict.fromkeys(COURSE_CAUSES, Ceiling(at=SHORT_CEILING, why=why))
         return ceilings
 
     @property
-    def _healthy_ceiling(self) -> float:
+    def _healthy_ceiling(self) -> Ceiling:
         """The share of labelled runs without a sign of trouble that were healthy, when only so much of them was logged."""
         s = self.signals
         rows = [int(np.isfinite(column).sum()) for column in (s.loss, s.norm)]
-        known = float(np.interp(min(n for n in rows if n), *HEALTHY_BY_ROWS)) if any(rows) else 0.0
-        return known if all(rows) else min(known, ONE_COLUMN_CEILING)
+        if not any(rows):
+            return Ceiling(at=0.0, why="neither loss nor norm is finite anywhere")
+        least = min(n for n in rows if n)
+        known = float(np.interp(least, *HEALTHY_BY_ROWS))
+        why = f"no trouble seen in {least:,} rows leaves room for it"
+        if all(rows) or known <= ONE_COLUMN_CEILING:
+            return Ceiling(at=known, why=why)
+        return Ceiling(
+            at=ONE_COLUMN_CEILING,
+            why=f"no trouble seen without {'norms' if rows[0] else 'a loss'} leaves room for it",
+        )
 
     @cached_property
     def signs(self) -> Mapping[str, float]:

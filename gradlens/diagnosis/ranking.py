@@ -12,13 +12,23 @@ from collections.abc import Mapping
 
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.signs import SIGNS, is_measured
-from gradlens.reports.analysis import Diagnosis, Finding, Ranked
+from gradlens.reports.analysis import Diagnosis, Finding, Ranked, Shift, WeighedSign
 from gradlens.reports.base import NO_FAULT, Cause, Status
 from gradlens.reports.verdict import Verdict
 
 #: Causes below this confidence are left out of the ranking, but three are always kept.
 MIN_CONFIDENCE = 0.01
 MAX_REASONS = 6
+
+#: Why the named cause has another confidence than the weighing gives it, by status; and why all others then have less.
+NAMED: Mapping[Status, str] = {
+    "problem": "a fact of the log names it",
+    "clear": "nothing else is left",
+    "insufficient": "what the weights give to no problem at all",
+}
+ROOM = "room for what a fact of the log names"
+#: What a sum may differ by without a shift.
+ROUNDING = 1e-12
 
 #: What would tell two causes apart, whichever comes first.
 _PAIRS: tuple[tuple[tuple[Cause, Cause], str], ...] = (
@@ -94,8 +104,10 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
     left = sum(p for _, p in rest)
     scale = min((1.0 - first) / left, 1.0) if left > 0 else 0.0
     ranking = tuple(
-        Ranked(cause=cause, confidence=p, because=_reasons(case, cause))
-        for place, (cause, p) in enumerate([(named, first), *((cause, p * scale) for cause, p in rest)])
+        _ranked(case, cause, p, why)
+        for place, (cause, p, why) in enumerate(
+            [(named, first, NAMED[verdict.status]), *((cause, p * scale, ROOM) for cause, p in rest)]
+        )
         if place < 3 or p >= MIN_CONFIDENCE
     )
     return Diagnosis(
@@ -104,6 +116,28 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         ranking=ranking,
         experiment=experiment(named, ranking[1].cause),
         summary=_summary(named, findings, verdict),
+        scores={cause: weighed.score for cause, weighed in case.beliefs.weighed.items()},
+    )
+
+
+def _ranked(case: Case, cause: Cause, confidence: float, why: str) -> Ranked:
+    """One cause with all that its confidence is made of; `why` is the reason for what the weighing does not explain of it."""
+    weighed = case.beliefs.weighed.get(cause)
+    shifts = () if weighed is None else tuple(Shift(why=reason, by=by) for reason, by in weighed.shifts)
+    left = confidence - case.beliefs.of(cause)
+    return Ranked(
+        cause=cause,
+        confidence=confidence,
+        because=_reasons(case, cause),
+        bias=None if weighed is None else weighed.bias,
+        signs=tuple(
+            WeighedSign(sign=a.sign, text=SIGNS[a.sign].text, grade=a.grade, weight=a.weight, added=a.contribution)
+            for a in case.beliefs.arguments.get(cause, ())
+        ),
+        score=None if weighed is None else weighed.score,
+        share=None if weighed is None else weighed.share,
+        ceiling=None if weighed is None else weighed.ceiling,
+        shifts=(*shifts, Shift(why=why, by=left)) if abs(left) > ROUNDING else shifts,
     )
 
 

@@ -33,19 +33,44 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Argument:
-    """One sign that speaks for (positive) or against (negative) a cause: its grade and what it adds to the score."""
+    """One sign that speaks for (positive) or against (negative) a cause: its grade, its weight, what they add to the score."""
 
     sign: str
     grade: float
+    weight: float
     contribution: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Ceiling:
+    """How sure of a cause a log allows to be, and why no surer."""
+
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weighed:
+    """How the confidence of one cause came about.
+
+    `score` is the bias and all contributions, `share` exp(score) over the sum of all exp(score), and the share and all shifts
+    add up to the confidence.
+    """
+
+    bias: float
+    score: float
+    share: float
+    ceiling: float | None
+    shifts: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Beliefs:
-    """The causes by confidence, likeliest first, and what spoke for or against each, largest first."""
+    """The causes by confidence, likeliest first, what spoke for or against each, largest first, and how it was added up."""
 
     ranking: tuple[tuple[Cause, float], ...]
     arguments: Mapping[Cause, tuple[Argument, ...]]
+    weighed: Mapping[Cause, Weighed]
 
     @property
     def cause(self) -> Cause:
@@ -57,6 +82,21 @@ class Beliefs:
         return dict(self.ranking).get(cause, 0.0)
 
 
+class _Ledger:
+    """The confidence of every cause, and each shift of it with its reason."""
+
+    def __init__(self, shares: Mapping[Cause, float]) -> None:
+        self.confidence = dict(shares)
+        self.shifts: dict[Cause, list[tuple[str, float]]] = {cause: [] for cause in shares}
+
+    def shift(self, why: str, confidence: Mapping[Cause, float]) -> None:
+        """Take over other confidences, and note by how much each differs."""
+        for cause, value in confidence.items():
+            if value != self.confidence[cause]:
+                self.shifts[cause].append((why, value - self.confidence[cause]))
+        self.confidence = dict(confidence)
+
+
 @cache
 def load_weights() -> Weights:
     """The table that ships with the package."""
@@ -66,7 +106,7 @@ def load_weights() -> Weights:
 
 
 def weigh(
-    evidence: Mapping[str, float], *, ceilings: Mapping[Cause, float] | None = None, weights: Weights | None = None
+    evidence: Mapping[str, float], *, ceilings: Mapping[Cause, Ceiling] | None = None, weights: Weights | None = None
 ) -> Beliefs:
     """The confidence of each cause, given the grades of the signs.
 
@@ -74,34 +114,74 @@ def weigh(
     cut off there goes to all others alike, and only so much that what came first stays first.
     """
     table = load_weights() if weights is None else weights
-    scores: dict[Cause, float] = {}
-    arguments: dict[Cause, tuple[Argument, ...]] = {}
-    for cause, signs in table.signs.items():
-        found = [
-            Argument(sign=name, grade=evidence.get(name, 0.0), contribution=weight * evidence.get(name, 0.0))
-            for name, weight in signs.items()
-            if evidence.get(name, 0.0) > 0 and weight != 0
-        ]
-        arguments[cause] = tuple(sorted(found, key=lambda a: -abs(a.contribution)))
-        scores[cause] = table.bias[cause] + sum(a.contribution for a in found)
+    arguments = {cause: _arguments(signs, evidence) for cause, signs in table.signs.items()}
+    scores = {cause: table.bias[cause] + _sum_in_order(table.signs[cause], arguments[cause]) for cause in arguments}
     highest = max(scores.values())
     powers = {cause: math.exp(score - highest) for cause, score in scores.items()}
     total = sum(powers.values())
-    confidence = {cause: power / total for cause, power in powers.items()}
-    if max(confidence, key=confidence.__getitem__) != "healthy" and "lr_too_high" in confidence:
-        confidence = {cause: p * (1 - UNEXPLAINED) for cause, p in confidence.items()}
-        confidence["lr_too_high"] += UNEXPLAINED
+    shares = {cause: power / total for cause, power in powers.items()}
+    ledger = _Ledger(shares)
+    _keep_unexplained(ledger)
     limits = dict(ceilings or {})
-    most_healthy = limits.pop("healthy", 1.0)
+    most_healthy = limits.pop("healthy", None)
     for cause, ceiling in limits.items():
-        excess = confidence[cause] - ceiling
-        if excess > 0:
-            confidence[cause] = ceiling
-            confidence["healthy"] += excess
+        _lower_to(ledger, cause, ceiling)
+    if most_healthy is not None:
+        _lower_healthy_to(ledger, most_healthy)
+    ranking = sorted(ledger.confidence.items(), key=lambda pair: -pair[1])
+    known = ceilings or {}
+    weighed = {
+        cause: Weighed(
+            bias=table.bias[cause],
+            score=scores[cause],
+            share=shares[cause],
+            ceiling=known[cause].at if cause in known else None,
+            shifts=tuple(ledger.shifts[cause]),
+        )
+        for cause in scores
+    }
+    return Beliefs(ranking=tuple(ranking), arguments=arguments, weighed=weighed)
+
+
+def _arguments(signs: Mapping[str, float], evidence: Mapping[str, float]) -> tuple[Argument, ...]:
+    """The signs of one cause that are seen, the largest contribution first."""
+    found = [
+        Argument(sign=name, grade=grade, weight=weight, contribution=weight * grade)
+        for name, weight in signs.items()
+        if (grade := evidence.get(name, 0.0)) > 0 and weight != 0
+    ]
+    return tuple(sorted(found, key=lambda a: -abs(a.contribution)))
+
+
+def _sum_in_order(signs: Mapping[str, float], arguments: tuple[Argument, ...]) -> float:
+    """The sum of all contributions, in the order of the table, so that it is the same to the last bit in every version."""
+    added = {a.sign: a.contribution for a in arguments}
+    return sum(added[name] for name in signs if name in added)
+
+
+def _keep_unexplained(ledger: _Ledger) -> None:
+    confidence = ledger.confidence
+    if max(confidence, key=confidence.__getitem__) == "healthy" or "lr_too_high" not in confidence:
+        return
+    changed = {cause: p * (1 - UNEXPLAINED) for cause, p in confidence.items()}
+    changed["lr_too_high"] += UNEXPLAINED
+    why = f"{UNEXPLAINED:.0%} of every cause goes to the learning rate, for what the signs leave unexplained"
+    ledger.shift(why.replace("%", " %", 1), changed)
+
+
+def _lower_to(ledger: _Ledger, cause: Cause, ceiling: Ceiling) -> None:
+    excess = ledger.confidence[cause] - ceiling.at
+    if excess > 0:
+        healthy = ledger.confidence["healthy"] + excess
+        ledger.shift(ceiling.why, {**ledger.confidence, cause: ceiling.at, "healthy": healthy})
+
+
+def _lower_healthy_to(ledger: _Ledger, ceiling: Ceiling) -> None:
+    confidence = ledger.confidence
     others = len(confidence) - 1
     lead = confidence["healthy"] - max(p for cause, p in confidence.items() if cause != "healthy")
-    excess = min(confidence["healthy"] - most_healthy, 0.99 * lead * others / (others + 1))
+    excess = min(confidence["healthy"] - ceiling.at, 0.99 * lead * others / (others + 1))
     if excess > 0:
-        confidence = {c: p - excess if c == "healthy" else p + excess / others for c, p in confidence.items()}
-    ranking = sorted(confidence.items(), key=lambda pair: -pair[1])
-    return Beliefs(ranking=tuple(ranking), arguments=arguments)
+        ledger.shift(
+            ceiling.why, {c: p - excess if c == "healthy" else p + excess / others for c, p in confidence.items()}
+        )

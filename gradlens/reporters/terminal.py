@@ -17,8 +17,9 @@ from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import print_parts
 from gradlens.reporters.plot import draw, sparkline
 from gradlens.reporters.report_words import PROVENANCE, advice, columns_used, facts, number_rows, tail_lines
+from gradlens.reporters.weighing_words import scores_line, sums_shown, weighing_rows
 from gradlens.reporters.wording import number, percent
-from gradlens.reports.analysis import CoincidenceTest, Finding, Report, RunReport
+from gradlens.reports.analysis import CoincidenceTest, Diagnosis, Finding, Report, RunReport
 from gradlens.reports.base import Severity
 
 if TYPE_CHECKING:
@@ -194,15 +195,7 @@ def _notice(code: str, message: str, count: int, where: str) -> RenderableType:
 
 
 def _verbose(run: RunReport) -> Iterator[RenderableType]:
-    if run.diagnosis.ranking:
-        lines: list[RenderableType] = [
-            Text(
-                f"{percent(r.confidence):>7}  {wording.TITLES[r.cause]}"
-                + (f": {'; '.join(r.because)}" if r.because else "")
-            )
-            for r in run.diagnosis.ranking
-        ]
-        yield _section("Ranking", lines)
+    yield from _ranking(run.diagnosis)
     c = run.spikes.coincidence
     if c:
         rows = (("same step", c.same_step), ("norm leads", c.norm_leads), ("loss leads", c.loss_leads))
@@ -233,6 +226,25 @@ def _verbose(run: RunReport) -> Iterator[RenderableType]:
             "Checks",
             [Text(f"{r.code} {r.name:<28} {r.status}{f': {r.reason}' if r.reason else ''}") for r in run.checks],
         )
+
+
+def _ranking(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """Each cause with the sum behind its confidence."""
+    lines: list[RenderableType] = []
+    for ranked, written_out in sums_shown(diagnosis):
+        lines.append(Text(f"{percent(ranked.confidence):>7}  {wording.TITLES[ranked.cause]}", style="bold"))
+        if not written_out:
+            continue
+        rows = Table.grid(padding=(0, 2))
+        rows.add_column(justify="right", no_wrap=True, min_width=7)
+        rows.add_column(ratio=1)
+        for figure, text in weighing_rows(ranked):
+            rows.add_row(figure, Text(_safe(text), style="dim"))
+        lines.append(Padding(rows, (0, 0, 0, 4)))
+    if lines:
+        yield _section("Ranking", lines)
+    if diagnosis.scores:
+        yield _section("Scores of all causes", [Text(scores_line(diagnosis), style="dim")])
 
 
 def _test(test: CoincidenceTest) -> str:

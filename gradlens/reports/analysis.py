@@ -7,7 +7,7 @@ from these classes. A reporter needs nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gradlens.registry import load
@@ -346,23 +346,57 @@ class Spikes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WeighedSign:
+    """One sign behind a score: what it says, its grade from 0 to 1, its weight, and `added`, the product of both.
+
+    `gradlens explain SIGN` tells its limits.
+    """
+
+    sign: str
+    text: str
+    grade: float
+    weight: float
+    added: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shift:
+    """By how much a confidence was raised or lowered after the weighing, and why."""
+
+    why: str
+    by: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ranked:
-    """One cause with its confidence; the confidences of a ranking sum to at most one."""
+    """One cause with its confidence; the confidences of a ranking sum to at most one.
+
+    The sum can be done by hand: `score` is `bias` and all that the `signs` add, `share` is exp(score) over the sum of all
+    exp(score) (see `Diagnosis.scores`), and `share` with all `shifts` is the confidence. `ceiling` is how sure of the cause
+    the log allows to be. Causes that are decided without weights have no score.
+    """
 
     cause: Cause
     confidence: float
     because: tuple[str, ...] = ()
+    bias: float | None = None
+    signs: tuple[WeighedSign, ...] = ()
+    score: float | None = None
+    share: float | None = None
+    ceiling: float | None = None
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diagnosis:
-    """The ranked causes; `experiment` is what would tell the first two apart."""
+    """The ranked causes; `experiment` is what would tell the first two apart, `scores` the score of every weighed cause."""
 
     cause: Cause
     confidence: float
     ranking: tuple[Ranked, ...]
     experiment: str = ""
     summary: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

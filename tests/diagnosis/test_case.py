@@ -8,8 +8,8 @@ from tests.synthetic import healthy, make
 
 
 def test_how_sure_a_log_lets_one_be():
-    assert make(healthy()).ceilings["bad_data"] < 1.0  # no events: a verdict would rest on a row or two
-    assert make(healthy(40)).ceilings["lr_too_high"] < 0.5
+    assert make(healthy()).ceilings["bad_data"].at < 1.0  # no events: a verdict would rest on a row or two
+    assert make(healthy(40)).ceilings["lr_too_high"].at < 0.5
     assert "lr_too_high" not in make(healthy(200)).ceilings
 
 

@@ -66,3 +66,32 @@ def test_no_crash_on_any_floats(values, threshold):
     assert not [r for r in results if r.status == "errored"]
     assert np.isfinite(found.confidence)
     assert len(notable_steps(case.signals)) <= 10
+
+
+def sums(ranked, scores):
+    """The confidence as a reader adds it up from what the report says."""
+    share = 0.0
+    if ranked.score is not None:
+        assert ranked.score == pytest.approx(ranked.bias + sum(s.grade * s.weight for s in ranked.signs))
+        share = np.exp(ranked.score) / sum(np.exp(score) for score in scores.values())
+        assert ranked.share == pytest.approx(share)
+    return share + sum(shift.by for shift in ranked.shifts)
+
+
+@pytest.mark.parametrize("build", [*FAULTS, synthetic.case_healthy, synthetic.case_no_norm], ids=lambda b: b.__name__)
+def test_the_sum_of_every_confidence_can_be_done_by_hand(build):
+    case = build()
+    findings, results = run_checks(case)
+    found = diagnose(case, findings, verdict_of(case, findings, results))
+    assert set(found.scores) == set(load_weights().bias)
+    for ranked in found.ranking:
+        assert ranked.confidence == pytest.approx(sums(ranked, found.scores), abs=1e-9)
+        assert all(shift.why for shift in ranked.shifts)
+        assert ranked.score == found.scores.get(ranked.cause)
+
+
+def test_what_a_ceiling_takes_away_says_why():
+    case = synthetic.make(synthetic.healthy(40), threshold=5.0)
+    findings, results = run_checks(case)
+    found = diagnose(case, findings, verdict_of(case, findings, results))
+    assert any("40 rows" in shift.why for ranked in found.ranking for shift in ranked.shifts)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradlens.diagnosis.signs import SIGNS
-from gradlens.diagnosis.weighing import Weights, load_weights, weigh
+from gradlens.diagnosis.weighing import Ceiling, Weights, load_weights, weigh
 
 
 def test_no_signs_is_healthy():
@@ -25,7 +25,7 @@ def test_scores_add_up():
 
 def test_ceiling_goes_to_healthy():
     weights = Weights(bias={"healthy": 0.0, "bad_data": 5.0}, signs={"healthy": {}, "bad_data": {}})
-    beliefs = weigh({}, ceilings={"bad_data": 0.79}, weights=weights)
+    beliefs = weigh({}, ceilings={"bad_data": Ceiling(at=0.79, why="one row")}, weights=weights)
     assert beliefs.of("bad_data") == 0.79
     assert beliefs.of("healthy") == pytest.approx(0.21)
 
