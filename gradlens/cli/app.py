@@ -19,6 +19,7 @@ from gradlens.cli.baseline import baseline
 from gradlens.cli.compare import compare
 from gradlens.cli.convert import convert
 from gradlens.cli.explain import explain
+from gradlens.cli.fleet import fleet
 from gradlens.cli.formats import formats
 from gradlens.cli.gate import gate
 from gradlens.cli.suggest_threshold import suggest_threshold
@@ -44,6 +45,7 @@ app.command()(explain)
 app.command()(formats)
 app.command()(convert)
 app.command()(watch)
+app.add_typer(fleet, name="fleet")
 
 
 def _print_version(value: bool) -> None:

@@ -62,6 +62,34 @@ def read(
     return [run for target in resolve_all(texts) for run in _read_target(target, options, input_format)]
 
 
+def read_unit(
+    target: Target, options: ReadOptions, input_format: str | None = None, *, doubtful: bool = False
+) -> list[Run]:
+    """The runs of files that belong together, as a part of the folder in which they were found (`target.folder`).
+
+    What `read` says of a whole folder, with two differences: a file that only might be a log is one if `doubtful`, and there
+    are no notices about other files.
+
+    Raises
+    ------
+    UnknownFormatError
+        No file is a log.
+    NoTrainingSeriesError
+        A log without a loss and a gradient norm.
+    """
+    if target.folder is None:
+        return _read_target(target, options, input_format)
+    groups = _groups(target.sources, input_format, doubtful=doubtful)
+    if not groups:
+        _, *_ = detect.require(target.sources[0])
+        raise UnknownFormatError(f"{target.text}: not a log", hint="see `gradlens formats` for what can be read")
+    runs = [run for reader, bundle in groups for run in _read_group(reader, bundle, options, target)]
+    useful = [run for run in runs if _useful(run)]
+    if not useful:
+        raise NoTrainingSeriesError(f"{target.text}: no loss and no gradient norm")
+    return useful
+
+
 def _read_target(target: Target, options: ReadOptions, input_format: str | None) -> list[Run]:
     if target.folder is not None:
         return _read_folder(target, options, input_format)
@@ -169,13 +197,15 @@ def _first(problems: Sequence[str]) -> str:
     return f"; first problem: {problems[0]}" if problems else ""
 
 
-def _groups(sources: Sequence[Source], input_format: str | None) -> list[tuple[Reader, Sequence[Source]]]:
+def _groups(
+    sources: Sequence[Source], input_format: str | None, *, doubtful: bool = True
+) -> list[tuple[Reader, Sequence[Source]]]:
     sources = _without_captures(sources)
     if input_format:
         reader = detect.load(input_format)
         return [(reader, bundle) for bundle in reader.group([s for s in sources if reader.sniff(s) > 0])]
     # A readme with a number beside the word "loss" is no log, unless the folder holds nothing better.
-    return detect.group(sources, least=0.4) or detect.group(sources)
+    return detect.group(sources, least=0.4) or (detect.group(sources) if doubtful else [])
 
 
 def _without_captures(sources: Sequence[Source]) -> list[Source]:

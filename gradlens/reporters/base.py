@@ -14,11 +14,12 @@ from gradlens.reports.analysis import Report
 
 if TYPE_CHECKING:
     from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.fleet import FleetOverview
     from gradlens.reports.gate import GateReport
 
-    Document: TypeAlias = Report | GateReport | ComparisonReport
+    Document: TypeAlias = Report | GateReport | ComparisonReport | FleetOverview
 
-Kind = Literal["report", "gate", "comparison"]
+Kind = Literal["report", "gate", "comparison", "fleet"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +62,19 @@ class Reporter(ABC):
         """A comparison of runs as text; a format that has no use for it leaves this as it is."""
         raise UsageError(f"--format {self.name}: cannot show a comparison")
 
+    def render_fleet(self, fleet: FleetOverview, screen: Screen) -> str:  # noqa: ARG002
+        """A fleet of runs as text; a format that has no use for it leaves this as it is."""
+        raise UsageError(f"--format {self.name}: cannot show a fleet")
+
     def shows(self, kind: Kind) -> bool:
         """Whether the format has a use for this kind of document."""
-        if kind == "gate":
-            return type(self).render_gate is not Reporter.render_gate
-        return kind == "report" or type(self).render_comparison is not Reporter.render_comparison
+        method = {
+            "report": "render",
+            "gate": "render_gate",
+            "comparison": "render_comparison",
+            "fleet": "render_fleet",
+        }[kind]
+        return getattr(type(self), method) is not getattr(Reporter, method)
 
     def render_document(self, document: Document, screen: Screen) -> str:
         """Whatever a command made."""
@@ -76,4 +85,8 @@ class Reporter(ABC):
 
         if isinstance(document, GateReport):
             return self.render_gate(document, screen)
+        from gradlens.reports.fleet import FleetOverview
+
+        if isinstance(document, FleetOverview):
+            return self.render_fleet(document, screen)
         return self.render_comparison(document, screen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from gradlens.reports.base import Severity
 
 if TYPE_CHECKING:
     from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.fleet import FleetOverview
     from gradlens.reports.gate import GateReport
 
 _CSS = """
@@ -64,13 +67,24 @@ class HtmlReporter(Reporter):
 
         return page("gradlens compare", fragment(comparison_body(comparison)))
 
+    def render_fleet(self, fleet: FleetOverview, screen: Screen) -> str:  # noqa: ARG002
+        from gradlens.reporters.fleet_html import CSS, SCRIPT, fleet_body
 
-def page(title: str, body: str) -> str:
-    """A whole document; the title is escaped already."""
+        body = fragment(fleet_body(fleet)) + f"<style>{CSS}</style>"
+        return page(f"gradlens: {fleet.runs:,} runs", body, script=SCRIPT)
+
+
+def page(title: str, body: str, *, script: str = "") -> str:
+    """A whole document; the title is escaped already. A script may run because the policy holds its digest, and no other."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        body += f"<script>{script}</script>"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{title}</title><style>body{{margin:0;background:var(--bg)}}</style></head><body>"
         f"{body}</body></html>\n"
     )

@@ -11,6 +11,7 @@ from gradlens.reports.analysis import Report
 if TYPE_CHECKING:
     from gradlens.reporters.base import Document
     from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.fleet import FleetOverview
     from gradlens.reports.gate import GateReport
 
 
@@ -27,6 +28,9 @@ class JsonReporter(Reporter):
 
     def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:  # noqa: ARG002
         return _text(comparison)
+
+    def render_fleet(self, fleet: FleetOverview, screen: Screen) -> str:  # noqa: ARG002
+        return _text(fleet)
 
 
 def _text(document: Document) -> str:

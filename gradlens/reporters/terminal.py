@@ -24,6 +24,7 @@ from gradlens.reports.base import Severity
 
 if TYPE_CHECKING:
     from gradlens.reports.comparison import ComparisonReport
+    from gradlens.reports.fleet import FleetOverview
     from gradlens.reports.gate import GateReport
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -48,6 +49,11 @@ class TerminalReporter(Reporter):
         from gradlens.reporters.comparison_terminal import comparison_parts
 
         return print_parts(comparison_parts(comparison, screen), screen)
+
+    def render_fleet(self, fleet: FleetOverview, screen: Screen) -> str:
+        from gradlens.reporters.fleet_terminal import fleet_parts
+
+        return print_parts(fleet_parts(fleet, screen), screen)
 
 
 def _pages(report: Report, screen: Screen) -> Iterator[RenderableType]:

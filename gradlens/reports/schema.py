@@ -101,7 +101,14 @@ def comparison_schema() -> dict[str, Any]:
     return schema_of(ComparisonReport, title="gradlens comparison", identifier="urn:gradlens:comparison:1")
 
 
-SCHEMAS = {"report-1": report_schema, "gate-1": gate_schema, "comparison-1": comparison_schema}
+def fleet_schema() -> dict[str, Any]:
+    """The schema of `gradlens fleet show --format json`."""
+    from gradlens.reports.fleet import FleetOverview
+
+    return schema_of(FleetOverview, title="gradlens fleet", identifier="urn:gradlens:fleet:1")
+
+
+SCHEMAS = {"report-1": report_schema, "gate-1": gate_schema, "comparison-1": comparison_schema, "fleet-1": fleet_schema}
 
 
 def write_schemas() -> None:

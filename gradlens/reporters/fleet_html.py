@@ -1,0 +1,156 @@
+"""The HTML page of a fleet: counts, a table that sorts and filters, a small picture of each loss, links to the logs' reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import quote
+
+from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.fleet_terminal import onset_sentence
+from gradlens.reports.fleet import Count, FleetOverview, FleetRun
+
+#: Rows of the table; a browser sorts so many at once without a pause.
+MAX_ROWS = 5_000
+_TONES = {"problem": "error", "insufficient": "warning", "clear": "ok"}
+
+#: Sorts and filters the table.
+SCRIPT = """
+const table=document.querySelector('table.fleet'),body=table.tBodies[0],all=[...body.rows];
+const shown=document.querySelector('.shown'),find=document.querySelector('input'),pick=document.querySelector('select');
+function filter(){const words=find.value.toLowerCase().split(/\\s+/).filter(Boolean);let n=0;
+for(const row of all){const text=row.dataset.text;
+const ok=words.every(w=>text.includes(w))&&(!pick.value||row.dataset.cause===pick.value);row.hidden=!ok;n+=ok}
+shown.textContent=n.toLocaleString('en')+' of '+all.length.toLocaleString('en')+' shown'}
+find.addEventListener('input',filter);pick.addEventListener('change',filter);
+table.tHead.querySelectorAll('button').forEach((button,column)=>button.addEventListener('click',()=>{
+const up=button.getAttribute('aria-sort')!=='ascending';
+table.tHead.querySelectorAll('button').forEach(b=>b.removeAttribute('aria-sort'));
+button.setAttribute('aria-sort',up?'ascending':'descending');
+const key=r=>r.cells[column].dataset.key??r.cells[column].textContent;
+all.sort((a,b)=>{const x=key(a),y=key(b),p=parseFloat(x),q=parseFloat(y);
+const c=!isNaN(p)&&!isNaN(q)?p-q:x.localeCompare(y);return up?c:-c});body.append(...all)}));filter();
+"""
+CSS = """
+.gl{max-width:1180px}.gl .tools{display:flex;gap:12px;flex-wrap:wrap;align-items:center;margin:10px 0}
+.gl input,.gl select{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:5px 8px}
+.gl th button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:0;cursor:pointer}
+.gl th button[aria-sort=ascending]::after{content:" \\25b2"}.gl th button[aria-sort=descending]::after{content:" \\25bc"}
+.gl table.fleet td:nth-child(-n+5):not(:first-child){white-space:nowrap}
+.gl svg.small{width:120px;height:28px;margin:0}.gl .scroll{overflow-x:auto}.gl a{color:var(--note)}
+"""
+
+
+def _safe(text: str) -> str:
+    return escape(for_terminal(text))
+
+
+def fleet_body(fleet: FleetOverview) -> str:
+    """Counts, groups, changes, and the table of all runs."""
+    parts = [f'<h1>{_safe(fleet.table)}</h1><p class="verdict">{fleet.runs:,} runs</p>', f"<p>{_statuses(fleet)}</p>"]
+    if fleet.causes:
+        parts.append("<h2>Causes</h2>" + _count_table(fleet.causes, intervals=True))
+    if fleet.groups:
+        parts.append(f"<h2>By {_safe(', '.join(fleet.by))}</h2>" + _groups(fleet))
+    if fleet.onsets:
+        lines = "".join(f"<li>{_safe(onset_sentence(found))}</li>" for found in fleet.onsets)
+        parts.append(f"<h2>Where trouble starts</h2><ul>{lines}</ul>")
+    if fleet.changes:
+        lines = "".join(
+            f"<li>{_safe(c.name)}: {_safe(c.before or 'new')} → {_safe(c.now or 'gone')}</li>"
+            for c in fleet.changes[:50]
+        )
+        parts.append(f"<h2>Changed since the last table</h2><ul>{lines}</ul>")
+    if fleet.errors:
+        parts.append("<h2>Not read</h2>" + _count_table(fleet.errors, intervals=False))
+    parts.append("<h2>All runs</h2>" + _runs(fleet))
+    parts.append(f'<p class="dim">gradlens {_safe(fleet.gradlens_version)}</p>')
+    return "".join(parts)
+
+
+def _statuses(fleet: FleetOverview) -> str:
+    known = [f'<span class="{_TONES.get(c.what, "dim")}">{c.runs:,} {_safe(c.what)}</span>' for c in fleet.statuses]
+    others = (
+        (fleet.unread, "not read"), (fleet.copies, "copies left out"), (fleet.continued, "restarts"),
+        (fleet.not_logs, "other files"),
+    )  # fmt: skip
+    return " · ".join([*known, *(f'<span class="dim">{count:,} {what}</span>' for count, what in others if count)])
+
+
+def _count_table(counts: Sequence[Count], *, intervals: bool) -> str:
+    rows = "".join(
+        f'<tr><td class="n">{c.runs:,}</td>'
+        + (f'<td class="n">{c.share:.1%} ({c.interval[0]:.1%} to {c.interval[1]:.1%})</td>' if intervals else "")
+        + f'<td>{_safe(c.what)}</td><td class="dim">{_safe(", ".join(c.examples))}</td></tr>'
+        for c in counts
+    )
+    head = (
+        '<th class="n">runs</th>'
+        + ('<th class="n">share (95 %)</th>' if intervals else "")
+        + "<th>what</th><th>such as</th>"
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _groups(fleet: FleetOverview) -> str:
+    head = "".join(f"<th>{_safe(key)}</th>" for key in fleet.by)
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td>{_safe('not logged' if v is None else f'{v:g}' if isinstance(v, float) else str(v))}</td>"
+                  for v in (group.settings[key] for key in fleet.by))
+        + f'<td class="n">{group.runs:,}</td><td class="n">{group.trouble:,}</td>'
+        f'<td class="n">{group.rate:.0%} ({group.interval[0]:.0%} to {group.interval[1]:.0%})</td>'
+        f"<td>{_safe(', '.join(f'{c.what} {c.runs:,}' for c in group.causes[:3]))}</td></tr>"
+        for group in fleet.groups
+    )  # fmt: skip
+    tail = '<th class="n">runs</th><th class="n">problems</th><th class="n">rate (95 %)</th><th>causes</th>'
+    return f"<table><thead><tr>{head}{tail}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _runs(fleet: FleetOverview) -> str:
+    runs = fleet.all_runs[:MAX_ROWS]
+    causes = sorted({run.cause for run in runs if run.cause})
+    picks = "".join(f'<option value="{_safe(cause)}">{_safe(cause)}</option>' for cause in causes)
+    cut = "" if len(runs) == len(fleet.all_runs) else f" The worst {MAX_ROWS:,} of {len(fleet.all_runs):,} runs."
+    heads = "".join(
+        f'<th><button type="button">{title}</button></th>'
+        for title in ("run", "status", "outcome", "cause", "confidence", "what was found", "loss")
+    )
+    return (
+        '<div class="tools"><label>Find <input type="search" placeholder="name, cause, words"></label>'
+        f'<label>Cause <select><option value="">all</option>{picks}</select></label>'
+        f'<span class="dim shown" aria-live="polite"></span></div><p class="dim">Select a heading to sort.{cut}</p>'
+        f'<div class="scroll"><table class="fleet"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(_row(run) for run in runs)}</tbody></table></div>"
+    )
+
+
+def _row(run: FleetRun) -> str:
+    status = "not read" if run.error is not None else (run.status or "")
+    found = run.error or run.headline
+    text = " ".join((run.name, status, run.outcome or "", run.cause or "", found)).lower()
+    sure = "" if run.confidence is None else f"{run.confidence:.0%}"
+    since = "" if run.since_step is None else f" from step {run.since_step:,}"
+    name = _safe(run.name)
+    # Only a path is linked: a URL from a log's name would lead a reader away.
+    link = name if "://" in run.source else f'<a href="{escape(quote(run.source))}">{name}</a>'
+    last = next((v for v in reversed(run.loss_curve) if v is not None), None)
+    return (
+        f'<tr data-text="{_safe(text)}" data-cause="{_safe(run.cause or "")}"><td>{link}</td>'
+        f'<td class="{_TONES.get(status, "dim")}">{_safe(status)}</td><td>{_safe((run.outcome or "") + since)}</td>'
+        f'<td>{_safe(run.cause or "")}</td><td class="n" data-key="{run.confidence or 0:.4f}">{sure}</td><td>{_safe(found)}</td>'
+        f'<td data-key="{"" if last is None else last}">{_small(run)}</td></tr>'
+    )
+
+
+def _small(run: FleetRun) -> str:
+    """The loss as a small line; its text alternative says from where to where it went."""
+    points = [(i, v) for i, v in enumerate(run.loss_curve) if v is not None]
+    if len(points) < 2:
+        return ""
+    low, high = min(v for _, v in points), max(v for _, v in points)
+    scale = 24 / (high - low) if high > low else 0.0
+    width = 116 / max(len(run.loss_curve) - 1, 1)
+    line = " ".join(f"{2 + i * width:.1f},{26 - (v - low) * scale:.1f}" for i, v in points)
+    label = f"loss from {points[0][1]:.4g} to {points[-1][1]:.4g}"
+    return f'<svg class="small" viewBox="0 0 120 28" role="img" aria-label="{label}"><polyline class="loss" points="{line}"/></svg>'

@@ -1,0 +1,123 @@
+"""The output model of `gradlens fleet show`: what ails many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gradlens.reports.base import Interval, plain_data
+from gradlens.version import __version__
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Count:
+    """How many runs share something: a cause, a status, a reason. `interval` is the 95 % Wilson interval of the share."""
+
+    what: str
+    runs: int
+    share: float
+    interval: Interval
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetRun:
+    """One run in a list, with the curve of its loss as a few numbers."""
+
+    name: str
+    source: str
+    status: str | None
+    outcome: str | None
+    cause: str | None
+    confidence: float | None
+    headline: str
+    since_step: int | None = None
+    loss_curve: tuple[float | None, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A run whose verdict is another than in the table before; None where it was, or is, not there."""
+
+    name: str
+    before: str | None
+    now: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """The runs with the same values of the settings asked for (`--by`); `trouble` counts those with a problem."""
+
+    settings: Mapping[str, Any]
+    runs: int
+    trouble: int
+    rate: float
+    interval: Interval
+    causes: tuple[Count, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Onset:
+    """The value of a numeric setting from which runs have problems.
+
+    Attributes
+    ----------
+    setting, value, interval
+        The smallest value on the troubled side of the best cut, and the values that the data cannot tell from it.
+    rises
+        Whether trouble lies above the cut (a rate too high) or below it (a warm-up too short).
+    quiet, troubled
+        The share of runs with a problem on either side.
+    p_value
+        By permutation of the runs; None with too few runs for a cut.
+    """
+
+    setting: str
+    value: float
+    interval: Interval
+    rises: bool
+    quiet: Count
+    troubled: Count
+    p_value: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeedAdvice:
+    """The threshold advice over runs of one configuration: the median of their thresholds and its range over runs."""
+
+    settings: Mapping[str, Any]
+    runs: int
+    threshold: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class FleetOverview:
+    """What ails a fleet, on one screen."""
+
+    table: str
+    runs: int
+    unread: int
+    not_logs: int
+    copies: int
+    continued: int
+    statuses: tuple[Count, ...]
+    causes: tuple[Count, ...]
+    worst: tuple[FleetRun, ...]
+    errors: tuple[Count, ...]
+    changes: tuple[Change, ...]
+    by: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    onsets: tuple[Onset, ...] = ()
+    advice: tuple[SeedAdvice, ...] = ()
+    all_runs: tuple[FleetRun, ...] = ()
+    gradlens_version: str = __version__
+    schema_version: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: plain dicts, lists and numbers."""
+        document: dict[str, Any] = plain_data(self)
+        return {"schema_version": document.pop("schema_version"), **document}
