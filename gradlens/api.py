@@ -39,13 +39,13 @@ def analyze(
         The clipping threshold that the runs used; None if they did not clip. Left out: from the log's own
         configuration, a value that the log proves, or 1.0; `report.runs[i].clipping.threshold_source` says which.
     config
-        What is known of the training, in the spelling of the usual frameworks.
+        Training settings, in the spelling of the usual frameworks.
     select, ignore
         Codes of checks, or the beginnings of codes.
     value_threshold
-        The limit of clipping by value, judged on logged histograms.
+        Clip-by-value limit, evaluated on logged histograms.
     bootstrap
-        Draws for the p-value of the power law in `report.runs[i].tail`; a hundred take about a second.
+        Bootstrap draws for the power-law p-value in `report.runs[i].tail`; a hundred take about a second.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def suggest_threshold(
     if target_clip_rate is not None and not 0 < target_clip_rate < 1:
         raise UsageError(f"target clip rate {target_clip_rate}: not between 0 and 1")
     if mode not in {"safety_net", "step_limiter"}:
-        raise UsageError(f"mode {mode!r}: not known", hint="safety_net or step_limiter")
+        raise UsageError(f"unknown mode {mode!r}", hint="choose safety_net or step_limiter")
     return advise(
         run, mode=mode, target_clip_rate=target_clip_rate, threshold=_threshold(threshold), config=_config(config)
     )

@@ -210,9 +210,7 @@ def load_mapping(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from error
     suffix = path.suffix.lower()
     if suffix not in {".json", ".yaml", ".yml", ".toml"}:
-        raise ConfigError(
-            f"{path}: cannot tell the format of a {suffix or 'suffix-less'} file", hint="use .json, .yaml or .toml"
-        )
+        raise ConfigError(f"{path}: unknown format {suffix or '(no suffix)'}", hint="use .json, .yaml or .toml")
     try:
         if suffix == ".toml":
             import tomllib
@@ -283,7 +281,7 @@ def load_training_config(path: Path) -> tuple[TrainingConfig, list[tuple[str, st
     config, typos = training_config(data, origin=path.name), misspelt(data)
     if not config:
         raise ConfigError(
-            f"{path}: none of its {len(data)} settings is known",
-            hint=f"did you mean {typos[0][1]}?" if typos else "known are " + ", ".join(sorted(SPELLINGS)),
+            f"{path}: none of its {len(data)} settings is recognised",
+            hint=f"did you mean {typos[0][1]}?" if typos else "choose from " + ", ".join(sorted(SPELLINGS)),
         )
     return config, typos

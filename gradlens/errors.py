@@ -50,11 +50,11 @@ class UnknownFormatError(GradlensError):
 
 
 class MissingExtraError(GradlensError):
-    """A recognised format whose reader needs a package that is not installed."""
+    """A format or conversion that needs a package that is not installed."""
 
-    def __init__(self, what: str, extra: str) -> None:
+    def __init__(self, what: str, extra: str, package: str | None = None) -> None:
         super().__init__(
-            f"{what} needs a package that is not installed",
+            f"{what} needs {f'{package}, which' if package else 'a package that'} is not installed",
             hint=f"install gradlens[{extra}] from the checkout: pip install '.[{extra}]'",
         )
         self.extra = extra

@@ -146,7 +146,7 @@ def catalogue() -> str:
     lines += [f"  {code}  {title:<28} {summary}" for code, title, summary in engine.catalogue()]
     lines += ["", "Methods behind the figures", ""]
     lines += [f"  {name:<16} {_summary(target)}" for name, target in METHODS.items()]
-    lines += ["", "gradlens explain NAME prints one page; a key of the JSON document (tail.xi) leads to its method."]
+    lines += ["", "gradlens explain NAME prints one page; a key of the JSON document (tail.xi) finds its method."]
     return "\n".join(lines)
 
 

@@ -78,7 +78,7 @@ def to_arrow(series: Mapping[str, Column]) -> pa.Table:
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise MissingExtraError("a table of a run", "all") from error
+        raise MissingExtraError("converting a run to a table", "all", "pyarrow") from error
     step, cells = rows_of(series)
     columns: dict[str, pa.Array] = {"step": pa.array(step)}
     for name, (rows, values) in cells.items():

@@ -97,7 +97,7 @@ def test_headline_and_numbers_tell_spikes_and_joint_events_apart(samples, name):
     rows = dict(number_rows(run))
     events = run.diagnosis.summary.split()[0]
     assert run.spikes.joint_events == int(events)
-    assert rows["together?"].startswith(f"{events} events in both at the same step, by a lower bar")
+    assert rows["coincidence"].startswith(f"{events} joint events (same step;")
     assert f"{run.spikes.counts['loss']} of loss" in rows["spikes"]
     assert "none of norm" in rows["spikes"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_ORDER = (
-    "first-order: the logged norms are taken as given, but another policy would have changed the run and its norms"
+    "first-order: they take the logged norms as given, but another policy would have changed the run and its norms"
 )
 
 

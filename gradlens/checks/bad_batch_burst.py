@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradlens.checks.base import Check, steps_at
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -52,7 +53,7 @@ class BadBatchBurst(Check):
             longest = max(bursts, key=lambda e: e.rows)
             yield self.finding(
                 Severity.NOTE,
-                f"{len(bursts)} burst(s), the longest of {longest.rows} rows from step {case.signals.step[longest.first]:,}",
+                f"{counted(len(bursts), 'burst')}, the longest of {longest.rows} rows from step {case.signals.step[longest.first]:,}",
                 Evidence(label="rows of the longest burst", value=longest.rows, threshold=3.0),
                 steps=steps_at(case, [e.first for e in bursts]),
             )

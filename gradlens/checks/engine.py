@@ -70,7 +70,7 @@ def require_known(words: Iterable[str], origin: str) -> None:
         near = difflib.get_close_matches(word.upper(), [check.code for check in checks], n=1)
         near = difflib.get_close_matches(word.lower(), [check.name for check in checks], n=1) or near
         raise UsageError(
-            f"{origin}: no check {word!r}",
+            f"{origin}: unknown check {word!r}",
             hint=f"did you mean {near[0]}?" if near else "`gradlens explain` lists them all",
         )
 

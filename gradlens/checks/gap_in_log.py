@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -55,7 +56,7 @@ class GapInLog(Check):
             largest = int(gaps.max())
             yield self.finding(
                 Severity.NOTE,
-                f"{len(rows)} gap(s), the largest of {largest:,} steps",
+                f"{counted(len(rows), 'gap')}, the largest of {largest:,} steps",
                 Evidence(label="largest gap", value=largest, threshold=5 * usual, unit="steps"),
                 steps=tuple(int(case.signals.step[row]) for row in rows[:20]),
             )

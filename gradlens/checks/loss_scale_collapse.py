@@ -51,7 +51,7 @@ class LossScaleCollapse(CauseCheck):
         x = case.numerics
         if x.scale_fall > 0:
             return f"the loss scale falls by a factor of 2^{x.scale_fall:.0f} to {x.last_scale:.3g}"
-        return "the norms end at exactly 0 after a row of NaN, as under a collapsed loss scale"
+        return "the norms end at exactly 0 after a run of NaNs, as under a collapsed loss scale"
 
     def fatal(self, case: Case) -> bool:
         """The run does not train any more."""

@@ -57,7 +57,7 @@ class NonfiniteStreak(Check):
             rows = np.flatnonzero(s.bad_loss | s.bad_norm)
             yield self.finding(
                 Severity.NOTE,
-                f"loss or norm is not finite in {len(rows):,} rows, up to {streak:,} on end, first at step {s.step[rows[0]]:,}",
+                f"loss or norm is not finite in {len(rows):,} rows, up to {streak:,} in a row, first at step {s.step[rows[0]]:,}",
                 Evidence(label="longest streak", value=streak, threshold=MIN_STREAK, unit="rows"),
                 steps=steps_at(case, rows[:1]),
             )

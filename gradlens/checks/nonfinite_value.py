@@ -84,6 +84,6 @@ class NonfiniteValue(Check):
                 yield self.finding(
                     Severity.NOTE,
                     f"no value in {counted(notice.count, 'row')} that should have one ({notice.where}): a NaN that the format "
-                    "cannot spell looks like this",
+                    "cannot represent looks like this",
                     Evidence(label="rows without a value", value=notice.count, threshold=1.0, n=len(case)),
                 )

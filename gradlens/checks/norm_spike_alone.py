@@ -45,7 +45,7 @@ class NormSpikeAlone(Check):
     code = "GL508"
     name = "norm-spike-alone"
     needs = frozenset({"loss", "norm", "rows"})
-    advice = "keep clipping on; nothing else needs doing"
+    advice = "keep clipping on; nothing else is needed"
 
     def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note for all of them."""
@@ -56,7 +56,7 @@ class NormSpikeAlone(Check):
             times = float(np.exp(min(float(np.max((case.norm.value - case.norm.level)[rows])), 700.0)))
             yield self.finding(
                 Severity.NOTE,
-                f"{counted(len(rows), 'norm')} out of line on their own, up to {times:.3g} times the level, with ordinary losses",
+                f"{counted(len(rows), 'norm')} out of line alone, up to {times:.3g} times the level, with ordinary losses",
                 Evidence(label="largest norm over its level", value=times, threshold=10.0, n=len(rows)),
                 steps=steps_at(case, rows.tolist()),
             )

@@ -18,7 +18,7 @@ class PeriodicBadBatch(Check):
 
     What it measures
     ----------------
-    The gaps between joint events: whether three quarters of them are multiples of one number within a row.
+    The gaps between joint events: whether three quarters of them are multiples of one period, to within one row.
 
     Why it matters
     --------------

@@ -51,7 +51,7 @@ class SampledLog(Check):
         if interval > 1:
             yield self.finding(
                 Severity.NOTE,
-                f"one row every {interval:g} steps: what happens between them is not in the log",
+                f"one row every {interval:g} steps: what happens in between is not in the log",
                 Evidence(label="steps between rows", value=interval, threshold=1.0, n=len(case)),
             )
         elif case.signals.irregular > 0.10:

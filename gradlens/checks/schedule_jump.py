@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
 from gradlens.reports.base import Cause
 
 
@@ -45,7 +46,7 @@ class ScheduleJump(CauseCheck):
     code = "GL203"
     name = "schedule-jump"
     cause: ClassVar[Cause | None] = "lr_restart"
-    advice = "if the jump was not meant, check the scheduler's horizon and its state on resume"
+    advice = "if the jump was not intended, check the scheduler's horizon and its state on resume"
 
     def message(self, case: Case) -> str:
         """The jumps."""
@@ -53,7 +54,8 @@ class ScheduleJump(CauseCheck):
         if not jumps:
             return "the learning rate jumps"
         row, ratio = max(jumps, key=lambda jump: jump[1])
-        return f"the rate jumps {ratio:.3g}-fold at step {case.signals.step[row]:,} ({len(jumps)} jump(s)), and loss or norm with it"
+        at = f"{case.signals.step[row]:,}"
+        return f"the rate jumps {ratio:.3g}-fold at step {at} ({counted(len(jumps), 'jump')}), and loss or norm with it"
 
     def rows(self, case: Case) -> Iterable[int]:
         """The jumps."""

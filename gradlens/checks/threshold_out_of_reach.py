@@ -32,7 +32,7 @@ class ThresholdOutOfReach(CauseCheck):
 
     When it is wrong
     ----------------
-    If the events did no harm, nothing needs doing.
+    If the events did no harm, no action is needed.
 
     What to try
     -----------

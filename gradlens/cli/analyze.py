@@ -25,13 +25,17 @@ def analyze(
     ] = None,
     ignore: Annotated[str | None, typer.Option(metavar="CODE,...", help="Leave these checks out.")] = None,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="Exit 1 at error, warning or note; never by default.")
+        str | None,
+        typer.Option(
+            metavar="LEVEL", help="Lowest severity that gives exit code 1: error, warning, note or never (default)."
+        ),
     ] = None,
     value_threshold: Annotated[
-        float | None, typer.Option(metavar="V", help="The limit of clipping by value, judged on logged histograms.")
+        float | None, typer.Option(metavar="V", help="Clip-by-value limit, evaluated on logged histograms.")
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Draws for the p-value of the power law, 100 take about a second.")
+        int,
+        typer.Option(metavar="N", min=0, help="Bootstrap draws for the power-law p-value (100 take about a second)."),
     ] = 0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show evidence, weights and every check.")] = False,
     input_format: options.InputFormat = None,

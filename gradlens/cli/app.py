@@ -1,7 +1,7 @@
 """The command line: wires the commands and chooses the exit code.
 
 Every command is a module with one function, imported here; they import what they need when they run, so that `--help`
-stays fast. Exit codes: 0 judged, 1 findings at the fail level or a failed gate, 2 could not judge, 70 a bug of ours.
+stays fast. Exit codes: 0 judged, 1 findings at the fail level or a failed gate, 2 could not judge, 70 internal error.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def run(arguments: list[str] | None = None) -> int:
         # typer leaves with 1, which would read as findings, where a pipe is closed while a command writes.
         if not isinstance(stop, BrokenPipeError) and not isinstance(stop.__context__, BrokenPipeError):
             raise
-        # The reader of the pipe has seen enough.
+        # The reading end closed the pipe.
         _drop_output()
         return 0
     except OSError as error:
@@ -123,7 +123,7 @@ def _report_unexpected(error: Exception) -> int:
         traceback.print_exc()
     else:
         _say(f"gradlens: internal error: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
-        _say("  this is a bug of gradlens; run again with GRADLENS_DEBUG=1 and report the traceback")
+        _say("  this is a bug in gradlens; run again with GRADLENS_DEBUG=1 and report the traceback")
     return 70
 
 

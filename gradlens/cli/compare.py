@@ -37,7 +37,7 @@ def compare(
         loss_scale=loss_scale,
     ).runs()  # fmt: skip
     if len(runs) < 2:
-        raise UsageError(f"compare: {len(runs)} run", hint="give at least two runs")
+        raise UsageError(f"compare needs at least two runs, got {len(runs)}")
     report = compare_runs(
         runs,
         threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),

@@ -9,7 +9,7 @@ import typer
 
 def explain(
     name: Annotated[
-        str | None, typer.Argument(metavar="[CODE or NAME]", help="A check or a method; all without it.")
+        str | None, typer.Argument(metavar="[CODE or NAME]", help="A check or method; omit to list them all.")
     ] = None,
 ) -> None:
     """Print the page of one check or method, or list them all."""

@@ -26,28 +26,28 @@ def gate(
         typer.Option(
             "--baseline",
             metavar="FILE",
-            help="A file of `gradlens baseline`, a golden file or a log. Repeatable: seeds.",
+            help="A file of `gradlens baseline`, a golden file or a log. Repeat for several seeds.",
         ),
     ] = None,
     max_clip_rate: Annotated[
         float | None, typer.Option(metavar="RATE", help="Fail above this clip rate (0 to 1).")
     ] = None,
     max_spikes: Annotated[
-        int | None, typer.Option(metavar="N", help="Fail above so many spikes of loss and norm.")
+        int | None, typer.Option(metavar="N", help="Fail on more than N loss and norm spikes.")
     ] = None,
     max_nonfinite: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Fail above so many steps with a NaN or infinity, overflows included."),
+        typer.Option(metavar="N", help="Fail on more than N steps with a NaN or infinity, overflows included."),
     ] = None,
     max_loss: Annotated[float | None, typer.Option(metavar="L", help="Fail if the final loss is above this.")] = None,
     max_grad_norm: Annotated[
         float | None, typer.Option(metavar="G", help="Fail if the 99th percentile of the norm is above this.")
     ] = None,
     allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="Exit 0 where the runs could not be judged.")
+        bool, typer.Option("--allow-inconclusive", help="Exit 0 if the runs could not be judged.")
     ] = False,
     update: Annotated[
-        bool, typer.Option("--update", help="Write the baseline anew from these runs and print what changed.")
+        bool, typer.Option("--update", help="Rewrite the baseline from these runs and print what changed.")
     ] = False,
     threshold: options.Threshold = None,
     config: options.ConfigFile = None,
@@ -65,7 +65,7 @@ def gate(
     lr: options.LrColumn = None,
     loss_scale: options.ScaleColumn = None,
 ) -> None:
-    """Judge whether runs are worse than their baselines, or beyond absolute limits.
+    """Judge whether runs are worse than their baselines or exceed absolute limits.
 
     Exit codes: 0 passed, 1 failed, 2 could not judge.
     """

@@ -22,25 +22,21 @@ Sources = Annotated[
 InputFormat = Annotated[
     str | None, typer.Option("--input-format", metavar="NAME", help="Read as this format instead of detecting it.")
 ]
-StepColumn = Annotated[str | None, typer.Option("--step", metavar="NAME", help="The column to take as step.")]
-LossColumn = Annotated[str | None, typer.Option("--loss", metavar="NAME", help="The column to take as loss.")]
-NormColumn = Annotated[
-    str | None, typer.Option("--grad-norm", metavar="NAME", help="The column to take as gradient norm.")
-]
-LrColumn = Annotated[str | None, typer.Option("--lr", metavar="NAME", help="The column to take as learning rate.")]
-ScaleColumn = Annotated[
-    str | None, typer.Option("--loss-scale", metavar="NAME", help="The column to take as loss scale.")
-]
+StepColumn = Annotated[str | None, typer.Option("--step", metavar="NAME", help="Column to use as step.")]
+LossColumn = Annotated[str | None, typer.Option("--loss", metavar="NAME", help="Column to use as loss.")]
+NormColumn = Annotated[str | None, typer.Option("--grad-norm", metavar="NAME", help="Column to use as gradient norm.")]
+LrColumn = Annotated[str | None, typer.Option("--lr", metavar="NAME", help="Column to use as learning rate.")]
+ScaleColumn = Annotated[str | None, typer.Option("--loss-scale", metavar="NAME", help="Column to use as loss scale.")]
 Threshold = Annotated[
     str | None,
     typer.Option("--threshold", metavar="C", help="The clipping threshold the run used; none if it did not clip."),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="What is known of the training: JSON, YAML or TOML.")
+    Path | None, typer.Option("--config", metavar="FILE", help="Training settings as JSON, YAML or TOML.")
 ]
 SavePaths = Annotated[
     list[Path] | None,
-    typer.Option("--save", metavar="PATH", help="Also write a file; the suffix chooses the format. Repeatable."),
+    typer.Option("--save", metavar="PATH", help="Also write this file; its suffix chooses the format. Repeatable."),
 ]
 
 

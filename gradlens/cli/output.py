@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def fail_level(text: str) -> str | None:
     """`--fail-on` as a severity, None for `never`."""
     if text not in {"error", "warning", "note", "never"}:
-        raise UsageError(f"--fail-on {text}: not a level", hint="one of error, warning, note, never")
+        raise UsageError(f"--fail-on {text}: unknown severity", hint="one of error, warning, note, never")
     return None if text == "never" else text
 
 
@@ -39,7 +39,7 @@ def keep_sources(option: str, path: Path, sources: Iterable[str], *, folders: bo
 
     for source in sources:
         if reads(source, path, folders=folders):
-            raise UsageError(f"{option} {path}: {source} is read from there", hint="give the output another name")
+            raise UsageError(f"{option} {path} would overwrite the input {source}", hint="choose another output path")
 
 
 class Writer:
@@ -68,7 +68,7 @@ class Writer:
                 )
             keep_sources("--save", path, sources)
             if path.parent != Path() and not path.parent.is_dir():
-                raise UsageError(f"--save {path}: no such folder {path.parent}", hint="make the folder first")
+                raise UsageError(f"--save {path}: no such folder {path.parent}", hint="create the folder first")
             self._files.append((path, load(name, kind)))
 
     def write(self, report: Document) -> None:

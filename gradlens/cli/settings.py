@@ -66,7 +66,7 @@ def _checked(path: Path, values: Mapping[str, Any]) -> Settings:
     plain = {name.replace("_", "-"): value for name, value in values.items()}
     for name, value in plain.items():
         if name not in KNOWN:
-            raise ConfigError(f"{path}: unknown setting {name!r}", hint="known are " + ", ".join(KNOWN))
+            raise ConfigError(f"{path}: unknown setting {name!r}", hint="choose from " + ", ".join(KNOWN))
         if not isinstance(value, KNOWN[name]) or isinstance(value, bool):
             wanted = " or ".join(t.__name__ for t in KNOWN[name])
             raise ConfigError(f"{path}: {name} must be {wanted}, not {type(value).__name__}")

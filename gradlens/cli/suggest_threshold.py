@@ -46,7 +46,7 @@ def suggest_threshold(
     from gradlens.reporters.base import Screen
 
     if mode.replace("_", "-") not in MODES:
-        raise UsageError(f"--mode {mode}: not a mode", hint="safety-net or step-limiter")
+        raise UsageError(f"--mode {mode}: unknown mode", hint="safety-net or step-limiter")
     if output_format not in {"text", "json"}:
         raise UsageError(f"--format {output_format}: suggest-threshold prints text or json")
     if framework is not None and framework not in SNIPPETS:

@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 def watch(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file or folder that is still being written.")],
-    interval: Annotated[float, typer.Option(metavar="SECONDS", help="How often to look.")] = 10.0,
+    interval: Annotated[float, typer.Option(metavar="SECONDS", help="Time between polls.")] = 10.0,
     output_format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="text, or json: one object a line.")
+        str, typer.Option("--format", metavar="NAME", help="text, or json: one object per line.")
     ] = "text",
     fail_on: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="Stop with exit 1 once findings of this level last.")
+        str | None, typer.Option(metavar="LEVEL", help="Exit 1 once findings of this level persist.")
     ] = None,
     patience: Annotated[
-        int, typer.Option(metavar="N", help="Looks in a row at which they must be there, whether or not the log grew.")
+        int,
+        typer.Option(metavar="N", help="Consecutive polls that must show the findings, whether or not the log grew."),
     ] = 3,
-    looks: Annotated[int, typer.Option(metavar="N", help="Stop after so many looks; 0 goes on.")] = 0,
+    polls: Annotated[int, typer.Option("--polls", "--looks", metavar="N", help="Stop after N polls (0: never).")] = 0,
     threshold: options.Threshold = None,
     config: options.ConfigFile = None,
     input_format: options.InputFormat = None,
@@ -40,9 +41,9 @@ def watch(
     lr: options.LrColumn = None,
     loss_scale: options.ScaleColumn = None,
 ) -> None:
-    """Follow a growing log: a line whenever it has grown, findings when they change.
+    """Follow a growing log: print a line whenever it grows, and findings when they change.
 
-    Exit codes: 0 stopped after `--looks`, 1 findings of the level lasted, 2 nothing could be read in all looks.
+    Exit codes: 0 stopped after `--polls`, 1 findings of the level persisted, 2 nothing could be read in any poll.
     """
     from gradlens.analyzer import AnalysisOptions
     from gradlens.cli.output import fail_level
@@ -63,7 +64,7 @@ def watch(
         loss_scale=loss_scale,
     )  # fmt: skip
     _follow(given, chosen, interval=interval, as_json=output_format == "json", level=level, patience=patience,
-            looks=looks)  # fmt: skip
+            polls=polls)  # fmt: skip
 
 
 def _follow(
@@ -74,9 +75,9 @@ def _follow(
     as_json: bool,
     level: str | None,
     patience: int,
-    looks: int,
+    polls: int,
 ) -> None:
-    """Look again and again. A log that stopped growing is looked at too: a run that crashed is one that stopped writing."""
+    """Poll the log, also when it has stopped growing: a run that crashed is one that stopped writing."""
     before: object = None
     latest: Report | None = None
     bad = seen = 0
@@ -93,11 +94,11 @@ def _follow(
         seen += 1
         if bad >= patience:
             raise typer.Exit(1)
-        if looks and seen >= looks:
+        if polls and seen >= polls:
             break
         time.sleep(interval)
     if latest is None:
-        raise SourceError(f"{given.sources[0]}: nothing to read in {looks} {'look' if looks == 1 else 'looks'}")
+        raise SourceError(f"{given.sources[0]}: nothing to read in {polls} {'poll' if polls == 1 else 'polls'}")
 
 
 def _state(source: str) -> object:
@@ -108,7 +109,7 @@ def _state(source: str) -> object:
 
 
 def _look(given: options.Reading, chosen: AnalysisOptions) -> Report | None:
-    """The report as of now; a log that is not readable yet is waited for."""
+    """The report as of now, or None while the log cannot be read yet."""
     from gradlens.analyzer import analyze_runs
     from gradlens.reporters.escape import for_terminal
 

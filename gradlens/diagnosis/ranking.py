@@ -35,10 +35,10 @@ _PAIRS: tuple[tuple[tuple[Cause, Cause], str], ...] = (
     (("bad_data", "adam_beta2_lag"), "log the RMS of g²/v (above 2: the second moment lags), or repeat with beta2 = 0.95"),
     (("data_shift", "adam_beta2_lag"), "log the update norm and the RMS of g²/v, or give beta2 with --config"),
     (("bad_data", "data_shift"), "replay the batches after the step from the checkpoint before it: a shift stays, a bad batch passes"),
-    (("bad_data", "clip_too_loose"), "lower the threshold to the 99th percentile: if the spikes lose their effect it was too loose"),
-    (("bad_data", "lr_too_high"), "replay the batches of the spikes at a third of the rate: only bad data spike again"),
+    (("bad_data", "clip_too_loose"), "lower the threshold to the 99th percentile: if the spikes lose their effect, it was too loose"),
+    (("bad_data", "lr_too_high"), "replay the batches of the spikes at a third of the rate: only bad data will spike again"),
     (("data_shift", "lr_too_high"), "evaluate the checkpoint before the step on the data after it: a shift raises that loss too"),
-    (("exploding", "lr_too_high"), "log norms of single layers and repeat with a third of the rate: exploding norms grow all the same"),
+    (("exploding", "lr_too_high"), "log norms of single layers and repeat with a third of the rate: exploding norms will still grow"),
     (("no_warmup", "lr_too_high"), "repeat with a warm-up to the same rate: if that cures it, only the warm-up was missing"),
     (("no_warmup", "exploding"), "repeat with a warm-up, and log norms of single layers at step 0"),
     (("vanishing", "lr_too_high"), "log norms of single layers: vanishing ones fall by orders of magnitude from last to first"),
@@ -52,14 +52,14 @@ _PAIRS: tuple[tuple[tuple[Cause, Cause], str], ...] = (
     (("fp16_overflow", "loss_scale_collapse"), "log the loss scale: it recovers between overflows or it does not"),
     (("fp16_overflow", "exploding"), "log the loss scale and the unscaled norm"),
     (("loss_scale_collapse", "exploding"), "log the loss scale, and find the first NaN with anomaly detection"),
-    (("lr_restart", "data_shift"), "repeat the jump of the rate without the change of data"),
+    (("lr_restart", "data_shift"), "repeat the jump in the rate without the change of data"),
     (("lr_restart", "lr_too_high"), "repeat with the same schedule at a third of the peak"),
     (("resume_artifact", "data_shift"), "log the optimizer state's norm and the data position before and after the resume"),
     (("resume_artifact", "lr_restart"), "compare the rate and the optimizer's step count before and after the resume"),
 )  # fmt: skip
 EXPERIMENTS: Mapping[frozenset[Cause], str] = {frozenset(pair): text for pair, text in _PAIRS}
 
-#: What would settle one cause against "nothing needs doing".
+#: What would settle one cause against "no action needed".
 CONFIRM: Mapping[Cause, str] = {
     "lr_too_high": "repeat a tenth of the run at a third of the rate and compare the loss at equal steps",
     "no_warmup": "repeat the first tenth with a warm-up and compare",
@@ -73,10 +73,10 @@ CONFIRM: Mapping[Cause, str] = {
     "vanishing": "log norms of single layers, and train longer",
     "l2_contamination": "log the norm of the data gradient without the penalty, and the weight norm",
     "adam_beta2_lag": "give beta2 with --config, or log the RMS of g²/v",
-    "lr_restart": "check whether the jump of the rate was meant",
+    "lr_restart": "check whether the jump in the rate was intended",
     "data_shift": "log the data source of each step",
     "batch_size_change": "log the examples of each step",
-    "resume_artifact": "log the steps of each attempt in a file of its own",
+    "resume_artifact": "log the steps of each attempt in a separate file",
     "lr_zero": "print the rate of the optimizer's groups at the first steps",
     "schedule_mismatch": "compare the steps that the scheduler was given with those of the run",
     "nan_sudden": "replay the batch of the first NaN from the checkpoint before it, with anomaly detection on",

@@ -57,9 +57,9 @@ def logged(signals: Signals) -> Mapping[str, report.Logged]:
 
 
 def nonfinite(signals: Signals) -> report.NonFinite:
-    """Logged values that are NaN or infinite, and the longest row of them.
+    """Logged values that are NaN or infinite, and the longest run of them.
 
-    A value that is not finite is a class of its own: it counts here and in no rate, percentile, fit or spike. A step without a
+    A value that is not finite is counted separately: here and in no rate, percentile, fit or spike. A step without a
     logged value is not one. Rows and the longest streak count rows in which the loss or the norm is not finite, each once.
     """
     bad_loss, bad_norm = signals.bad_loss, signals.bad_norm
@@ -87,7 +87,7 @@ def clipping(
     warmup: int,
     value_threshold: float | None,
 ) -> report.Clipping:
-    """The clip rate with its interval, by window and by phase; withheld where the norm or the threshold is no basis."""
+    """The clip rate with its interval, by window and by phase; withheld if the norm or the threshold does not support one."""
     norm = signals.norm
     by_value = value_clipping(run, value_threshold)
     withheld = _why_withheld(norm, threshold, provenance)
@@ -378,4 +378,4 @@ def moving_policy(found: threshold_stats.SuggestedLevel, provenance: report.Prov
         return ""
     if provenance.trusted and found.drift is not None:
         return "a moving policy follows the level: ZClip (z 2.5) or the 90th percentile of the last steps"
-    return "a moving policy needs no log, since it looks at the norms as they come: ZClip (z 2.5)"
+    return "a moving policy needs no log, since it follows the norms as they come: ZClip (z 2.5)"

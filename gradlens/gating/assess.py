@@ -42,7 +42,7 @@ def summarize_runs(
     threshold
         What the user said: a number, None for no clipping, "" for nothing.
     config
-        What is known of the training beyond the logs.
+        Training settings that the logs do not hold.
     known
         The threshold of the other side, taken where this side's would only be assumed; "" for none.
 

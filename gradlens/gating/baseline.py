@@ -29,7 +29,7 @@ SCHEMA = "gradlens-baseline"
 SCHEMA_VERSION = 1
 DIGITS = 6
 LINE = 110
-HINT = "make it anew with `gradlens baseline SOURCE... -o FILE`"
+HINT = "recreate it with `gradlens baseline SOURCE... -o FILE`"
 
 
 def dump_baseline(runs: Sequence[RunSummary]) -> str:
@@ -174,15 +174,15 @@ def load_baseline(path: Path) -> list[RunSummary]:
     except ValueError as error:
         raise MalformedLogError(f"{path}: not JSON: {error}", hint=HINT) from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise MalformedLogError(f"{path}: not a baseline of gradlens", hint=HINT)
+        raise MalformedLogError(f"{path}: not a gradlens baseline", hint=HINT)
     if document.get("schema_version") != SCHEMA_VERSION:
         raise MalformedLogError(
-            f"{path}: version {document.get('schema_version')} of the format, this gradlens reads {SCHEMA_VERSION}",
+            f"{path}: version {document.get('schema_version')} of the format, but this gradlens reads {SCHEMA_VERSION}",
             hint=HINT,
         )
     runs = document.get("runs")
     if not isinstance(runs, list) or not runs:
-        raise MalformedLogError(f"{path}: holds no run", hint=HINT)
+        raise MalformedLogError(f"{path}: holds no runs", hint=HINT)
     return [_run(item, f"{path}: run {number}") for number, item in enumerate(runs, 1)]
 
 
@@ -257,7 +257,7 @@ def describe_update(before: Sequence[RunSummary], after: Sequence[RunSummary]) -
         old, new = _mean(map(of, before)), _mean(map(of, after))
         if old != new:
             lines.append(f"{title}: {old} -> {new}")
-    return lines or ["only details of the windows"]
+    return lines or ["only details within the windows"]
 
 
 def _last_loss(run: RunSummary) -> float | None:

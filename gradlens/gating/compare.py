@@ -249,12 +249,12 @@ def _verdict(
     shared: NDArray[np.int64],
 ) -> str:
     if len(shared) == 0:
-        return "no step in common"
+        return "no steps in common"
     if identical is not None and identical == int(shared[-1]):
         return "the same to six digits in every shared step"
     if marks:
         return f"norms differ by a constant factor close to {marks[0].factor} at equal loss: {marks[0].meaning}"
-    text = f"norms {ratio:.3g} times those of the first" if ratio is not None else "norms not comparable"
+    text = f"norms {ratio:.3g} times those of the first run" if ratio is not None else "norms not comparable"
     if equal is not None:
-        text += ", equal loss" if equal else ", another loss"
+        text += ", equal loss" if equal else ", different loss"
     return text + (f"; the curves part at step {parts_at:,}" if parts_at is not None else "")

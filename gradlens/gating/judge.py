@@ -53,7 +53,7 @@ def judge_against(
     covered = coverage(baselines, cut, window)
     other_phase = any(n.code == "phases-differ" for n in notices)
     if len(window) == 0:
-        why = "no step in the same phase of the schedule" if other_phase else "no step in common"
+        why = "no steps in the same phase of the schedule" if other_phase else "no steps in common"
         return Judgement(metrics=(no_overlap(candidates, baselines, why),), notices=tuple(notices), compared_steps=None)
     sides = Sides(
         candidates=cut[:split],
@@ -94,7 +94,7 @@ def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSum
             name="nonfinite", title="non-finite steps", unit="count", method="limit", candidate=0.0, baseline=before,
             tolerance=0.0, outcome="inconclusive" if ends else "pass",
             reason=f"cannot judge: {ends[0]}" if ends else "every loss and norm is finite",
-            advice="A NaN that a format cannot spell looks like this: see what the run did after that step." if ends else "",
+            advice="A NaN that the format cannot represent looks like this: check what the run did after that step." if ends else "",
         )  # fmt: skip
     hit = np.flatnonzero(bad[0].columns["nonfinite"])
     left_out = sum(run.nonfinite_left_out for run in bad)
@@ -185,8 +185,8 @@ def _refuse_clipping(metric: Metric, sides: Sides, settings: GateSettings) -> Me
         ]
         return _result(
             metric, "inconclusive",
-            f"cannot judge: the thresholds differ (candidate {shown[0]}, baseline {shown[1]}); "
-            "refresh the baseline if that is meant",
+            f"cannot judge: thresholds differ (candidate {shown[0]}, baseline {shown[1]}); "
+            "refresh the baseline if that is intended",
         )  # fmt: skip
     untrusted = next((run for run in sides.runs if not run.clip_trusted), None)
     if untrusted is not None:
@@ -195,9 +195,7 @@ def _refuse_clipping(metric: Metric, sides: Sides, settings: GateSettings) -> Me
     if rows < settings.min_effective and sides.paired:
         return _result(metric, "skipped", f"{rows} steps are too few for a rate; the norms are compared step by step")
     if rows < settings.min_effective:
-        return _result(
-            metric, "inconclusive", f"cannot judge: {rows} norms, at least {settings.min_effective:g} are needed"
-        )
+        return _result(metric, "inconclusive", f"cannot judge: only {rows} norms, {settings.min_effective:g} needed")
     return None
 
 
@@ -213,7 +211,7 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
         outcome, reason = "inconclusive", "cannot judge: not a number"
     elif few:
         outcome = "inconclusive"
-        reason = f"cannot judge: worth {d.n_effective:.0f} independent steps, {settings.min_effective:g} are needed"
+        reason = f"cannot judge: only {d.n_effective:.0f} effective steps, {settings.min_effective:g} needed"
     elif d.df <= 0.0:
         outcome, reason = "inconclusive", "cannot judge: too few steps"
     elif effect > m.tolerance and excludes_zero and p_adjusted is not None and p_adjusted < settings.alpha:
@@ -221,10 +219,10 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
     elif effect > m.tolerance and (p_value < settings.alpha or effect > GREY * m.tolerance):
         outcome, reason = (
             "inconclusive",
-            "beyond tolerance, but chance could explain it: more steps or seeds would tell",
+            "beyond tolerance, but chance could explain it: more steps or seeds are needed to tell",
         )
     elif effect > m.tolerance:
-        reason = "beyond tolerance, but no more than chance"
+        reason = "beyond tolerance, but within chance"
 
     def shown(value: float) -> float:
         # Ratios are judged as logarithms.

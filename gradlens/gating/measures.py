@@ -129,7 +129,7 @@ def _compare_windows(
     values = [series(run) for run in sides.runs]
     weight = np.where(np.isfinite(values).all(axis=0), weight, 0.0)
     if not weight.sum() > 0.0:
-        return Unmeasured(reason="cannot judge: no stretch of steps has it in all runs", outcome="inconclusive")
+        return Unmeasured(reason="cannot judge: no steps have it in all runs", outcome="inconclusive")
     share = weight / weight.sum()
     means = np.array([float(np.dot(share, np.nan_to_num(v))) for v in values])
     if ratio_of_means:
@@ -282,7 +282,7 @@ def norm_level(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     usual = _mean_of_known([run.columns["log_norm"] for run in sides.baselines])
     if not np.isfinite(usual).any():
         return Unmeasured(
-            reason="cannot judge: the baseline's norms are beyond all usable sizes", outcome="inconclusive"
+            reason="cannot judge: the baseline's norms are outside the usable range", outcome="inconclusive"
         )
     most, highest = MAX_LOG_RATIO, float(np.nanmax(usual))
     # Over the highest window, so that norms of any size can be averaged; shown as norms again.

@@ -83,7 +83,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ),
             Metric(
                 name="norm_tail", title="norm tail", unit="ratio", needs="norms", measure=norm_tail,
-                advice="The largest norms stand further above their level: look at the batches of the listed steps.",
+                advice="The largest norms lie further above their level: look at the batches of the listed steps.",
             ),
             Metric(
                 name="loss_spikes", title="loss spikes", unit="per_1000", needs="losses",

@@ -26,7 +26,5 @@ def ends_early(run: Run, signals: Signals) -> dict[str, str]:
         role = notice.column or ""
         if notice.to_the_end and len(last.get(role, ())):
             end, first = last[role][-1], notice.first_step
-            found[role] = (
-                f"the {ROLES[role]} ends at step {end:,}, rows without one follow from step {first} to the end"
-            )
+            found[role] = f"the {ROLES[role]} ends at step {end:,}; the rows from step {first} to the end have none"
     return found

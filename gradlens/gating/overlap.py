@@ -49,11 +49,11 @@ def same_schedule(
         return everything, []
     ends = [max(r.last_step for r in side) for side in (candidates, baselines)]
     if abs(ends[0] - ends[1]) <= SAME_LENGTH * max(ends):
-        message = "the learning-rate schedules differ; they are compared step by step all the same"
+        message = "the learning-rate schedules differ; they are still compared step by step"
         return everything, [Notice(code="schedules-differ", message=message, count=int((~same).sum()))]
     start = float(np.median(ratio[usable][: max(3, len(ratio) // 10)]))
     same = ~usable | (np.abs(np.log(np.where(usable, ratio, 1.0) / start)) <= math.log(SAME_SCHEDULE))
-    message = "the runs have schedules of different length: only steps in the same phase are compared"
+    message = "the runs have schedules of different lengths: only steps in the same phase are compared"
     return same, [Notice(code="phases-differ", message=message, count=int((~same).sum()))]
 
 
@@ -105,6 +105,6 @@ def short(
     return MetricResult(
         name="overlap", title="shared steps", outcome="inconclusive", unit="share", candidate=covered, baseline=1.0,
         tolerance=settings.min_overlap, advice=advice,
-        reason=f"{why} {covered:.0%} of the baseline's steps, {settings.min_overlap:.0%} are needed "
+        reason=f"{why} {covered:.0%} of the baseline's steps; {settings.min_overlap:.0%} needed "
         f"({_spans(candidates, baselines)})",
     )  # fmt: skip

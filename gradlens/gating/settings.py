@@ -126,20 +126,20 @@ def gate_settings(table: Mapping[str, Any] | None, *, origin: str = "[gate]") ->
             values[name] = value
         else:
             known = ", ".join(f.name for f in fields(GateSettings))
-            raise ConfigError(f"{origin}: unknown setting {raw!r}", hint=f"known are {known}")
+            raise ConfigError(f"{origin}: unknown setting {raw!r}", hint=f"choose from {known}")
     return GateSettings(**values)
 
 
 def _metrics(value: Any, origin: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ConfigError(
-            f"{origin} metrics: must be a list of names", hint="known are " + ", ".join(DEFAULT_TOLERANCES)
+            f"{origin} metrics: must be a list of names", hint="choose from " + ", ".join(DEFAULT_TOLERANCES)
         )
     names = [str(name).replace("-", "_") for name in value]
     for name in names:
         if name not in DEFAULT_TOLERANCES:
             raise ConfigError(f"{origin} metrics: unknown metric {name!r}",
-                              hint="known are " + ", ".join(DEFAULT_TOLERANCES))  # fmt: skip
+                              hint="choose from " + ", ".join(DEFAULT_TOLERANCES))  # fmt: skip
     return tuple(name for name in DEFAULT_TOLERANCES if name in names)
 
 
@@ -151,7 +151,7 @@ def _tolerances(value: Any, origin: str) -> Mapping[str, Tolerance]:
         name = raw.replace("-", "_")
         if name not in DEFAULT_TOLERANCES:
             raise ConfigError(f"{origin} tolerances: unknown metric {raw!r}",
-                              hint="known are " + ", ".join(DEFAULT_TOLERANCES))  # fmt: skip
+                              hint="choose from " + ", ".join(DEFAULT_TOLERANCES))  # fmt: skip
         where = f"{origin} tolerances.{raw}"
         if isinstance(given, Mapping):
             unknown = set(given) - set(TOLERANCE_PARTS)

@@ -1,4 +1,4 @@
-"""The log formats: one line each. The order decides ties of detection; the first of equals is asked first."""
+"""The log formats: one line each. The order breaks ties in detection: the first of equals is asked first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ READERS: dict[str, Entry] = {
     ),
     "jsonl": Entry(
         target="gradlens.readers.jsonl:JsonLinesReader",
-        title="JSON lines: one object a record",
+        title="JSON lines: one object per record",
         patterns=("*.jsonl", "*.ndjson", "*.json", "log.txt"),
         shapes=("json-lines", "other"),
     ),
@@ -37,13 +37,13 @@ READERS: dict[str, Entry] = {
     ),
     "tensorboard-download": Entry(
         target="gradlens.readers.tensorboard_download:TensorBoardDownloadReader",
-        title="Downloads from TensorBoard's page (CSV or JSON, one tag a file)",
+        title="Downloads from TensorBoard's page (CSV or JSON, one tag per file)",
         patterns=("*-tag-*.csv", "*-tag-*.json"),
         shapes=("table", "other"),
     ),
     "csv": Entry(
         target="gradlens.readers.csv_:CsvReader",
-        title="CSV with a line of names: Lightning metrics.csv, Keras CSVLogger, W&B histories, any other",
+        title="CSV with a header line: Lightning metrics.csv, Keras CSVLogger, W&B histories, any other",
         patterns=("*.csv", "*.tsv"),
         shapes=("table", "other"),
     ),
@@ -61,7 +61,7 @@ READERS: dict[str, Entry] = {
     ),
     "phased-jsonl": Entry(
         target="gradlens.readers.phased_json:PhasedJsonReader",
-        title="JSON lines with a mode or split a record (OpenMMLab *.log.json)",
+        title="JSON lines with a mode or split per record (OpenMMLab *.log.json)",
         patterns=("*.log.json",),
         shapes=("json-lines", "other"),
     ),

@@ -40,15 +40,15 @@ class ArrowReader(Reader):
         try:
             import pyarrow as pa
         except ImportError as error:
-            raise MissingExtraError(f"{source.name}: a {self.name} file", "all") from error
+            raise MissingExtraError(f"{source.name}: a {self.name} file", "all", "pyarrow") from error
         try:
             table, unread = _load(source, options)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise MalformedLogError(f"{source.name}: {error}", hint="the file is not whole") from error
+            raise MalformedLogError(f"{source.name}: {error}", hint="the file is incomplete") from error
         book = NoticeBook()
         columns = tuple(_columns(table, options, book))
         if not table.num_rows or not columns:
-            raise MalformedLogError(f"{source.name}: {table.num_rows} rows and no column of numbers")
+            raise MalformedLogError(f"{source.name}: {table.num_rows} rows and no numeric column")
         return [RawRun(columns=columns, n_rows=table.num_rows, notices=book.notices(), unread_rows=unread)]
 
 

@@ -236,7 +236,7 @@ def csv_rows(text: str, book: NoticeBook) -> Iterator[list[str]]:
         try:
             yield from csv.reader([line])
         except csv.Error as error:
-            book.add("malformed-record", f"not a row of the table, left out: {error}", f"line {number}")
+            book.add("malformed-record", f"not a row of the table, skipped: {error}", f"line {number}")
 
 
 def is_number(value: object) -> bool:

@@ -78,8 +78,8 @@ class CsvReader(Reader):
             table = read_table(source, options, progress)
         if table.n_rows == 0:
             raise MalformedLogError(
-                f"{source.name}: a table of {len(table.names)} columns without a row of numbers",
-                hint="the training had not logged anything yet",
+                f"{source.name}: a table of {len(table.names)} columns with no rows of numbers",
+                hint="the training has not logged anything yet",
             )
         return [
             RawRun(columns=table.columns, n_rows=table.n_rows, notices=table.notices, unread_rows=table.unread_rows)
@@ -143,7 +143,7 @@ def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[
         if text.strip() and not text.startswith("#"):
             separator = _separator_of(text)
             return Header(_names(_cells(text, separator), book), raw, separator), number
-    raise MalformedLogError(f"{source_name}: no line of column names", hint="the table seems to be empty")
+    raise MalformedLogError(f"{source_name}: no header line", hint="the table seems to be empty")
 
 
 def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
@@ -176,9 +176,7 @@ def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
         if len(cells) < width:
             book.add("short-row", "rows with fewer cells than the header has names", where)
         elif len(cells) > width:
-            book.add(
-                "long-row", "rows with more cells than the header has names; the cells too many were left out", where
-            )
+            book.add("long-row", "rows with more cells than the header has names; the extra cells were left out", where)
         texts.update(n for (n, v), cell in zip(numbers.items(), cells, strict=False) if v is None and cell.strip())
         changed = sum(
             a != b and numbers[name] is not None for name, a, b in zip(header.names, cells, pointed, strict=False)
@@ -224,7 +222,7 @@ def _names(cells: Sequence[str], book: NoticeBook) -> tuple[str, ...]:
         name = cell.strip()
         if not name:
             name = f"column {place}"
-            book.add("unnamed-column", "columns without a name, named by their place", "line 1")
+            book.add("unnamed-column", "columns without a name, named by their position", "line 1")
         if name in names:
             again = next(n for n in range(2, len(cells) + 2) if f"{name} ({n})" not in names)
             name = f"{name} ({again})"

@@ -50,7 +50,7 @@ class MegatronGoldenReader(Reader):
             s for name, entry in quantities if isinstance(entry, dict) and (s := _golden(name, entry, book)) is not None
         ]
         if not series:
-            raise MalformedLogError(f"{source.name}: golden values without a number")
+            raise MalformedLogError(f"{source.name}: golden values without any number")
         return [RawRun(series=tuple(series), notices=book.notices(), norm_facts=frozenset({"pre_clip"}))]
 
 
@@ -114,7 +114,7 @@ class TextColumnsReader(Reader):
             elif line.strip() and not line.startswith("#"):
                 book.add("malformed-record", "not a row of numbers, left out", f"line {number}")
         if not table.n_rows:
-            raise MalformedLogError(f"{source.name}: no row of numbers")
+            raise MalformedLogError(f"{source.name}: no rows of numbers")
         return [
             RawRun(
                 columns=table.columns(),

@@ -158,7 +158,7 @@ def _load_whole(source: Source, *, is_alone: bool) -> _State:
         rows = list(_salvage(text, match.end())) if match else []
         if not rows:
             raise MalformedLogError(
-                f"{source.name}: {error}", hint="the file is not whole: take the state of another checkpoint"
+                f"{source.name}: {error}", hint="the file is incomplete: use the state of another checkpoint"
             ) from error
         data, cut = {"log_history": rows}, True
     found = data.get("log_history") if isinstance(data, dict) else None

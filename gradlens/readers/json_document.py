@@ -47,7 +47,7 @@ class JsonDocumentReader(Reader):
         try:
             data = load_json(source.read_bytes().decode("utf-8-sig", errors="replace"))
         except ValueError as error:
-            raise MalformedLogError(f"{source.name}: {error}", hint="the document is not whole") from error
+            raise MalformedLogError(f"{source.name}: {error}", hint="the document is incomplete") from error
         book, table = NoticeBook(), TableBuilder()
         records = _records(data)
         rows = records if records is not None else _rows_of_arrays(data, book)
@@ -56,7 +56,7 @@ class JsonDocumentReader(Reader):
         if not table.n_rows:
             raise NoTrainingSeriesError(
                 f"{source.name}: a JSON document without records or arrays of numbers",
-                hint="a log holds one record a step",
+                hint="a log holds one record per step",
             )
         settings = {k: v for k, v in data.items() if not isinstance(v, list)} if isinstance(data, dict) else {}
         return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=settings, notices=book.notices())]
@@ -96,7 +96,7 @@ def _rows_of_arrays(data: object, book: NoticeBook) -> Iterator[Mapping[str, Any
     longest = max(map(len, arrays.values()), default=0)
     book.add(
         "uneven-series",
-        "arrays that are shorter than the longest, taken from the first record on",
+        "arrays shorter than the longest, aligned at the first record",
         count=sum(len(a) < longest for a in arrays.values()),
     )
     for place in range(longest):

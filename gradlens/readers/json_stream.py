@@ -27,7 +27,7 @@ class CutOffError(ValueError):
     """In a list of records stands what is no record; `rest` is the text of the document from there on."""
 
     def __init__(self, rest: str) -> None:
-        super().__init__("the list is not whole")
+        super().__init__("the list is incomplete")
         self.rest = rest
 
 

@@ -54,7 +54,7 @@ class MlflowFilesReader(Reader):
                 if points:
                     series.append(_series(name, points))
         if not series:
-            raise MalformedLogError(f"{sources[0].name}: no metric with a value")
+            raise MalformedLogError(f"{sources[0].name}: no metrics with values")
         run, found, _ = sources[0].name.rpartition("/metrics/")
         return [RawRun(series=tuple(series), config=_parameters(Path(run) if found else None), notices=book.notices())]
 
@@ -75,7 +75,7 @@ class MlflowDatabaseReader(Reader):
                 return list(_database_runs(database, source, options))
         except (sqlite3.Error, OverflowError, UnicodeError, TypeError, ValueError) as error:
             raise MalformedLogError(
-                f"{source.name}: {error}", hint="a SQLite file, but not a whole MLflow tracking database"
+                f"{source.name}: {error}", hint="a SQLite file, but not a complete MLflow database"
             ) from error
 
 

@@ -51,7 +51,7 @@ class PhasedJsonReader(Reader):
                 record = load_json(text)
             except ValueError:
                 code = "truncated-record" if number == len(lines) else "malformed-record"
-                book.add(code, "not a whole JSON object, left out", f"line {number}")
+                book.add(code, "not a complete JSON object, left out", f"line {number}")
                 continue
             if not isinstance(record, dict):
                 book.add("malformed-record", "not a JSON object, left out", f"line {number}")
@@ -63,9 +63,7 @@ class PhasedJsonReader(Reader):
             prefix = "" if phase is None or phase in _TRAIN else f"{phase}/"
             row = {f"{prefix}{k}": v for k, v in _numbers(record, book, f"line {number}") if options.wanted(k)}
             if prefix:
-                book.add(
-                    "other-phase", f"records of another phase than training, kept as {prefix}...", f"line {number}"
-                )
+                book.add("other-phase", f"records of phases other than training, kept as {prefix}...", f"line {number}")
             if row:
                 table.add(row)
         if not table.n_rows:
@@ -84,6 +82,6 @@ def _numbers(record: Mapping[str, Any], book: NoticeBook, where: str) -> Iterato
                 if number is not None:
                     yield name, number
                 else:
-                    book.add("unreadable-value", f"{name} is a list and no number, left out", where)
+                    book.add("unreadable-value", f"{name} is a list, not a number, left out", where)
         elif (number := as_float(value)) is not None:
             yield key, number

@@ -77,7 +77,7 @@ def _parts(source: Source, book: NoticeBook) -> Iterator[tuple[int, int, bytes]]
             if end > size or kind not in _TYPE_CHECKSUM or crc32(part, _TYPE_CHECKSUM[kind]) != checksum:
                 book.add(
                     "damaged-record",
-                    "a wrong checksum; the rest of its 32 KiB block was left out",
+                    "wrong checksum; the rest of its 32 KiB block was left out",
                     f"byte {place + at}",
                 )
                 yield place + at, _BROKEN, b""

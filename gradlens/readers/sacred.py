@@ -69,12 +69,12 @@ def _series(name: str, steps: Sequence[Any], values: Sequence[Any], book: Notice
     for step, value in zip(steps, values, strict=False):
         at, number = as_float(step), _plain(value)
         if at is None or not abs(at) < 2.0**62:
-            book.add("malformed-record", f"{name}: a step that is no number, left out")
+            book.add("malformed-record", f"{name}: a step that is not a number, left out")
         elif number is None:
             if isinstance(value, dict) and any(str(key).startswith("py/") for key in value):
                 book.add("pickled-value", f"{name}: values that are pickled objects, never loaded and left out")
             else:
-                book.add("malformed-record", f"{name}: a value that is no number, left out")
+                book.add("malformed-record", f"{name}: a value that is not a number, left out")
         else:
             kept.append((at, number))
     if not kept:

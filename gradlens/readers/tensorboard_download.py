@@ -71,12 +71,12 @@ def _read_one(source: Source, tag: str, book: NoticeBook) -> Series:
         elif number > 1 or not _HEADER.match(",".join(map(str, cells))):
             book.add("malformed-record", f"{source.file_name}: not three numbers, left out", f"row {number}")
     if not rows:
-        raise MalformedLogError(f"{source.name}: a TensorBoard download without a point")
+        raise MalformedLogError(f"{source.name}: a TensorBoard download with no points")
     wall, step, value = np.array(rows, dtype=np.float64).T
     if len(rows) in {1000, 5000, 10000}:
         book.add(
             "sampled-export",
-            f"{tag}: exactly {len(rows)} points, the number that TensorBoard keeps: it is a sample",
+            f"{tag}: exactly {len(rows)} points, the number that TensorBoard keeps: this is a sample",
             count=len(rows),
         )
     return Series(name=tag, step=step.astype(np.int64), value=value.copy(), wall_time_s=wall.copy())
@@ -88,5 +88,5 @@ def _cells(source: Source, text: str, book: NoticeBook) -> Iterable[Sequence[obj
     try:
         data = load_json(text)
     except ValueError as error:
-        raise MalformedLogError(f"{source.name}: {error}", hint="download it again: the file is not whole") from error
+        raise MalformedLogError(f"{source.name}: {error}", hint="the file is incomplete: download it again") from error
     return [row for row in data if isinstance(row, list)] if isinstance(data, list) else []

@@ -1,4 +1,4 @@
-"""W&B's CSV downloads that are no plain history: the export of a chart, and the table of runs, which is no log."""
+"""W&B's CSV downloads other than plain histories: chart exports, and the table of runs, which is not a log."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class WandbCsvReader(Reader):
         header = _header(text)
         if len(_RUNS_TABLE.intersection(header)) >= 5:
             raise NoTrainingSeriesError(
-                f"{source.name}: a W&B table of runs, one row a run with its final values, and no steps",
+                f"{source.name}: a W&B table of runs: one row per run with its final values, and no steps",
                 hint="export the chart or the history of one run instead",
             )
         book = NoticeBook()
         rows = [row for row in csv_rows(text, book) if row][1:]
         if not rows:
-            raise MalformedLogError(f"{source.name}: a W&B chart export without a row")
+            raise MalformedLogError(f"{source.name}: a W&B chart export with no rows")
         return _runs(header, rows, book)
 
 

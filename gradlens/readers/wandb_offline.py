@@ -54,10 +54,10 @@ class WandbOfflineReader(Reader):
                     elif number in {_CONFIG, _RUN}:
                         config |= _config(message) if number == _CONFIG else _run_config(message)
             except ValueError as error:
-                book.add("malformed-record", f"no protobuf message, left out: {error}", f"byte {place}")
+                book.add("malformed-record", f"not a protobuf message, left out: {error}", f"byte {place}")
         if table.n_rows == 0:
             raise NoTrainingSeriesError(
-                f"{source.name}: a W&B file without a history record",
+                f"{source.name}: a W&B file without history records",
                 hint="the run ended before it logged anything, or only its console output was kept",
             )
         config.pop("_wandb", None)

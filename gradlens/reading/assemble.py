@@ -75,10 +75,10 @@ def assemble(
     fixed = bool(options.grad_norm or options.loss or raw.roles)
     marks = () if fixed else vocabulary.find_groups(usable)
     if marks:
-        shared.add("several-optimizers", f"norms of several optimizers ({', '.join(marks)}): each is a run of its own",
+        shared.add("several-optimizers", f"norms of several optimizers ({', '.join(marks)}): each is a separate run",
                    count=len(marks))  # fmt: skip
     if any(name.startswith(_EVALUATION) for name in table):
-        shared.add("evaluation-only", "its tags are those of an evaluation: no training series was taken")
+        shared.add("evaluation-only", "its tags are those of an evaluation: no training series was used")
         usable = []
     runs = []
     for mark in marks or (None,):

@@ -44,14 +44,14 @@ def derive(table: Mapping[str, Series], layers: Mapping[str, Series], book: Noti
         source = table[squared]
         series = _mapped(source, f"sqrt({squared})", _root)
         made["grad_norm"] = series
-        book.add("squared-norm", f"{squared} is the square of the norm: its root was taken", count=len(series))
+        book.add("squared-norm", f"{squared} is the squared norm: its square root is used", count=len(series))
     log2 = vocabulary.choose("log2_loss_scale", plain)
     if log2 is not None and vocabulary.choose("loss_scale", plain) is None:
         series = _mapped(table[log2], f"2**{log2}", np.exp2)
         made["loss_scale"] = series
         book.add(
             "log2-loss-scale",
-            f"{log2} is the binary logarithm of the loss scale: powers of two were taken",
+            f"{log2} is the binary logarithm of the loss scale: powers of two are used",
             count=len(series),
         )
     if len(layers) > 1:
@@ -60,7 +60,7 @@ def derive(table: Mapping[str, Series], layers: Mapping[str, Series], book: Noti
             made["grad_norm"] = whole
             book.add(
                 "norm-from-layers",
-                f"no total norm in the log: recombined from the norms of {len(layers)} layers",
+                f"no total norm in the log: computed from the norms of {len(layers)} layers",
                 count=len(whole),
             )
         elif whole is not None and total is not None:

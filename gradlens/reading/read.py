@@ -104,12 +104,12 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
         shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "none"
         unread = next((f": {n.message}" for run in runs for n in run.notices if n.code in _UNREAD), "")
         raise NoTrainingSeriesError(
-            f"{target.text}: read as {reader.name}, no loss and no gradient norm among its columns ({shown}){unread}",
+            f"{target.text}: read as {reader.name}, but none of its columns is a loss or a gradient norm ({shown}){unread}",
             hint="name them with --loss and --grad-norm, or another format with --input-format",
         )
     ties = [other.name for sure, other in ranked[1:] if other is not reader and sure >= ranked[0][0]]
     if ties:
-        message = f"read as {reader.name}; it may be {' or '.join(ties)} as well (--input-format)"
+        message = f"read as {reader.name}; it could also be {' or '.join(ties)} (--input-format)"
         runs = [replace(r, notices=(*r.notices, Notice(code="ambiguous-format", message=message))) for r in runs]
     return runs
 
@@ -231,7 +231,7 @@ def _folder_notices(
     if others:
         yield Notice(
             code="file-of-no-format",
-            message=f"files that are no logs, left out (first: {others[0].name})",
+            message=f"files that are not logs, left out (first: {others[0].name})",
             count=len(others),
         )
 

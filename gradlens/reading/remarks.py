@@ -25,7 +25,7 @@ def remark(loss: Series | None, norm: Series | None, scale: Series | None, book:
         _placeholders(norm, loss, book)
         book.add(
             "negative-norm",
-            f"{norm.name} is below 0, and a norm is never negative: is it another quantity, or its logarithm?",
+            f"{norm.name} goes below 0, which a norm never does: is it another quantity, or a logarithm?",
             count=int(np.count_nonzero(norm.value < 0)),
         )
     if scale is not None and len(scale) and bool(np.all(scale.value <= 0)):
@@ -77,7 +77,7 @@ def _axis(main: Series, book: NoticeBook) -> None:
         )
         book.add(
             "overlapping-steps",
-            "points at steps that were logged before",
+            "points at steps that were already logged",
             count=len(step) - len(ordered),
         )
         if back > MANY_FALLS * len(change):
@@ -98,7 +98,7 @@ def _axis(main: Series, book: NoticeBook) -> None:
         book.add(
             "irregular-steps",
             f"the distance between steps varies ({int(positive.min())} to {int(positive.max())}): "
-            "a sampled download, or only some steps were logged",
+            "a sampled download, or not every step was logged",
             count=odd,
         )
     elif interval > 1 and odd <= IRREGULAR_SHARE * len(positive):

@@ -60,7 +60,7 @@ def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.i
     rows = np.arange(n_rows, dtype=np.int64) if rows is None else rows
     value, rows = value[good], rows[good]
     if not len(rows):
-        problem = "numbers beyond any step" if np.isfinite(column.value).any() else "no number"
+        problem = "numbers too large for a step" if np.isfinite(column.value).any() else "values that are not numbers"
         book.add("no-step", f"{column.name!r} holds {problem}: records are numbered from 0", count=n_rows)
         return np.arange(n_rows, dtype=np.int64)
     steps = value.astype(np.int64)
@@ -84,7 +84,7 @@ def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.i
 
 
 def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: NoticeBook) -> NDArray[np.int64]:
-    """A counter that restarts with each epoch, made to go on.
+    """A counter that restarts with each epoch, made continuous.
 
     Done only where every fall of the counter comes with a rise of the epoch; the last count of an epoch stands for its
     length, since logs seldom print the length itself. A counter that starts at 0 has one more step (or logging interval)
@@ -109,7 +109,7 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
         begin = int(fall)
     book.add(
         "epoch-counter",
-        "the counter restarts with each epoch and was made to go on; the last count of an epoch stands for its length",
+        "the counter restarts with each epoch and was made continuous; the last count of an epoch stands for its length",
         count=len(falls),
     )
     return steps + offset

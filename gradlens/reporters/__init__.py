@@ -54,5 +54,5 @@ def load(name: str, kind: Kind = "report") -> Reporter:
         if reporter.shows(kind):
             return reporter
     able = ", ".join(other for other, entry in table().items() if entry.load()().shows(kind))
-    problem = f"cannot show a {kind}" if name in table() else "no such format"
+    problem = f"cannot show a {kind}" if name in table() else "unknown format"
     raise UsageError(f"--format {name}: {problem}", hint=f"one of {able}")

@@ -77,7 +77,7 @@ class Reporter(ABC):
         return getattr(type(self), method) is not getattr(Reporter, method)
 
     def render_document(self, document: Document, screen: Screen) -> str:
-        """Whatever a command made."""
+        """Dispatch on the kind of document."""
         if isinstance(document, Report):
             return self.render(document, screen)
         # Loaded only for the commands that made one: `analyze` starts faster without.

@@ -48,7 +48,7 @@ def pair_facts(pair: Pair) -> list[tuple[str, str]]:
         facts.append(("factors that fit", shown))
     if pair.first_step is not None:
         facts.append(("shared steps", f"{pair.shared_steps:,}, {pair.first_step:,} to {pair.last_step:,}"))
-    facts.append(("same data order", "yes" if pair.same_data else "no sign of it"))
+    facts.append(("same data order", "yes" if pair.same_data else "no evidence of it"))
     if pair.identical_until is not None:
         facts.append(("identical until step", f"{pair.identical_until:,}"))
     if pair.parts_at is not None:

@@ -111,7 +111,7 @@ def advice(report: GateReport) -> list[str]:
 
 def cause(likely: LikelyCause) -> str:
     """What the diagnosis of a candidate says."""
-    return f"{likely.run} looks like: {TITLES[likely.cause]} ({percent(likely.confidence)} sure)"
+    return f"{likely.run} looks like: {TITLES[likely.cause]} (confidence {percent(likely.confidence)})"
 
 
 def headline(report: GateReport) -> str:

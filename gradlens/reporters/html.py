@@ -128,7 +128,7 @@ def _overview(report: Report) -> str:
 def _run(run: RunReport) -> str:
     parts = [
         f"<h1>{_safe(run.id)}</h1>",
-        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>took {_safe(columns_used(run)) or "nothing"}</p>',
+        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>columns: {_safe(columns_used(run)) or "none"}</p>',
         f'<p class="verdict {_tone(run)}">{escape(wording.verdict(run))}</p>',
         f"<p>{_safe(run.diagnosis.summary)}</p>" if run.diagnosis.summary else "",
         f'<p class="dim">Norm: {PROVENANCE[run.provenance.verdict]} – {_safe(run.provenance.reason)}</p>',

@@ -53,7 +53,7 @@ def fit(text: str, limit: int) -> str:
     """The text cut at a line so that it has at most `limit` bytes, with a last line that says so."""
     if len(text.encode()) <= limit:
         return text
-    note = "\n\n*Cut here: the whole report is longer than this place takes.*\n"
+    note = "\n\n*Cut here: the full report is longer than this place allows.*\n"
     room = limit - len(note.encode()) - len("\n</details>")
     kept, used = [], 0
     for line in text.split("\n"):

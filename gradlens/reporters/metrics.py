@@ -23,7 +23,7 @@ _HELP = {
     "gate_candidate": "What the gate measured on the candidates.",
     "gate_baseline": "What the gate measured on the baselines.",
     "gate_failed": "1 for a check that failed.",
-    "gate_limit_value": "What was held against an absolute limit.",
+    "gate_limit_value": "The value checked against an absolute limit.",
 }
 
 

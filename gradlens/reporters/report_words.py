@@ -14,15 +14,15 @@ PROVENANCE = {
     "loss_scaled": "still multiplied by the loss scale, so no threshold applies",
     "averaged": "an average over several steps, so single steps cannot be judged",
     "placeholder": "never measured",
-    "unknown": "taken as before clipping",
+    "unknown": "assumed to be measured before clipping",
 }
 
 
 def columns_used(run: RunReport) -> str:
-    """Which column was taken for which quantity."""
+    """Which column was used for which quantity."""
     c = run.columns
     named = {"loss": c.loss, "gradient norm": c.grad_norm, "lr": c.lr, "loss scale": c.loss_scale}
-    return ", ".join(f"{label} = {name}" for label, name in named.items() if name)
+    return ", ".join(f'{label} = "{name}"' for label, name in named.items() if name)
 
 
 def facts(finding: Finding) -> str:
@@ -39,7 +39,7 @@ def advice(run: RunReport) -> list[str]:
     """What to do: the advice of every warning and error once, and the experiment that would settle the cause."""
     lines = list(dict.fromkeys(f.advice for f in run.findings if f.advice and f.severity.rank > 0))
     if run.diagnosis.experiment and run.verdict.status == "problem":
-        lines.append(f"To be sure: {run.diagnosis.experiment}")
+        lines.append(f"To confirm: {run.diagnosis.experiment}")
     return lines
 
 
@@ -153,7 +153,7 @@ def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     yield "spikes", "; ".join(parts)
     together = [s.coincidence.verdict] if s.coincidence and s.coincidence.verdict else []
     if s.joint_events:
-        number_of = f"{s.joint_events:,} event{'s' if s.joint_events > 1 else ''}"
-        together.insert(0, f"{number_of} in both at the same step, by a lower bar than that of a spike alone (GL301)")
+        number_of = f"{s.joint_events:,} joint event{'s' if s.joint_events > 1 else ''}"
+        together.insert(0, f"{number_of} (same step; a joint event needs less than a lone spike does, GL301)")
     if together:
-        yield "together?", "; ".join(together)
+        yield "coincidence", "; ".join(together)

@@ -102,7 +102,7 @@ def _header(run: RunReport) -> RenderableType:
     c = run.columns
     found = _safe(columns_used(run))
     missing = [label for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm)) if not name]
-    line = f"took {found}" if found else ""
+    line = f"columns: {found}" if found else ""
     if missing:
         line += f"{'; ' if line else ''}no {' and no '.join(missing)} found"
     return Group(text, Text(line, style="dim"))

@@ -115,4 +115,4 @@ def verdict(run: RunReport) -> str:
     d = run.diagnosis
     if run.verdict.status != "problem" or d.cause == "unknown":
         return run.verdict.headline
-    return f"{TITLES[d.cause].capitalize()} ({percent(d.confidence)} sure)"
+    return f"{TITLES[d.cause].capitalize()} (confidence {percent(d.confidence)})"

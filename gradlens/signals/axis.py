@@ -168,7 +168,7 @@ def notices_of(signals: Signals) -> Iterator[Notice]:
         first = order.restarts[0]
         yield Notice(
             code="restarts-resolved",
-            message=f"steps go back (first from {first.reached:,} to {first.step:,}): the later attempt is judged, "
+            message=f"steps go back (first from {first.reached:,} to {first.step:,}): the later attempt is used, "
             f"{order.superseded:,} earlier rows are not",
             count=len(order.restarts),
         )
@@ -182,28 +182,28 @@ def notices_of(signals: Signals) -> Iterator[Notice]:
     if order.writers > 1:
         yield Notice(
             code="interleaved-rows",
-            message=f"steps are written {order.writers} times in turn, as by several ranks: the last row of a step is "
-            "judged, these rows are not",
+            message=f"steps are written {order.writers} times in turn, as by several ranks: the last row of each step is "
+            "used, these rows are not",
             count=order.repeated,
         )
         return
     if order.repeated:
         yield Notice(
             code="repeated-steps",
-            message="rows that repeat a step: the last one is judged",
+            message="rows that repeat a step: the last one is used",
             count=order.repeated,
         )
     if order.misplaced:
         yield Notice(
             code="rows-sorted",
-            message="rows written after one with a later step, with no new attempt: put in order",
+            message="rows written after a later step without a new attempt: put in order",
             count=order.misplaced,
         )
     if len(order.stray_steps):
         begun = f"; the last {order.begun} may be a new attempt that has just begun" if order.begun else ""
         yield Notice(
             code="stray-rows",
-            message=f"rows far behind the step reached, from which nothing goes on (the first has step "
-            f"{int(order.stray_steps[0]):,}): not judged{begun}",
+            message=f"rows far behind the step reached, which nothing continues (the first has step "
+            f"{int(order.stray_steps[0]):,}): not used{begun}",
             count=len(order.stray_steps),
         )

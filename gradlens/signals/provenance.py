@@ -73,7 +73,7 @@ def judge_provenance(run: Run, signals: Signals, threshold: float | None, source
         if "norm-post-clip" in codes:
             verdict = Provenance(verdict="post_clip", reason="this format logs the norm after clipping")
         elif run.grad_norm_clipped is not None and verdict.verdict == "unknown":
-            verdict = Provenance(verdict="pre_clip", reason="the norm after clipping is logged beside it")
+            verdict = Provenance(verdict="pre_clip", reason="the norm after clipping is logged as well")
         elif "norm-pre-clip" in codes and verdict.verdict == "unknown":
             verdict = Provenance(verdict="pre_clip", reason="this format logs the norm before clipping")
     if averaged and verdict.verdict in {"pre_clip", "unknown"}:
@@ -117,7 +117,7 @@ def _from_values(signals: Signals, norm: NDArray[np.float64], threshold: float |
         )
     return Provenance(
         verdict="unknown",
-        reason=f"no norm reaches {threshold:g}: before and after clipping look alike",
+        reason=f"no norm reaches {threshold:g}: before and after clipping cannot be told apart",
         evidence=facts,
     )
 

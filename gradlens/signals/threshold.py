@@ -3,7 +3,7 @@
 In this order: `--threshold`; the configuration given with `--config` or found with the log; a value that the log proves,
 because the norms bunch just below their maximum as norms after clipping do (PyTorch multiplies by C / (norm + 1e-6), so they
 end within a thousandth of C); else 1.0, the customary value of large language models. An assumed threshold shows what
-clipping at 1.0 would have done, and accuses nobody: checks of the threshold need a known one.
+clipping at 1.0 would have done, and never triggers a finding: checks of the threshold need a known one.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _UNPACKED = 1 << 20
-_DAMAGED_HINT = "any number in it may be wrong: copy it again"
+_DAMAGED_HINT = "any number in it may be wrong: copy the file again"
 
 
 class UnpackedStream(io.RawIOBase):
@@ -117,7 +117,7 @@ class _ZstdStream(UnpackedStream):
             import zstandard
         except ImportError as error:
             packed.close()
-            raise MissingExtraError(f"{name}: a zstd-compressed log", "zstd") from error
+            raise MissingExtraError(f"{name}: a zstd-compressed log", "zstd", "zstandard") from error
         self._error = zstandard.ZstdError
         self._decompressor = zstandard.ZstdDecompressor()
 

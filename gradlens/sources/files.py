@@ -165,7 +165,7 @@ def _open_url(url: str) -> BinaryIO:
     try:
         import fsspec
     except ImportError as error:
-        raise MissingExtraError(f"{url}: a URL", "remote") from error
+        raise MissingExtraError(f"{url}: a URL", "remote", "fsspec") from error
     try:
         return cast("BinaryIO", fsspec.open(url, "rb").open())
     except ImportError as error:

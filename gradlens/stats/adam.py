@@ -50,4 +50,4 @@ def slowdown(ratio: float, beta2: float) -> float:
 
 def _check(*rates: float) -> None:
     if any(not 0.0 <= rate < 1.0 for rate in rates):
-        raise ValueError(f"a decay rate lies from 0 to below 1, not {rates}")
+        raise ValueError(f"decay rates must be in [0, 1), got {rates}")

@@ -145,7 +145,7 @@ def coincidence_tests(
     median = float(np.median(paired)) if paired.size else None
     leader, leader_p = _leader(paired)
     few = min(loss.size, norm.size) < MIN_EVENTS
-    reason = f"fewer than {MIN_EVENTS} on a side, counts only" if few else None
+    reason = f"fewer than {MIN_EVENTS} spikes on one side, so only counts are given" if few else None
     if few:
         tests = [CoincidenceTest(count=c, expected=None, p=None, p_holm=None) for c in counts]
     else:

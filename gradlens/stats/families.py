@@ -1,7 +1,7 @@
 """Families of distributions fitted to a whole sample, and power-law tails tested against their rivals.
 
 **Whole sample.** Lognormal, Weibull, gamma, exponential and power law with exponential cut-off by maximum likelihood,
-compared by AIC. AIC only ranks: the best of bad fits comes first as well. So every fit also has its Kolmogorov-Smirnov
+compared by AIC. AIC only ranks: if no family fits, one still comes first. So every fit also has its Kolmogorov-Smirnov
 distance with a limit that a true family stays under in 95 % of samples with parameters fitted (Lilliefors 1967 for the
 lognormal; Stephens in D'Agostino and Stephens 1986, chapter 4, for exponential and Weibull; their lognormal figure
 stands in for gamma and cut-off). The limit uses the effective sample size and is never below .02: at a million steps

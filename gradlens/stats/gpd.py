@@ -103,7 +103,7 @@ def fit_gpd(excess: NDArray[np.float64], *, goodness: bool = False) -> GpdFit:
             xi_error=None,
             log_likelihood=None,
             n=n,
-            reason=f"{n} excesses, {MIN_EXCESSES} are needed",
+            reason=f"only {n} excesses, {MIN_EXCESSES} needed",
         )
     scale = float(y.mean())
     largest = float(y.max())

@@ -81,7 +81,7 @@ def tail_indices(value: NDArray[np.float64], k: int | None = None) -> TailIndice
             moment=None,
             pickands=None,
             k=0,
-            reason=f"{x.size} values, {2 * MIN_K} are needed",
+            reason=f"only {x.size} values, {2 * MIN_K} needed",
         )
     k = guillou_hall(x) if k is None else k
     k = min(max(k, 2), x.size - 1)

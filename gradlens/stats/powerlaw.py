@@ -111,12 +111,12 @@ def fit_power_law(
             xmin=None,
             n_tail=0,
             ks=None,
-            reason=f"{x.size} positive values do not suffice",
+            reason=f"{x.size} positive values are too few",
         )
     start, exponent, distance = found
     n_tail = int(x.size - start)
     low = float(x[start]) if xmin is None else xmin
-    warnings = [f"only {n_tail} values in the tail, {WANTED_TAIL} are wanted"] if n_tail < WANTED_TAIL else []
+    warnings = [f"only {n_tail} values in the tail, {WANTED_TAIL} wanted"] if n_tail < WANTED_TAIL else []
     return PowerLaw(
         alpha=1.0 + exponent,
         alpha_error=exponent / math.sqrt(n_tail),

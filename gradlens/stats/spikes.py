@@ -194,7 +194,7 @@ def find_spikes(
     count = int(judged.sum())
     reason = None
     if count < 40:
-        reason = f"only {count} steps can be judged, 40 are needed"
+        reason = f"only {count} steps can be judged, 40 needed"
     elif not np.any(scores.z[judged] != 0.0):
         reason = "the curve is constant"
     if reason is not None:

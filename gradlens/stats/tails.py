@@ -5,7 +5,7 @@ the level around it, a centred rolling median that follows jumps (`gradlens.stat
 heavy tail: light lognormal noise on a decaying scale gives a Hill index of .65 raw and .06 detrended. Where the two
 verdicts differ, the difference is the drift, and the detrended one is about the noise.
 
-**Heavy** means heavier than lognormal noise of the same body explains, with a tail index xi clearly above zero. The
+**Heavy** means heavier than a lognormal with the same bulk explains, with a tail index xi clearly above zero. The
 index is that of a generalized Pareto tail above a threshold chosen by tests (`gradlens.stats.gpd`), with a standard
 error widened by the clustering of exceedances. A finite sample of a lognormal has a positive index too, growing with
 its spread. So the verdict has two ways to say heavy, both our own and tuned with ``benchmarks/calibration.py``:
@@ -195,7 +195,9 @@ def describe_tail(
     raw = view_tail(norm[usable], bootstrap=0, seed=seed, power_law=log_norm.size <= LARGE)
     null = gaussian_null(norm[usable], log_norm, level, threshold)
     reason = (
-        f"{log_norm.size} usable norms after the warm-up, {MIN_NORMS} are needed" if log_norm.size < MIN_NORMS else None
+        f"only {log_norm.size} usable norms after the warm-up, {MIN_NORMS} needed"
+        if log_norm.size < MIN_NORMS
+        else None
     )
     return TailDescription(
         raw=raw,
@@ -290,11 +292,11 @@ def _words(*, heavy: bool | None, xi: float | None, implied: float | None, fits:
         body = (
             f"; {name} fits best"
             if fits[0].adequate
-            else f"; {name} is the best of bad fits (distance {fits[0].ks:.3f}, {fits[0].ks_limit:.3f} allowed)"
+            else f"; no family fits, {name} is closest (KS {fits[0].ks:.3f}, limit {fits[0].ks_limit:.3f})"
         )
     if heavy is None or xi is None:
         return "too few values for a verdict" + body
-    against = f", lognormal noise of the same body would show {implied:.2f}" if implied is not None else ""
+    against = f", a lognormal with the same bulk would give {implied:.2f}" if implied is not None else ""
     return f"{'heavy' if heavy else 'not heavy'}: tail index {xi:.2f}{against}{body}"
 
 
@@ -309,7 +311,7 @@ def _sentence(raw: TailView, detrended: TailView) -> str:
         )
     if detrended.heavy:
         return (
-            "The norms are heavy-tailed around their level: rare norms far above it belong to the noise. "
+            "The norms are heavy-tailed around their level: rare, very large norms are part of the noise. "
             f"Detrended: {detrended.verdict}."
         )
     return f"The norms are not heavy-tailed. Detrended: {detrended.verdict}."

@@ -154,7 +154,7 @@ def suggest_level(
     log_norm = log_norm[position]
     if log_norm.size < MIN_NORMS:
         return _abstain(
-            f"{log_norm.size} usable norms after the warm-up, {MIN_NORMS} are needed",
+            f"only {log_norm.size} usable norms after the warm-up, {MIN_NORMS} needed",
             wanted,
             None,
             log_norm.size,
@@ -184,11 +184,11 @@ def suggest_level(
             centre = level + reach
             spread = interval[1] - interval[0] if not all(map(math.isfinite, tail.interval)) else 0.0
             interval = (level + math.log(tail.interval[0]) - spread, level + math.log(tail.interval[1]) + spread)
-    latest, own = _held_against(used, centre, wanted)
+    latest, own = _checked_against_latest(used, centre, wanted)
     if own is None:
         return _abstain(
-            f"no constant clips about {100 * (1 - wanted):.3g} % of the latest {latest.size:,} norms throughout: one that does "
-            "over all of them spares one half; use a moving one",
+            f"no fixed threshold clips about {100 * (1 - wanted):.3g} % of both halves of the latest {latest.size:,} norms; "
+            "use a moving one",
             wanted, drift, log_norm.size, position,
         )  # fmt: skip
     if own != centre:
@@ -202,7 +202,9 @@ def suggest_level(
     )  # fmt: skip
 
 
-def _held_against(used: NDArray[np.float64], centre: float, wanted: float) -> tuple[NDArray[np.float64], float | None]:
+def _checked_against_latest(
+    used: NDArray[np.float64], centre: float, wanted: float
+) -> tuple[NDArray[np.float64], float | None]:
     """Return the latest norms and the ln C that clips about what is promised of them: the given one if it does, or None."""
     latest = used
     for share, doubt in LATEST:

@@ -82,7 +82,7 @@ def find_warmup_end(lr: NDArray[np.float64] | None, norm: NDArray[np.float64] | 
             return found
     if norm is not None:
         return _from_norms(as_series(norm))
-    return WarmupEnd(index=0, how="none", reason="neither learning rate nor norms to tell")
+    return WarmupEnd(index=0, how="none", reason="neither learning rate nor norms to tell from")
 
 
 def _from_rate(lr: NDArray[np.float64]) -> WarmupEnd | None:
@@ -132,7 +132,7 @@ def _from_norms(norm: NDArray[np.float64]) -> WarmupEnd:
     if inside[0]:
         return WarmupEnd(index=0, how="norms", reason="the first norms are already at the level that follows")
     at = int(np.argmax(inside)) if inside.any() else limit
-    return WarmupEnd(index=at, how="norms", reason="the norms reach the level that they keep afterwards")
+    return WarmupEnd(index=at, how="norms", reason="the norms reach the level that they then keep")
 
 
 def find_phases(lr: NDArray[np.float64] | None, n: int, warmup_end: int = 0) -> tuple[Phase, ...]:

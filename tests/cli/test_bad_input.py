@@ -137,10 +137,10 @@ def test_wrong_usage_exits_2(capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_bug_of_ours_exits_70(capsys, monkeypatch, write_jsonl):
+def test_an_internal_error_exits_70(capsys, monkeypatch, write_jsonl):
     monkeypatch.setattr("gradlens.analyzer.analyze_run", lambda *_: 1 / 0)
     assert command_line(["analyze", str(write_jsonl(rows()))]) == 70
-    assert "bug of gradlens" in capsys.readouterr().err
+    assert "bug in gradlens" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("level", ["warning", "note"])

@@ -69,7 +69,7 @@ def test_every_label_of_the_text_leads_to_its_method(capsys, samples):
 
 @pytest.mark.parametrize(
     ("figure", "method"),
-    [("tail.xi", "pareto-tail"), ("runs.0.clipping.n_effective", "effective-n"), ("together?", "coincidence"),
+    [("tail.xi", "pareto-tail"), ("runs.0.clipping.n_effective", "effective-n"), ("coincidence", "coincidence"),
      ("spikes.coincidence.same_step.p_adjusted", "holm"), ("by phase", "warm-up"), ("suggestion", "suggestion")],
 )  # fmt: skip
 def test_a_figure_leads_to_its_method(capsys, figure, method):
@@ -115,7 +115,7 @@ def test_convert_never_writes_over_what_it_reads(capsys, samples, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     for source, target in (("logs/t.jsonl", log), (log, "link.jsonl"), ("logs", "logs/t.jsonl"), ("logs/*", log)):
         assert command_line(["convert", str(source), "-o", str(target)]) == 2
-        assert "is read from there" in capsys.readouterr().err
+        assert "would overwrite the input " in capsys.readouterr().err
         assert log.read_bytes() == before
     out_of(capsys, "convert", "logs", "-o", "logs/new.csv")
 
@@ -130,24 +130,24 @@ def test_no_output_goes_where_a_log_is_read_from(capsys, samples, tmp_path, monk
     before = Path("a.json").read_bytes()
     option = "-o" if command[0] == "baseline" else "--save"
     assert command_line([command[0], "a.json", *command[1:], option, "a.json"]) == 2
-    assert f"{option} a.json: a.json is read from there" in capsys.readouterr().err
+    assert f"{option} a.json would overwrite the input a.json" in capsys.readouterr().err
     assert Path("a.json").read_bytes() == before
 
 
 def test_watch_tells_news_once_and_waits_for_a_log_that_is_not_there_yet(capsys, samples, tmp_path):
-    text = out_of(capsys, "watch", samples / "bad_data.jsonl", "--threshold", "1", "--looks", "2", "--interval", "0.01")
+    text = out_of(capsys, "watch", samples / "bad_data.jsonl", "--threshold", "1", "--polls", "2", "--interval", "0.01")
     assert text.count("step 1,199") == 1
     assert "new: " in text
     (tmp_path / "run.jsonl").write_text("")
-    assert command_line(["watch", str(tmp_path / "run.jsonl"), "--looks", "1"]) == 2
+    assert command_line(["watch", str(tmp_path / "run.jsonl"), "--polls", "1"]) == 2
     assert "waiting" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("looks", [1, 2])
-def test_watch_could_not_judge_what_was_never_there(capsys, looks):
-    arguments = ["watch", "missing.jsonl", "--looks", str(looks), "--interval", "0.01"]
+@pytest.mark.parametrize("polls", [1, 2])
+def test_watch_could_not_judge_what_was_never_there(capsys, polls):
+    arguments = ["watch", "missing.jsonl", "--polls", str(polls), "--interval", "0.01"]
     assert command_line(arguments) == 2
-    assert f"nothing to read in {looks} look" in capsys.readouterr().err
+    assert f"nothing to read in {polls} poll" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -157,15 +157,15 @@ def crashed(write_jsonl):
     return write_jsonl([*good, *({"step": 300 + i, "loss": np.nan, "grad_norm": np.nan} for i in range(200))])
 
 
-@pytest.mark.parametrize(("patience", "looks", "code"), [(1, 1, 1), (3, 6, 1), (3, 3, 1), (3, 2, 0)])
-def test_watch_fails_on_a_run_that_stopped_writing(capsys, crashed, patience, looks, code):
-    arguments = ["--fail-on", "error", "--patience", patience, "--looks", looks, "--interval", "0.01"]
+@pytest.mark.parametrize(("patience", "polls", "code"), [(1, 1, 1), (3, 6, 1), (3, 3, 1), (3, 2, 0)])
+def test_watch_fails_on_a_run_that_stopped_writing(capsys, crashed, patience, polls, code):
+    arguments = ["--fail-on", "error", "--patience", patience, "--polls", polls, "--interval", "0.01"]
     text = out_of(capsys, "watch", crashed, *arguments, code=code)
     assert text.count("step 499") == 1
 
 
 def test_watch_counts_a_row_without_loss_and_norm_once(capsys, crashed):
-    line = json.loads(out_of(capsys, "watch", crashed, "--looks", "1", "--format", "json"))
+    line = json.loads(out_of(capsys, "watch", crashed, "--polls", "1", "--format", "json"))
     assert line["nonfinite"] == 200
 
 
@@ -175,7 +175,7 @@ def test_watch_fails_once_findings_last(capsys, samples):
 
 
 def test_watch_prints_json_lines(capsys, samples):
-    text = out_of(capsys, "watch", samples / "healthy.jsonl", "--looks", "1", "--format", "json")
+    text = out_of(capsys, "watch", samples / "healthy.jsonl", "--polls", "1", "--format", "json")
     assert json.loads(text)["step"] == 999
 
 

@@ -1,4 +1,4 @@
-"""What surrounds a command: encodings, a full disk, a closed pipe. None of them is a bug of ours."""
+"""What surrounds a command: encodings, a full disk, a closed pipe. None of them is a bug in gradlens."""
 
 from __future__ import annotations
 

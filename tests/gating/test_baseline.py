@@ -87,7 +87,7 @@ def test_a_log_is_no_baseline(tmp_path, write_log):
     [
         (lambda d: d.update(schema_version=99), "version 99"),
         (lambda d: d.update(runs=[]), "no run"),
-        (lambda d: d.update(schema="other"), "not a baseline"),
+        (lambda d: d.update(schema="other"), "not a gradlens baseline"),
         (lambda d: d["runs"][0].pop("columns"), "columns"),
         (lambda d: d["runs"][0]["columns"].update(rows=[1, 2]), "2 values"),
         (lambda d: d["runs"][0]["columns"].update(rows="x"), "run 1"),

@@ -129,7 +129,7 @@ def test_a_run_that_becomes_nan_parts_there():
 
 def test_runs_without_common_steps():
     report = compare_runs([run("a", columns(n=100)), run("b", columns(n=100), first=5000)])
-    assert report.pairs[0].verdict == "no step in common"
+    assert report.pairs[0].verdict == "no steps in common"
 
 
 @pytest.mark.parametrize("drop", ["loss", "grad_norm"])

@@ -129,7 +129,7 @@ def test_norms_after_clipping_say_nothing_about_clipping(make_summary):
 def test_other_steps_cannot_be_judged(make_summary):
     report = gate(make_summary(1, start=100_000), make_summary(0))
     assert report.outcome == "inconclusive"
-    assert "no step in common" in report.headline
+    assert "no steps in common" in report.headline
 
 
 def test_a_run_cut_short_is_inconclusive(make_summary):

@@ -94,7 +94,7 @@ def test_such_a_run_becomes_no_baseline(write_log, tmp_path, capsys):
     log = write_log("lost.jsonl", 1, change=lose)
     arguments = ["gate", str(log), "--baseline", str(baseline), "--threshold", "1.3"]
     assert command_line(arguments) == 2
-    assert "the loss ends at step 699, rows without one follow from step 700 to the end" in " ".join(
+    assert "the loss ends at step 699; the rows from step 700 to the end have none" in " ".join(
         capsys.readouterr().out.split()
     )
     assert command_line([*arguments, "--update"]) == 2

@@ -187,7 +187,7 @@ class TestCommasInNumbers:
         assert run.grad_norm.value.tolist() == [1.838] * 9
         (notice,) = (n for n in run.notices if n.code == "decimal-comma")
         assert notice.count == 18
-        assert "could group thousands" in notice.message
+        assert "rule out grouped thousands" in notice.message
 
     def test_behind_tabs_another_column_must_tell(self, tmp_path):
         run = read(tmp_path, "step\tloss\n" + "".join(f"1,{200 + n}\t0.5\n" for n in range(9)), name="log.tsv")
@@ -238,14 +238,14 @@ def test_texts_in_a_column_of_a_parquet_file(tmp_path):
 
 
 def test_names_without_a_row(tmp_path):
-    with pytest.raises(gradlens.GradlensError, match="a table of 4 columns without a row of numbers"):
+    with pytest.raises(gradlens.GradlensError, match="a table of 4 columns with no rows of numbers"):
         read(tmp_path, "step,loss,grad_norm,lr\n\n")
     with pytest.raises(gradlens.GradlensError, match="no known log format"):
         read(tmp_path, "Dear all, nothing happened")
 
 
 def test_nothing_to_read():
-    with pytest.raises(MalformedLogError, match="without a row of numbers"):
+    with pytest.raises(MalformedLogError, match="with no rows of numbers"):
         CsvReader().read([Source(name="x", data=b"step,loss\n")], ReadOptions())
-    with pytest.raises(MalformedLogError, match="no line of column names"):
+    with pytest.raises(MalformedLogError, match="no header line"):
         parse_table(b"\n\n")

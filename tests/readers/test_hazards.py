@@ -96,7 +96,7 @@ class TestStepsGoingBackwards:
         (run,) = gradlens.read(lines(tmp_path / "r.jsonl", [{"step": 10**20 + n, "loss": 2.0} for n in range(5)]))
         assert run.loss.step.tolist() == list(range(5))
         (notice,) = (n for n in run.notices if n.code == "no-step")
-        assert "beyond any step" in notice.message
+        assert "too large for a step" in notice.message
 
     def test_a_counter_that_restarts_with_each_epoch_goes_on(self, tmp_path):
         rows = [{"mode": "train", "epoch": e, "iter": i, "loss": 2.0, "lr": 0.1} for e in (1, 2, 3) for i in (50, 100)]
@@ -263,7 +263,7 @@ class TestWandb:
     @pytest.mark.parametrize("size", [7, 32768])
     def test_files_without_history(self, size, tmp_path):
         data = wandb_container([b"\x08\x01" * 10]) + bytes(40000)
-        with pytest.raises(gradlens.GradlensError, match="without a history record"):
+        with pytest.raises(gradlens.GradlensError, match="without history records"):
             gradlens.read(write(tmp_path / "run-x.wandb", data[:size]))
 
     def test_nested_keys_unknown_records_and_a_step_of_the_trainers_own(self, tmp_path):

@@ -221,7 +221,7 @@ class TestLists:
     def test_lists_alone_are_named_in_the_error(self, tmp_path):
         path = tmp_path / "run.jsonl"
         path.write_text("\n".join(json.dumps({"step": n, "loss": [1.0, 2.0]}) for n in range(20)))
-        with pytest.raises(gradlens.GradlensError, match="loss is a list and no number"):
+        with pytest.raises(gradlens.GradlensError, match="loss is a list, not a number"):
             gradlens.read(path)
 
 

@@ -229,7 +229,7 @@ def test_a_comment_fits():
     runs = [canonical.run_report(f"run-{i}-{'x' * 200}") for i in range(300)]
     text = render("markdown", canonical.report(*runs))
     assert len(text.encode()) <= COMMENT_BYTES < 65_536
-    assert text.rstrip().endswith("than this place takes.*")
+    assert text.rstrip().endswith("than this place allows.*")
     assert text.count("<details>") == text.count("</details>")
 
 

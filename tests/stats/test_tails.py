@@ -60,7 +60,7 @@ def test_unit_does_not_matter():
 def test_the_best_of_bad_fits_is_said():
     rng = np.random.default_rng(6)
     x = rng.permutation(np.concatenate((rng.normal(1, 0.01, 2000), rng.normal(3, 0.01, 2000))))
-    assert "best of bad fits" in tails.describe_tail(x).detrended.verdict
+    assert "no family fits" in tails.describe_tail(x).detrended.verdict
 
 
 def test_few_norms_give_no_verdict():

@@ -56,7 +56,7 @@ def step_matters(measured: Measured, *, rise: Ramp = share(0.003, 0.02), converg
     return rise(float(np.nanmedian(after) - np.nanmedian(before)) / max(p.start - p.best, 1e-300))
 
 
-@sign("the loss level rises suddenly and stays up, with no change of the rate")
+@sign("the loss level rises suddenly and stays up, with no change in the rate")
 def lasting_step(measured: Measured, *, left: Ramp = Ramp(0.6, 1.5)) -> float:
     """One to four windows later the loss is still {left} deviations higher."""
     step = measured.loss_step
@@ -65,7 +65,7 @@ def lasting_step(measured: Measured, *, left: Ramp = Ramp(0.6, 1.5)) -> float:
     return sudden_step(measured) * left(max(step.lasting, 0.0) * step.deviations)
 
 
-@sign("loss and norm levels fall suddenly together, with no fall of the rate")
+@sign("loss and norm levels fall suddenly together, with no fall in the rate")
 def sudden_drop(
     measured: Measured,
     *,
@@ -97,7 +97,7 @@ def sudden_drop(
     )
 
 
-@sign("a sudden rise of the loss begins with a shock far above what stays of it")
+@sign("a sudden rise of the loss begins with a shock far larger than the rise that remains")
 def step_after_shock(measured: Measured, *, stays: Ramp = share(0.05, 0.015)) -> float:
     """What stays is {stays} of the height of the first rows, at most a twentieth of the run, after which the loss falls back.
 
@@ -173,7 +173,7 @@ def norm_step_alone(
     return strength * loss_still(change / max(spread, 1e-12))
 
 
-@sign("the noise of loss and norm changes at one row")
+@sign("the noise of loss and norm changes from one row to the next")
 def noise_changes(
     measured: Measured,
     *,

@@ -32,7 +32,7 @@ def threshold_out_of_reach(
     return 0.0 if c is None else headroom(c.headroom) * reach(c.reach)
 
 
-@sign("spikes go through below a threshold that is out of reach")
+@sign("spikes pass unclipped because the threshold is never reached")
 def spikes_go_through(measured: Measured, *, damage_counts: float = 0.8) -> float:
     """Rows or bursts that stand out in loss and norm together; damage after a shock counts {damage_counts} of its grade."""
     return threshold_out_of_reach(measured) * max(

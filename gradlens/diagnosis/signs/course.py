@@ -106,7 +106,7 @@ def rise_is_trouble(measured: Measured, *, noise: Ramp = Ramp(1.5, 3.0), norm_fe
     return certain * norm_fell(-measured.norms.late_over_start)
 
 
-@sign("the loss ends with only {kept} of its descent kept, or less")
+@sign("the loss ends with at most {kept} of its descent kept")
 def progress_lost(measured: Measured, *, kept: Ramp = share(0.75, 0.4)) -> float:
     """What was learned is lost again and not regained."""
     p = measured.progress
@@ -158,7 +158,7 @@ def loss_explodes(measured: Measured, *, explosion: Ramp = times(2.5, 30.0)) -> 
     return 0.0 if p is None else explosion(p.explosion)
 
 
-@sign("loss and norm stand out together in {part} of the rows or more, all over the run")
+@sign("loss and norm stand out together in {part} of the rows or more, throughout the run")
 def spiky_everywhere(measured: Measured, *, part: Ramp = share(0.025, 0.05), rows: Ramp = Ramp(5.0, 10.0)) -> float:
     """And in more than {rows} rows: not single batches but the way the run goes."""
     found = int(np.count_nonzero(measured.strength >= 1.0))
@@ -197,7 +197,7 @@ def stalls_at_high_rate(measured: Measured) -> float:
     return min(fast_at_small_rate(measured), falls_with_rate(measured)) * start_is_seen(measured)
 
 
-@sign("loss and norm drop within the first tenth, to levels far from zero, and then stand still for good")
+@sign("loss and norm drop within the first tenth, to levels far from zero, and then plateau for the rest of the run")
 def stalls_at_once(
     measured: Measured,
     *,
@@ -225,7 +225,7 @@ def stalls_at_once(
 
 
 @sign(
-    "the loss stands still at the high rate and comes down several times as fast once the rate is small",
+    "the loss stalls at the high rate and falls several times as fast once the rate is small",
     low_rate=percent(LOW_RATE),
 )
 def accelerates_as_rate_decays(
@@ -238,7 +238,7 @@ def accelerates_as_rate_decays(
     return drop(p.drop_at_low_rate) * pace(p.pace_at_low_rate) * (1.0 - sudden_step(measured))
 
 
-@part("the loss was lower at first than where it is stuck")
+@part("the loss was lower early on than where it is stuck")
 def early_descent_lost(
     measured: Measured,
     *,

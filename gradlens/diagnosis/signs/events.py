@@ -49,7 +49,7 @@ def isolated_events(
     return strength(max((e.strength for e in found), default=0.0))
 
 
-@sign("rows that stand out in loss and norm have norms beyond anything that a batch could do")
+@sign("rows that stand out in loss and norm have norms larger than any batch could cause")
 def absurd_events(measured: Measured, *, ratio: Ramp = Ramp(5.3, 7.0, "log10")) -> float:
     """The median of such rows is {ratio} times the level: inputs a hundred times too large give up to a hundred thousand times.
 
@@ -66,13 +66,13 @@ def many_isolated_events(measured: Measured, *, count: Ramp = Ramp(1.0, 5.0)) ->
     return count(float(sum(e.strength >= COUNTED for e in strong_events(measured))))
 
 
-@sign("the rows that stand out most in loss and norm are set apart from the noise of all others")
+@sign("the rows that stand out most in loss and norm are separated by a gap from all others")
 def events_apart(measured: Measured, *, gap: Ramp = Ramp(0.25, 0.9, "ln")) -> float:
     """Somewhere among the strongest rows there is a gap of {gap} times between neighbours: outliers rather than a heavy tail."""
     return gap(outlier_gap(measured.strength[max(len(measured) // 33, 5) :]))
 
 
-@sign("on a linear scale too the rows that stand out most in loss and norm are far from all others")
+@sign("the rows that stand out most in loss and norm are separated on a linear scale as well")
 def events_far_apart(measured: Measured, *, gap: Ramp = Ramp(0.9, 2.2, "ln"), min_strength: float = 0.85) -> float:
     """A gap of {gap} times between neighbours, without logarithms, for losses whose logarithm is skewed low.
 
@@ -176,7 +176,7 @@ def shock(measured: Measured) -> float:
     return min(worst, 1e6)
 
 
-@sign("the optimizer cannot lag: it keeps no second moment, or a short one")
+@sign("the optimizer has no second moment, or one with a short memory")
 def cannot_lag(measured: Measured, *, max_beta2: float = 0.96) -> float:
     """Plain SGD, or a beta2 of {max_beta2} or less, by the configuration."""
     if measured.config.optimizer is not None and not is_adaptive(measured):

@@ -22,7 +22,7 @@ def schedule_replayed(measured: Measured) -> float:
     return float(bool(measured.schedule.replayed))
 
 
-@sign("the norms bunch right below the threshold and never exceed it")
+@sign("the norms bunch just below the threshold and never exceed it")
 def norms_bunched(measured: Measured) -> float:
     """The verdict of the provenance: norms measured after clipping."""
     return float(measured.provenance.verdict == "post_clip")

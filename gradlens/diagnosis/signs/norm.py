@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 QUARTER_OF_DIFFERENCES = 0.4506
 
 
-@sign("the norm starts {above} times above where it settles, or more")
+@sign("the norm starts at {above} times or more the level at which it settles")
 def norm_starts_huge(
     measured: Measured, *, above: Ramp = Ramp(3.2, 4.6, "ln"), settled: Ramp = Ramp(2.0, 1.2, "ln")
 ) -> float:
@@ -134,7 +134,7 @@ def norm_wild(measured: Measured, *, spread: Ramp = Ramp(0.45, 0.75), loss_noise
     return spread(measured.norms.upper_spread) * quiet_loss * (1.0 - never_learned(measured))
 
 
-@sign("the norm hardly reacts to the batch: it varies by only {noise} from row to row, or less")
+@sign("the norm hardly reacts to the batch: it varies by {noise} or less from row to row")
 def norm_quiet(
     measured: Measured,
     *,
@@ -155,7 +155,7 @@ def norm_quiet(
     return 0.0 if averaged else rows(float(len(measured))) * noise(np.log(measured.norms.noise))
 
 
-@sign("the norm only ever falls, far more smoothly than batches differ")
+@sign("the norm only ever falls, far more smoothly than batch noise allows")
 def norm_fades_smoothly(
     measured: Measured,
     *,

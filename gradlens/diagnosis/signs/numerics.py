@@ -27,7 +27,7 @@ def scale_collapses(
     return halvings(x.scale_fall) * ends_below(x.last_scale)
 
 
-@sign("the log ends in norms of exactly 0, and a long run of NaN came before them", any_length=True)
+@sign("the log ends in norms of exactly 0, and a long run of NaNs precedes them", any_length=True)
 def zeros_after_nan(measured: Measured, *, streak: int = 8) -> float:
     """At least {streak} values in a row were not finite: what a collapsed loss scale leaves where the scale is not logged."""
     x = measured.numerics

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gradlens.diagnosis.measured import Measured
 
 
-@sign("the rate jumps up in mid-run, to {ratio} times what it was or more")
+@sign("the rate jumps up in the middle of the run, to {ratio} times its previous value or more")
 def rate_jumps(measured: Measured, *, ratio: Ramp = Ramp(1.25, 1.5)) -> float:
     """From one row to the next, after the warm-up."""
     return ratio(max((ratio for _, ratio in measured.schedule.jumps), default=1.0))

@@ -162,7 +162,7 @@ def first_loss_rise(
     return 0.0 if p is None else rise_linear((top - float(value[0])) / max(p.start - p.best, 1e-300))
 
 
-@sign("the first norm of all is {above} times or more where the norm settles")
+@sign("the very first norm is {above} times or more the level at which the norm settles")
 def first_norm_huge(
     measured: Measured,
     *,

@@ -141,7 +141,7 @@ class CsvBlockParser:
         if len(cells) < width:
             builder.problems.append(Problem("short-row", "rows with fewer cells than the header has names", line, 1))
         elif len(cells) > width:
-            message = "rows with more cells than the header has names; the cells too many were left out"
+            message = "rows with more cells than the header has names; the extra cells were left out"
             builder.problems.append(Problem("long-row", message, line, 1))
         for column, cell in enumerate(cells[:width]):
             pointed = self._commas.with_point(column, cell)

@@ -53,7 +53,7 @@ class DecimalCommas:
                     thousands[column] |= _THOUSANDS.fullmatch(cell) is not None
         self.columns = certain | (~thousands & (separator == ";" or certain.any()))
         if (either & self.columns & ~certain).any():
-            self.message += "; it could group thousands, were it not for the separator of the cells or other columns"
+            self.message += "; the cell separator or other columns rule out grouped thousands"
 
     def with_point(self, column: int, cell: str) -> str:
         """A cell with the point that a parser of numbers wants."""

@@ -260,7 +260,7 @@ class _Builder:
         lost = {name: is_text for name, number, is_text in found if number is None and name not in row}
         self._texts.update(name for name, is_text in lost.items() if is_text)
         for name in (name for name, is_text in lost.items() if not is_text):
-            self._problems.append(Problem("unreadable-value", f"{name} is a list and no number, left out", line, 1))
+            self._problems.append(Problem("unreadable-value", f"{name} is a list, not a number, left out", line, 1))
         for order, (name, (number, is_text)) in enumerate(row.items()):
             lines, values = self._singles.setdefault(name, ([], []))
             lines.append(line)

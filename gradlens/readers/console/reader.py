@@ -52,8 +52,8 @@ class ConsoleReader(Reader):
             best = choose(text, self.grammars)
             if best is None or not len(best.records):
                 raise NoTrainingSeriesError(
-                    f"{source.name}: no line that looks like a training record",
-                    hint="the console formats that are known are listed by `gradlens formats`",
+                    f"{source.name}: no line looks like a training record",
+                    hint="run `gradlens formats` for the supported console formats",
                 )
             return list(_runs(text, best))
 
@@ -150,7 +150,7 @@ def _go_on_counting(records: Records, first: int, after: int, book: NoticeBook) 
             offset += last
             book.add(
                 "epoch-counter",
-                "the counter restarts with each epoch and was made to go on; the last logged "
+                "the counter restarts with each epoch and was made continuous; the last logged "
                 "count stands for the length of an epoch",
             )
         before, last = epoch, count
@@ -179,7 +179,7 @@ def _split(parsed: Parser) -> list[tuple[str, int, int, int]]:
     if len(parts) > 1:
         parsed.book.add(
             "several-starts",
-            f"{len(places)} starts in one log, {len(parts)} of them with records: each is a run of its own",
+            f"{len(places)} starts in one log, {len(parts)} of them with records: each is a separate run",
             count=len(places),
         )
     return parts

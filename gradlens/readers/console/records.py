@@ -79,7 +79,7 @@ class RecordParser:
             self.records.place_all(*steps)
             self.book.add(
                 "step-from-progress-bar",
-                "the records print no step; it is the count of the progress bar before them",
+                "the records print no step; the count of the progress bar before them is used",
                 count=len(self.records),
             )
 

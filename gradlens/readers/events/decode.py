@@ -142,7 +142,7 @@ class EventDecoder:
         try:
             event = read_event(record, self._plugins)
         except ValueError:
-            self._book.add("malformed-record", "records that are no TensorBoard events, left out", f"byte {position}")
+            self._book.add("malformed-record", "records that are not TensorBoard events, left out", f"byte {position}")
             return
         self._collect(event, position)
 
@@ -172,7 +172,7 @@ class EventDecoder:
             bad = damaged_rows(rows)
             if bad:
                 where = f"{name}: byte {window.position + int(places[bad[0]])}"
-                self._book.add("damaged-record", "records whose checksum does not fit, left out", where, len(bad))
+                self._book.add("damaged-record", "records whose checksum does not match, left out", where, len(bad))
                 rows, places = np.delete(rows, bad, axis=0), np.delete(places, bad)
             if len(rows):
                 self._by_kind(rows, places + window.position)

@@ -179,7 +179,7 @@ class FrameReader:
             at += size
         if self._is_lost and not (was_lost and not starts):
             where = f"{self._name}: byte {self._base + at}"
-            self._book.add("damaged-record", "records whose checksum does not fit, left out", where)
+            self._book.add("damaged-record", "records whose checksum does not match, left out", where)
         self._at = at
         if starts:
             window.starts.append(np.array(starts, np.int64))

@@ -55,7 +55,7 @@ class TensorBoardReader(Reader):
         run, writers = _read_run(sources, options)
         if len(writers) < 2:
             return [run]
-        message = f"{len(writers)} processes wrote into one folder at the same time: each is a run of its own"
+        message = f"{len(writers)} processes wrote into one folder at the same time: each is a separate run"
         notice = Notice(code="several-writers", message=message, count=len(writers), where=sources[0].name)
         parts = {name: _read_run(files, options)[0] for name, files in writers.items()}
         return [replace(part, name=name, notices=(notice, *part.notices)) for name, part in parts.items()]
@@ -83,7 +83,7 @@ def _read_run(sources: Sequence[Source], options: ReadOptions) -> tuple[RawRun, 
         shown = sources[0].name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
         raise MalformedLogError(
             f"{shown}: an event file without scalars or histograms",
-            hint="the trainer wrote no numbers, or the file was cut off at its start",
+            hint="the trainer wrote no numbers, or the file was cut off near its start",
         )
     series = _numbered(series, book)
     return RawRun(series=series, histograms=histograms, config=decoder.config, notices=book.notices()), writers
