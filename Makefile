@@ -32,7 +32,7 @@ dev: $(VENV)/.dev
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
 	$(BIN)/python -m compileall -q gradlens
 	touch $@
 

@@ -8,7 +8,7 @@
     ├── SourceError          a path, glob or URL that gives nothing to read
     ├── OutputError          a file that cannot be written
     ├── UnknownFormatError   a log whose format was not recognised
-    ├── MissingExtraError    recognised, but the package that reads it is not installed
+    ├── MissingExtraError    what was asked for needs a package that is not installed
     ├── MalformedLogError    recognised, but damaged beyond what can be skipped
     └── NoTrainingSeriesError  readable, but without a loss or a gradient norm
 

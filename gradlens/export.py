@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from gradlens.errors import UsageError
+from gradlens.errors import MissingExtraError, UsageError
 from gradlens.files import write_whole
 from gradlens.run import Run
 from gradlens.tables import rows_of, to_arrow
@@ -30,21 +30,36 @@ def write_run(run: Run, path: Path) -> None:
     OutputError
         The file cannot be written; an older file of that name is untouched.
     """
-    writer = _WRITERS.get(path.suffix.lower())
-    if writer is None:
+    require_writer(path)
+    write_whole(path, _WRITERS[path.suffix.lower()](run))
+
+
+def require_writer(path: Path) -> None:
+    """Check, before a log is read, that such a file can be written.
+
+    Raises
+    ------
+    UsageError, MissingExtraError
+        As for `write_run`.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise UsageError(
-            f"{path}: cannot write {path.suffix or 'a file without suffix'}", hint="one of " + " ".join(SUFFIXES)
+            f"{path}: cannot write {suffix or 'a file without suffix'}", hint="one of " + " ".join(SUFFIXES)
         )
-    write_whole(path, writer(run))
+    if suffix == ".parquet":
+        try:
+            import pyarrow.parquet  # noqa: F401 -- whether it is there
+        except ImportError as error:
+            raise MissingExtraError(f"{path}: a Parquet file", "arrow", "pyarrow") from error
 
 
 def _parquet(run: Run) -> bytes:
-    table = to_arrow(run.series)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
+    pq.write_table(to_arrow(run.series), sink)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 

@@ -174,9 +174,10 @@ class Run:
         return self._column(self.columns.val_loss)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row for each step of the log and one column for each series (see `to_arrow`)."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
+        """The run as a DataFrame: the rows and columns of `to_arrow`, NaN also where a series has no value."""
+        from gradlens.tables import to_pandas
+
+        return to_pandas(self.series)
 
     def to_arrow(self) -> pa.Table:
         """The run as a table: `step` and a column a series, original names, in the order written.

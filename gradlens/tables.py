@@ -10,6 +10,7 @@ import numpy as np
 from gradlens.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -78,7 +79,7 @@ def to_arrow(series: Mapping[str, Column]) -> pa.Table:
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise MissingExtraError("converting a run to a table", "all", "pyarrow") from error
+        raise MissingExtraError("converting a run to a table", "arrow", "pyarrow") from error
     step, cells = rows_of(series)
     columns: dict[str, pa.Array] = {"step": pa.array(step)}
     for name, (rows, values) in cells.items():
@@ -88,7 +89,22 @@ def to_arrow(series: Mapping[str, Column]) -> pa.Table:
     return pa.table(columns)
 
 
-def _free(name: str, taken: dict[str, pa.Array]) -> str:
+def to_pandas(series: Mapping[str, Column]) -> pd.DataFrame:
+    """See `Run.to_pandas`."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtraError("converting a run to a DataFrame", "pandas", "pandas") from error
+    step, cells = rows_of(series)
+    columns: dict[str, NDArray[np.int64] | NDArray[np.float64]] = {"step": step}
+    for name, (rows, values) in cells.items():
+        spread = np.full(len(step), np.nan)
+        spread[rows] = values
+        columns[_free(name, columns)] = spread
+    return pd.DataFrame(columns, copy=False)
+
+
+def _free(name: str, taken: Mapping[str, object]) -> str:
     """A series that is called `step` as well keeps its values under another name."""
     while name in taken:
         name += "_"

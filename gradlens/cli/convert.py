@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gradlens.cli import options
-from gradlens.errors import UsageError
 
 
 def convert(
@@ -20,11 +19,9 @@ def convert(
     """Write a run as gradlens read it: .parquet, .csv or .jsonl."""
     from gradlens.cli.output import keep_sources
     from gradlens.cli.settings import find_settings
-    from gradlens.export import SUFFIXES, write_run
+    from gradlens.export import require_writer, write_run
 
-    if output.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"-o {output}: cannot write {output.suffix or 'a file without suffix'}",
-                         hint="one of " + " ".join(SUFFIXES))  # fmt: skip
+    require_writer(output)
     runs = options.reading(find_settings(), sources, input_format=input_format, step=step, columns="all").runs()
     paths = [output] if len(runs) == 1 else [_numbered(output, number) for number in range(1, len(runs) + 1)]
     for path in paths:

@@ -79,6 +79,7 @@ READERS: dict[str, Entry] = {
     "parquet": Entry(
         target="gradlens.readers.arrow:ArrowReader",
         title="Parquet, Feather and Arrow tables",
+        extra="arrow",
         patterns=("*.parquet", "*.feather", "*.arrow"),
         shapes=("other",),
     ),

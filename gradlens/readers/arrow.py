@@ -40,7 +40,7 @@ class ArrowReader(Reader):
         try:
             import pyarrow as pa
         except ImportError as error:
-            raise MissingExtraError(f"{source.name}: a {self.name} file", "all", "pyarrow") from error
+            raise MissingExtraError(f"{source.name}: a {self.name} file", "arrow", "pyarrow") from error
         try:
             table, unread = _load(source, options)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:

@@ -129,7 +129,11 @@ def _parser_for(header: Header, source: Source) -> CsvBlockParser | ArrowCsvPars
         return CsvBlockParser(header, commas)
     from gradlens.readers.blocks.csv_arrow import ArrowCsvParser
 
-    return ArrowCsvParser(header, commas)
+    try:
+        return ArrowCsvParser(header, commas)
+    except ImportError:
+        # The same columns from the parser of our own, only later.
+        return CsvBlockParser(header, commas)
 
 
 def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[Header, int]:

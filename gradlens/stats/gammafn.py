@@ -1,4 +1,4 @@
-"""The gamma distribution and the derivatives of ln Gamma, without scipy."""
+"""The gamma distribution and the derivatives of ln Gamma, without scipy; see ``normal.py`` for why."""
 
 from __future__ import annotations
 
@@ -58,11 +58,6 @@ def gamma_survival(a: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
     out[low] = 1.0 - _series(a, x[low])
     out[high] = _fraction(a, x[high])
     return np.clip(out, 0.0, 1.0)
-
-
-def chi_square_survival(x: float, degrees: float) -> float:
-    """Return P(chi-square with ``degrees`` > x); the degrees may be fractional."""
-    return float(gamma_survival(0.5 * degrees, np.array([0.5 * x]))[0])
 
 
 def _front(a: float, x: NDArray[np.float64]) -> NDArray[np.float64]:

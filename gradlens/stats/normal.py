@@ -1,7 +1,7 @@
 """The normal distribution, without scipy.
 
-``scipy.special`` costs more to import than a whole analysis of a short run, so the four functions that the statistics
-need live here. They are checked against scipy in the tests.
+``scipy.special`` takes longer to import than an analysis of a short run spends in these functions by an order of magnitude
+(``docs/dependencies.md``), so they live here. The tests check them against scipy.
 """
 
 from __future__ import annotations
@@ -53,11 +53,6 @@ def normal_cdf(z: NDArray[np.float64]) -> NDArray[np.float64]:
 def normal_sf(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return P(Z > z) for every element, accurate far into the upper tail."""
     return 0.5 * _erfc(z / SQRT2)
-
-
-def two_sided_p(z: float) -> float:
-    """Return P(|Z| >= |z|)."""
-    return math.erfc(abs(z) / SQRT2)
 
 
 def normal_quantile(p: NDArray[np.float64]) -> NDArray[np.float64]:

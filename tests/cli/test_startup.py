@@ -36,7 +36,19 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_analysing_json_lines_loads_only_what_it_needs(samples, tmp_path):
     modules = loaded(["analyze", str(samples / "healthy.jsonl"), "--threshold", "1.5"], cwd=tmp_path)
     assert "numpy" in modules
-    assert not modules & {"pandas", "tensorboard", "pyarrow", "scipy.stats", "scipy.optimize"}
+    assert not modules & {"pandas", "tensorboard", "pyarrow", "scipy", "google.protobuf"}
+
+
+def test_analysing_scalars_of_tensorboard_loads_no_message_classes(samples, tmp_path):
+    modules = loaded(["analyze", str(samples / "tensorboard")], cwd=tmp_path)
+    assert not modules & {"google.protobuf", "tensorboard", "pandas", "pyarrow", "scipy"}
+
+
+def test_the_gate_loads_special_functions_and_no_more_of_scipy(samples, tmp_path):
+    log = str(samples / "healthy.jsonl")
+    modules = loaded(["gate", log, "--baseline", log], cwd=tmp_path)
+    assert "scipy.special" in modules
+    assert not modules & {"scipy.stats", "scipy.optimize", "pandas", "pyarrow", "tensorboard"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads by /proc")

@@ -15,8 +15,9 @@ from gradlens.errors import MalformedLogError
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.events import frames as event_frames
 from gradlens.readers.events import tensorboard
+from gradlens.readers.events.contents import Plugins
 from gradlens.readers.events.crc32c import header_of, masked
-from gradlens.readers.events.proto import Plugins, read_event
+from gradlens.readers.events.places import read_places
 from gradlens.readers.events.tensorboard import TensorBoardReader
 from gradlens.sources.files import Source
 
@@ -330,7 +331,7 @@ def test_text_only_file_says_so():
 def test_places_of_a_single_event_agree_with_its_values():
     made = event(70_000, simple("loss", 0.25), content("x", 0.5, "f8"))
     data = made.SerializeToString()
-    found = read_event(data, Plugins())
+    found = read_places(data, Plugins())
     assert found.is_plain
     assert [struct.unpack_from("<f", data, found.scalars[0].offset)[0], found.step] == [0.25, 70_000]
     assert struct.unpack_from("<d", data, found.scalars[1].offset)[0] == 0.5

@@ -24,7 +24,7 @@ def test_gamma_functions(shape):
 
 def test_gaussian_null_example():
     # d = 1000, variance 1/1000, C = 2: P(chi-square_1000 > 4000), essentially zero.
-    assert gammafn.chi_square_survival(4000.0, 1000.0) < 1e-300
+    assert gammafn.gamma_survival(500.0, np.array([2000.0])) < 1e-300
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.3, 1.0])

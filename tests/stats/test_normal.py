@@ -33,7 +33,3 @@ def test_scalar_quantile_is_exact(p):
 def test_mills_ratio_and_log_cdf_do_not_underflow(t):
     assert normal.log_normal_cdf(t) == pytest.approx(stats.norm.logcdf(t), rel=1e-11)
     assert normal.mills_ratio(t) == pytest.approx(np.exp(stats.norm.logpdf(t) - stats.norm.logcdf(t)), rel=1e-8)
-
-
-def test_two_sided_p():
-    assert normal.two_sided_p(-1.959963984540054) == pytest.approx(0.05, rel=1e-12)

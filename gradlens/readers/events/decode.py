@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradlens.readers.events.contents import Event, Histogram, Plugins
 from gradlens.readers.events.crc32c import FOOTER, HEADER, damaged_rows, seal
 from gradlens.readers.events.frames import FrameReader, Window
 from gradlens.readers.events.layout import (
@@ -19,7 +20,7 @@ from gradlens.readers.events.layout import (
     decode_values,
     decode_walls,
 )
-from gradlens.readers.events.proto import Event, Histogram, Plugins, read_event
+from gradlens.readers.events.places import read_places
 from gradlens.run import HistogramSeries, Series
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class EventDecoder:
         self._is_wanted: dict[str, bool] = {}
         self._histograms: dict[str, list[tuple[int, Histogram]]] = defaultdict(list)
         self.config: dict[str, Any] = {}
+        #: Records that were left out since TensorBoard's classes are not installed.
+        self.n_unread = 0
 
     def add(self, source: Source, progress: Callable[[int], None]) -> None:
         """Read one file."""
@@ -140,11 +143,30 @@ class EventDecoder:
     def _parse(self, record: bytes, position: int) -> None:
         """One record of any kind."""
         try:
-            event = read_event(record, self._plugins)
+            event = read_places(record, self._plugins)
+            if event.is_irregular:
+                event = self._irregular(record, position)
         except ValueError:
             self._book.add("malformed-record", "records that are not TensorBoard events, left out", f"byte {position}")
             return
         self._collect(event, position)
+
+    def _irregular(self, record: bytes, position: int) -> Event:
+        """A record that only the classes of TensorBoard can read; an empty event where they are not installed.
+
+        Raises
+        ------
+        ValueError
+            It is no such message.
+        """
+        try:
+            from gradlens.readers.events.messages import read_message
+        except ImportError:
+            self.n_unread += 1
+            what = "histograms, settings and packed numbers were left out: they need gradlens[tensorboard]"
+            self._book.add("missing-extra", what, f"byte {position}")
+            return Event()
+        return read_message(record, self._plugins)
 
     def _collect(self, event: Event, position: int) -> None:
         for scalar in event.scalars:

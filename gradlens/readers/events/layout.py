@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradlens.readers.events.contents import Plugins, Scalar
 from gradlens.readers.events.crc32c import words
-from gradlens.readers.events.proto import Plugins, Scalar, read_event
+from gradlens.readers.events.places import read_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,7 +107,7 @@ def _other(length: int) -> Layout:
 
 def _layout(record: bytes, plugins: Plugins) -> Layout:
     try:
-        event = read_event(record, plugins)
+        event = read_places(record, plugins)
     except ValueError:
         return _other(len(record))
     if not event.is_plain:

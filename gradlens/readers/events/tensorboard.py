@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.errors import MalformedLogError
+from gradlens.errors import MalformedLogError, MissingExtraError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
 from gradlens.readers.events.writers import by_writer
 from gradlens.run import Notice, Series
@@ -81,6 +81,8 @@ def _read_run(sources: Sequence[Source], options: ReadOptions) -> tuple[RawRun, 
         book.add("files-joined", "event files of one folder read as one run", sources[0].name, len(sources))
     if not series and not histograms and not decoder.config:
         shown = sources[0].name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+        if decoder.n_unread:
+            raise MissingExtraError(f"{shown}: an event file without plain scalars", "tensorboard", "tensorboard")
         raise MalformedLogError(
             f"{shown}: an event file without scalars or histograms",
             hint="the trainer wrote no numbers, or the file was cut off near its start",
