@@ -96,5 +96,5 @@ def _arrow() -> Any:
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise MissingExtraError("a fleet table", "all") from error
+        raise MissingExtraError("a fleet table", "arrow", "pyarrow") from error
     return pa
