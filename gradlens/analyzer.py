@@ -71,6 +71,8 @@ def analyze_runs(runs: Iterable[Run], options: AnalysisOptions) -> Report:
     )
 
 
+# Losses of 1e308 overflow to infinity on the way, which is what they are worth: no warning for the caller's terminal.
+@np.errstate(all="ignore")
 def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
     """The report of one run."""
     signals = signals_of(run)

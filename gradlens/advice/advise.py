@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gradlens.advice.suggestion import suggest
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.case import build_case
@@ -13,6 +15,7 @@ from gradlens.signals.threshold import choose_threshold
 from gradlens.stats.thresholds import Mode
 
 
+@np.errstate(all="ignore")  # norms of 1e308 overflow to infinity on the way, which is what they are worth
 def advise(
     run: Run, *, mode: Mode, target_clip_rate: float | None, threshold: float | str | None, config: TrainingConfig
 ) -> Advice:

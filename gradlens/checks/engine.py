@@ -53,6 +53,14 @@ def run_checks(
     return tuple(findings), tuple(results)
 
 
+def count_chosen(select: Iterable[str], ignore: Iterable[str]) -> tuple[int, int]:
+    """How many of the checks `select` and `ignore` leave, and how many there are."""
+    select, ignore = tuple(select), tuple(ignore)
+    checks = load_checks()
+    left_out = sum((bool(select) and not _matches(c, select)) or _matches(c, ignore) for c in checks)
+    return len(checks) - left_out, len(checks)
+
+
 def require_known(words: Iterable[str], origin: str) -> None:
     """Refuse a word that names no check: a typo in a list of checks must not leave them all out.
 

@@ -68,5 +68,6 @@ def analyze(
     )  # fmt: skip
     report = analyze_runs(given.runs(), chosen)
     writer.write(report)
+    options.tell_left_out(settings, chosen.select, chosen.ignore, select=select, ignore=ignore, fail_on=fail_on)
     if level is not None and report.worst is not None and report.worst.rank >= Severity(level).rank:
         raise typer.Exit(1)

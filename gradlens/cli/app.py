@@ -9,7 +9,9 @@ from __future__ import annotations
 import gc
 import io
 import os
+import signal
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ from gradlens.cli.explain import explain
 from gradlens.cli.fleet import fleet
 from gradlens.cli.formats import formats
 from gradlens.cli.gate import gate
+from gradlens.cli.output import drop_output
 from gradlens.cli.suggest_threshold import suggest_threshold
 from gradlens.cli.watch import watch
 from gradlens.errors import GradlensError
@@ -70,10 +73,46 @@ def main() -> None:
     # The BLAS that numpy brings starts a thread for every core, and each of them spins for a tenth of a second waiting
     # for work that never comes here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _open_closed_streams()
+    if not sys.warnoptions:
+        # What numpy thinks of extreme numbers is no business of whoever reads the report.
+        warnings.simplefilter("ignore")
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _stop)
     # A character that the encoding of a terminal or a pipe lacks is shown as "?" and does not end the command.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     sys.exit(run())
+
+
+class _Stop(BaseException):
+    """The process was told to end, by Ctrl-C or a signal. The option parser knows nothing of it, so it comes through."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, _frame: object) -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    raise _Stop(number)
+
+
+def _open_closed_streams() -> None:
+    """Let standard streams that the caller closed, as some daemons do, be nothing instead of None.
+
+    The first file that is opened would otherwise get the number of one of them, and what is printed would end up in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -82,35 +121,41 @@ def run(arguments: list[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except GradlensError as error:
-        _say(f"gradlens: error: {error}")
-        if error.hint:
-            _say(f"  {error.hint}")
-        return error.exit_code
     except (BrokenPipeError, SystemExit) as stop:
         # typer leaves with 1, which would read as findings, where a pipe is closed while a command writes.
         if not isinstance(stop, BrokenPipeError) and not isinstance(stop.__context__, BrokenPipeError):
             raise
         # The reading end closed the pipe.
-        _drop_output()
+        drop_output()
         return 0
-    except OSError as error:
+    except (_Stop, Exception) as error:  # noqa: BLE001 -- an unhandled one would exit 1 and look like findings
+        return _told(error)
+
+
+def _told(error: BaseException) -> int:
+    """Say in one line what ended the command; its exit code."""
+    if isinstance(error, GradlensError):
+        _say(f"gradlens: error: {error}")
+        if error.hint:
+            _say(f"  {error.hint}")
+        return error.exit_code
+    if isinstance(error, _Stop):
+        by = "interrupted" if error.number == signal.SIGINT else f"ended by {signal.Signals(error.number).name}"
+        _say(f"gradlens: {by}")
+        return 128 + int(error.number)
+    if isinstance(error, OSError):
         # What reads and writes files says which; without a name it was standard output, such as on a full disk.
         _say(f"gradlens: error: {error.filename or 'standard output'}: {error.strerror or error}")
-        _drop_output()
+        drop_output()
         return 2
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:  # noqa: BLE001 -- an unhandled error would exit 1 and look like findings
-        return _report_unexpected(error)
+    if isinstance(error, MemoryError):
+        _say("gradlens: error: not enough memory for this log")
+        _say("  read a part of it, or on a machine with more")
+        return 2
+    return _report_unexpected(error)
 
 
-def _drop_output() -> None:
-    """Let what is left unwritten go nowhere: a second failure at exit would print a traceback and change the exit code."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _report_unexpected(error: Exception) -> int:
+def _report_unexpected(error: BaseException) -> int:
     """Errors of the option parser, which typer carries in its own copy of click, and bugs."""
     if hasattr(error, "show") and hasattr(error, "exit_code"):
         error.show()
@@ -130,4 +175,8 @@ def _report_unexpected(error: Exception) -> int:
 def _say(line: str) -> None:
     from gradlens.reporters.escape import for_terminal
 
-    print(for_terminal(line), file=sys.stderr)
+    try:
+        print(for_terminal(line), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        # Nobody can be told; the exit code still says it, unless a second failure at exit changes it.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115

@@ -25,7 +25,7 @@ def baseline(
     loss_scale: options.ScaleColumn = None,
 ) -> None:
     """Write the small summary of one or more runs (several seeds go into one file) that `gate` compares with."""
-    from gradlens.cli.output import keep_sources
+    from gradlens.cli.output import keep_sources, say
     from gradlens.cli.settings import find_settings
     from gradlens.files import write_whole
     from gradlens.gating.assess import summarize_runs
@@ -47,7 +47,7 @@ def baseline(
     )
     text = dump_baseline(runs)
     write_whole(output, text)
-    print(f"{output}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}, {len(text) / 1000:.1f} kB")
+    say(for_terminal(f"{output}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}, {len(text) / 1000:.1f} kB"))
     if any(run.total("nonfinite") for run in runs):
         print(
             "gradlens: the baseline itself has NaN or infinite values; candidates with any will fail", file=sys.stderr

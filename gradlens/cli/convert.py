@@ -17,9 +17,10 @@ def convert(
     step: options.StepColumn = None,
 ) -> None:
     """Write a run as gradlens read it: .parquet, .csv or .jsonl."""
-    from gradlens.cli.output import keep_sources
+    from gradlens.cli.output import keep_sources, say
     from gradlens.cli.settings import find_settings
     from gradlens.export import require_writer, write_run
+    from gradlens.reporters.escape import for_terminal
 
     require_writer(output)
     runs = options.reading(find_settings(), sources, input_format=input_format, step=step, columns="all").runs()
@@ -28,7 +29,7 @@ def convert(
         keep_sources("-o", path, sources, folders=True)
     for run, path in zip(runs, paths, strict=True):
         write_run(run, path)
-        print(f"{path}: {len(run.series)} series of {run.id}")
+        say(for_terminal(f"{path}: {len(run.series)} series of {run.id}"))
 
 
 def _numbered(path: Path, number: int) -> Path:

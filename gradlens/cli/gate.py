@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from gradlens.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gradlens.cli.settings import Settings
     from gradlens.config import TrainingConfig
     from gradlens.gating.summary import RunSummary
     from gradlens.reports.gate import GateReport
@@ -105,8 +107,11 @@ def gate(
         _write_baseline(target, [], summarize_runs(candidates, threshold=threshold_given, config=training))
         return
     report, judged = gate_runs(
-        candidates, runs, summaries, chosen, threshold=threshold_given, config=training, baseline_sources=known
-    )
+        candidates, runs, summaries, chosen, threshold=threshold_given, config=training, baseline_sources=known,
+        named={role for role in ("loss", "grad_norm") if getattr(reading, role)},
+    )  # fmt: skip
+    if table:
+        report = _with_settings(report, settings)
     if report.outcome != "pass":
         report = _explained(report, candidates, threshold_given, training)
     writer.write(report)
@@ -116,6 +121,15 @@ def gate(
     code = {"pass": 0, "fail": 1, "inconclusive": 0 if chosen.allow_inconclusive else 2}[report.outcome]
     if code:
         raise typer.Exit(code)
+
+
+def _with_settings(report: GateReport, settings: Settings) -> GateReport:
+    """The report with a notice about the file that changed what passes: it may have come along with the candidate."""
+    from gradlens.run import Notice
+
+    names = ", ".join(sorted(settings.get("gate")))
+    notice = Notice(code="settings-file", message=f"{settings.path} sets {names} of the gate")
+    return replace(report, notices=(notice, *report.notices))
 
 
 def _read_baseline(path: str, reading: options.Reading) -> list[Run]:

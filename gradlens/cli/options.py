@@ -151,3 +151,33 @@ def codes(name: str, text: str | None, settings: Settings) -> tuple[str, ...]:
 
         require_known(words, origin)
     return words
+
+
+def tell_left_out(
+    settings: Settings,
+    selected: tuple[str, ...],
+    ignored: tuple[str, ...],
+    *,
+    select: str | None,
+    ignore: str | None,
+    fail_on: str | None,
+) -> None:
+    """Say on standard error how many checks were left out and by what, and which file changed what fails.
+
+    A settings file of the folder may have come along with the change that is judged.
+    """
+    from gradlens.reporters.escape import for_terminal
+
+    given = {"select": select, "ignore": ignore, "fail-on": fail_on}
+    by_file = [name for name, option in given.items() if option is None and settings.get(name)]
+    if selected or ignored:
+        from gradlens.checks.engine import count_chosen
+
+        chosen, total = count_chosen(selected, ignored)
+        by = [f"--{name}" for name in ("select", "ignore") if given[name]]
+        by += [f"{name} of {settings.path}" for name in by_file if name != "fail-on"]
+        if chosen < total:
+            line = f"gradlens: {total - chosen} of {total} checks left out by {' and '.join(by)}"
+            print(for_terminal(line), file=sys.stderr)
+    if "fail-on" in by_file:
+        print(for_terminal(f"gradlens: fail-on = {settings.get('fail-on')} by {settings.path}"), file=sys.stderr)

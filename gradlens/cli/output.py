@@ -85,7 +85,23 @@ class Writer:
             write_whole(path, content)
         if self._main.name != "text":
             _print_as_utf8()
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        say(text.removesuffix("\n"))
+
+
+def say(text: str) -> None:
+    """Print to standard output. Where its reader has gone, what is printed goes nowhere and the command goes on.
+
+    A closed pipe must not change the exit code: `gradlens gate ... | head -1` is as red as without the pipe.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        drop_output()
+
+
+def drop_output() -> None:
+    """Let what is left unwritten go nowhere: a second failure at exit would print a traceback and change the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_as_utf8() -> None:

@@ -42,6 +42,7 @@ def suggest_threshold(
     """Recommend a clipping threshold with its uncertainty, or say why the log supports none."""
     from gradlens.advice.snippets import SNIPPETS
     from gradlens.api import suggest_threshold as advise
+    from gradlens.cli.output import say
     from gradlens.cli.settings import find_settings
     from gradlens.reporters.base import Screen
 
@@ -74,11 +75,11 @@ def suggest_threshold(
     if quiet:
         _print_numbers(advices)
     elif output_format == "json":
-        print(json.dumps({"schema_version": 1, "runs": [a.to_dict() for a in advices]}, indent=2, allow_nan=False))
+        say(json.dumps({"schema_version": 1, "runs": [a.to_dict() for a in advices]}, indent=2, allow_nan=False))
     else:
         from gradlens.reporters.advice import render
 
-        print(render(advices, Screen.of_stdout(), framework=framework), end="")
+        say(render(advices, Screen.of_stdout(), framework=framework).removesuffix("\n"))
     if all(a.threshold is None for a in advices):
         # The log could not be judged for what was asked.
         raise typer.Exit(2)
@@ -87,10 +88,11 @@ def suggest_threshold(
 def _print_numbers(advices: list[Advice]) -> None:
     import sys
 
+    from gradlens.cli.output import say
     from gradlens.reporters.escape import for_terminal
 
     for advice in advices:
         if advice.threshold is None:
             print(f"gradlens: {for_terminal(advice.run)}: no advice: {advice.abstained}", file=sys.stderr)
         else:
-            print(f"{advice.threshold:g}")
+            say(f"{advice.threshold:g}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -78,6 +80,8 @@ def _follow(
     polls: int,
 ) -> None:
     """Poll the log, also when it has stopped growing: a run that crashed is one that stopped writing."""
+    from gradlens.cli.output import drop_output
+
     before: object = None
     latest: Report | None = None
     bad = seen = 0
@@ -88,8 +92,14 @@ def _follow(
             before = now
             report = _look(given, chosen)
             latest = report or latest
-            for run in report.runs if report else ():
-                _tell(run, known.setdefault(run.id, set()), as_json=as_json)
+            try:
+                for run in report.runs if report else ():
+                    _tell(run, known.setdefault(run.id, set()), as_json=as_json)
+            except BrokenPipeError:
+                if level is None:
+                    raise
+                # Whoever read the lines has gone; the exit code is still to come.
+                drop_output()
         bad = bad + 1 if latest is not None and _fails(latest, level) else 0
         seen += 1
         if bad >= patience:
@@ -105,7 +115,17 @@ def _state(source: str) -> object:
     """Sizes and times of the files below a path: cheap to compare, changes when a log grows."""
     path = Path(source)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [(str(f), s.st_size, s.st_mtime_ns) for f in files if f.is_file() for s in [f.stat()]]
+    return [
+        (str(f), s.st_size, s.st_mtime_ns) for f in files if (s := _stat(f)) is not None and stat.S_ISREG(s.st_mode)
+    ]
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None where the file went away after the folder was listed: rotation, temporary files."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _look(given: options.Reading, chosen: AnalysisOptions) -> Report | None:
@@ -115,7 +135,8 @@ def _look(given: options.Reading, chosen: AnalysisOptions) -> Report | None:
 
     try:
         return analyze_runs(given.runs(), chosen)
-    except GradlensError as error:
+    except (GradlensError, OSError) as error:
+        # A file may go away while it is read.
         print(f"gradlens: waiting: {for_terminal(str(error))}", file=sys.stderr)
         return None
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError, UsageError
 from gradlens.gating.judge import Judgement, judge_against, judge_nonfinite
 from gradlens.gating.limits import judge_limits
+from gradlens.gating.logged import judge_log, with_columns_of
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
 from gradlens.reporters.gate_words import headline
 from gradlens.reports.analysis import Report
 from gradlens.reports.base import NO_FAULT
 from gradlens.reports.gate import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
-from gradlens.run import Run
+from gradlens.run import Notice, Run
 from gradlens.signals.axis import signals_of
 from gradlens.signals.provenance import judge_provenance
 from gradlens.signals.threshold import Threshold, choose_threshold
@@ -26,6 +30,7 @@ from gradlens.version import __version__
 SURE_ENOUGH = 0.3
 
 
+@np.errstate(all="ignore")  # losses of 1e308 overflow to infinity on the way, which is what they are worth
 def summarize_runs(
     runs: Iterable[Run],
     *,
@@ -73,19 +78,18 @@ def known_threshold(summaries: Sequence[RunSummary]) -> float | str | None:
     return values.pop() if len(values) == 1 else ""
 
 
+@np.errstate(all="ignore")
 def assess(
     candidates: Sequence[RunSummary],
     baselines: Sequence[RunSummary],
     settings: GateSettings,
     *,
     baseline_sources: Sequence[str | Path] = (),
+    named: AbstractSet[str] = frozenset(),
 ) -> GateReport:
     """The verdict on candidates: absolute limits, and regression against baselines where there are any.
 
-    Raises
-    ------
-    UsageError
-        Neither limits nor baselines.
+    `named` are the roles whose column the user named. Raises `UsageError` where there are neither limits nor baselines.
     """
     limits = judge_limits(candidates, settings)
     if not limits and not baselines:
@@ -100,7 +104,7 @@ def assess(
     )
     # A limit of the user's own replaces the rule that no NaN passes.
     always = () if settings.max_nonfinite is not None else (judge_nonfinite(candidates, baselines),)
-    metrics = (*always, *judgement.metrics)
+    metrics = (*always, *judge_log(candidates, baselines, named), *judgement.metrics)
     report = GateReport(
         gradlens_version=__version__,
         outcome=_verdict([*limits, *metrics]),
@@ -111,12 +115,21 @@ def assess(
             _described(run, role) for role, side in (("candidate", candidates), ("baseline", baselines)) for run in side
         ),
         compared_steps=judgement.compared_steps,
-        notices=(*judgement.notices, *(notice for run in candidates for notice in run.notices)),
+        notices=(*judgement.notices, *_told(candidates)),
         causes=(),
         settings=settings.to_dict(),
         baseline_sources=tuple(str(s) for s in baseline_sources),
     )
     return replace(report, headline=headline(report))
+
+
+def _told(candidates: Sequence[RunSummary]) -> Iterator[Notice]:
+    """What reading says about the candidates, with counts, and of which run where there are several."""
+    for run in candidates:
+        for notice in run.notices:
+            count = f" (×{notice.count:,})" if notice.count > 1 else ""
+            whose = f"{run.id}: " if len(candidates) > 1 else ""
+            yield replace(notice, message=f"{whose}{notice.message}{count}")
 
 
 def _judge_streams(
@@ -191,16 +204,19 @@ def gate_runs(
     threshold: float | str | None = "",
     config: TrainingConfig | None = None,
     baseline_sources: Sequence[str | Path] = (),
+    named: AbstractSet[str] = frozenset(),
 ) -> tuple[GateReport, list[RunSummary]]:
     """The verdict on runs as read, and the summaries of the candidates.
 
-    A threshold that is known on one side only is taken for the other too, rather than the customary one.
+    A threshold that is known on one side only is taken for the other too, rather than the customary one; and so are the
+    columns of the baselines, but for the roles in `named`, whose column the user named.
     """
     rough = list(baseline_summaries)
     if baseline_runs:
         rough += summarize_runs(baseline_runs, threshold=threshold, config=config)
+    candidates = [with_columns_of(run, rough, named) for run in candidates]
     judged = summarize_runs(candidates, threshold=threshold, config=config, known=known_threshold(rough))
     baselines = list(baseline_summaries)
     if baseline_runs:
         baselines += summarize_runs(baseline_runs, threshold=threshold, config=config, known=known_threshold(judged))
-    return assess(judged, baselines, settings, baseline_sources=baseline_sources), judged
+    return assess(judged, baselines, settings, baseline_sources=baseline_sources, named=named), judged

@@ -6,6 +6,7 @@ training. A column that is the same in every window is one number.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 
 from gradlens.errors import MalformedLogError, SourceError
-from gradlens.gating.summary import COLUMNS, SUMS, RunSummary
+from gradlens.gating.summary import COLUMNS, MAX_WINDOWS, SUMS, RunSummary
 from gradlens.reports.base import ThresholdSource, plain_data
 from gradlens.run import Run
 from gradlens.version import __version__
@@ -34,13 +35,20 @@ HINT = "recreate it with `gradlens baseline SOURCE... -o FILE`"
 
 def dump_baseline(runs: Sequence[RunSummary]) -> str:
     """The text of a baseline file."""
+    plain = [_plain_run(run) for run in runs]
     document = {
+        "digest": _digest(plain),
         "gradlens_version": __version__,
-        "runs": [_plain_run(run) for run in runs],
+        "runs": plain,
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
     }
     return "".join(_lines(document, 0)) + "\n"
+
+
+def _digest(runs: Any) -> str:
+    """A checksum of the runs of a file, whatever its spaces and line ends: a number that was changed by hand shows."""
+    return hashlib.sha256(json.dumps(runs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
 def _plain_run(run: RunSummary) -> dict[str, Any]:
@@ -60,6 +68,7 @@ def _plain_run(run: RunSummary) -> dict[str, Any]:
         "rows": run.rows,
         "source": run.source,
         "spikes_judged": run.spikes_judged,
+        "taken": dict(run.taken),
         "threshold": run.threshold,
         "threshold_source": run.threshold_source,
         "width": run.width,
@@ -169,9 +178,11 @@ def load_baseline(path: Path) -> list[RunSummary]:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}", hint="check the path given to --baseline") from error
+    except UnicodeDecodeError as error:
+        raise MalformedLogError(f"{path}: not UTF-8: {error}", hint=HINT) from error
     try:
-        document = json.loads(text)
-    except ValueError as error:
+        document = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise MalformedLogError(f"{path}: not JSON: {error}", hint=HINT) from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise MalformedLogError(f"{path}: not a gradlens baseline", hint=HINT)
@@ -183,25 +194,32 @@ def load_baseline(path: Path) -> list[RunSummary]:
     runs = document.get("runs")
     if not isinstance(runs, list) or not runs:
         raise MalformedLogError(f"{path}: holds no runs", hint=HINT)
-    return [_run(item, f"{path}: run {number}") for number, item in enumerate(runs, 1)]
+    found = [_run(item, f"{path}: run {number}") for number, item in enumerate(runs, 1)]
+    if document.get("digest") != _digest(runs):
+        raise MalformedLogError(
+            f"{path}: does not match its own checksum: edited by hand, merged or damaged since it was written",
+            hint=HINT,
+        )
+    return found
 
 
 def _run(item: Any, where: str) -> RunSummary:
     try:
-        window = np.concatenate([np.arange(first, first + count, dtype=np.int64) for first, count in item["window"]])
-        columns = {name: _values(item["columns"][name], len(window)) for name in COLUMNS}
+        window = _window(item["window"])
+        rows = _values("rows", item["columns"]["rows"], len(window), None)
+        columns = {name: _values(name, item["columns"][name], len(window), rows) for name in COLUMNS}
         source = item["threshold_source"]
         width = int(item["width"])
         _require(source in get_args(ThresholdSource), f"threshold_source {source!r}")
-        _require(width >= 1 and not width & (width - 1), f"width {width}")
+        _require(1 <= width < 1 << 62 and not width & (width - 1), f"width {width}")
         _require(bool((np.diff(window) > 0).all()), "windows out of order")
         return RunSummary(
             id=str(item["id"]),
             source=str(item["source"]),
             format=str(item["format"]),
-            rows=int(item["rows"]),
-            first_step=int(item["first_step"]),
-            last_step=int(item["last_step"]),
+            rows=_whole(item["rows"], "rows"),
+            first_step=_step(item["first_step"], "first_step"),
+            last_step=_step(item["last_step"], "last_step"),
             log_interval=_number(item["log_interval"]),
             threshold=_number(item["threshold"]),
             threshold_source=cast("ThresholdSource", source),
@@ -210,9 +228,10 @@ def _run(item: Any, where: str) -> RunSummary:
             width=width,
             window=window,
             columns=MappingProxyType(columns),
-            percentiles={str(q): float(v) for q, v in item["percentiles"].items()},
+            percentiles={str(q): v for q, value in item["percentiles"].items() if (v := _number(value)) is not None},
             loss_first=_number(item["loss_first"]),
             spikes_judged=bool(item["spikes_judged"]),
+            taken=MappingProxyType({str(role): str(name) for role, name in item["taken"].items()}),
             config=dict(item["config"]),
         )
     except KeyError as error:
@@ -226,16 +245,44 @@ def _require(holds: bool, what: str) -> None:  # noqa: FBT001 - reads as a sente
         raise ValueError(what)
 
 
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON number")
+
+
 def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+    if value is None:
+        return None
+    _require(isinstance(value, (int, float)) and not isinstance(value, bool), f"{value!r} is no number")
+    _require(math.isfinite(float(value)), f"{value} is not finite")
+    return float(value)
 
 
-def _values(value: Any, size: int) -> NDArray[np.float64]:
+def _whole(value: Any, what: str) -> int:
+    _require(isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53, f"{what} {value!r}")
+    return int(value)
+
+
+def _step(value: Any, what: str) -> int:
+    _require(isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62, f"{what} {value!r}")
+    return int(value)
+
+
+def _window(stretches: Any) -> NDArray[np.int64]:
+    pairs = [(_step(first, "window"), _whole(count, "count of windows")) for first, count in stretches]
+    _require(0 < sum(count for _, count in pairs) <= 4 * MAX_WINDOWS, "the number of windows")
+    return np.concatenate([np.arange(first, first + count, dtype=np.int64) for first, count in pairs])
+
+
+def _values(name: str, value: Any, size: int, rows: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """A column. Counts are whole and not negative, and count rows, of which `rows` there are."""
     if not isinstance(value, list):
         value = [value] * size
-    if len(value) != size:
-        raise ValueError(f"{len(value)} values for {size} windows")
-    return np.array([math.nan if v is None else float(v) for v in value], dtype=np.float64)
+    _require(len(value) == size, f"{name}: {len(value)} values for {size} windows")
+    if name not in SUMS:
+        return np.array([math.nan if (number := _number(v)) is None else number for v in value], dtype=np.float64)
+    counts = np.array([_whole(v, name) for v in value], dtype=np.float64)
+    _require(rows is None or bool((counts <= rows).all()), f"{name}: more than there are rows")
+    return counts
 
 
 def describe_update(before: Sequence[RunSummary], after: Sequence[RunSummary]) -> list[str]:

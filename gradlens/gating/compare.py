@@ -45,6 +45,7 @@ APART = {"loss": 0.02, "grad_norm": 0.10}
 IDENTICAL = 1e-6
 
 
+@np.errstate(all="ignore")
 def compare_runs(
     runs: Sequence[Run], *, threshold: float | str | None = "", config: TrainingConfig | None = None
 ) -> ComparisonReport:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradlens.gating.logged import column_notices
 from gradlens.gating.measures import Measured, Sides, Unmeasured
 from gradlens.gating.metrics import METRICS, Metric
-from gradlens.gating.overlap import SAME_LENGTH, coverage, no_overlap, only, same_schedule, short
+from gradlens.gating.overlap import coverage, no_overlap, only, same_schedule, short
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.reports.gate import MetricResult, Outcome
@@ -62,10 +63,11 @@ def judge_against(
         width=cut[0].width,
         progress=_progress(cut[split:]),
     )
+    notices += column_notices(candidates, baselines)
     metrics = _compare(sides, settings)
     if covered < settings.min_overlap:
         metrics.insert(0, short(candidates, baselines, covered, settings, other_phase=other_phase))
-    elif covered < 1.0 - SAME_LENGTH:
+    elif covered < 1.0:
         notices.append(
             Notice(
                 code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1
@@ -89,12 +91,12 @@ def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSum
     total = sum(run.total("nonfinite") + run.nonfinite_left_out for run in bad)
     before = sum(run.total("nonfinite") for run in baselines) / len(baselines) if baselines else None
     if not bad:
-        ends = [text for run in candidates for text in run.ends_early.values()]
+        hidden = [text for run in candidates for text in may_hide_nan(run)]
         return MetricResult(
             name="nonfinite", title="non-finite steps", unit="count", method="limit", candidate=0.0, baseline=before,
-            tolerance=0.0, outcome="inconclusive" if ends else "pass",
-            reason=f"cannot judge: {ends[0]}" if ends else "every loss and norm is finite",
-            advice="A NaN that the format cannot represent looks like this: check what the run did after that step." if ends else "",
+            tolerance=0.0, outcome="inconclusive" if hidden else "pass",
+            reason=f"cannot judge: {hidden[0]}" if hidden else "every loss and norm is finite",
+            advice="A NaN that the format cannot represent looks like this: check what the run did at that step." if hidden else "",
         )  # fmt: skip
     hit = np.flatnonzero(bad[0].columns["nonfinite"])
     left_out = sum(run.nonfinite_left_out for run in bad)
@@ -105,6 +107,17 @@ def judge_nonfinite(candidates: Sequence[RunSummary], baselines: Sequence[RunSum
         + (f", {left_out:,} of them in rows that repeat a step or were set aside" if left_out else ""),
         advice="Find the first such step with `gradlens analyze`; overflows that the loss scaler handled do not count.",
     )  # fmt: skip
+
+
+def may_hide_nan(run: RunSummary) -> Iterator[str]:
+    """What may be a NaN, or was one in an attempt that a later one replaced, a sentence each."""
+    yield from run.ends_early.values()
+    if run.missing_inside:
+        yield run.missing_inside
+    if run.nonfinite_replaced:
+        yield (
+            f"{run.nonfinite_replaced:,} losses or norms of {run.id} are NaN or infinite in an attempt that a later one replaced"
+        )
 
 
 def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from gradlens.gating.judge import may_hide_nan
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary
 from gradlens.reports.gate import LimitResult, Outcome
@@ -41,8 +42,8 @@ def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]
         yield _limit(run, "max_spikes", spikes, settings.max_spikes, why_not=why_not)
     if settings.max_nonfinite is not None:
         nonfinite = run.total("nonfinite") + run.total("overflow") + run.nonfinite_left_out
-        ends = next(iter(run.ends_early.values()), None) if nonfinite <= settings.max_nonfinite else None
-        yield _limit(run, "max_nonfinite", nonfinite, settings.max_nonfinite, why_not=ends)
+        hidden = next(may_hide_nan(run), None) if nonfinite <= settings.max_nonfinite else None
+        yield _limit(run, "max_nonfinite", nonfinite, settings.max_nonfinite, why_not=hidden)
     if settings.max_loss is not None:
         yield _limit(run, "max_loss", final_loss(run), settings.max_loss, why_not=_ends_badly(run))
     if settings.max_grad_norm is not None:
@@ -50,9 +51,9 @@ def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]
 
 
 def final_loss(run: RunSummary) -> float | None:
-    """The mean loss of the last fifth of the run; None without a finite loss there."""
+    """The mean loss of the last fifth of the run, each row limited as in `loss_mean`; None without a finite loss there."""
     start, end = int(run.window[0]), int(run.window[-1]) + 1
-    part = run.columns["loss"][run.window >= end - max(1, round(0.2 * (end - start)))]
+    part = run.columns["loss_mean"][run.window >= end - max(1, round(0.2 * (end - start)))]
     part = part[np.isfinite(part)]
     return float(part.mean()) if len(part) else None
 

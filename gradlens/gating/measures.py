@@ -246,7 +246,11 @@ def _sharpened(rate: Difference, pressure: Difference, n_effective: float) -> Di
 
 
 def loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | Unmeasured:
-    """The loss of the same steps. A difference counts at most as the whole progress, so a single explosion is one loss."""
+    """The loss of the same steps. A difference counts at most as the whole progress, so a single explosion is one loss.
+
+    Windows are compared by their medians, which a third of the rows can leave unmoved; where the means of the rows are beyond
+    tolerance and chance and the medians are not, that is said and not passed.
+    """
     part = _everywhere(sides)
     if final:
         start, end = int(sides.window[0]), int(sides.window[-1]) + 1
@@ -259,12 +263,41 @@ def loss(sides: Sides, tolerance: Tolerance, *, final: bool) -> Measured | Unmea
     noise = row_noise(sides.baselines, part) if tolerance.noise else None
     if noise is not None:
         share = min(share, tolerance.noise * noise)
-    return _compare_windows(
-        sides,
-        lambda run: np.clip(run.columns["loss"], usual - most, usual + most),
-        sides.least("losses", part),
-        lambda b: max(tolerance.absolute, tolerance.relative * abs(b), share),
-    )
+    weight = sides.least("losses", part)
+
+    def bound(baseline: float) -> float:
+        return max(tolerance.absolute, tolerance.relative * abs(baseline), share)
+
+    def compared(name: str) -> Measured | Unmeasured:
+        return _compare_windows(
+            sides, lambda run: np.clip(run.columns[name], usual - most, usual + most), weight, bound
+        )
+
+    medians, means = compared("loss"), compared("loss_mean")
+    if isinstance(medians, Measured) and isinstance(means, Measured) and _is_hidden(medians, means):
+        return Unmeasured(
+            reason=f"cannot judge: most rows lie about {medians.candidate:.4g}, and others so far above that the mean is "
+            f"{means.candidate:.4g}, of the baseline {means.baseline:.4g}",
+            outcome="inconclusive",
+        )
+    return _as_logged(medians, sides, weight)
+
+
+def _as_logged(found: Measured | Unmeasured, sides: Sides, weight: NDArray[np.float64]) -> Measured | Unmeasured:
+    """With the losses as they were logged: only their difference was limited."""
+    if isinstance(found, Unmeasured):
+        return found
+    split = len(sides.candidates)
+    known = np.where(np.isfinite([run.columns["loss"] for run in sides.runs]).all(axis=0), weight, 0.0)
+    share = known / known.sum()
+    means = [float(np.dot(share, np.nan_to_num(run.columns["loss"]))) for run in sides.runs]
+    return replace(found, candidate=float(np.mean(means[:split])), baseline=float(np.mean(means[split:])))
+
+
+def _is_hidden(medians: Measured, means: Measured) -> bool:
+    """Whether the means are worse beyond tolerance and chance, and the medians within tolerance."""
+    worse = means.difference.change > means.tolerance and means.difference.interval[0] > 0.0
+    return worse and medians.difference.change <= medians.tolerance
 
 
 def _log_tolerance(tolerance: Tolerance) -> Callable[[float], float]:

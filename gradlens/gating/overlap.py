@@ -63,11 +63,16 @@ def _mean_rate(runs: Sequence[RunSummary]) -> NDArray[np.float64]:
 
 
 def coverage(baselines: Sequence[RunSummary], cut: Sequence[RunSummary], window: NDArray[np.int64]) -> float:
-    """Share of the baselines' steps that is compared; candidates that go further are fine."""
+    """Share of the baselines' steps that is compared; candidates that go further are fine.
+
+    A last window that one run filled and another did not is no difference in length.
+    """
     if len(window) == 0:
         return 0.0
-    full = min(len(b.at_width(cut[0].width).window) for b in baselines)
-    return min(1.0, len(window) / max(full, 1))
+    full = [b.at_width(cut[0].width).window for b in baselines]
+    shortest = min(full, key=len)
+    spare = 1 if len(shortest) > len(window) > 0 and shortest[-1] == window[-1] + 1 else 0
+    return min(1.0, (len(window) + spare) / max(len(shortest), 1))
 
 
 def _spans(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]) -> str:

@@ -71,7 +71,7 @@ class GateSettings:
     metrics: tuple[str, ...] = tuple(DEFAULT_TOLERANCES)
     tolerances: Mapping[str, Tolerance] = field(default_factory=lambda: DEFAULT_TOLERANCES)
     alpha: float = 0.05
-    min_overlap: float = 0.5
+    min_overlap: float = 0.97
     min_effective: float = 50.0
     max_clip_rate: float | None = None
     max_spikes: int | None = None

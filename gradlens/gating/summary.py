@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.gating.missing import ends_early, missing_values
+from gradlens.gating.heard import taken_columns, worth_telling
+from gradlens.gating.missing import ends_early, missing_inside
 from gradlens.reports.analysis import Provenance
 from gradlens.reports.base import ThresholdSource
 from gradlens.run import Notice, Run
-from gradlens.signals.axis import Signals, signals_of
+from gradlens.signals.axis import Signals, notices_of, signals_of
 from gradlens.stats.robust import log_residuals, safe_log
 from gradlens.stats.spikes import find_spikes
 from gradlens.stats.warmup import find_warmup_end
@@ -37,10 +38,10 @@ PRESSURE_POWER = 4.0
 #: A shift of the norm level that seeds of one training show, see `docs/ci.md`.
 NEARLY = 0.05
 
-SUMS = ("rows", "norms", "losses", "clipped", "nearly", "nonfinite", "overflow", "loss_spikes", "norm_spikes")
+SUMS = ("rows", "norms", "losses", "clipped", "nearly", "nonfinite", "overflow", "loss_spikes", "norm_spikes", "dead")
 #: Means, with the count that weighs them when windows are merged.
 MEANS: Mapping[str, str] = MappingProxyType(
-    {"log_norm": "norms", "pressure": "norms", "spread": "norms", "loss": "losses", "lr": "rows"}
+    {"log_norm": "norms", "pressure": "norms", "spread": "norms", "loss": "losses", "loss_mean": "losses", "lr": "rows"}
 )
 COLUMNS = (*SUMS, *MEANS, "peak")
 
@@ -54,19 +55,31 @@ class RunSummary:
     columns
         float64[k] each. Counts: `rows` logged, `norms` finite and positive, `losses` finite, `clipped` above the
         threshold, `nearly` above it if the level were higher by `NEARLY`, `nonfinite` rows with a NaN or infinity that no
-        loss-scale back-off explains, `overflow` rows with one that it does, `loss_spikes` and `norm_spikes` onsets.
+        loss-scale back-off explains, `overflow` rows with one that it does, `loss_spikes` and `norm_spikes` onsets, `dead`
+        finite norms of zero or below.
         Means, NaN where nothing was counted: `log_norm` of ln(norm), `pressure` of norm^4 / (norm^4 + C^4), `spread` of
-        abs(ln(norm / local level)), `lr`; `loss` is the median of the window. `peak` is the largest ln(norm / local level).
+        abs(ln(norm / local level)), `lr`; `loss` is the median of the window, `loss_mean` the mean of its rows, each at
+        most as far from the median as the run came down. `peak` is the largest ln(norm / local level).
     loss_first
         Median of the first three finite losses: where the run started.
     spikes_judged
         Whether the run is long enough for spikes to be told from noise.
     nonfinite_left_out
         Losses and norms that are NaN or infinite in rows that repeat a step or were set aside.
+    taken
+        The columns that were taken for `loss` and `grad_norm`.
+    rows_missing
+        Rows that a log of this interval would have between the first and the last step, and this one has not.
+    replaced
+        Rows that were not judged since others have their step, with other values.
+    nonfinite_replaced
+        Losses and norms that are NaN or infinite in attempts that later ones superseded.
     ends_early
         Of `loss` and `grad_norm` those whose values end before the rows do, with a sentence that says where.
+    missing_inside
+        That loss or norm has no value in some rows before, as a sentence.
     notices
-        What reading says about rows without a loss or a norm. None of the last three is kept in baseline files.
+        What reading says. Of these only `taken` is kept in baseline files.
     """
 
     id: str
@@ -87,7 +100,11 @@ class RunSummary:
     loss_first: float | None
     spikes_judged: bool
     config: Mapping[str, object]
+    taken: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     nonfinite_left_out: int = 0
+    nonfinite_replaced: int = 0
+    replaced: int = 0
+    missing_inside: str | None = None
     ends_early: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notices: tuple[Notice, ...] = ()
 
@@ -100,6 +117,13 @@ class RunSummary:
         """Share of finite norms above the threshold; None without norms or threshold."""
         norms = self.total("norms")
         return self.total("clipped") / norms if norms and self.threshold is not None else None
+
+    @property
+    def rows_missing(self) -> int:
+        """Rows that a log of this interval would have between the first and the last step, and this one has not."""
+        if not self.log_interval:
+            return 0
+        return max(0, round((self.last_step - self.first_step) / self.log_interval) + 1 - self.rows)
 
     @property
     def clip_trusted(self) -> bool:
@@ -168,10 +192,31 @@ def summarize(
         loss_first=float(np.median(losses[:3])) if len(losses) else None,
         spikes_judged=spikes_judged,
         config=run.config.to_dict(),
+        taken=taken_columns(run),
         nonfinite_left_out=signals.nonfinite_left_out,
+        nonfinite_replaced=signals.nonfinite_replaced,
+        replaced=_replaced(run, signals),
+        missing_inside=missing_inside(run),
         ends_early=MappingProxyType(ends_early(run, signals)),
-        notices=missing_values(run),
+        notices=worth_telling((*run.notices, *notices_of(signals))),
     )
+
+
+def _replaced(run: Run, signals: Signals) -> int:
+    """Rows that were not judged although they say something else than the row of their step that was."""
+    found = 0
+    for series, value, has in (
+        (run.loss, signals.loss, signals.has_loss),
+        (run.grad_norm, signals.norm, signals.has_norm),
+    ):
+        if series is None or len(series) <= int(np.count_nonzero(has)):
+            continue
+        at = np.searchsorted(signals.step, series.step).clip(0, len(signals) - 1)
+        differs = (signals.step[at] == series.step) & (series.value != value[at])
+        differs &= ~(np.isnan(series.value) & np.isnan(value[at]))
+        beyond = signals.step[at] != series.step
+        found = max(found, int(np.count_nonzero(differs | beyond)))
+    return found
 
 
 def _sums(group: NDArray[np.intp], value: NDArray[np.float64] | NDArray[np.bool_], size: int) -> NDArray[np.float64]:
@@ -227,7 +272,9 @@ def _columns(
         "log_norm": mean(safe_log(norm)),
         "pressure": mean(clip_pressure(norm, threshold)),
         "spread": mean(size_of_residual),
-        "loss": _medians(loss, known, group, size),
+        "dead": count(np.isfinite(norm) & (norm <= 0.0)),
+        "loss": (medians := _medians(loss, known, group, size)),
+        "loss_mean": mean(_limited(loss, medians, group)),
         "lr": mean(signals.lr),
         "peak": peak,
     }
@@ -261,7 +308,7 @@ def split_nonfinite(signals: Signals) -> tuple[NDArray[np.bool_], NDArray[np.boo
     skipped the update and went on.
     """
     bad_loss, bad_norm = signals.bad_loss, signals.bad_norm
-    falls = np.diff(signals.loss_scale) < 0.0
+    falls = signals.loss_scale[1:] < signals.loss_scale[:-1]  # not by differences: infinities have none
     backs_off = np.append(falls, False) | np.insert(falls, 0, False) if len(signals) else np.zeros(0, dtype=bool)
     explained = bad_norm & ~bad_loss & backs_off
     return (bad_loss | bad_norm) & ~explained, explained
@@ -293,6 +340,22 @@ def _medians(
     for at, part in zip(where[np.concatenate([[0], cuts])], np.split(kept, cuts), strict=True):
         out[at] = np.median(part)
     return out
+
+
+def _limited(value: NDArray[np.float64], medians: NDArray[np.float64], group: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The losses, each at most as far from the median of its window as the run came down, or as the usual loss is large.
+
+    So that one exploded row counts as one row, and many of them as what they are.
+    """
+    known = medians[np.isfinite(medians)]
+    if not len(known):
+        return value
+    final = float(np.median(known[-max(1, len(known) // 5) :]))
+    with np.errstate(over="ignore"):
+        reach = max(float(known[0]) - final, float(np.median(np.abs(known))))
+        usual = medians[group]
+        limited: NDArray[np.float64] = np.clip(value, usual - reach, usual + reach)
+    return np.where(np.isfinite(value), limited, np.nan)
 
 
 def bring_together(summaries: list[RunSummary]) -> tuple[list[RunSummary], NDArray[np.int64]]:

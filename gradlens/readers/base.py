@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import re
 from abc import ABC, abstractmethod
 from array import array
 from collections import Counter
@@ -160,10 +162,17 @@ class NoticeBook:
         )
 
 
+#: How C prints what is no number: `nan(0x7)`, `-nan(ind)` of glibc and of Windows, and `1.#QNAN`, `-1.#IND`, `1.#INF` of old
+#: Windows (https://en.wikipedia.org/wiki/NaN, "Display"). None of them may pass for a value that was not logged.
+_C_NAN = re.compile(r"[-+]?nan\((?:\w{0,40})\)|[-+]?1\.#(?:QNAN|SNAN|NAN|IND)\d{0,9}", re.IGNORECASE)
+_C_INFINITY = re.compile(r"([-+]?)1\.#(?:INF|J)\d{0,9}", re.IGNORECASE)
+
+
 def parse_number(text: str) -> float | None:
     """A number as logs spell it: `1.2`, `1e-3`, `NaN`, `-Infinity`, `1,125`, `1/438`, `np.float64(0.72)`, `tensor(3.)`.
 
-    None where the text is no number. `1,5` is not taken for 1.5: only groups of three digits are thousands.
+    Also the NaN and infinities of C: `nan(0x7)`, `-nan(ind)`, `1.#QNAN`, `1.#INF`. None where the text is no number. `1,5` is
+    not taken for 1.5: only groups of three digits are thousands.
     """
     text = text.strip()
     try:
@@ -171,6 +180,8 @@ def parse_number(text: str) -> float | None:
         return float(text) if "_" not in text else None
     except ValueError:
         pass
+    if (spelled := _spelled_by_c(text)) is not None:
+        return spelled
     for prefix in ("np.float64(", "np.float32(", "numpy.float64(", "np.int64(", "tensor("):
         if text.startswith(prefix):
             return parse_number(text[len(prefix) :].split(")", 1)[0].split(", device", 1)[0].split(", grad_fn", 1)[0])
@@ -183,6 +194,15 @@ def parse_number(text: str) -> float | None:
         if groups[0].isdigit() and len(groups[0]) <= 3 and all(len(g) == 3 and g.isdigit() for g in groups[1:]):
             return float(text.replace(",", "")) if not fraction or fraction.isdigit() else None
     return None
+
+
+def _spelled_by_c(text: str) -> float | None:
+    if _C_NAN.fullmatch(text):
+        return math.nan
+    infinity = _C_INFINITY.fullmatch(text)
+    if infinity is None:
+        return None
+    return -math.inf if infinity[1] == "-" else math.inf
 
 
 def as_float(value: object) -> float | None:

@@ -26,7 +26,8 @@ from gradlens.sources.files import Source
 _MEGATRON = re.compile(r"\{\s*\"start_step\"\s*:\s*\d+\s*,\s*\"end_step\"\s*:")
 _SETTING = re.compile(r"^#\s*(?P<key>[\w.-]+)\s*[:=]\s*(?P<value>.+?)\s*$")
 _TITLES = re.compile(r"^#?\s*(?P<titles>(?:step|iter|iteration)(?:[\s,]+[A-Za-z_][\w./-]*)+)\s*$")
-_ROW = re.compile(r"^\d{1,12}(?:[ \t]+[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))+\s*$", re.IGNORECASE)
+#: Each run of digits can be matched in one way only: with two, a line that ends in a word would take exponential time.
+_ROW = re.compile(r"^\d{1,12}(?:[ \t]+[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+|nan|inf))+\s*$", re.IGNORECASE)
 
 
 class MegatronGoldenReader(Reader):

@@ -21,6 +21,7 @@ _LINE = re.compile(r"^\d{12,14} \S{1,40}(?: -?\d{1,18})?$")
 _SQLITE = b"SQLite format 3\0"
 #: What MLflow's SQL stores keep for an infinity, which SQL has no number for.
 _MAX_FLOAT = 1.7976931348623157e308
+_MAX_STEP = 2.0**62
 
 
 class MlflowFilesReader(Reader):
@@ -83,7 +84,7 @@ def _lines(source: Source) -> list[str]:
     return source.read_bytes().decode("utf-8", errors="replace").split("\n")
 
 
-def _point(line: str, book: NoticeBook, where: str) -> tuple[float, float, float] | None:
+def _point(line: str, book: NoticeBook, where: str) -> tuple[float, float, int] | None:
     parts = line.split()
     if not parts:
         return None
@@ -92,15 +93,24 @@ def _point(line: str, book: NoticeBook, where: str) -> tuple[float, float, float
         book.add("malformed-record", "not a time, a value and a step, left out", where)
         return None
     time, value, *step = (n for n in numbers if n is not None)
-    if step and not abs(step[0]) < 2.0**62:
+    if step and not abs(step[0]) < _MAX_STEP:
         book.add("malformed-record", "a step out of range, left out", where)
         return None
-    return time, value, step[0] if step else 0.0
+    return time, value, _whole(parts[2]) if step else 0
 
 
-def _series(name: str, points: Sequence[tuple[float, float, float]]) -> Series:
-    time, value, step = np.array(points, dtype=np.float64).T
-    return Series(name=name, step=step.astype(np.int64), value=value.copy(), wall_time_s=time / 1000)
+def _whole(value: object) -> int:
+    """A step within range; not by way of a float where it is an integer, which beyond 2**53 would change it."""
+    try:
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    except ValueError:
+        return int(as_float(value) or 0.0)
+
+
+def _series(name: str, points: Sequence[tuple[float, float, int]]) -> Series:
+    time, value = np.array([point[:2] for point in points], dtype=np.float64).T
+    step = np.array([point[2] for point in points], dtype=np.int64)
+    return Series(name=name, step=step, value=value.copy(), wall_time_s=time / 1000)
 
 
 def _parameters(folder: Path | None) -> dict[str, str]:
@@ -156,7 +166,8 @@ def _database_runs(database: sqlite3.Connection, source: Source, options: ReadOp
     runs = database.execute("SELECT run_uuid, name FROM runs ORDER BY start_time, run_uuid").fetchall()
     count = 0
     for identity, label in runs:
-        series = list(_database_series(database, identity, options))
+        book = NoticeBook()
+        series = list(_database_series(database, identity, options, book))
         if series:
             count += 1
             parameters: dict[str, Any] = {}
@@ -164,24 +175,32 @@ def _database_runs(database: sqlite3.Connection, source: Source, options: ReadOp
                 parameters = dict(
                     database.execute("SELECT key, value FROM params WHERE run_uuid = ?", (identity,)).fetchall()
                 )
-            yield RawRun(name=str(label or identity) if len(runs) > 1 else "", series=tuple(series), config=parameters)
+            name = str(label or identity) if len(runs) > 1 else ""
+            yield RawRun(name=name, series=tuple(series), config=parameters, notices=book.notices())
     if not count:
         raise NoTrainingSeriesError(f"{source.name}: {len(runs)} runs, none with a metric")
 
 
-def _database_series(database: sqlite3.Connection, identity: str, options: ReadOptions) -> Iterator[Series]:
+def _database_series(
+    database: sqlite3.Connection, identity: str, options: ReadOptions, book: NoticeBook
+) -> Iterator[Series]:
     # Written order is lost in SQL; time and step come closest to it.
     rows = database.execute(
         "SELECT key, timestamp, CASE WHEN is_nan THEN NULL ELSE value END, step FROM metrics WHERE run_uuid = ? "
         "ORDER BY key, timestamp, step",
         (identity,),
     )
-    points: dict[str, list[tuple[float, float, float]]] = {}
+    points: dict[str, list[tuple[float, float, int]]] = {}
     for key, time, value, step in rows:
-        number = float("nan") if value is None else float(value)
+        number = float("nan") if value is None else as_float(value)
+        at = as_float(step or 0)
+        # SQLite keeps any type in any column.
+        if number is None or at is None or not abs(at) < _MAX_STEP:
+            book.add("malformed-record", "a value or step that is no number or out of range, left out", str(key))
+            continue
         if abs(number) >= _MAX_FLOAT:
             number = float("inf") if number > 0 else float("-inf")
-        points.setdefault(str(key), []).append((float(time or 0), number, float(step or 0)))
+        points.setdefault(str(key), []).append((as_float(time or 0) or 0.0, number, _whole(step or 0)))
     for key, found in points.items():
         if options.wanted(key):
             yield _series(key, found)

@@ -46,8 +46,9 @@ class WandbCsvReader(Reader):
             )
         book = NoticeBook()
         rows = [row for row in csv_rows(text, book) if row][1:]
-        if not rows:
-            raise MalformedLogError(f"{source.name}: a W&B chart export with no rows")
+        if not rows or not header:
+            missing = "rows" if header else "header line"
+            raise MalformedLogError(f"{source.name}: a W&B chart export with no {missing}")
         return _runs(header, rows, book)
 
 

@@ -176,7 +176,7 @@ def _read_folder(target: Target, options: ReadOptions, input_format: str | None)
             + _first(problems),
             hint="name the columns with --loss and --grad-norm",
         )
-    notices = tuple(_folder_notices(sources, groups, problems, empty))
+    notices = (*_refused(target), *_folder_notices(sources, groups, problems, empty))
     return [replace(runs[0], notices=(*runs[0].notices, *notices)), *runs[1:]]
 
 
@@ -214,6 +214,15 @@ def _without_captures(sources: Sequence[Source]) -> list[Source]:
     return [s for s in sources if not (s.file_name == "output.log" and str(Path(s.name).parent) in recorded)]
 
 
+def _refused(target: Target) -> Iterable[Notice]:
+    if target.refused:
+        yield Notice(
+            code="unreadable-folder",
+            message=f"folders that could not be entered; first: {target.refused[0]}",
+            count=len(target.refused),
+        )
+
+
 def _folder_notices(
     sources: Sequence[Source], groups: Sequence[tuple[Reader, Sequence[Source]]], problems: Sequence[str], empty: int
 ) -> Iterable[Notice]:
@@ -228,6 +237,12 @@ def _folder_notices(
         )
     grouped = {id(source) for _, bundle in groups for source in bundle}
     others = [s for s in sources if id(s) not in grouped]
+    hollow = [s for s in others if not s.head]
+    if hollow:
+        yield Notice(
+            code="empty-file", message=f"files without a byte, left out (first: {hollow[0].name})", count=len(hollow)
+        )
+    others = [s for s in others if s.head]
     if others:
         yield Notice(
             code="file-of-no-format",

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 #: Share of the rows with a loss or a norm on which a counter must stand to be the step.
 COVERAGE = 0.98
-_LIMIT = 2.0**62
+#: From here on float64, as which columns are read, tells no neighbouring integers apart.
+_LIMIT = 2.0**53
 
 
 def choose_step(columns: Mapping[str, Column], n_rows: int) -> str | None:
@@ -58,9 +59,12 @@ def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.i
     value, rows = column.value, column.row
     good = np.isfinite(value) & (np.abs(value) < _LIMIT)
     rows = np.arange(n_rows, dtype=np.int64) if rows is None else rows
+    beyond = int(np.count_nonzero(np.isfinite(value) & ~good))
     value, rows = value[good], rows[good]
-    if not len(rows):
-        problem = "numbers too large for a step" if np.isfinite(column.value).any() else "values that are not numbers"
+    if len(rows) <= beyond:
+        problem = (
+            "numbers too large for a step (2**53 and more are rounded)" if beyond else "values that are not numbers"
+        )
         book.add("no-step", f"{column.name!r} holds {problem}: records are numbered from 0", count=n_rows)
         return np.arange(n_rows, dtype=np.int64)
     steps = value.astype(np.int64)

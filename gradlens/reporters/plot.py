@@ -37,7 +37,7 @@ def draw(curve: Curve, *, width: int, height: int, line: float | None = None, un
     if line is not None and line > 0 and (low <= 0 or (high / 30 < line < high * 30 and low > 0)):
         low, high = min(low, line), max(high, line)
     log = low > 0 and high / low > 8
-    scale = math.log if log else float
+    scale = math.log if log else quarter
     bottom, top = scale(low), scale(high)
     span = (top - bottom) or 1.0
     dots = height * 4 - 1
@@ -65,6 +65,11 @@ def draw(curve: Curve, *, width: int, height: int, line: float | None = None, un
         empty = (_LINE if unicode else "-") if number == line_row else " "
         rows.append("".join((chr(0x2800 + bits) if unicode else "*") if bits else empty for bits in cells))
     return Plot(rows=tuple(rows), top=high, bottom=low, line_row=line_row, log=log)
+
+
+def quarter(value: float) -> float:
+    """A linear scale on which the distance of any two floats is finite."""
+    return value / 4
 
 
 def sparkline(values: Sequence[float | None], *, unicode: bool = True) -> str:

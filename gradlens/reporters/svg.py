@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+from gradlens.reporters.plot import quarter
 from gradlens.reporters.wording import number
 from gradlens.reports.analysis import Curve
 
@@ -31,7 +32,7 @@ def chart(
     if line is not None and low > 0 and low / 30 < line < high * 30:
         low, high = min(low, line), max(high, line)
     log = log_scale and low > 0 and high / low > 10
-    scale = math.log10 if log else float
+    scale = math.log10 if log else quarter
     bottom, top = scale(low), scale(high)
     span = (top - bottom) or 1.0
     first = curve.first_step[0]

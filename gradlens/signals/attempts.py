@@ -71,6 +71,8 @@ class Order:
         How many of these, at the very end of the log, rise one after the other: an attempt may have begun there.
     left_out
         int64[j]: the rows that do not count although no attempt superseded them: repeated ones and strays.
+    replaced
+        int64[i]: the rows of attempts that later ones superseded.
     writers
         How many took turns to write each step; 1 for an ordinary log.
     """
@@ -82,6 +84,7 @@ class Order:
     stray_steps: NDArray[np.int64]
     begun: int = 0
     left_out: NDArray[np.int64]
+    replaced: NDArray[np.int64]
     writers: int = 1
 
     @property
@@ -103,7 +106,7 @@ def order_of(step: NDArray[np.int64], known: Sequence[Restart] = ()) -> Order:
     n = len(step)
     change = np.diff(step)
     if bool((change > 0).all()):
-        return Order(rows=np.arange(n), stray_steps=step[:0], left_out=step[:0])
+        return Order(rows=np.arange(n), stray_steps=step[:0], left_out=step[:0], replaced=step[:0])
     falls = np.flatnonzero(change < 0)
     writers = _writers(step, len(falls))
     fate: NDArray[np.int8] = np.full(n, KEPT, dtype=np.int8)
@@ -122,6 +125,7 @@ def order_of(step: NDArray[np.int64], known: Sequence[Restart] = ()) -> Order:
         stray_steps=step[strays],
         begun=_begun(step, strays),
         left_out=np.sort(np.concatenate((by_step[~last], strays))),
+        replaced=np.flatnonzero(fate == SUPERSEDED),
         writers=writers,
     )
 

@@ -38,6 +38,8 @@ class Signals:
         What became of the rows of the longer one of loss and norm, as they were written.
     nonfinite_left_out
         Losses and norms that are NaN or infinite in rows that repeat a step or were set aside.
+    nonfinite_replaced
+        The same in rows of attempts that later ones superseded.
     log_interval
         The median distance between rows in steps, 1.0 where every step is logged; None with fewer than two rows.
     irregular
@@ -54,6 +56,7 @@ class Signals:
     restarts: tuple[Restart, ...]
     order: Order
     nonfinite_left_out: int
+    nonfinite_replaced: int
     log_interval: float | None
     irregular: float
 
@@ -99,7 +102,8 @@ def signals_of(run: Run) -> Signals:
         has_norm=placed["norm"][1],
         restarts=tuple(replace(r, index=int(np.searchsorted(step, r.step))) for r in order.restarts),
         order=order,
-        nonfinite_left_out=sum(_left_out(given[name], orders[name]) for name in ("loss", "norm")),
+        nonfinite_left_out=sum(_nonfinite(given[name], orders[name].left_out) for name in ("loss", "norm")),
+        nonfinite_replaced=sum(_nonfinite(given[name], orders[name].replaced) for name in ("loss", "norm")),
         log_interval=interval,
         irregular=float(np.mean(gaps != interval)) if len(gaps) else 0.0,
     )
@@ -132,9 +136,9 @@ def _resolve(series: Series | None, order: Order) -> tuple[NDArray[np.int64], ND
     return series.step[order.rows], series.value[order.rows]
 
 
-def _left_out(series: Series | None, order: Order) -> int:
-    """The values that are not finite in rows that were left out without being superseded."""
-    return 0 if series is None else int(np.count_nonzero(~np.isfinite(series.value[order.left_out])))
+def _nonfinite(series: Series | None, rows: NDArray[np.int64]) -> int:
+    """The values that are not finite in these rows of a series."""
+    return 0 if series is None else int(np.count_nonzero(~np.isfinite(series.value[rows])))
 
 
 def _place(

@@ -11,7 +11,7 @@ import glob as glob_module
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -186,10 +186,13 @@ def _is_url(text: str) -> bool:
     return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Every regular file below a folder, sorted, hidden and package folders left out; links are not followed twice."""
+def walk(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Every regular file below a folder, sorted, hidden and package folders left out; links are not followed twice.
+
+    `refused` is called for each folder that may not be entered.
+    """
     seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=refused):
         real = os.path.realpath(root)
         if real in seen:
             folders.clear()
@@ -208,11 +211,15 @@ def walk(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Target:
-    """What one SOURCE argument gave: a single stream (`folder` None) or all files below a folder."""
+    """What one SOURCE argument gave: a single stream (`folder` None) or all files below a folder.
+
+    `refused` says of which folders in it the content could not be listed.
+    """
 
     text: str
     sources: tuple[Source, ...]
     folder: Path | None = None
+    refused: tuple[str, ...] = ()
 
 
 def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
@@ -231,10 +238,14 @@ def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
     path = Path(text).expanduser()
     with contextlib.suppress(OSError):
         if path.is_dir():
-            sources = tuple(Source(name=str(p), path=p, root=path) for p in walk(path))
+            refused: list[OSError] = []
+            sources = tuple(Source(name=str(p), path=p, root=path) for p in walk(path, refused.append))
+            told = tuple(f"{error.filename or text}: {error.strerror or error}" for error in refused)
+            if not sources and told:
+                raise SourceError(told[0], hint="give a folder that you may read")
             if not sources:
                 raise SourceError(f"{text}: an empty folder", hint="give a folder that holds logs")
-            return [Target(text=text, sources=sources, folder=path)]
+            return [Target(text=text, sources=sources, folder=path, refused=told)]
         if path.is_file():
             return [Target(text=text, sources=(Source(name=text, path=path),))]
         if path.exists():

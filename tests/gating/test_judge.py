@@ -134,7 +134,11 @@ def test_other_steps_cannot_be_judged(make_summary):
 
 def test_a_run_cut_short_is_inconclusive(make_summary):
     assert outcomes(gate(make_summary(1, n=300), make_summary(0)))["overlap"] == "inconclusive"
-    assert "overlap" not in outcomes(gate(make_summary(1, n=1000), make_summary(0)))
+    assert outcomes(gate(make_summary(1, n=1000), make_summary(0)))["overlap"] == "inconclusive"
+    assert "overlap" not in outcomes(gate(make_summary(1, n=1000), make_summary(0), min_overlap=0.5))
+    whole = gate(make_summary(1, n=1190), make_summary(0))
+    assert "overlap" not in outcomes(whole)
+    assert whole.outcome == "pass"
 
 
 def test_a_longer_candidate_is_compared_over_the_shared_steps(make_columns, make_summary):

@@ -55,10 +55,13 @@ def test_both_end_where_nothing_else_tells_how_far_the_log_goes(make_run):
     assert outcomes(report)["nonfinite"] == outcomes(report)["final_loss"] == "inconclusive"
 
 
-def test_values_missing_on_the_way_are_told_and_do_not_decide(make_run):
+@pytest.mark.parametrize("limits", [{}, {"max_nonfinite": 0}])
+def test_values_missing_on_the_way_may_be_nan(make_run, limits):
     candidate = without(make_run(1), "loss", np.arange(300, 320))
-    report = gradlens.gate(candidate, make_run(0), threshold=1.3)
-    assert report.outcome == "pass"
+    report = gradlens.gate(candidate, make_run(0), threshold=1.3, settings=limits)
+    assert report.outcome == "inconclusive"
+    assert [r.name for r in report.inconclusive] == ["max_nonfinite" if limits else "nonfinite"]
+    assert "20 rows hold no loss" in report.headline
     assert [n.code for n in report.notices] == ["missing-values"]
 
 

@@ -105,7 +105,8 @@ class RecordKind:
         if "step" in groups and match["step"] is not None:
             return float(match["step"])
         if "iters" in groups and match["iters"] is not None:
-            return float((int(match["epoch"]) - self.line.first_epoch) * int(match["iters"]) + int(match["iter"]))
+            # Not as integers, which of a damaged line may have more digits than a float, or than int() takes.
+            return (float(match["epoch"]) - self.line.first_epoch) * float(match["iters"]) + float(match["iter"])
         return None
 
     def _step_place(self, names: tuple[str, ...]) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gradlens.readers.base import parse_number
+from gradlens.readers.base import as_float, parse_number
 from gradlens.readers.console.grammar import NUMBER, VALUE, Fields
 
 _AFTER_ESCAPE = r"(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cM])"
@@ -95,10 +95,6 @@ def json_fields(body: str) -> Iterator[tuple[str, float]]:
     if not isinstance(record, dict):
         return
     for key, value in record.items():
-        if isinstance(value, bool):
-            continue
-        number = (
-            float(value) if isinstance(value, (int, float)) else number_of(value) if isinstance(value, str) else None
-        )
+        number = number_of(value) if isinstance(value, str) else as_float(value)
         if number is not None:
             yield key, number

@@ -32,7 +32,8 @@ WINDOW = 4 << 20
 _MAX_WINDOW = 64 << 20
 #: A window holds at least so many rows of a cycle, as long as it stays below the largest.
 _ROWS = 512
-_SEGMENT = 1 << 20
+#: Bytes looked at together: few after damage, since the next header is likely near, then more and more.
+_FIRST_SEGMENT, _SEGMENT = 1 << 11, 1 << 20
 #: Records walked before looking for a cycle, and at most between two looks; a cycle has at most half as many.
 _FIRST_LOOK, _LAST_LOOK = 64, 1 << 14
 #: Records that must repeat before a short cycle is believed.
@@ -154,7 +155,7 @@ class FrameReader:
         starts: list[int] = []
         sizes: list[int] = []
         at = segment_at = self._at
-        segment = b""
+        segment, size_of_segment = b"", _FIRST_SEGMENT
         wanted, was_lost = 0, self._is_lost
         self._is_lost = False
         known = self._sizes.get
@@ -165,7 +166,8 @@ class FrameReader:
                     wanted = HEADER
                     break
                 segment_at = at
-                segment = self._buffer[at : min(at + _SEGMENT, self._filled)].tobytes()
+                segment = self._buffer[at : min(at + size_of_segment, self._filled)].tobytes()
+                size_of_segment = min(4 * size_of_segment, _SEGMENT)
                 continue
             size = known(header) or self._size_of(header)
             if size is None:
@@ -198,9 +200,9 @@ class FrameReader:
 
     def _resynchronise(self) -> int:
         """Go to the next valid header; the bytes wanted if the window has none."""
-        first, last = self._at + 1, self._filled - HEADER
+        first, last, size = self._at + 1, self._filled - HEADER, _FIRST_SEGMENT
         while first <= last:
-            stop = min(first + _SEGMENT, last + 1)
+            stop, size = min(first + size, last + 1), min(4 * size, _SEGMENT)
             for place in _header_places(self._buffer[first : stop + HEADER - 1]):
                 if self._size_of(self._buffer[first + place : first + place + HEADER].tobytes()) is not None:
                     self._at = first + int(place)
