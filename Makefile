@@ -20,7 +20,7 @@ lint: $(VENV)/.dev  ## style, formatting, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.dev  ## write the generated pages again
+docs: $(VENV)/.dev  ## rewrite the generated pages
 	$(BIN)/python -m benchmarks.docs
 
 gate-example: $(VENV)/.installed  ## train the small example and gate it against its committed baseline

@@ -38,7 +38,9 @@ def filtered(coefficients, noise):
 def coverage(scale: float) -> bool:
     """Nominal 95 % intervals of the clip rate cover 92 to 98 %."""
     reps = max(int(1000 * scale), 100)
-    print(f"coverage of the nominal 95 % interval of the clip rate, {reps} runs a cell; promised: .92 to .98 on AR(1)")
+    print(
+        f"coverage of the nominal 95 % interval of the clip rate, {reps} runs per cell; promised: .92 to .98 on AR(1)"
+    )
     print(f"{'process':28s}{'n':>6s}" + "".join(f"   rate {rate:<4g}" for rate in (0.02, 0.1, 0.3, 0.5)))
     kept = True
     processes = [(f"AR(1) phi {phi:g}", (phi,), "normal", True) for phi in (0.0, 0.5, 0.9)]
@@ -118,7 +120,9 @@ def spliced(rng, n, xi, share):
 def heavy(scale: float) -> bool:
     """Below 5 % false verdicts, at least 95 % detection of xi >= .4 at 5,000 steps."""
     reps = max(int(150 * scale), 30)
-    print(f"\nverdict 'heavy' on the detrended norms, {reps} runs a cell; promised: false below .05, true at least .95")
+    print(
+        f"\nverdict 'heavy' on the detrended norms, {reps} runs per cell; promised: false below .05, true at least .95"
+    )
     kept = True
     print(
         f"{'lognormal noise on':24s}{'n':>6s}" + "".join(f"   spread {s:<4g}" for s in (0.1, 0.2, 0.5, 1.0)) + "   all"
@@ -180,7 +184,7 @@ def independence(scale: float) -> bool:
     """The test at nominal 5 % rejects 3 to 7 % of independent pairs."""
     reps = max(int(1500 * scale), 200)
     print(
-        f"\nshare of independent pairs rejected at nominal 5 %, {reps} runs a cell of 5,000 steps; promised: .03 to .07"
+        f"\nshare of independent pairs rejected at nominal 5 %, {reps} runs per cell of 5,000 steps; promised: .03 to .07"
     )
     print(f"{'events':34s}  same step  norm leads  loss leads   any, Holm")
     kept = True
@@ -223,9 +227,9 @@ def independence(scale: float) -> bool:
 
 
 def alarms(scale: float) -> bool:
-    """At most one false alarm a run of 10,000 steps."""
+    """At most one false alarm per run of 10,000 steps."""
     reps = max(int(100 * scale), 20)
-    print(f"\nfalse alarms a run and limit on z, {reps} runs a cell; promised: at most 1 at 10,000 steps")
+    print(f"\nfalse alarms per run and limit on z, {reps} runs per cell; promised: at most 1 at 10,000 steps")
     noises = {
         "lognormal .3": lambda rng, n: np.exp(0.3 * rng.standard_normal(n)),
         "lognormal 1": lambda rng, n: np.exp(rng.standard_normal(n)),
@@ -315,7 +319,7 @@ def against_powerlaw(scale: float) -> bool:
 
 
 def ad_table(scale: float) -> bool:
-    """Print the quantiles of gpd.AD_QUANTILES anew."""
+    """Recompute the quantiles of gpd.AD_QUANTILES and print them."""
     print("\nupper quantiles of the Anderson-Darling distance of a fitted generalized Pareto tail, 400 excesses")
     rng = np.random.default_rng(1)
     for xi in sorted(gpd.AD_QUANTILES):

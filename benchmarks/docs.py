@@ -1,4 +1,4 @@
-"""Write again what the documentation shows of the program: outputs in the README, and the generated pages.
+"""Rewrite what the documentation shows of the program: outputs in the README, and the generated pages.
 
     python -m benchmarks.docs [--check]
 
@@ -37,7 +37,7 @@ def output_of(command: str) -> str:
 
 
 def with_outputs(text: str) -> str:
-    """A page with every output block written again."""
+    """A page with every output block rewritten."""
     return BLOCK.sub(lambda m: m[1] + output_of(m["command"]) + m[3], text)
 
 

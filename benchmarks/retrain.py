@@ -123,7 +123,7 @@ TEXT = """# A suggested threshold, used
 Validation loss at the end of training (mean of the last three evaluations, lower is better) with eight bad batches in
 each training. The threshold was suggested by `gradlens suggest-threshold` (safety net) from the log of the training
 without clipping; where it abstained, the level of its what-if table stands in. Written by
-`python -m benchmarks.retrain --out docs/retrain.md`, whatever comes out.
+`python -m benchmarks.retrain --out docs/retrain.md`, whatever the outcome.
 """
 
 if __name__ == "__main__":

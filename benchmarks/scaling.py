@@ -92,7 +92,7 @@ def main() -> int:
     if options.measure:
         measure(options.measure, options.repeats, options.statistics_only)
         return 0
-    print("| steps | wall s | CPU s | CPU µs a step | peak MB |\n|---:|---:|---:|---:|---:|")
+    print("| steps | wall s | CPU s | CPU µs per step | peak MB |\n|---:|---:|---:|---:|---:|")
     for size in map(int, options.sizes):
         command = [
             sys.executable,

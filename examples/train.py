@@ -55,7 +55,7 @@ class Network:
 
 
 def train(*, lr: float, clip: float, seed: int, bad_batches: int = 0) -> Iterator[dict[str, float]]:
-    """Train once; yields a row a step. Every so many steps a batch has its labels shuffled, if asked for."""
+    """Train once; yields one row per step. If asked, shuffles the labels of a batch at regular intervals."""
     x, label = rings(4000, np.random.default_rng(0))
     rng = np.random.default_rng(1000 + seed)
     network = Network(rng)

@@ -139,7 +139,7 @@ def method_of(figure: str) -> str | None:
 
 
 def catalogue() -> str:
-    """The list of all checks and methods, one a line."""
+    """The list of all checks and methods, one per line."""
     from gradlens.checks import engine
 
     lines = ["Checks", ""]

@@ -75,7 +75,7 @@ def _records(run: Run) -> Iterator[tuple[int, dict[str, float]]]:
 
 
 def _jsonl(run: Run) -> str:
-    """One object a row; NaN and infinities as Python's json writes them, missing cells left out."""
+    """One object per row; NaN and infinities as Python's json writes them, missing cells left out."""
     return "".join(json.dumps({"step": step, **record}) + "\n" for step, record in _records(run))
 
 

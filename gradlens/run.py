@@ -180,7 +180,7 @@ class Run:
         return to_pandas(self.series)
 
     def to_arrow(self) -> pa.Table:
-        """The run as a table: `step` and a column a series, original names, in the order written.
+        """The run as a table: `step` and one column per series with its original name, in the order written.
 
         A step that a series repeats takes as many rows as its most repeating series wrote; a cell is null where a series
         has no value, NaN where it logged NaN. Lossless but for wall times.

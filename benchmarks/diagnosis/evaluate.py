@@ -189,7 +189,7 @@ def page(sets: Mapping[str, Sequence[Judged]], stays: Sequence[Mapping[str, bool
     lines += ["", f"## Confidence ({main})", ""]
     lines += table(("confidence", "runs", "mean confidence", "right"),
                    ((r, n, f"{c:.2f}", f"{s:.0%}") for r, n, c, s in calibration(sets[main])))  # fmt: skip
-    lines += ["", "## What changes nothing", "", STAYS.strip().format(sure=SURE), ""]
+    lines += ["", "## Invariance", "", STAYS.strip().format(sure=SURE), ""]
     rows = []
     for kind in stays[0] if stays else ():
         asked = [s[kind] for s in stays if s[kind] is not None]
@@ -209,21 +209,21 @@ The sixteen unseen families were written last, by somebody who knew neither sign
 and some times after, the changes named below; their columns are by weights that saw none of the sixteen. The weights that
 ship were learned from everything.
 
-How much a first look at new families costs, since that is what a user's run is: before any change that it led to,
+Accuracy on first contact with a new family, which is what a user's run is (before any change that it led to):
 
-| first look at | false alarms | detected | named | in three | harmful detected, named | Brier |
+| first evaluation on | false alarms | detected | named | in three | harmful detected, named | Brier |
 |---|---|---|---|---|---|---|
 | 325 runs of 16 new families | 10.6% | 87.3% | 77.8% | 95.5% | 84.8%, 75.0% | 0.138 |
 | 198 runs of 7 more | 16.7% | 92.0% | 79.0% | 94.9% | 90.3%, 75.0% | 0.142 |
 | the 212 unseen runs of 16 more | 18.3% | 94.1% | 77.3% | 92.4% | 90.7%, 74.4% | 0.170 |
 
-Half of the false alarms at the first two looks came from reinforcement learning, whose losses grow or return to zero while
+Half of the false alarms at the first two evaluations came from reinforcement learning, whose losses grow or return to zero while
 the agent learns. The healthy runs of the third were made to be hard: adversarial and energy losses, critics, fine-tuning,
 planned restarts, losses at exactly zero. Five of its seventeen false alarms are planned restarts of the rate to which the
 norm responds. The labels that came with the project call just that `lr_restart`, and no log tells a plan from an accident:
-such healthy runs are not scored below, and beside another fault `lr_restart` counts as right. Without them the third look
+such healthy runs are not scored below, and beside another fault `lr_restart` counts as right. Without them the third
 had 13.6% false alarms, 95.0% detected, 82.4% named. What was changed after it: norms that fall by less than the loss did not
-start huge, and rows are no multiple of a level of zero. The unseen columns below are therefore not quite unseen.
+start huge, and rows are not a multiple of a level of zero. The unseen columns below are therefore no longer strictly unseen.
 
 A false alarm is a healthy run that gets any warning or error. A fault is detected if it gets one, named if the first
 cause is the expected one or one that the label also accepts. Harmful faults cost more than 5 % of the progress of the
@@ -237,9 +237,9 @@ Share of the runs whose diagnosis stays the same. Every second row was left out 
 SPARSE = """
 ## Sparse and incomplete logs
 
-All labelled runs, with only so many of their rows (every k-th, or means of k losses with the last norm), or without a
+All labelled runs, with only some of their rows (every k-th, or means of k losses with the last norm), or without a
 column (`python -m benchmarks.diagnosis.sparse`). The weights have seen the runs, but not these logs of them. The last
-column is what `healthy` is worth there: how often it was right, with three healthy runs in ten, and the confidence given.
+column is what `healthy` means there: how often it was right, with three healthy runs in ten, and the confidence given.
 """
 
 CONFUSIONS = """

@@ -2,7 +2,7 @@
 
     python -m benchmarks.diagnosis.sparse          # a table of the figures, about two minutes
 
-A run is thinned to about so many rows: every k-th row as it is, or the mean of k losses with the last norm and rate, as
+A run is thinned to about N rows: every k-th row as it is, or the mean of k losses with the last norm and rate, as
 trainers that average log them. Or a column is left out. The weights have seen the runs themselves, but not these logs of
 them, so the figures tell how far the signs carry and not how well the weights generalise.
 """
@@ -33,7 +33,7 @@ class Verdict:
 
 
 def thinned_to(labelled: Labelled, rows: int, *, averaged: bool) -> Labelled | None:
-    """The run in about so many rows; None where it has no more."""
+    """The run in about `rows` rows; None where it has no more."""
     every = len(labelled.run.series["loss"]) // rows if "loss" in labelled.run.series else 0
     if every < 2:
         return None

@@ -143,7 +143,7 @@ def optimiser_of(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def train(recipe: Recipe, seed: int, clip: float | None) -> list[dict[str, float]]:
-    """Train once and return a row a step."""
+    """Train once and return one row per step."""
     torch.manual_seed(1000 + seed)
     model, draw = build(recipe.family)
     rng = torch.Generator().manual_seed(2000 + seed)

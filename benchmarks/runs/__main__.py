@@ -29,7 +29,7 @@ def waves(specs: list[Spec]) -> list[list[Spec]]:
 
 
 def train_all(folder: Path, specs: list[Spec], workers: int) -> None:
-    """Train what is not there yet, one line a run."""
+    """Train what is not there yet, one line per run."""
     begun = time.perf_counter()
     if workers == 1:
         for spec in specs:

@@ -67,7 +67,7 @@ class Lion(torch.optim.Optimizer):
 
 
 def build_optimiser(spec: Spec, vector: nn.Parameter) -> torch.optim.Optimizer:  # noqa: PLR0911 - one a name
-    """Return the optimiser that `spec.opt` names; the rate is set anew at every step."""
+    """Return the optimiser that `spec.opt` names; the rate is set at every step."""
     params = [vector]
     adaptive: dict[str, Any] = {"lr": spec.lr, "betas": (0.9, spec.beta2), "foreach": False}
     match spec.opt:

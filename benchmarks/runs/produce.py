@@ -70,7 +70,7 @@ def completed(folder: Path, label: dict[str, Any], rows: list[Row]) -> dict[str,
 
 
 def judge_again(folder: Path, spec: Spec) -> str:
-    """Apply the rules anew to a run on disk; returns what is expected of the diagnosis."""
+    """Reapply the rules to a run on disk; returns what is expected of the diagnosis."""
     place = folder / spec.split / spec.run
     label = completed(folder, read_label(place / LABEL), read_rows(place / RUN))
     write_label(place, label)

@@ -24,7 +24,7 @@ SCALE_DIGITS = 8
 
 @dataclass(kw_only=True, slots=True)
 class Recording:
-    """One value a step in every column; `evaluations` are (position, value) pairs, position counted in rows."""
+    """One value per step in every column; `evaluations` are (position, value) pairs, position counted in rows."""
 
     spec: Spec
     columns: dict[str, list[float]] = field(default_factory=dict)

@@ -29,7 +29,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:
-    """One JSON object a line; NaN and Infinity as Python's json writes them."""
+    """One JSON object per line; NaN and Infinity as Python's json writes them."""
     write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 

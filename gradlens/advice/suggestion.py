@@ -94,7 +94,7 @@ def _last_level(usable: np.ndarray) -> float | None:
 
 
 def _candidates(threshold: float | None, usable: np.ndarray) -> list[tuple[str, float]]:
-    """Thresholds to replay, rising: the suggestion, percentiles of the norms and the customary values."""
+    """Thresholds to replay, ascending: the suggestion, percentiles of the norms and the customary values."""
     found = [(f"p{q:g} of all norms", float(np.percentile(usable, q))) for q in PERCENTILES]
     found += [("customary", c) for c in CUSTOMARY]
     if threshold is not None:

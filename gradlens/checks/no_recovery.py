@@ -28,7 +28,7 @@ class NoRecovery(Check):
 
     When it is wrong
     ----------------
-    A data shift on purpose, a curriculum, or reinforcement learning, where the loss is no measure of success.
+    A data shift on purpose, a curriculum, or reinforcement learning, where the loss is not a measure of success.
 
     What to try
     -----------

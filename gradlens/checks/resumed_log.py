@@ -19,7 +19,7 @@ class ResumedLog(CauseCheck):
     Places where the step number falls and rows go on rising from there over steps that were logged before, how far, and
     how many rows the later attempt supersedes; and places where the learning rate goes back to an earlier value and
     repeats itself from there. Rows out of place, single rows with a small step (a summary at the end) and several ranks
-    that write in turns are no attempt: a notice counts them.
+    that write in turns are not an attempt: a notice counts them.
 
     Why it matters
     --------------

@@ -25,8 +25,8 @@ SPARSE_INTERVAL = 5.0
 SHORT_ROWS = 50
 COURSE_CAUSES: tuple[Cause, ...] = ("lr_too_high", "no_warmup", "vanishing", "batch_size_change", "clip_too_loose")
 SHORT_CEILING = 0.45
-#: How sure a log of so many rows may be that a run is healthy, and one without a loss or without norms. Measured: the labelled
-#: runs (30 % of them healthy), thinned to so many rows or without that column (`benchmarks/diagnosis/sparse.py`).
+#: How sure a log of this many rows may be that a run is healthy, and one without a loss or without norms. Measured: the labelled
+#: runs (30 % of them healthy), thinned to this many rows or without that column (`benchmarks/diagnosis/sparse.py`).
 HEALTHY_BY_ROWS = ((10.0, 25.0, 50.0, 100.0, 200.0, 400.0), (0.34, 0.40, 0.54, 0.62, 0.70, 1.0))
 ONE_COLUMN_CEILING = 0.43
 

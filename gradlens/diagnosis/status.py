@@ -12,7 +12,7 @@ from gradlens.reports.analysis import CheckResult, Finding
 from gradlens.reports.base import NO_FAULT, Cause, Status
 from gradlens.reports.verdict import NotJudged, Verdict
 
-#: Rows below which seeing nothing says little: of labelled runs thinned to so many rows that show no sign of trouble, three in
+#: Rows below which seeing nothing says little: of labelled runs thinned to this many rows that show no sign of trouble, three in
 #: ten were faulty (`benchmarks/diagnosis/sparse.py`).
 MIN_ROWS = 200
 

@@ -144,7 +144,7 @@ def _why_withheld(norm: NDArray[np.float64], threshold: Threshold, provenance: r
 def customary(
     norm: NDArray[np.float64], threshold: Threshold, provenance: report.Provenance
 ) -> report.CustomaryClipping | None:
-    """What the usual threshold would have clipped; None where the threshold is known or the norms are no basis.
+    """What the usual threshold would have clipped; None where the threshold is known or the norms do not support one.
 
     A tenth of the steps is what the common rule of thumb calls worth a look; the Google tuning playbook starts there.
     """

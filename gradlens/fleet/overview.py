@@ -156,7 +156,7 @@ def _groups(rows: Sequence[Row], by: Sequence[str]) -> tuple[Group, ...]:
 
 
 def _onset(rows: Sequence[Row], key: str) -> Onset | None:
-    """The cut of one setting, None where it is no number, does not vary, or there are too few runs."""
+    """The cut of one setting, None where it is not a number, does not vary, or there are too few runs."""
     numbered = [row for row in rows if isinstance(row.get(key), (int, float)) and not isinstance(row.get(key), bool)]
     if not numbered:
         return None

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from gradlens.fleet.row import Row
 
-#: A run takes up another if it begins no later than so many of its log intervals after the other's end. Our own choice.
+#: A run takes up another if it begins no later than this many of its log intervals after the other's end. Our own choice.
 _GAP_INTERVALS = 2.0
 #: ... and its first loss is no farther from the other's last than this share of the other's whole descent. Our own choice.
 _LEVEL = 0.35

@@ -252,7 +252,7 @@ def _refuse(constant: str) -> float:
 def _number(value: Any) -> float | None:
     if value is None:
         return None
-    _require(isinstance(value, (int, float)) and not isinstance(value, bool), f"{value!r} is no number")
+    _require(isinstance(value, (int, float)) and not isinstance(value, bool), f"{value!r} is not a number")
     _require(math.isfinite(float(value)), f"{value} is not finite")
     return float(value)
 

@@ -216,7 +216,7 @@ def _identical_until(
 def _parts(
     shared: NDArray[np.int64], x: Signals, i: NDArray[np.intp], y: Signals, j: NDArray[np.intp]
 ) -> tuple[int | None, Literal["loss", "grad_norm"] | None]:
-    """The first step from which the smoothed curves stay further apart than their noise; the constant ratio is no parting."""
+    """The first step from which the smoothed curves stay further apart than their noise; the constant ratio is not a parting."""
     found: list[tuple[int, Literal["loss", "grad_norm"]]] = []
     with np.errstate(invalid="ignore", divide="ignore"):
         log_ratio = np.log(y.norm[j]) - np.log(x.norm[i])

@@ -55,7 +55,7 @@ class Sides:
 
     @property
     def one_to_one(self) -> bool:
-        """Whether there is one run a side, so that the noise between runs is unknown."""
+        """Whether there is one run per side, so that the noise between runs is unknown."""
         return len(self.candidates) == len(self.baselines) == 1
 
     @property
@@ -350,7 +350,7 @@ def norm_tail(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
 
 
 def events(sides: Sides, tolerance: Tolerance, name: str, *, per: float) -> Measured | Unmeasured:
-    """Rare events, `per` so many rows: exact for two runs, run by run for more."""
+    """Rare events per `per` rows: exact for two runs, run by run for more."""
     rows = [float(run.columns["rows"].sum()) for run in sides.runs]
     counts = [run.total(name) for run in sides.runs]
     split = len(sides.candidates)

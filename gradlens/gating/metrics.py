@@ -30,7 +30,7 @@ class Metric:
     """One metric.
 
     `both_ways` means that a fall is as bad as a rise; `needs` is the count that must not be zero; `weight` is its share of
-    the false alarms that the gate allows itself.
+    the gate's false-alarm budget.
     """
 
     name: str

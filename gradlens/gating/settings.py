@@ -16,7 +16,7 @@ class Tolerance:
     """The smallest change that matters: the largest of its parts.
 
     `absolute` in the metric's own unit; `relative` to the baseline's value; `progress` relative to how far the baseline's
-    loss came down over the run, with `noise` at most so many times its noise from row to row; `level`, for the clip rate,
+    loss came down over the run, with `noise` at most this many times its noise from row to row; `level`, for the clip rate,
     what a norm level higher by this share would do to the baseline's rate.
     """
 

@@ -1,4 +1,4 @@
-"""Parquet, Feather and Arrow files: one row a record, any numeric columns."""
+"""Parquet, Feather and Arrow files: one row per record, any numeric columns."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _load(source: Source, options: ReadOptions) -> tuple[pa.Table, tuple[NDArray
 
 
 def _with_nulls(file: Any) -> list[str]:
-    """The flat columns of a Parquet file that have empty cells, by its statistics, which are no reading at all."""
+    """The flat columns of a Parquet file that have empty cells, by its statistics, which costs no reading at all."""
     found: dict[str, None] = {}
     for group in range(file.metadata.num_row_groups):
         for place in range(file.metadata.num_columns):

@@ -25,7 +25,7 @@ from gradlens.sources.files import Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: A list of more learning rates than a training has groups of parameters is something else.
+#: A list with more entries than a training has parameter groups does not hold learning rates.
 _MAX_GROUPS = 1000
 
 
@@ -70,7 +70,7 @@ class Column:
     value
         float64[n], NaN and infinities kept.
     row
-        int64[n], the table's rows that hold a value, rising; None where every row does.
+        int64[n], the table's rows that hold a value, ascending; None where every row does.
     """
 
     name: str
@@ -162,7 +162,7 @@ class NoticeBook:
         )
 
 
-#: How C prints what is no number: `nan(0x7)`, `-nan(ind)` of glibc and of Windows, and `1.#QNAN`, `-1.#IND`, `1.#INF` of old
+#: How C prints what is not a number: `nan(0x7)`, `-nan(ind)` of glibc and of Windows, and `1.#QNAN`, `-1.#IND`, `1.#INF` of old
 #: Windows (https://en.wikipedia.org/wiki/NaN, "Display"). None of them may pass for a value that was not logged.
 _C_NAN = re.compile(r"[-+]?nan\((?:\w{0,40})\)|[-+]?1\.#(?:QNAN|SNAN|NAN|IND)\d{0,9}", re.IGNORECASE)
 _C_INFINITY = re.compile(r"([-+]?)1\.#(?:INF|J)\d{0,9}", re.IGNORECASE)
@@ -171,7 +171,7 @@ _C_INFINITY = re.compile(r"([-+]?)1\.#(?:INF|J)\d{0,9}", re.IGNORECASE)
 def parse_number(text: str) -> float | None:
     """A number as logs spell it: `1.2`, `1e-3`, `NaN`, `-Infinity`, `1,125`, `1/438`, `np.float64(0.72)`, `tensor(3.)`.
 
-    Also the NaN and infinities of C: `nan(0x7)`, `-nan(ind)`, `1.#QNAN`, `1.#INF`. None where the text is no number. `1,5` is
+    Also the NaN and infinities of C: `nan(0x7)`, `-nan(ind)`, `1.#QNAN`, `1.#INF`. None where the text is not a number. `1,5` is
     not taken for 1.5: only groups of three digits are thousands.
     """
     text = text.strip()
@@ -206,7 +206,7 @@ def _spelled_by_c(text: str) -> float | None:
 
 
 def as_float(value: object) -> float | None:
-    """A JSON value as a number: numbers, and text that holds one; None for everything else (a bool is no number)."""
+    """A JSON value as a number: numbers, and text that holds one; None for everything else (a bool is not a number)."""
     if type(value) is float:  # the rule
         return value
     if isinstance(value, bool):
@@ -223,7 +223,7 @@ def values_of_list(name: str, value: Sequence[object]) -> Iterator[tuple[str, fl
     """What a list under that name holds: `lr/0`, `lr/1`, ... of the learning rates of several groups of parameters.
 
     Each comes with its number and whether it was written as text. In place of what cannot be read under a name that
-    means a loss, a norm or a rate comes None; other lists are no measurements.
+    means a loss, a norm or a rate comes None; other lists are not measurements.
     """
     from gradlens.vocabulary import is_measure, rank_of
 
@@ -251,7 +251,7 @@ def load_json(text: str) -> object:
 
 
 def csv_rows(text: str, book: NoticeBook) -> Iterator[list[str]]:
-    """The rows of comma-separated text, one a line, without those that the csv module refuses."""
+    """The rows of comma-separated text, one per line, without those that the csv module refuses."""
     for number, line in enumerate(text.replace("\0", "").splitlines(), 1):
         try:
             yield from csv.reader([line])

@@ -1,4 +1,4 @@
-"""Comma-, semicolon- or tab-separated values: one record a line below a line of names."""
+"""Comma-, semicolon- or tab-separated values: one record per line below a line of names."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class CsvReader(Reader):
 
 
 def parse_table(data: bytes, *, name: str = "<table>") -> CsvTable:
-    """The table in `data`: names in the first line, then one record a line."""
+    """The table in `data`: names in the first line, then one record per line."""
     return read_table(Source(name=name, data=data), ReadOptions(), lambda _done: None)
 
 

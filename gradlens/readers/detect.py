@@ -77,7 +77,7 @@ def _is_archive_of_files(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-#: What a file that is no log begins with, and what to say of it.
+#: What a file that is not a log begins with, and what to say of it.
 _NO_LOGS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "it is a Git LFS pointer, not the log itself (run `git lfs pull`)"),
     *((bytes((0x80, protocol)), "it looks like a pickle, which gradlens never loads") for protocol in (2, 3, 4, 5)),

@@ -1,4 +1,4 @@
-"""JSON documents that are no lines: a list of records, or an object of equally long arrays (Keras' `history`)."""
+"""JSON documents that are not lines: a list of records, or an object of equally long arrays (Keras' `history`)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class UnexpectedJsonError(ValueError):
 
 
 class CutOffError(ValueError):
-    """In a list of records stands what is no record; `rest` is the text of the document from there on."""
+    """In a list of records stands what is not a record; `rest` is the text of the document from there on."""
 
     def __init__(self, rest: str) -> None:
         super().__init__("the list is incomplete")
@@ -40,7 +40,7 @@ class JsonStream:
         self._text, self._at = "", 0
 
     def peek(self) -> str:
-        """The next character that is no space, "" at the end."""
+        """The next character that is not a space, "" at the end."""
         while (found := _SOLID.search(self._text, self._at)) is None:
             self._at = len(self._text)
             if not self._more():

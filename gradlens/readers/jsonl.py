@@ -1,4 +1,4 @@
-"""JSON lines: one JSON object a line, with the tokens and habits of real training logs."""
+"""JSON lines: one JSON object per line, with the tokens and habits of real training logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class JsonLinesReader(Reader):
-    """One JSON object a line; nested objects become `outer/inner` names."""
+    """One JSON object per line; nested objects become `outer/inner` names."""
 
     name = "jsonl"
 

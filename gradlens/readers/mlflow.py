@@ -25,7 +25,7 @@ _MAX_STEP = 2.0**62
 
 
 class MlflowFilesReader(Reader):
-    """The metric files of a run, one a metric; parameters beside them are its configuration."""
+    """The metric files of a run, one per metric; parameters beside them are its configuration."""
 
     name = "mlflow"
 
@@ -196,7 +196,7 @@ def _database_series(
         at = as_float(step or 0)
         # SQLite keeps any type in any column.
         if number is None or at is None or not abs(at) < _MAX_STEP:
-            book.add("malformed-record", "a value or step that is no number or out of range, left out", str(key))
+            book.add("malformed-record", "a value or step that is not a number or out of range, left out", str(key))
             continue
         if abs(number) >= _MAX_FLOAT:
             number = float("inf") if number > 0 else float("-inf")

@@ -1,4 +1,4 @@
-"""What TensorBoard's page downloads: one tag a file, as CSV or JSON, the tag only in the file's name."""
+"""What TensorBoard's page downloads: one tag per file, as CSV or JSON, the tag only in the file's name."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _MODEL_KEYS = frozenset({"architectures", "model_type", "hidden_size", "vocab_si
 
 
 def config_beside(source: Source) -> TrainingConfig | None:
-    """The training's settings in files of the log's folder, or None. A file that cannot be read is as good as none."""
+    """The training's settings in files of the log's folder, or None. A file that cannot be read counts as absent."""
     found: TrainingConfig | None = None
     for path in _candidates(source):
         settings = _load(path)

@@ -1,7 +1,7 @@
 """Records in which the loss or the norm has no value although the columns that normally come with it do.
 
 What writes NaN as null or as an empty cell (pandas does) ends a column at the step at which training broke, and the run
-would look shorter and sound. Columns that are logged by interval, rows of evaluations and summaries of epochs are no such
+would look shorter and sound. Columns that are logged by interval, rows of evaluations and summaries of epochs are not such series
 case: what came with the loss before decides.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: A column comes with another if that stands in this share of the rows that follow one with both. One that is logged
-#: every so many rows hardly ever stands in two rows in succession, whatever its share of all rows.
+#: at a fixed interval hardly ever stands in two rows in succession, whatever its share of all rows.
 _MOSTLY = 0.5
 #: So many last rows of nothing but counters are an end of the values; fewer may be a closing remark of the trainer.
 _CLOSING = 3
@@ -36,7 +36,7 @@ class Presence:
     step
         int64[n], the step of each row.
     rows
-        By name, the rows int64[m] with a value, rising; None where every row has one.
+        By name, the rows int64[m] with a value, ascending; None where every row has one.
     unread
         The same for columns that were not decoded; None where it is not known what else stands in a row.
     """

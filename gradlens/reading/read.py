@@ -204,7 +204,7 @@ def _groups(
     if input_format:
         reader = detect.load(input_format)
         return [(reader, bundle) for bundle in reader.group([s for s in sources if reader.sniff(s) > 0])]
-    # A readme with a number beside the word "loss" is no log, unless the folder holds nothing better.
+    # A readme with a number beside the word "loss" is not a log, unless the folder holds nothing better.
     return detect.group(sources, least=0.4) or (detect.group(sources) if doubtful else [])
 
 

@@ -54,7 +54,7 @@ def choose_step(columns: Mapping[str, Column], n_rows: int) -> str | None:
 def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.int64]:
     """The step of every row; a row without one takes the step of the row before (notice).
 
-    Fractional steps (`epoch` 0.25, 0.5, ...) are no counter: rows are then numbered in the order written (notice).
+    Fractional steps (`epoch` 0.25, 0.5, ...) are not a counter: rows are then numbered in the order written (notice).
     """
     value, rows = column.value, column.row
     good = np.isfinite(value) & (np.abs(value) < _LIMIT)

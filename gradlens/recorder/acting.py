@@ -20,7 +20,7 @@ class Skip:
     nonfinite
         Leave out steps whose norm is NaN or infinite.
     factor
-        Leave out steps whose norm is above so many times the median of the last ones; None for no such limit.
+        Leave out steps whose norm is above this many times the median of the last ones; None for no such limit.
     window
         Norms that make the median; those of steps left out are not among them.
     patience

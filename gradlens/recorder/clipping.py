@@ -25,7 +25,7 @@ class Clipper:
 
     @property
     def wants_to_stop(self) -> bool:
-        """Whether so many steps were left out that the training should end."""
+        """Whether too many steps were left out for the training to go on."""
         return self._skip is not None and self._skip.wants_to_stop
 
     def clip(self) -> None:

@@ -55,7 +55,7 @@ def require_supported(
         raise UsageError(f"by={by!r}: norms can be had by layer, by group, or for the whole alone", hint='by="layer"')
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise UsageError(f"{name}={count!r} is no count of steps", hint=f"{name}=1 is every step")
+            raise UsageError(f"{name}={count!r} is not a count of steps", hint=f"{name}=1 is every step")
     if clip and (max_norm is None or not math.isfinite(max_norm) or max_norm <= 0):
         raise UsageError(f"clip=True with max_norm={max_norm}", hint="give the threshold: max_norm=1.0")
     for module in () if model is None else model.modules():

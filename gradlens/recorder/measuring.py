@@ -18,7 +18,7 @@ from gradlens.recorder.shards import local_part
 
 #: Below the square of Adam's epsilon a second moment does not count: v is at least this in g²/v. Wortsman et al., Stable
 #: and low-precision training for large-scale vision-language models (2023), section 3.4, do the same.
-LEAST_MOMENT = 1e-16
+MIN_MOMENT = 1e-16
 #: Names of a running mean of g² in the state of an optimizer, and whether it is corrected for its start.
 _MOMENTS = (("exp_avg_sq", True), ("square_avg", False))
 
@@ -104,7 +104,7 @@ def measure_moments(row: Row, parameters: Parameters, scale: Any) -> None:
             continue
         g = gradient if scale is None else gradient / scale
         v, correction = moment
-        ratio = torch.div(g.float().square(), v.float().clamp_min(LEAST_MOMENT * _plain(correction)))
+        ratio = torch.div(g.float().square(), v.float().clamp_min(MIN_MOMENT * _plain(correction)))
         totals.setdefault(watched.key, []).append(ratio.sum() * correction)
         counts[watched.key] = counts.get(watched.key, 0) + gradient.numel()
     for key, terms in totals.items():

@@ -41,7 +41,7 @@ class Sink(ABC):
 
 
 class CsvSink(Sink):
-    """A table; when a row brings a new column, the file is written anew, whole or not at all."""
+    """A table; when a row brings a new column, the file is rewritten, whole or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -146,5 +146,5 @@ def _sink_for(logger: Any) -> Sink:
     if callable(logger):
         return CallSink(logger)
     raise UsageError(
-        f"loggers: {type(logger).__name__} is no logger that is known", hint="any callable that takes a row will do"
+        f"loggers: {type(logger).__name__} is not a known logger", hint="any callable that takes a row will do"
     )

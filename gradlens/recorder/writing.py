@@ -1,6 +1,6 @@
 """The log of a recorder: JSON lines that any reader of such files reads, appended and never rewritten.
 
-A record with one key is no row: `{"config": {...}}` holds the settings of the training, `{"recorder": {...}}` what the
+A record with one key is not a row: `{"config": {...}}` holds the settings of the training, `{"recorder": {...}}` what the
 recorder did (started again, skipped a step, raised an alarm).
 """
 
@@ -56,7 +56,7 @@ class LogFile:
         return Earlier(last_step=None, is_cut=not tail.endswith(b"\n"))
 
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Append records, each a line, and hand them to the operating system."""
+        """Append records, one per line, and hand them to the operating system."""
         if self._handle is None:
             before = self.earlier()
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ Measure = dict[str, float]
 
 
 class BencherReporter(Reporter):
-    """One benchmark a run."""
+    """One benchmark per run."""
 
     name = "bencher"
 

@@ -10,7 +10,7 @@ from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.fleet_terminal import onset_sentence
 from gradlens.reports.fleet import Count, FleetOverview, FleetRun
 
-#: Rows of the table; a browser sorts so many at once without a pause.
+#: Rows of the table; a browser sorts this many at once without a pause.
 MAX_ROWS = 5_000
 _TONES = {"problem": "error", "insufficient": "warning", "clear": "ok"}
 

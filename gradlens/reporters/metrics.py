@@ -28,7 +28,7 @@ _HELP = {
 
 
 class MetricsReporter(Reporter):
-    """Gauges, one a line, ended by `# EOF`."""
+    """Gauges, one per line, ended by `# EOF`."""
 
     name = "metrics"
 

@@ -63,7 +63,7 @@ def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
 
 
 def tail_lines(tail: Tail) -> Iterator[str]:
-    """The estimates behind the verdict on the tail, one a line."""
+    """The estimates behind the verdict on the tail, one per line."""
     pareto, law, indices = tail.pareto_tail, tail.power_law, tail.indices
     if pareto and pareto.xi is not None:
         text = f"Pareto tail above {number(pareto.threshold)} times the level ({pareto.n:,} norms): "

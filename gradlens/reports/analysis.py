@@ -314,7 +314,7 @@ class Coincidence:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReturnPeriod:
-    """How rare spikes are: one in so many rows that could be judged, with its 95 % interval.
+    """How rare spikes are: the judged rows per spike, with its 95 % interval.
 
     The upper end is null where not even one spike is certain to come back.
     """

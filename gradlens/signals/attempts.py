@@ -148,7 +148,7 @@ def _writers(step: NDArray[np.int64], falls: int) -> int:
     """
     if not falls:
         return 1
-    once = step[np.append(True, np.diff(step) != 0)]  # a row written twice on end is no second writer
+    once = step[np.append(True, np.diff(step) != 0)]  # a row written twice on end is not a second writer
     _, count = np.unique(once, return_counts=True)
     shared = count[: int(np.flatnonzero(count > 1)[-1]) + 1] if count.max() > 1 else count[:0]
     if len(shared) == 0 or shared[0] == 1 or np.mean(shared > 1) < WRITTEN_BY_ALL:
@@ -225,7 +225,7 @@ def _is_attempt(part: NDArray[np.int64], repeats: NDArray[np.bool_], *, leads_on
 
 
 def _is_stray(part: NDArray[np.int64], repeats: NDArray[np.bool_], earlier: NDArray[np.int64], *, opens: bool) -> bool:
-    """Whether rows that are no attempt lie far back and fill no hole; `opens` says that no row counts before them."""
+    """Whether rows that are not an attempt lie far back and fill no hole; `opens` says that no row counts before them."""
     ahead = len(earlier) - int(np.searchsorted(earlier, part[0], side="right"))
     fills_a_hole = float(np.mean(repeats)) < 0.5 and (not opens or len(part) >= MIN_ATTEMPT)
     return ahead > MAX_DISPLACEMENT and not fills_a_hole

@@ -75,7 +75,7 @@ class Signals:
 
     @property
     def from_the_start(self) -> bool:
-        """Whether the axis begins where the log does, and not with a later attempt that counted its steps anew."""
+        """Whether the axis begins where the log does, and not with a later attempt that restarted its step count."""
         return not any(restart.index == 0 for restart in self.restarts)
 
 
@@ -115,7 +115,7 @@ def interval_of(step: NDArray[np.int64]) -> float | None:
 
 
 def _merged(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The different steps of both, rising; numpy's union takes ten times as long on millions of them."""
+    """The different steps of both, ascending; numpy's union takes ten times as long on millions of them."""
     both = np.sort(np.concatenate((a, b)))
     return both[np.concatenate(([True], np.diff(both) > 0))] if len(both) else both
 

@@ -41,7 +41,7 @@ ROUNDING = 1e-3
 #: Rows on each side of a change of the loss scale, and the slope of ln norm on ln scale that proves scaled norms.
 SIDE = 12
 SLOPE = 0.7
-#: ln of a change of the scale that is no back-off, and that norms do not follow by chance.
+#: ln of a change of the scale that is not a back-off, and that norms do not follow by chance.
 FAR_APART = float(np.log(100.0))
 
 

@@ -31,7 +31,7 @@ BUNCH_SHARE = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Threshold:
-    """`value` None means that the run is known not to have clipped; an assumed one is no value of the run."""
+    """`value` None means that the run is known not to have clipped; an assumed one is not a value of the run."""
 
     value: float | None
     source: ThresholdSource

@@ -151,7 +151,7 @@ def run_difference(
     Parameters
     ----------
     candidate, baseline : float64[m], float64[k]
-        One value a run; at least one each, and at least three together.
+        One value per run; at least one each, and at least three together.
     prior_deviation, prior_df : float
         Deviation between runs that is assumed, and how many degrees of freedom that assumption is worth.
     within_variance : float
@@ -191,7 +191,7 @@ def permutation_p(candidate: NDArray[np.float64], baseline: NDArray[np.float64])
     -------
     float or None
         At least 1 / (number of arrangements): 3 against 3 runs cannot go below .05, 5 against 5 reach .004. None for
-        fewer than 2 runs a side or more than 20,000 arrangements.
+        fewer than 2 runs per side or more than 20,000 arrangements.
     """
     m, total = candidate.size, candidate.size + baseline.size
     if min(m, total - m) < 2 or math.comb(total, m) > MAX_ARRANGEMENTS:

@@ -6,7 +6,7 @@ the current value above that median in units of that spread. The upper spread is
 would otherwise hide their spikes. A value is a spike if z passes a limit that this curve's own noise would pass, by
 chance, half a time per run.
 
-**The limit.** Sigma rules are not calibrated: at 6 sigma Gaussian noise gives 1e-9 false alarms a step and Student t3
+**The limit.** Sigma rules are not calibrated: at 6 sigma Gaussian noise gives 1e-9 false alarms per step and Student t3
 noise 1e-3. The limit is therefore extrapolated from the upper tail of the z-values of the same run by a generalized
 Pareto tail whose top 15 % are only counted, not measured (type-II censoring). Real spikes sit in that top part, so they
 hardly raise the limit that is meant to find them. The tail index found at this moderate height is too low for the

@@ -18,7 +18,7 @@ its spread. So the verdict has two ways to say heavy, both our own and tuned wit
 
 **Gaussian null.** If the gradient were Gaussian noise in d equal directions, the squared norm would be chi-square with
 d degrees. The spread of the norms gives the effective dimension d = 1 / (2 CV^2), and d gives the clip rate to expect.
-Observed clipping far above it is heaviness in plain words.
+Observed clipping far above it means, in plain words, a heavy tail.
 """
 
 from __future__ import annotations
@@ -325,7 +325,7 @@ def gaussian_null(
     If g ~ N(0, s^2 I_d), the squared norm over s^2 is chi-square with d degrees of freedom, and for large d the norm has a
     coefficient of variation CV = 1 / sqrt(2 d). So the spread of the detrended norms gives the effective dimension d = 1 /
     (2 CV^2), and P(norm > C) = P(chi-square_d > C^2 / s^2) the clip rate to expect, with s from the level of the run: its
-    median is s sqrt(d - 2/3), averaged over 64 of its levels. An observed rate far above it is heaviness in plain words.
+    median is s sqrt(d - 2/3), averaged over 64 of its levels. An observed rate far above it means, in plain words, a heavy tail.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ A target clip rate r asks for the quantile 1 - r instead.
 Politis and White; the ratios and the last window are redrawn separately. Where fewer than 10 values lie above the quantile it comes
 from a generalized Pareto tail over the 90 % quantile, with its profile-likelihood interval.
 
-**Realised rate.** The threshold is meant for where the run is now, so it is held against the latest half of the norms used, at
+**Realised rate.** The threshold is meant for where the run is now, so it is checked against the latest half of the norms used, at
 least 200 of them. The level at the end may be that of an unusual moment, and the noise need not be in proportion to the level.
 Where level times quantile would clip less than a third of what is promised there, or more than three times as much, the quantile
 of those latest norms themselves is suggested; up to nine times as much may come in a few bursts, which a threshold is there for.
@@ -22,7 +22,7 @@ is promised.
 **Abstaining.** Fewer than 200 usable norms, or a level that still drifts more than twofold, support no fixed number;
 then the result names the reason and a moving policy is the better advice. A run whose level settles keeps its settled
 part: the latest stretch over which the level stays within twofold is used, if it holds 200 norms and at least a quarter
-of the run. Norms of which no constant clips what is promised support none, nor do norms logged after clipping or with the
+of the run. Norms of which no fixed threshold clips the promised share support none, nor do norms logged after clipping or with the
 loss scale in them; the latter is for the caller to know.
 """
 

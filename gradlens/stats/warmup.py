@@ -69,7 +69,7 @@ def find_warmup_end(lr: NDArray[np.float64] | None, norm: NDArray[np.float64] | 
     Parameters
     ----------
     lr, norm : float64[n] or None
-        Learning rate and gradient norm, one value a step; NaN allowed.
+        Learning rate and gradient norm, one value per step; NaN allowed.
 
     Returns
     -------

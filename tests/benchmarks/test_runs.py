@@ -276,7 +276,7 @@ class TestRules:
 class TestTraining:
     @pytest.fixture(autouse=True)
     def _torch(self):
-        pytest.importorskip("torch", reason="training runs of our own needs PyTorch")
+        pytest.importorskip("torch", reason="our training runs need PyTorch")
 
     def test_a_short_run_is_reproducible_to_the_bit(self):
         from benchmarks.runs.recording import log_rows

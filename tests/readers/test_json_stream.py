@@ -26,7 +26,7 @@ spaces = st.sampled_from(["", "", " ", "\n", "\r\n\t  "])
 
 @st.composite
 def objects(draw, odd=10):
-    """The text of an object, with what is no number, or no JSON, in one of `odd` values."""
+    """The text of an object, with what is not a number, or no JSON, in one of `odd` values."""
     values = [
         draw(others) if draw(st.integers(1, odd)) == odd else draw(numbers) for _ in range(draw(st.integers(0, 4)))
     ]

@@ -188,7 +188,7 @@ class TestLists:
         rows[7]["lr"] = [None, math.nan]
         data = "\n".join(map(json.dumps, rows)).encode()
         assert_same_as_slow(data)
-        # They change from line to line, and are no reason to parse line by line.
+        # They change from line to line, and are not reason to parse line by line.
         monkeypatch.setattr(json_blocks, "values_in", None)
         found = columns_of(read_text(data))
         assert found["lr/1"][:2] == [(0, 0.01), (1, 0.005)]

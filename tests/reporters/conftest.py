@@ -1,4 +1,4 @@
-"""Snapshots as files; GRADLENS_UPDATE_SNAPSHOTS=1 writes them anew."""
+"""Snapshots as files; GRADLENS_UPDATE_SNAPSHOTS=1 rewrites them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_a_tree_of_several_formats_is_read_run_by_run(tmp_path):
 
 def test_a_bad_file_costs_the_others_nothing(tmp_path):
     log(tmp_path / "good.jsonl")
-    (tmp_path / "bad.parquet").write_bytes(b"PAR1 but not whole")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
     (run,) = gradlens.read(tmp_path)
     assert codes(run)["unreadable-file"] == 1
 

@@ -33,7 +33,7 @@ class Stages(Task):
         self.module = nn.ModuleList((self.body, self.head))
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
-        """Numbers with marks, and the running sum; the longest for evaluations; `shift` weighs the numbers anew."""
+        """Numbers with marks, and the running sum; the longest for evaluations; `shift` reweights the numbers."""
         length = MAX_LENGTH if size == self.eval_size else self.length
         numbers = torch.randn(size, length, 3, generator=rng) * {"easy": 0.05}.get(phase, 1.0)
         marks = (torch.rand(size, length, 1, generator=rng) < 0.3).float()

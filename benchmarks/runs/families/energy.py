@@ -36,7 +36,7 @@ class Landscape(Task):
         self.cell = float(axis[1] - axis[0]) ** 2
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
-        """Which walkers move on (a few begin anew), and points; `shift` has other bands, `easy` is one round cloud."""
+        """Which walkers move on (a few restart), and points; `shift` has other bands, `easy` is one round cloud."""
         chosen = torch.randint(KEPT, (size,), generator=rng).float()[:, None]
         along = 2 * torch.rand(size, generator=rng) - 1
         side = torch.randint(2, (size,), generator=rng) * 2.0 - 1

@@ -74,7 +74,7 @@ class FittedQ(Task):
             self.target.load_state_dict(self.module.state_dict())
 
     def evaluate(self, phase: str) -> float:
-        """Error of the values over their variance: the loss itself is no measure of success here."""
+        """Error of the values over their variance: the loss itself is not a measure of success here."""
         with torch.no_grad():
             values = self.module(self.features)
         exact = self.exact[phase]

@@ -20,7 +20,7 @@ class GraphConvolution(nn.Module):
     """Two rounds of averaging over neighbours (Kipf and Welling, 2017), then the nodes that are asked for."""
 
     def __init__(self, task: Task, features: Tensor, near: Tensor) -> None:
-        """Build; the graph itself is no parameter."""
+        """Build; the graph itself is not a parameter."""
         super().__init__()
         self.features, self.near = features, near
         self.first = nn.Linear(FEATURES, WIDTH)

@@ -20,7 +20,7 @@ MOVES = torch.tensor([[0, 1], [1, 0], [0, -1], [-1, 0]])
 
 
 class Maze(Task):
-    """36 cells, some of which cost something, and a goal from which a walk starts anew; one move in ten slips."""
+    """36 cells, some of which cost something, and a goal from which a walk restarts; one move in ten slips."""
 
     def __init__(self, spec: Spec) -> None:
         """Draw the maze, solve it, and build the network and its target copy."""
@@ -92,7 +92,7 @@ class Maze(Task):
             self.target.load_state_dict(self.module.state_dict())
 
     def evaluate(self, phase: str) -> float:
-        """Error of the values over their variance: the loss itself is no measure of success here."""
+        """Error of the values over their variance: the loss itself is not a measure of success here."""
         with torch.no_grad():
             values = self.module(self.features)
         exact = self.exact[phase]

@@ -1,4 +1,4 @@
-"""Facts: what is decided without weights, in order of what they say about the run. One module a kind."""
+"""Facts: what is decided without weights, in order of what they say about the run. One module per kind."""
 
 from __future__ import annotations
 

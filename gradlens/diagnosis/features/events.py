@@ -76,7 +76,7 @@ def joint_strength(loss: Curve, norm: Curve, plain: NDArray[np.float64]) -> NDAr
     A positive loss that stands out by 1.6 times its limit asks for .6 of the limit of the norm: some losses saturate, some batches
     are small, and the norm then says little.
 
-    Judged on the log scale, where heavy tails are tame. Rows that stand out enormously on the plain scale too gain up to a
+    Judged on the log scale, where heavy tails are tame. Rows that stand out enormously on the linear scale too gain up to a
     half: a loss whose logarithm is skewed low hides its spikes otherwise. `plain` is their `linear_strength`.
     """
     with np.errstate(invalid="ignore", over="ignore"):
@@ -91,7 +91,7 @@ def joint_strength(loss: Curve, norm: Curve, plain: NDArray[np.float64]) -> NDAr
 
 
 def linear_strength(loss: NDArray[np.float64], norm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """float64[n]: joint strength by plain differences and median absolute deviations; 0 where unknown."""
+    """float64[n]: joint strength by linear differences and median absolute deviations; 0 where unknown."""
     both = []
     for raw, limit in ((loss, LOSS_Z), (norm, NORM_Z)):
         usable = np.where(np.isfinite(raw), raw, np.nan)
@@ -226,7 +226,7 @@ def outlier_gap(strength: NDArray[np.float64]) -> float:
 def period_of(rows: NDArray[np.int64]) -> tuple[int, float] | None:
     """The period of events at these rows and the share of them on it; None with fewer than four or without one.
 
-    The gaps of a periodic cause are multiples of one number; a share of 75 % within a row of a multiple counts, if that
+    The gaps of a periodic cause are multiples of one period; a share of 75 % within a row of a multiple counts, if that
     many would not do so by chance (a period of at least eight rows).
     """
     if len(rows) < 4:

@@ -60,7 +60,7 @@ def learns_a_little(
 def start_is_seen(
     measured: Measured, *, interval: Ramp = Ramp(1.0, 2.5, "log10"), lost: float = 0.4, averaged: float = 0.6
 ) -> float:
-    """Up to {lost} less where a row stands for {interval} steps; {averaged} for averages, 0 for a resumed run that counts steps anew.
+    """Up to {lost} less where a row stands for {interval} steps; {averaged} for averages, 0 for a resumed run that restarts its step count.
 
     By the logging interval alone: where steps are counted from is a choice of the trainer.
     """

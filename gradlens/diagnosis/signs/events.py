@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Local deviations by which the loss may have risen in the rows before an event: beyond, it had broken away already.
 BROKEN_AWAY = 3.0
-#: Rows of a shock: longer ones are no single batch.
+#: Rows of a shock: longer ones are not a single batch.
 SHOCK_ROWS = 3
 #: Strength from which an event counts among several.
 COUNTED = 1.15

@@ -92,7 +92,7 @@ def diverges_in_few_rows(
 ) -> float:
     """{min_rows} to {max_rows} rows: in two of them {rise} times the lowest loss so far, and {above} times the first one.
 
-    For excerpts and short logs, in which a course cannot be measured. The rise must pass the range of so many rows of noise
+    For excerpts and short logs, in which a course cannot be measured. The rise must pass the range of that many rows of noise
     by {beyond_noise} deviations, the noise being that of the calmer rows: a divergence makes the others.
     """
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]

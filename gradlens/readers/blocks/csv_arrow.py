@@ -77,7 +77,7 @@ class ArrowCsvParser:
             )
         except self._pa.ArrowInvalid:
             return None
-        # Blank lines, or rows without a number, are no rows: rare, and left to the parser that knows.
+        # Blank lines, or rows without a number, are not rows: rare, and left to the parser that knows.
         if found.num_rows != n_lines:
             return None
         columns = {name: arrays_of(found.column(name)) for name in self._names}

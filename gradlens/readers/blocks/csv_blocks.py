@@ -35,7 +35,7 @@ class Header(NamedTuple):
 
 
 class QuotedLinesError(Exception):
-    """A quoted cell that goes on in the next line: blocks of lines are no way to read such a file."""
+    """A quoted cell that goes on in the next line: such a file cannot be read in blocks of lines."""
 
 
 def _cells(text: str, separator: str) -> list[str] | None:
@@ -184,7 +184,7 @@ class _Rows:
         return lines
 
     def table(self, names: tuple[str, ...]) -> Table:
-        """The columns in the order of the header; lines without a number are no rows."""
+        """The columns in the order of the header; lines without a number are not rows."""
         n_lines = self.values.shape[1]
         table = Table(n_lines=n_lines, problems=sorted(self.problems, key=lambda problem: problem.line))
         table.texts.update({name: int(n) for name, n in zip(names, self.texts, strict=True) if n})

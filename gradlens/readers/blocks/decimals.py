@@ -8,7 +8,7 @@ of that division (T. J. Dekker, "A floating-point technique for extending the av
 1971, doi:10.1007/BF01397083) and q1 = (r + b)/p, the sum q0 + q1 is off by less than 2**-100 of itself. It is rounded
 to nearest once, and where the error bound does not settle the rounding, the number is left to the caller. Exponents are
 taken off first and change p, of which above 10**22 a second double holds the rest; what is beyond 10**45, NaN, and
-whatever else is no decimal number is left to the caller as well.
+whatever else is not a decimal number is left to the caller as well.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _LENGTHS = np.arange(25)[:, None]
 #: By length and code: the digits after the point (all where there is none), and those before it.
 _AFTER = _byte_masks(24 - np.where(_HAS_POINT, _DIGITS_AFTER, _LENGTHS), np.full((25, _CODES), 24))
 _BEFORE = _byte_masks(24 - _LENGTHS + 0 * _DIGITS_AFTER, np.where(_HAS_POINT, 23 - _DIGITS_AFTER, 0 * _LENGTHS))
-#: By code: the point and what follows, in bytes; all where no digit follows or the power of ten is no double.
+#: By code: the point and what follows, in bytes; all where no digit follows or the power of ten is not a double.
 _FROM_POINT = np.where(_HAS_POINT, np.where((_DIGITS_AFTER > 0) & (_DIGITS_AFTER <= 22), _DIGITS_AFTER + 1, 24), 0)
 _AFTER_POINT = np.maximum(_DIGITS_AFTER, 0)
 #: By length and code: how many digits stand before the point, 0 for none.
@@ -151,7 +151,7 @@ def _digits(
 ) -> _Digits:
     """The digits of numbers without an exponent.
 
-    Most operations are in place: arrays that are made anew for each leave the cache.
+    Most operations are in place: arrays that are allocated again for each leave the cache.
     """
     # An empty text at the very end starts behind the last byte.
     first = text.take(starts, mode="clip")
@@ -192,13 +192,13 @@ def _digits(
         is_plain &= high < np.uint64(1000)
         high *= np.uint64(10**16)
         mantissa += high
-    # What is no number may have overflowed: it must not reach the casts.
+    # What is not a number may have overflowed: it must not reach the casts.
     mantissa *= is_plain
     return _Digits(mantissa, code, negative, is_plain)
 
 
 def _marks(lanes: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Which bytes of three words are no digits (less their ASCII zeros), one bit a byte.
+    """Which bytes of three words are not digits (less their ASCII zeros), one bit per byte.
 
     The only such byte of a number must be the point. The 24 bits fit one word, and if it is a power of two, the exponent
     of its double is a code for the place.

@@ -41,7 +41,7 @@ def values_in(
 ) -> Iterator[tuple[str, float | None, bool]]:
     """The numbers of a record by `outer/inner` name, and whether each was written as text; settings go to `config`.
 
-    Text that is no number, and a list where a number belongs, come as None.
+    Text that is not a number, and a list where a number belongs, come as None.
     """
     for key, value in record.items():
         if isinstance(value, dict):
@@ -279,7 +279,7 @@ class _Builder:
         self._problems.append(Problem(STRING_NUMBER, message, line, count))
 
     def table(self) -> Table:
-        """The columns in the order in which their names first came; lines without a number are no rows."""
+        """The columns in the order in which their names first came; lines without a number are not rows."""
         for name, (lines, values) in self._singles.items():
             piece = (np.array(lines, np.int64), np.array(values, np.float64))
             self._pieces.setdefault(name, []).append(piece)

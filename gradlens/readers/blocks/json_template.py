@@ -46,7 +46,7 @@ class Template:
     literals
         The bytes before each slot, from the end of the one before (or the start of the line).
     commas, after
-        Each slot but the last ends so many bytes (`after`) before a certain comma of the line.
+        Each slot but the last ends a fixed number of bytes (`after`) before a certain comma of the line.
     n_commas
         How many commas a line has.
     tail
@@ -102,7 +102,7 @@ def template_of(line: bytes) -> Template | None:
 def _scan(text: str, at: int, texts: list[str], prefix: str = "", depth: int = 0) -> tuple[list[_Slot], int]:
     """The scalars of the object at `at`, and where it ends.
 
-    Lists (but for those of learning rates), and strings with a comma in them, are no slots: they are part of the bytes
+    Lists (but for those of learning rates), and strings with a comma in them, are not slots: they are part of the bytes
     around, which must not change. The names of such strings are added to `texts`.
     """
     if text[at : at + 1] != "{" or depth > _MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""Records of gradlens's own recorder that are no rows: what it did, and histograms of gradients."""
+"""Records of gradlens's own recorder that are not rows: what it did, and histograms of gradients."""
 
 from __future__ import annotations
 

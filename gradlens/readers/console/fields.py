@@ -11,7 +11,7 @@ from gradlens.readers.console.shapes import Cutter
 from gradlens.readers.console.text import LAUNCHER, json_fields, number_of
 
 _CONTINUES = re.compile(r"^(?!\s*(?:validation|time|-{3}|\[|```|iteration\s+\d+\s*/))[^\n|]{0,80}\|")
-#: Groups of a pattern that are no fields.
+#: Groups of a pattern that are not fields.
 _PLACING = frozenset({"step", "epoch", "iter", "iters"})
 
 

@@ -31,7 +31,7 @@ MIN_SHARE = 0.01
 #: Share of the distances between steps that rise where something counts; the others are new starts.
 MOSTLY = 0.8
 #: Longer lines are data, not something to read; words of more kinds than this are prose.
-_MOST_CHARS, _MOST_PLANS = 20_000, 20_000
+_MAX_CHARS, _MAX_PLANS = 20_000, 20_000
 #: A header stands so close above the first row of its table.
 _HEADER_REACH = 3
 _OF = " (of)"
@@ -69,7 +69,7 @@ class GeneralParser:
     def feed(self, part: str) -> None:
         """Take the next part of the text, which ends where a line does."""
         for line in part.split("\n"):
-            if line and len(line) <= _MOST_CHARS:
+            if line and len(line) <= _MAX_CHARS:
                 self._line(line)
             self._place += len(line) + 1
         self._place -= 1
@@ -86,7 +86,7 @@ class GeneralParser:
         if key in self._plans:
             plan = self._plans[key]
         else:
-            if len(self._plans) > _MOST_PLANS:
+            if len(self._plans) > _MAX_PLANS:
                 return
             plan = self._plans[key] = _plan(LAUNCHER.sub(lambda m: "~" * len(m[0]), line))
         if plan is None or (self._header and all(map(_is_bare, plan.names))):

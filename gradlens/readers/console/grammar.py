@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-#: A number as trainers print it. Possessive, so that `1.5¦2.5` (two numbers glued by colours) is no number at all.
+#: A number as trainers print it. Possessive, so that `1.5¦2.5` (two numbers glued by colours) is not a number at all.
 NUMBER = r"(?>[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b)"
 #: What stands where a number is expected: a number with brackets, a wrapper or a unit around it.
 VALUE = r"[\[('\"]*(?:[a-z]+\.?\w*\()?[-+]?(?:[.\d]|(?i:nan|inf))[^\s,;|]*"

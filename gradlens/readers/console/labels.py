@@ -47,7 +47,7 @@ _PHASE = re.compile(
     r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|eval|evaluation|test|testing|dev)(?![A-Za-z])",
     re.IGNORECASE,
 )
-_MOST_WORDS = 4
+_MAX_WORDS = 4
 
 
 _CELL = re.compile(r"^\s*\|\s*(?P<name>[A-Za-z_][^|]{0,80}?)\s*\|\s*$")
@@ -147,7 +147,7 @@ def _phrase(words: list[str], *, has_sign: bool) -> str:
         words = words[cut + 1 :]
     if not has_sign and len(words) > 3:
         words = words[-1:] if words[-1].lower() not in _STOP else words[-2:-1]
-    words = words[-_MOST_WORDS:]
+    words = words[-_MAX_WORDS:]
     while len(words) > 1 and words[-1].lower() in _STOP:
         words.pop()
     while len(words) > 1 and words[0].lower().strip("[]():") in _STOP:
@@ -204,7 +204,7 @@ def header_of(line: str) -> tuple[str, ...]:
 
 
 def cells_of(line: str, n_names: int) -> tuple[str, ...]:
-    """The cells of a row below `n_names` names, or empty where the line is no such row."""
+    """The cells of a row below `n_names` names, or empty where the line is not such a row."""
     text = line.strip()
     if "|" in text and text.count("|") >= n_names - 1:
         cells = [c.strip() for c in text.strip("|").split("|")]

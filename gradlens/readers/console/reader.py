@@ -20,7 +20,7 @@ from gradlens.readers.console.text import clean
 from gradlens.sources.files import Source
 
 _PROBE_BYTES = 1 << 22
-#: So many times the losses and norms of a grammar that is no trainer's own must the general reader find to be preferred.
+#: The general reader is preferred if it finds this many times the losses and norms of a grammar that is not a trainer's own.
 MUCH_MORE = 2
 Parser = RecordParser | GeneralParser
 
@@ -61,7 +61,7 @@ class ConsoleReader(Reader):
 def _best(text: Iterable[str], grammars: Sequence[Grammar]) -> Parser | None:
     """The grammar of the lowest tier that finds losses or norms; within a tier the one that finds most.
 
-    What is no trainer's own (summaries, bars, any line with a loss) gives way to the general reader where that finds
+    What is not a trainer's own (summaries, bars, any line with a loss) gives way to the general reader where that finds
     several times as much: the objects of an evaluation do not stand for the lines of the training around them.
     """
     found: list[Parser] = []

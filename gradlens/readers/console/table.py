@@ -57,7 +57,7 @@ class Records:
         return self._steps[row] if self._is_placed[row] else None
 
     def place(self, row: int, step: float) -> None:
-        """Give one record a step."""
+        """Give one record per step."""
         self._steps[row], self._is_placed[row] = step, True
 
     def place_all(self, steps: NDArray[np.float64], is_placed: NDArray[np.bool_]) -> None:

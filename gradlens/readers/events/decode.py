@@ -127,7 +127,7 @@ class EventDecoder:
         return wanted
 
     def _decode(self, block: NDArray[np.uint8], start: int, layout: Layout, position: NDArray[np.int64]) -> None:
-        """Records of one layout, one a row, whose data begins at `start` of the row."""
+        """Records of one layout, one per row, whose data begins at `start` of the row."""
         if not layout.is_plain:
             for row, place in zip(block[:, start : start + len(layout.mask)], position.tolist(), strict=True):
                 self._odd.append((place, row.tobytes()))
@@ -157,7 +157,7 @@ class EventDecoder:
         Raises
         ------
         ValueError
-            It is no such message.
+            It is not such a message.
         """
         try:
             from gradlens.readers.events.messages import read_message
@@ -200,7 +200,7 @@ class EventDecoder:
                 self._by_kind(rows, places + window.position)
 
     def _by_kind(self, rows: NDArray[np.uint8], position: NDArray[np.int64]) -> None:
-        """Verified records of one length, one a row: those with the same structure are decoded together."""
+        """Verified records of one length, one per row: those with the same structure are decoded together."""
         for _ in range(_ROUNDS):
             if len(rows) < _WORTHWHILE:
                 break

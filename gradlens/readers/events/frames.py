@@ -2,7 +2,7 @@
 
 A record is a length (uint64), the masked CRC-32C of those eight bytes, the data, and the masked CRC-32C of the data
 (TensorFlow, ``tensorflow/core/lib/io/record_writer.h``). Where a record begins is known only from the one before. But
-trainers write the same tags again and again, so the lengths repeat in a cycle: after two equal cycles the reader
+trainers write the same tags repeatedly, so the lengths repeat in a cycle: after two equal cycles the reader
 guesses that the file goes on like this and compares all of a window with the guess at once. Where a guess ends (a step
 that needs one more byte, a validation, a text) it walks record by record until it finds a cycle again.
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 WINDOW = 4 << 20
 _MAX_WINDOW = 64 << 20
-#: A window holds at least so many rows of a cycle, as long as it stays below the largest.
+#: A window holds at least this many rows of a cycle, as long as it stays below the largest.
 _ROWS = 512
 #: Bytes looked at together: few after damage, since the next header is likely near, then more and more.
 _FIRST_SEGMENT, _SEGMENT = 1 << 11, 1 << 20
-#: Records walked before looking for a cycle, and at most between two looks; a cycle has at most half as many.
+#: Records walked before looking for a cycle, and at most between two attempts to find one; a cycle has at most half as many.
 _FIRST_LOOK, _LAST_LOOK = 64, 1 << 14
 #: Records that must repeat before a short cycle is believed.
 _REPEATS = 16
@@ -130,7 +130,7 @@ class FrameReader:
                 begin = self._at
                 if self._follow(self._pattern, window) and not self._at_end:
                     return len(self._pattern.row)
-                # A guess that did not pay is not worth another look soon.
+                # After a wrong guess, wait before guessing again.
                 is_good = self._at - begin > look * len(self._pattern.row) // len(self._pattern.starts)
                 look = _FIRST_LOOK if is_good else min(look * 2, _LAST_LOOK)
                 self._pattern = None

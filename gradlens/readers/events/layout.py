@@ -19,7 +19,7 @@ from gradlens.readers.events.places import read_places
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: A record of more bytes is no plain scalar; longer ones would only fill the cache.
+#: A record of more bytes is not a simple scalar; longer ones would only fill the cache.
 _MAX_RECORD = 1 << 16
 _CACHED = 1 << 17
 #: Layouts tried for a record of the same length whose bytes are new.

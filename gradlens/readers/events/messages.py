@@ -35,7 +35,7 @@ def read_message(data: bytes, plugins: Plugins) -> Event:
     Raises
     ------
     ValueError
-        The bytes are no such message, a text that is not UTF-8 included.
+        The bytes are not such message, a text that is not UTF-8 included.
     """
     event = Event(is_plain=False)
     try:
@@ -81,7 +81,7 @@ def _read_tensor(tensor: Any, tag: str, plugin: str, event: Event) -> None:
 
 
 def _numbers(tensor: Any) -> Floats:
-    """All numbers of a tensor, float64[n]; empty for types that are no real numbers."""
+    """All numbers of a tensor, float64[n]; empty for types that are not real numbers."""
     content = tensor.tensor_content
     if content:
         is_bfloat = tensor.dtype == types_pb2.DT_BFLOAT16

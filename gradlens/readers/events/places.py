@@ -34,7 +34,7 @@ def read_places(data: bytes, plugins: Plugins) -> Event:
     Raises
     ------
     ValueError
-        The bytes are no such message.
+        The bytes are not such message.
     """
     event = Event()
     summaries = 0

@@ -96,7 +96,7 @@ def _numbered(series: Sequence[Series], book: NoticeBook) -> tuple[Series, ...]:
     longest = max(map(len, series), default=0)
     found = []
     for one in series:
-        # A value that each start of a training writes once at step 0 is no such series.
+        # A value that each start of a training writes once at step 0 is not such a series.
         if len(one) > 1 and len(one) >= _ENOUGH * longest and not one.step.any():
             message = "points without a step are numbered from 0 in the order written"
             book.add("no-step", message, f"tag {one.name!r}", len(one))

@@ -1,7 +1,7 @@
 """Which event files of one folder a single training wrote, one after the other, and which were written side by side.
 
 A training that is resumed begins a new file when the last one has ended. Files of the same tags whose times overlap are
-those of several processes (the ranks of a distributed run, two trainings with one folder), whose points are no attempts
+those of several processes (the ranks of a distributed run, two trainings with one folder), whose points are not attempts
 at the same steps.
 """
 
