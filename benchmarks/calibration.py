@@ -1,6 +1,6 @@
 """Do the statistics keep what they promise? Seeded simulations with known truth.
 
-    python -m benchmarks.calibration                 every section, about 5 minutes on one core
+    python -m benchmarks.calibration                 every section but ad-table, minutes on one core
     python -m benchmarks.calibration --scale 0.1     a tenth of the repetitions
     python -m benchmarks.calibration coverage tails  some sections
 

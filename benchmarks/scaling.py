@@ -1,6 +1,6 @@
 """Time and memory of the whole analysis against the length of the run.
 
-    python -m benchmarks.scaling [--sizes 1e4 1e5 1e6 1e7] [--repeats 3] [--statistics-only]
+    python -m benchmarks.scaling [--sizes 1500 5e3 1e4 1e5 1e6 1e7] [--repeats 3] [--statistics-only]
 
 Each size runs in its own process, so that the peak of memory is its own. The run is made in memory: lognormal norms on
 a decay with a spike every 2,000 steps, a loss, and a warm-up and cosine schedule. Times are medians of wall and CPU

@@ -55,7 +55,7 @@ def analyze(
     Raises
     ------
     GradlensError
-        No run with a loss or a gradient norm, a threshold that is not positive, or a code of no check.
+        No run with a loss or a gradient norm, a threshold that is not positive, or an unknown check.
     """
     from gradlens.analyzer import AnalysisOptions, analyze_runs
     from gradlens.checks.engine import require_known
@@ -127,7 +127,7 @@ def gate(
     config: TrainingConfig | Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> GateReport:
-    """Judge whether runs are worse than their baselines, or beyond a limit.
+    """Judge whether runs are worse than their baselines or exceed a limit.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A run as a table: for pandas and Arrow, and as `.parquet`, `.csv` or `.jsonl` files, written whole or not at all."""
+"""A run as a table: for pandas and Arrow, and as `.parquet`, `.csv` or `.jsonl` files, written atomically."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def verdicts(labelled: Labelled) -> list[Verdict]:
 
 
 def table(runs: list[Labelled], workers: int = 2) -> list[str]:
-    """The lines of a Markdown table, a version a line."""
+    """The lines of a Markdown table, one version per line."""
     with ProcessPoolExecutor(workers) as pool:
         all_verdicts = [v for found in pool.map(verdicts, runs, chunksize=8) for v in found]
     lines = [

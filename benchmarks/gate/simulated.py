@@ -59,7 +59,7 @@ def exceedance(process: Process, log_threshold: float) -> float:
 
 
 def solve(wanted: float, rate_at, low: float, high: float) -> float:
-    """The argument at which a rising function reaches what is wanted."""
+    """The argument at which an increasing function reaches the wanted value."""
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if rate_at(middle) < wanted else (low, middle)
@@ -112,7 +112,7 @@ def cell(process: Process, phi: float, n: int, seeds: int, pairs: int, log_thres
 
 
 def main() -> None:
-    """Print one line a cell, and write all of them as JSON."""
+    """Print one line per cell, and write all of them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=400)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 5])

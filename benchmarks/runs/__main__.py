@@ -1,4 +1,4 @@
-"""Command line: train, judge again, pack and unpack the runs."""
+"""Command line: train the runs, judge them again, summarise, pack and unpack them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which extra column tells two confusable causes apart: areas under the curve on the archived runs.
 
-`python -m benchmarks.runs.columns` prints one line a pair: how well the best statistic we know of the ordinary columns
+`python -m benchmarks.runs.columns` prints one line per pair: how well the best statistic we know of the ordinary columns
 orders the two causes, and how well one of an extra column does (1 or 0 is perfect, 0.5 is chance; both are folded to
 at least 0.5). Where something acted at a step, both statistics are told the step: the question is not when, but what.
 """
@@ -159,7 +159,7 @@ def area(one: list[float], two: list[float]) -> float | None:
 
 
 def table(runs: list[Seen]) -> list[str]:
-    """One row of Markdown a pair."""
+    """One row of Markdown per pair."""
     rows = []
     for first, second, usual, extra in PAIRS:
         groups = [[run for run in runs if run.label["expected"] == cause] for cause in (first, second)]

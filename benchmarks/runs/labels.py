@@ -200,7 +200,7 @@ def nonfinite_share(run: Judged) -> float:
     return float((~np.isfinite(late)).mean()) if len(late) else 0.0
 
 
-# One function a cause: (manifested, unclear, evidence). `harm` says whether the run lost more than 5 %.
+# One function per cause: (manifested, unclear, evidence). `harm` says whether the run lost more than 5 %.
 Finding = tuple[bool, bool, dict[str, Any]]
 
 

@@ -51,7 +51,7 @@ class Lion(torch.optim.Optimizer):
     """Sign of an interpolated momentum (Chen et al., Symbolic Discovery of Optimization Algorithms, 2023)."""
 
     def __init__(self, params: list[nn.Parameter], *, lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
-        """Keep one momentum vector a parameter."""
+        """Keep one momentum vector per parameter."""
         super().__init__(params, {"lr": lr, "betas": betas})
 
     @torch.no_grad()
@@ -97,7 +97,7 @@ def squared_ratio(optimiser: torch.optim.Optimizer, vector: nn.Parameter, beta2:
     """RMS of g / sqrt(v) over all coordinates before the step, None where the optimiser keeps no second moment.
 
     About 1 while the second moment fits the gradients; far above 1 at a shock it has not seen, far below 1 while it
-    remembers one (Wortsman et al., Stable and low-precision training, 2023, use it a tensor).
+    remembers one (Wortsman et al., Stable and low-precision training, 2023, use it per tensor).
     """
     state: dict[str, Tensor] = optimiser.state.get(vector, {})
     moment = state.get("exp_avg_sq", state.get("square_avg"))

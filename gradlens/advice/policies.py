@@ -41,7 +41,7 @@ class FixedThreshold:
 
     @property
     def name(self) -> str:
-        """What to print."""
+        """The label to print."""
         return f"C = {self.threshold:g}"
 
 
@@ -53,7 +53,7 @@ class PercentileHistory:
 
     @property
     def name(self) -> str:
-        """What to print."""
+        """The label to print."""
         return f"AutoClip p{self.percentile:g}"
 
 
@@ -67,13 +67,13 @@ class ZClip:
 
     @property
     def name(self) -> str:
-        """What to print."""
+        """The label to print."""
         return f"ZClip z{self.z:g}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmaThreshold:
-    """AdaGC's rule applied to the global norm: the paper has one threshold a tensor, which a log of global norms cannot replay."""
+    """AdaGC's rule applied to the global norm: the paper has one threshold per tensor, which a log of global norms cannot replay."""
 
     factor: float = 1.05
     decay: float = 0.98
@@ -81,7 +81,7 @@ class EmaThreshold:
 
     @property
     def name(self) -> str:
-        """What to print."""
+        """The label to print."""
         return f"EMA x{self.factor:g}"
 
 
@@ -95,7 +95,7 @@ class SkipOlmo:
 
     @property
     def name(self) -> str:
-        """What to print."""
+        """The label to print."""
         return f"OLMo skip {self.sigmas:g} sigma"
 
 
@@ -108,7 +108,7 @@ class SkipLlmc:
 
     @property
     def name(self) -> str:
-        """What to print."""
+        """The label to print."""
         return f"llm.c skip {self.sigmas:g} sigma"
 
 
@@ -174,7 +174,7 @@ def replay(
     policy : Policy
         One of the policies of this module.
     loss : float64[n], optional
-        The skip rules look at it too.
+        The skip rules use it too.
     spikes : int64[m], optional
         Positions of norm spikes, to count how many the policy acts on.
 

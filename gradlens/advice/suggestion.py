@@ -31,7 +31,7 @@ from gradlens.signals.axis import Signals
 from gradlens.stats.spikes import find_spikes
 from gradlens.stats.thresholds import Mode, suggest_level
 
-#: Thresholds that people use without looking, for the what-if table.
+#: Customary thresholds, for the what-if table.
 CUSTOMARY = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
 MOVING: tuple[Policy, ...] = (PercentileHistory(), ZClip(), EmaThreshold(), SkipOlmo(), SkipLlmc())
@@ -47,7 +47,7 @@ def suggest(
 ) -> Advice:
     """The advice for one run, what-if tables included.
 
-    Abstains, with the reason, on norms that are not trusted, fewer than 200 usable ones, and where no constant fits;
+    Abstains, with the reason, on norms that are not trusted, fewer than 200 usable ones, and where no fixed threshold fits;
     in the last case `policy` names what follows the level.
     """
     warmup = warmup_end(signals)

@@ -27,9 +27,9 @@ class BadBatch(CauseCheck):
 
     Threshold
     ---------
-    5 and 3 deviations as the labels of our runs have it, or 8 and 1.8 where the norm saturates; a strength of 1.1 to
+    5 and 3 deviations as in the labels of our runs, or 8 and 1.8 where the norm saturates; a strength of 1.1 to
     1.8 times that and a gap of 25 to 90 % between neighbours grade the signs. Where the loss has come down to a tenth
-    of its start, an event must also rise by 12 % of the descent: less is the noise of a loss that is practically zero.
+    of its start, an event must also rise by 12 % of the descent: smaller rises are the noise of a loss that is practically zero.
 
     When it is wrong
     ----------------

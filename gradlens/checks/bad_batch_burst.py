@@ -30,7 +30,7 @@ class BadBatchBurst(Check):
 
     When it is wrong
     ----------------
-    A short instability of the optimizer looks much the same: there the norm usually leads.
+    A short instability of the optimizer looks similar, but there the norm usually leads.
 
     What to try
     -----------

@@ -4,9 +4,9 @@ A check looks at one `Case` and yields findings. It declares what it needs, and 
 the log lacks that. Its docstring is the page that `gradlens explain CODE` prints, so it has these sections: What it
 measures, Why it matters, Threshold, When it is wrong, What to try, References.
 
-A `CauseCheck` speaks for one cause of the diagnosis. It raises its voice only where the weighed evidence names that cause
-first, and leaves a note where the cause is a serious runner-up, so that findings and diagnosis never disagree. All other
-checks describe: they leave notes.
+A `CauseCheck` stands for one cause of the diagnosis. It warns only where the weighed evidence names that cause first, and
+leaves a note where the cause is a serious runner-up, so that findings and diagnosis never disagree. All other checks
+describe: they leave notes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NEEDS: dict[str, str] = {
 
 
 class Check(ABC):
-    """One thing to look for. The name is the bad thing; the code is stable and never reused."""
+    """One thing to look for. The name says what is wrong; the code is stable and never reused."""
 
     code: ClassVar[str]
     name: ClassVar[str]
@@ -85,7 +85,7 @@ HINT = 0.15
 
 
 class CauseCheck(Check):
-    """A check that speaks for one cause, as loudly as the weighed evidence allows."""
+    """A check that stands for one cause, with the severity that the weighed evidence allows."""
 
     severity: ClassVar[Severity] = Severity.WARNING
 

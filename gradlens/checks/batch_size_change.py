@@ -27,7 +27,7 @@ class BatchSizeChange(CauseCheck):
 
     Threshold
     ---------
-    A step of the norm of 4.5 to 8 standard errors and 35 to 80 %, or all three changes together at 7 to 13 errors;
+    A step of the norm of 4.5 to 8 standard errors and 35 to 80 %, or all three changes together (a joint score of 5 to 7.5);
     the loss level within 1 to 2 deviations, and the spread of the loss not changing by more than about twice as much as
     the norm, since both go with the root of the size. Not within the first 8 to 20 % of the rows. Our own limits.
 

@@ -25,7 +25,7 @@ class CoupledWeightPenalty(CauseCheck):
 
     Threshold
     ---------
-    Noise below 5 to 1.5 %, or below 6 to 3 % of a fall by a third or more that no twentieth of the run interrupts.
+    Noise below 5 to 1.5 %, or below 6 to 3 % of a fall by a third or more that continues through every twentieth of the run.
     Labelled runs have at least 7 % without and at most .5 % with the fault. Averaged and
     clipped norms are excluded.
 

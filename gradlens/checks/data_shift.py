@@ -1,4 +1,4 @@
-"""GL304: the loss level changes suddenly with no change of the schedule."""
+"""GL304: the loss level changes suddenly with no change in the schedule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gradlens.reports.base import Cause
 
 
 class DataShift(CauseCheck):
-    """The loss level changes suddenly with no change of the schedule.
+    """The loss level changes suddenly with no change in the schedule.
 
     What it measures
     ----------------
@@ -26,7 +26,7 @@ class DataShift(CauseCheck):
 
     Threshold
     ---------
-    5.5 to 9 standard errors and 1.3 to 2.3 deviations, the edge within three rows. On labelled runs at most 5.3
+    5.7 to 8.6 standard errors and 1.3 to 2.3 deviations, the edge within three rows. On labelled runs at most 5.3
     errors without and at least 8 with the fault. From a loss that is a tenth of its start or less, the rise must also
     make up .3 to 2 % of the descent.
 

@@ -34,7 +34,7 @@ class DominantLayer(Check):
 
     What to try
     -----------
-    Clip that layer by itself, give it a smaller rate, or check its initialisation.
+    Clip that layer separately, give it a smaller rate, or check its initialisation.
 
     References
     ----------

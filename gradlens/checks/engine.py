@@ -88,7 +88,7 @@ def _matches(check: Check, words: tuple[str, ...]) -> bool:
 
 
 def _demote_side_findings(case: Case, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Only the root cause speaks up: whatever another cause explains, or a healthy run shows, becomes a note."""
+    """Only the root cause warns: whatever another cause explains, or a healthy run shows, becomes a note."""
     root = case.cause
     for finding in findings:
         speaks = root != "healthy" and finding.cause == root

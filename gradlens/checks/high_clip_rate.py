@@ -20,7 +20,7 @@ class HighClipRate(Check):
     Why it matters
     --------------
     Clipping that engages often is part of the optimizer rather than a safety net. Under Adam a constant rescaling
-    cancels and nothing need be wrong; under SGD it cuts the learning rate by C / norm.
+    cancels and nothing may be wrong; under SGD it cuts the learning rate by C / norm.
 
     Threshold
     ---------
@@ -29,8 +29,7 @@ class HighClipRate(Check):
 
     When it is wrong
     ----------------
-    Often: healthy runs with 15 to 100 % clipped steps are common under AdamW. It is therefore never more than a
-    note.
+    Often: healthy runs with 15 to 100 % clipped steps are common under AdamW. It is therefore only ever a note.
 
     What to try
     -----------

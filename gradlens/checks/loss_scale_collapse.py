@@ -15,7 +15,7 @@ class LossScaleCollapse(CauseCheck):
     What it measures
     ----------------
     The logarithm of the highest loss scale over the last one, the last scale itself, and norms of exactly 0 after a
-    row of NaN where the scale is not logged.
+    run of NaNs where the scale is not logged.
 
     Why it matters
     --------------
@@ -54,5 +54,5 @@ class LossScaleCollapse(CauseCheck):
         return "the norms end at exactly 0 after a run of NaNs, as under a collapsed loss scale"
 
     def fatal(self, case: Case) -> bool:
-        """The run does not train any more."""
+        """Training has stopped."""
         return case.numerics.dead_from is not None or case.numerics.zero_tail

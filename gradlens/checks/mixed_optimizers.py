@@ -26,7 +26,7 @@ class MixedOptimizers(Check):
     Threshold
     ---------
     A correlation below -.5 over at least 60 rows. Independent noise gives 0, smooth curves are positive; the limit
-    is our own.
+    is our own choice.
 
     When it is wrong
     ----------------
@@ -34,7 +34,7 @@ class MixedOptimizers(Check):
 
     What to try
     -----------
-    Log each optimizer's norm under a name of its own.
+    Log each optimizer's norm under a separate name.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""GL403: losses or norms are not finite for several rows on end."""
+"""GL403: losses or norms are not finite for several rows in a row."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gradlens.diagnosis.case import Case
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
-#: Rows on end that make a streak. Our own choice.
+#: Consecutive rows that make a streak. Our own choice.
 MIN_STREAK = 5
 
 
 class NonfiniteStreak(Check):
-    """Losses or norms are not finite for several rows on end.
+    """Losses or norms are not finite for several rows in a row.
 
     What it measures
     ----------------
@@ -24,8 +24,8 @@ class NonfiniteStreak(Check):
 
     Why it matters
     --------------
-    An isolated blip while a loss scale recovers is normal; a streak means that steps are lost, and one without end
-    that the run is.
+    An isolated value while a loss scale recovers is normal; a streak means that steps are lost, and a streak that
+    never ends means that the run is lost.
 
     Threshold
     ---------

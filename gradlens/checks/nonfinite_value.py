@@ -29,7 +29,7 @@ class NonfiniteValue(Check):
 
     Why it matters
     --------------
-    The run went on, but the step was lost, or worse, was taken: a NaN that reaches the weights ends a run, one that a
+    The run went on, but the step was lost or, worse, applied: a NaN that reaches the weights ends a run, one that a
     loss scaler skips costs a batch. None of the figures of a report shows it, since a value that is not finite enters
     none of them.
 

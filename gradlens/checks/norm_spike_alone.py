@@ -31,7 +31,7 @@ class NormSpikeAlone(Check):
 
     When it is wrong
     ----------------
-    If the loss rises within the next steps the spike did matter.
+    If the loss rises within the next steps, the spike mattered.
 
     What to try
     -----------

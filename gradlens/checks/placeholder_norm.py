@@ -15,7 +15,7 @@ class PlaceholderNorm(Check):
 
     What it measures
     ----------------
-    Whether at least ten finite norms are all the same number, 0 usually.
+    Whether at least ten finite norms are all the same number, usually 0.
 
     Why it matters
     --------------
@@ -32,7 +32,7 @@ class PlaceholderNorm(Check):
 
     What to try
     -----------
-    Turn on the computation of the norm: in most trainers a clipping threshold that is never reached does it.
+    Turn on the computation of the norm: in most trainers, set a clipping threshold that is never reached.
 
     References
     ----------

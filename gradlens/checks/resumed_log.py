@@ -37,8 +37,8 @@ class ResumedLog(CauseCheck):
 
     What to try
     -----------
-    Check that optimizer state, schedule, random state and data position are restored; log the resumed part as a run
-    of its own.
+    Check that optimizer state, schedule, random state and data position are restored; log the resumed part as a
+    separate run.
 
     References
     ----------

@@ -32,7 +32,7 @@ class SampledLog(Check):
 
     What to try
     -----------
-    Log every step: two numbers a step cost nothing. Read the original files rather than a sampled download.
+    Log every step: two numbers per step cost nothing. Read the original files rather than a sampled download.
 
     References
     ----------

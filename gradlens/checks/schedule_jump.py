@@ -21,12 +21,12 @@ class ScheduleJump(CauseCheck):
 
     Why it matters
     --------------
-    A warm restart or a schedule that was set wrong throws the weights out of the valley they are in. On purpose it
+    A warm restart or a misconfigured schedule throws the weights out of the valley they are in. On purpose it
     is harmless; by accident it costs all progress since.
 
     Threshold
     ---------
-    A jump by 25 to 50 %; afterwards a rise of the loss by .5 to 1.5 deviations or of the norm by 8 to 20 %. Our own
+    A jump by 30 to 50 %; afterwards a rise of the loss by .5 to 1.5 deviations or of the norm by 8 to 20 %. Our own
     limits.
 
     When it is wrong
@@ -35,7 +35,7 @@ class ScheduleJump(CauseCheck):
 
     What to try
     -----------
-    If no restart was meant, check the scheduler's horizon (per epoch or per step) and its state on resume.
+    If no restart was intended, check the scheduler's horizon (per epoch or per step) and its state on resume.
     Otherwise restart to a lower peak.
 
     References

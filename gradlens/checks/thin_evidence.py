@@ -10,7 +10,7 @@ from gradlens.diagnosis.words import counted
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
-#: Rows that are enough, and the share of the rows in which a quantity is as good as always logged. Our own choice.
+#: Rows that are enough, and the share of the rows in which a quantity counts as always logged. Our own choice.
 ENOUGH_VALUES, ENOUGH_SHARE = 200.0, 0.9
 
 

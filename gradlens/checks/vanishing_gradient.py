@@ -16,7 +16,7 @@ class VanishingGradient(CauseCheck):
 
     What it measures
     ----------------
-    The descent of the loss as a share of where it began, less what luck does; where they are logged, the
+    The descent of the loss as a share of where it began, less what chance would give; where they are logged, the
     norms of the lowest third of the layers against those of the highest.
 
     Why it matters

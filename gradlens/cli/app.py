@@ -68,10 +68,10 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with the code of the contract."""
-    # Imports make many objects that stay: looking for cycles among them again and again is a tenth of a short run.
+    # Imports make many objects that stay: searching them for cycles repeatedly takes a tenth of a short run.
     gc.set_threshold(100_000, 50, 50)
     # The BLAS that numpy brings starts a thread for every core, and each of them spins for a tenth of a second waiting
-    # for work that never comes here.
+    # for work that never comes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_closed_streams()
     if not sys.warnoptions:

@@ -158,7 +158,7 @@ def _update_target(files: Sequence[str]) -> Path:
 
 
 def _unfit_as_baseline(report: GateReport) -> bool:
-    """Whether the runs must not become the measure of others: a NaN or what may be one, or a limit that they break."""
+    """Whether the runs must not become a baseline: they have a NaN or what may be one, or break a limit."""
     failed = any(r.name == "nonfinite" or r.name.startswith("max_") for r in report.failed)
     return failed or any(r.name in {"nonfinite", "max_nonfinite"} for r in report.inconclusive)
 

@@ -21,7 +21,7 @@ from gradlens.signals.axis import Signals
 ONE_ROW_CAUSES: tuple[Cause, ...] = ("bad_data", "clip_too_loose", "adam_beta2_lag")
 ONE_ROW_CEILING = 0.79
 SPARSE_INTERVAL = 5.0
-#: Rows below which the course of a run is a guess, the causes that are read from it, and how sure they may then be.
+#: Rows below which the course of a run is a guess, the causes that are read from it, and how confident they may then be.
 SHORT_ROWS = 50
 COURSE_CAUSES: tuple[Cause, ...] = ("lr_too_high", "no_warmup", "vanishing", "batch_size_change", "clip_too_loose")
 SHORT_CEILING = 0.45
@@ -53,7 +53,7 @@ class Case(Measured):
     def cause(self) -> Cause:
         """The cause that is named: the one that a fact proves, otherwise the likeliest that no fact excludes.
 
-        `healthy` stands for no cause at all. `unknown` where there is a problem by the facts that the weighing sees nothing of.
+        `healthy` stands for no cause at all. `unknown` where the facts show a problem that the weighing does not see.
         """
         proven = next((fact.cause for fact in self.facts if fact.cause is not None and fact.severity.rank > 0), None)
         if proven is not None:
@@ -66,11 +66,11 @@ class Case(Measured):
 
     @property
     def ceilings(self) -> Mapping[Cause, Ceiling]:
-        """How sure of a cause this log allows to be, where that is less than certain. Our own limits.
+        """How confident this log allows us to be in a cause, where that is less than certain. Our own limits.
 
         A verdict that rests on one or two rows is never sure: had they not been logged, nothing would be seen. Neither is
         one that needs every step from a log that shows every fifth or fewer, nor one about the course of a run from fewer
-        than 50 rows, unless the numbers themselves blow up. And where little was logged, seeing nothing says little.
+        than 50 rows, unless the numbers themselves blow up. And where little was logged, the absence of signs says little.
         """
         ceilings: dict[Cause, Ceiling] = {"healthy": self._healthy_ceiling}
         interval = self.signals.log_interval or 1.0

@@ -155,7 +155,7 @@ class Measured:
     def clipped(self) -> Clipped | None:
         """The norm against the threshold; None where there is none, it is only assumed, or the norms cannot be trusted.
 
-        An assumed threshold may show what clipping at 1.0 would have done, but it cannot accuse a run of clipping.
+        An assumed threshold may show what clipping at 1.0 would have done, but never triggers a finding.
         """
         if self.threshold is None or self.threshold_source == "assumed" or not self.provenance.trusted:
             return None

@@ -2,8 +2,8 @@
 
 The weighing itself is in `gradlens.diagnosis.weighing`: signs graded from 0 to 1 by `gradlens.diagnosis.signs`, times learned
 weights, added up to one score for each cause, and turned into confidences that were calibrated on families of labelled runs
-that the weights had not seen. Here the ranking gets its reasons, and the one experiment or column that would tell the first
-two causes apart.
+that the weights had not seen. Here the ranking gets its reasons, and the one experiment or column that would separate the first
+two causes.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def named_cause(case: Case, status: Status) -> Cause:
 
 
 def confidence_of(case: Case, named: Cause, weighed: float | None) -> float:
-    """How sure the named cause is: what was weighed, or what the fact that proves it says."""
+    """The confidence in the named cause: as weighed, or as the fact that proves it says."""
     proof = [fact.confidence for fact in case.facts if fact.cause == named]
     if proof:
         return max(proof[0], weighed or 0.0)

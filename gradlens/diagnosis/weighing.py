@@ -43,7 +43,7 @@ class Argument:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ceiling:
-    """How sure of a cause a log allows to be, and why no surer."""
+    """How confident a log allows us to be in a cause, and why no more."""
 
     at: float
     why: str

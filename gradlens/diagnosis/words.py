@@ -9,5 +9,5 @@ def counted(count: int, noun: str) -> str:
 
 
 def of_descent(share: float) -> str:
-    """A share of the descent in words; beyond ten descents the number no longer tells anything."""
+    """A share of the descent in words; beyond ten descents the number says nothing more."""
     return f"{share:.0%} of its descent" if share <= 10 else "more than ten times its descent"

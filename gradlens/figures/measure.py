@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PERCENTILES = (50, 90, 95, 99, 99.9)
 FP16_MAX = 65504.0
 MAX_SPIKES = 50
-#: The share of clipped steps that deserves a look, by the common rule of thumb.
+#: The share of clipped steps that deserves attention, by the common rule of thumb.
 WORTH_A_LOOK = 0.1
 
 
@@ -146,7 +146,7 @@ def customary(
 ) -> report.CustomaryClipping | None:
     """What the usual threshold would have clipped; None where the threshold is known or the norms do not support one.
 
-    A tenth of the steps is what the common rule of thumb calls worth a look; the Google tuning playbook starts there.
+    A tenth of the steps is what the common rule of thumb calls worth attention; the Google tuning playbook starts there.
     """
     finite = norm[np.isfinite(norm)]
     if threshold.source != "assumed" or threshold.value is None or not provenance.trusted or not len(finite):

@@ -136,7 +136,7 @@ def _filled(words: Sequence[str], indent: int) -> Iterator[str]:
 
 
 def is_baseline(path: Path) -> bool:
-    """Whether a file is a baseline of ours, by its content."""
+    """Whether a file is a gradlens baseline, by its content."""
     try:
         if not path.is_file() or path.stat().st_size > 1 << 28:
             return False
@@ -286,7 +286,7 @@ def _values(name: str, value: Any, size: int, rows: NDArray[np.float64] | None) 
 
 
 def describe_update(before: Sequence[RunSummary], after: Sequence[RunSummary]) -> list[str]:
-    """What a new baseline changes, a line each; empty where the files are the same."""
+    """What a new baseline changes, one line each; empty where the files are the same."""
     if dump_baseline(before) == dump_baseline(after):
         return []
     lines = []

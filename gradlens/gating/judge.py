@@ -27,7 +27,7 @@ from gradlens.stats.multiple import holm
 CLIPPING = frozenset({"clip_rate"})
 #: What means something else once the norm was clipped or is still scaled.
 OF_THE_NORM = frozenset({"clip_rate", "norm_level", "norm_spread", "norm_tail", "norm_spikes"})
-#: A change beyond so many tolerances is never put down to chance without saying so. Our own choice.
+#: A change beyond this many tolerances is never put down to chance without saying so. Our own choice.
 GREY = 2.0
 
 

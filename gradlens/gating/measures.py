@@ -308,8 +308,8 @@ def _log_tolerance(tolerance: Tolerance) -> Callable[[float], float]:
 def norm_level(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     """The ratio of the mean norms, each window at its geometric mean.
 
-    Not the mean of the logarithms: once a model has learned its data by heart, norms of seeds differ by a factor of two at a
-    thousandth of their first level, and nothing hangs on it. A window counts at most as a thousand times the baseline's.
+    Not the mean of the logarithms: once a model has memorised its data, norms of seeds differ by a factor of two at a
+    thousandth of their first level, and it does not matter. A window counts at most as a thousand times the baseline's.
     """
     weight = sides.least("norms", _everywhere(sides))
     usual = _mean_of_known([run.columns["log_norm"] for run in sides.baselines])

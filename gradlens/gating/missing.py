@@ -1,7 +1,7 @@
 """Values that a run stops writing while its rows go on.
 
-A logger whose format cannot spell NaN writes nothing, or null, in its place. So a loss or a norm that ends before the log does
-may have become NaN there, and the gate must not take what came before for the whole. Which rows should have held a value is
+A logger whose format cannot represent NaN writes nothing, or null, in its place. So a loss or a norm that ends before the log does
+may have become NaN there, and the gate must not take what came before for the whole run. Which rows should have held a value is
 for the readers to tell (`gradlens.reading.missing`); their notice has the column and the steps.
 """
 

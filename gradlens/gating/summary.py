@@ -27,7 +27,7 @@ from gradlens.stats.warmup import find_warmup_end
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: At most so many windows a run: a few kilobytes of JSON, and blocks long enough for autocorrelated norms.
+#: At most this many windows per run: a few kilobytes of JSON, and blocks long enough for autocorrelated norms.
 MAX_WINDOWS = 128
 #: Rows of the centred median that is the local level of the norm. Fixed, so that runs of different length compare.
 LEVEL_ROWS = 65
@@ -331,7 +331,7 @@ def _onsets(signals: Signals) -> tuple[dict[str, NDArray[np.bool_]], bool]:
 def _medians(
     value: NDArray[np.float64], use: NDArray[np.bool_], group: NDArray[np.intp], size: int
 ) -> NDArray[np.float64]:
-    """The median of each group; groups are in order, so one cut a group is enough."""
+    """The median of each group; groups are in order, so one cut per group is enough."""
     out = np.full(size, np.nan)
     kept, where = value[use], group[use]
     if len(kept) == 0:

@@ -1,4 +1,4 @@
-"""Hugging Face `trainer_state.json`: the whole history of a Trainer, once a checkpoint."""
+"""Hugging Face `trainer_state.json`: the whole history of a Trainer, once per checkpoint."""
 
 from __future__ import annotations
 

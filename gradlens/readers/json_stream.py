@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SOLID = re.compile(r"[^ \t\n\r]")
 _AFTER_RECORD = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
 _BETWEEN = re.compile(r"\}[ \t\n\r]*,[ \t\n\r]*\{")
-#: In so much text at the end of a piece a place between two records is looked for.
+#: A boundary between two records is searched for in this much text at the end of a piece.
 _LOOK_BACK = 1 << 14
 #: A number at the end of what was read may go on; `1e+` is the longest that would be taken for a shorter one.
 _MAY_GO_ON = 3
@@ -76,7 +76,7 @@ class JsonStream:
         Raises
         ------
         CutOffError
-            The document ends within the list, or something that is no JSON stands in it.
+            The document ends within the list, or something that is not JSON stands in it.
         UnexpectedJsonError
             No list, or one that holds something else than objects.
         """
@@ -123,7 +123,7 @@ class JsonStream:
         return cast("list[dict[str, Any]]", found)
 
     def _more(self) -> bool:
-        """Read on, at least as much as there is still to parse: what does not end is not to be tried with each piece."""
+        """Read on, at least as much as there is still to parse: what does not end must not be retried with each piece."""
         rest = self._text[self._at :]
         found, size = [rest], 0
         for piece in self._pieces:

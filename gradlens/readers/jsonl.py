@@ -1,4 +1,4 @@
-"""JSON lines: one JSON object per line, with the tokens and habits of real training logs."""
+"""JSON lines: one JSON object per line, with the tokens and quirks of real training logs."""
 
 from __future__ import annotations
 

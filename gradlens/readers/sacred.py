@@ -18,7 +18,7 @@ _METRICS = re.compile(r"^\s*\{\s*\"[^\"\n]{1,200}\"\s*:\s*\{\s*\"steps\"\s*:\s*\
 
 
 class SacredReader(Reader):
-    """Series with a step array each."""
+    """Series, each with a step array."""
 
     name = "sacred"
 

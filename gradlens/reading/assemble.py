@@ -21,7 +21,7 @@ from gradlens.reading.remarks import remark
 from gradlens.reading.steps import choose_step, steps_of_rows, unrolled
 from gradlens.run import Columns, Notice, Run, Series
 
-#: Roles that a run reports; `step` is not a series of its own.
+#: Roles that a run reports; `step` is not a separate series.
 ROLES = (
     "loss", "grad_norm", "lr", "loss_scale", "grad_norm_clipped", "clip_fraction", "val_loss", "skipped", "batch_size",
 )  # fmt: skip

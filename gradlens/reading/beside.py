@@ -18,7 +18,7 @@ _NAMES = (
     "args.yaml", "args.json",
 )  # fmt: skip
 _MAX_BYTES = 2_000_000
-#: Keys of a model's configuration, whose `dtype` or `batch` says nothing of the training.
+#: Keys of a model's configuration, whose `dtype` or `batch` says nothing about the training.
 _MODEL_KEYS = frozenset({"architectures", "model_type", "hidden_size", "vocab_size"})
 
 

@@ -1,8 +1,8 @@
 """Records in which the loss or the norm has no value although the columns that normally come with it do.
 
 What writes NaN as null or as an empty cell (pandas does) ends a column at the step at which training broke, and the run
-would look shorter and sound. Columns that are logged by interval, rows of evaluations and summaries of epochs are not such series
-case: what came with the loss before decides.
+would look shorter and sound. Columns that are logged by interval, rows of evaluations and summaries of epochs are not
+such cases: what came with the loss before decides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: A column comes with another if that stands in this share of the rows that follow one with both. One that is logged
 #: at a fixed interval hardly ever stands in two rows in succession, whatever its share of all rows.
 _MOSTLY = 0.5
-#: So many last rows of nothing but counters are an end of the values; fewer may be a closing remark of the trainer.
+#: This many last rows of nothing but counters are an end of the values; fewer may be a closing remark of the trainer.
 _CLOSING = 3
 
 
@@ -126,7 +126,7 @@ def presence_in_columns(
 
 
 def presence_in_series(series: Sequence[Series], unread: Sequence[NDArray[np.int64]] | None) -> Presence:
-    """The presence in series with steps of their own: a row is a step at which any of them has a value."""
+    """The presence in series with separate steps: a row is a step at which any of them has a value."""
     kinds: list[NDArray[np.int64]] = []
     kind_of: dict[str, int] = {}
     for one in series:

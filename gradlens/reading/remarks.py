@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Distances between steps that differ from the usual one before a log counts as sampled. Our own; a resumed or
-#: validated run has a few odd distances, a sampled download mostly odd ones.
+#: validated run has a few unusual distances, a sampled download mostly unusual ones.
 IRREGULAR_SHARE = 0.1
 #: Share of distances that are falls from which rows are out of order rather than resumed.
 MANY_FALLS = 0.05

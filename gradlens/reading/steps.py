@@ -2,7 +2,7 @@
 
 Logs often have several counters: W&B's own `_step` beside the trainer's, MMEngine's `iter` beside a `step` in which
 validation rows put the epoch. The counter that is there on the rows with a loss or a norm counts; among counters that
-agree on those rows, the one that goes back least.
+agree on those rows, the one that goes back least counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The threshold advice for people: the number, what else would have done what, and the line to paste."""
+"""The threshold advice for people: the number, what the alternatives would have done, and the line to paste."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Kind = Literal["report", "gate", "comparison", "fleet"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Screen:
-    """Where text will be seen. Files and pipes are 80 columns wide and plain."""
+    """Where text will be seen. Files and pipes are 80 columns wide, without colour."""
 
     width: int = 80
     color: bool = False
@@ -55,19 +55,19 @@ class Reporter(ABC):
         """The report as text; never computes a statistic."""
 
     def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
-        """The result of a gate as text; a format that has no use for it leaves this as it is."""
+        """The result of a gate as text; a format that cannot show it leaves this method alone."""
         raise UsageError(f"--format {self.name}: cannot show a gate")
 
     def render_comparison(self, comparison: ComparisonReport, screen: Screen) -> str:  # noqa: ARG002
-        """A comparison of runs as text; a format that has no use for it leaves this as it is."""
+        """A comparison of runs as text; a format that cannot show it leaves this method alone."""
         raise UsageError(f"--format {self.name}: cannot show a comparison")
 
     def render_fleet(self, fleet: FleetOverview, screen: Screen) -> str:  # noqa: ARG002
-        """A fleet of runs as text; a format that has no use for it leaves this as it is."""
+        """A fleet of runs as text; a format that cannot show it leaves this method alone."""
         raise UsageError(f"--format {self.name}: cannot show a fleet")
 
     def shows(self, kind: Kind) -> bool:
-        """Whether the format has a use for this kind of document."""
+        """Whether the format can show this kind of document."""
         method = {
             "report": "render",
             "gate": "render_gate",

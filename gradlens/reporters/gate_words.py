@@ -82,7 +82,7 @@ def sentence(result: MetricResult | LimitResult) -> str:
 
 
 def details(result: MetricResult) -> list[str]:
-    """Interval, place and test, for whom one line is not enough."""
+    """Interval, place and test, for readers who want more than one line."""
     lines = []
     if result.interval is not None:
         lines.append(f"95 % interval {interval(result)}")

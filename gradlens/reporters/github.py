@@ -1,7 +1,7 @@
 """Workflow commands of GitHub Actions: annotations on the job and on the pull request.
 
-GitHub shows ten annotations of each kind a step and drops the rest without a word, so what would be the tenth of many sums
-up the others.
+GitHub shows ten annotations of each kind per step and silently drops the rest, so the tenth of many sums up the
+others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Annotation:
 
 
 class GithubReporter(Reporter):
-    """A plain first line, then one command a line."""
+    """A plain first line, then one command per line."""
 
     name = "github"
 

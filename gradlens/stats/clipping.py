@@ -1,7 +1,7 @@
 """Clip rate: how often clipping engaged, and how far that figure can be trusted.
 
 **Clip rate** is the share of finite norms strictly greater than the threshold, as PyTorch, Megatron-LM and the others
-clip. NaN and infinite norms are a class of their own and are counted apart.
+clip. NaN and infinite norms are counted separately.
 
 **Interval.** Steps are not independent, so the Wilson interval is taken at an *effective* number of steps n_eff.
 Estimating n_eff from the 0/1 clip indicator alone fails where clipping is rare or persistent: at 1,000 steps of an
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ORDER = 10
-MIN_EFFECTIVE = 50.0  # below this an interval of a rate says little; METHODS of the field ask for a warning
+MIN_EFFECTIVE = 50.0  # below this an interval of a rate says little, so a warning is given
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -88,7 +88,7 @@ class ClipStatistics:
     shrink_factor : float or None
         Mean of min(1, C / norm) over finite norms.
     one_in : float or None
-        One step in so many is clipped; None if none is.
+        Steps per clipped step; None if none is.
     mean_run_length : float or None
         Average number of clipped steps in a row; None if none is.
     windows : tuple of ClipWindow

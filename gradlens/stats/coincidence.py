@@ -262,7 +262,7 @@ class EventCoincidence:
         Share of A events with a B event in the steps before them; share of B events followed by an A event. None
         without any.
     precursor_p, trigger_p : float or None
-        Chance of at least so many under independent uniform events.
+        Chance of at least this many under independent uniform events.
     """
 
     precursor_rate: float | None
@@ -283,7 +283,7 @@ def event_coincidence(
     steps : int
         Length of the record.
     tolerance : int
-        Most steps from a B event to the A event after it; 0 is the same step.
+        Maximum number of steps from a B event to the A event after it; 0 is the same step.
 
     Returns
     -------

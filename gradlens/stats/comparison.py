@@ -217,7 +217,7 @@ def count_difference(
     Returns
     -------
     Difference
-        ``change`` is the difference of events a step; its interval is a normal one with half an event added to each
+        ``change`` is the difference of events per step; its interval is a normal one with half an event added to each
         count, and only the p-values are exact.
 
     Notes

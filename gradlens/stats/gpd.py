@@ -30,11 +30,11 @@ LEVELS = (0.85, 0.87, 0.89, 0.91, 0.93, 0.95, 0.965, 0.98)
 HALF_CHI_SQUARE_95 = 1.920729410347062  # half the 95 % quantile of chi-square with one degree
 MAX_EXCESSES = 20_000
 MIN_XI = -0.99
-_SCAN = 256  # order statistics looked at for the start values
+_SCAN = 256  # order statistics used for the start values
 _HEAVY_STARTS = np.geomspace(1e-3, 1e3, 33)
 
 # Upper quantiles of the Anderson-Darling statistic with both parameters fitted, by xi: our own simulation, 4,000
-# samples of 400 excesses each, seed 1 (benchmarks/calibration.py --ad-table). Standard error 2 to 4 % of each
+# samples of 400 excesses each, seed 1 (python -m benchmarks.calibration ad-table). Standard error 2 to 4 % of each
 # entry; the one of p = .001 at xi 1 came out of the simulation as an outlier (2.24) and was set between its neighbours.
 AD_PROBABILITIES = (0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.001)
 AD_QUANTILES = {
@@ -268,11 +268,11 @@ class PeaksOverThreshold:
     chosen : TailThreshold or None
         The lowest threshold above which the tail is not rejected; None with a ``reason``.
     tried : tuple of TailThreshold
-        All thresholds with at least 50 excesses, rising.
+        All thresholds with at least 50 excesses, ascending.
     band : tuple of float or None
         Smallest and largest xi over the chosen and all higher thresholds: report it instead of trusting one threshold.
     rejected : bool
-        Every threshold was rejected; the highest is used all the same.
+        Every threshold was rejected; the highest is used nonetheless.
     reason : str or None
         Why there is no fit.
     """

@@ -117,12 +117,12 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     descending : float64[n]
         Positive values, largest first.
     largest_share : float
-        Share of the sample looked at.
+        Share of the sample considered.
 
     Returns
     -------
     int
-        The largest k looked at if the spacings never show a trend.
+        The largest k considered if the spacings never show a trend.
     """
     highest = min(int(largest_share * descending.size), descending.size - 1, MAX_K)
     if highest < MIN_K:

@@ -6,7 +6,7 @@ and fit is smallest; whether the result is credible is a separate question, answ
 by Vuong tests against other families (SIAM Review 51:661, 2009, equations 3.1 to 3.9 and appendix C).
 
 **Speed.** The usual search costs n^2. Here the distance of every candidate is first bounded from below on a few order
-statistics; a candidate whose bound already exceeds the best distance found is never looked at again, and the others get
+statistics; a candidate whose bound already exceeds the best distance found is dropped for good, and the others get
 more points. The minimum found is exact up to 16,384 different values. In longer samples the search starts
 on 2,000 candidates spread over ranks and goes on between the neighbours of the best: alpha and the distance are
 indistinguishable from the full search, xmin may be another of several equally good values.
@@ -252,7 +252,7 @@ def _best_on_grid(steps: _Steps, candidates: NDArray[np.int64]) -> int:
 
 
 def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int, float]:
-    """Return the candidate with the smallest exact distance (the first of equals) and that distance.
+    """Return the candidate with the smallest exact distance (the first of several equal ones) and that distance.
 
     The bound of a candidate comes from a grid over its own tail and from the steps where the candidates computed
     exactly so far deviate most: neighbours deviate at the same places, so these few witnesses are nearly as sharp as

@@ -28,7 +28,7 @@ MAD_TO_SIGMA = 1.4826022185056018  # 1 / quantile(.75) of the normal distributio
 STRETCH = 1 << 15
 EXACT_UP_TO = 1 << 15
 # Window elements for each value of the series up to which sorting every window is faster than the wavelet matrix, and up
-# to which it is not worth the while to rank the series first; windows of more than NETWORK values sort slowly as floats.
+# to which it is not worth ranking the series first; windows of more than NETWORK values sort slowly as floats.
 SORTED_PER_VALUE = 400
 UNRANKED_PER_VALUE = 40
 NETWORK = 256
@@ -125,7 +125,7 @@ def _sort_windows(
 ) -> NDArray[Any]:
     """Return the order statistics by sorting every window, which the vector units do fast while there are few.
 
-    ``value`` holds the values (float64[n]) or, for half the time an element, their ranks (int32[n]).
+    ``value`` holds the values (float64[n]) or, for half the time per element, their ranks (int32[n]).
     """
     width = int(count.max())
     last = np.inf if value.dtype.kind == "f" else np.iinfo(value.dtype).max
@@ -349,7 +349,7 @@ def positive_sample(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def in_order(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values in increasing order, the array itself where they are: to look is fifty times as fast as to sort."""
+    """Return the values in increasing order, the array itself where they are: checking is fifty times as fast as sorting."""
     return value if bool((value[1:] >= value[:-1]).all()) else np.sort(value)
 
 

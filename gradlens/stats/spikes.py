@@ -13,8 +13,8 @@ hardly raise the limit that is meant to find them. The tail index found at this 
 height it is needed at, for Gaussian and Student t noise alike by about .1; that much is added, and half a standard
 error, so that uncertainty costs detection rather than false alarms. In short runs the index is drawn towards .1.
 
-**Beside it**: the spike score of OLMo 2 (`olmo_spike_score`), and not-finite values as a class of their own
-(`find_nonfinite`), which are never spikes and never enter a window.
+**Beside it**: the spike score of OLMo 2 (`olmo_spike_score`), and values that are not finite, counted separately
+(`find_nonfinite`): they are never spikes and never enter a window.
 
 Window, quantile, censoring and the half false alarm are our own, tuned with ``benchmarks/calibration.py``.
 """
@@ -108,7 +108,7 @@ class SpikeTable:
     spikes : tuple of Spike
         In order.
     nonfinite : tuple of NonFiniteRun
-        A class of their own.
+        Values that are not finite, counted separately.
     z_limit : float or None
         Limit on z that was used; None if the curve could not be judged.
     expected_false_alarms : float
@@ -170,7 +170,7 @@ def find_spikes(
     Parameters
     ----------
     value : float64[n]
-        Loss or gradient norm in order; NaN and infinities are a class of their own.
+        Loss or gradient norm in order; NaN and infinities are counted separately.
     warmup_end : int
         Steps before this position are not judged, but fill the windows of later ones.
     two_sided : bool

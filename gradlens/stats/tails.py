@@ -10,8 +10,8 @@ index is that of a generalized Pareto tail above a threshold chosen by tests (`g
 error widened by the clustering of exceedances. A finite sample of a lognormal has a positive index too, growing with
 its spread. So the verdict has two ways to say heavy, both our own and tuned with ``benchmarks/calibration.py``:
 
-* The index lies above the one that the body implies, by at least 2.33 standard errors and .1, and its lower 95 % bound
-  is above zero. The body is the straight line through the log-quantiles between 25 and 85 %; its index is that of a
+* The index lies above the one that the bulk implies, by at least 2.33 standard errors and .1, and its lower 95 % bound
+  is above zero. The bulk is the straight line through the log-quantiles between 25 and 85 %; its index is that of a
   generalized Pareto tail fitted to the quantiles of that lognormal above the same threshold.
 * No lognormal describes the sample (its Kolmogorov-Smirnov distance is above 2.5 times what chance gives, and above
   .03) and the lower 95 % bound of the index is above .15.
@@ -80,7 +80,7 @@ class TailView:
     xi_interval : tuple of float or None
         95 %, widened for clustering.
     lognormal_xi : float or None
-        The index that lognormal noise with the same body would show above the same threshold.
+        The index that a lognormal with the same bulk would give above the same threshold.
     heavy : bool or None
         The verdict; None where there are too few values.
     verdict : str
@@ -121,7 +121,7 @@ class GaussianNull:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TailDescription:
-    """All there is to say on the tail of the norms.
+    """The full description of the tail of the norms.
 
     Attributes
     ----------
@@ -258,7 +258,7 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
 
 
 def lognormal_index(ordered: NDArray[np.float64], level: float) -> float | None:
-    """Return the generalized Pareto index that lognormal noise with the same body shows above a quantile.
+    """Return the generalized Pareto index that a lognormal with the same bulk gives above a quantile.
 
     Parameters
     ----------

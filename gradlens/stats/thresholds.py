@@ -15,8 +15,8 @@ from a generalized Pareto tail over the 90 % quantile, with its profile-likeliho
 **Realised rate.** The threshold is meant for where the run is now, so it is checked against the latest half of the norms used, at
 least 200 of them. The level at the end may be that of an unusual moment, and the noise need not be in proportion to the level.
 Where level times quantile would clip less than a third of what is promised there, or more than three times as much, the quantile
-of those latest norms themselves is suggested; up to nine times as much may come in a few bursts, which a threshold is there for.
-Where the quantile spares one half of them, the latest quarter takes their place; where it does there too, no constant does what
+of those latest norms themselves is suggested; up to nine times as much may come in a few bursts, which is what a threshold is for.
+Where the quantile spares one half of them, the latest quarter takes their place; where it does there too, no fixed threshold does what
 is promised.
 
 **Abstaining.** Fewer than 200 usable norms, or a level that still drifts more than twofold, support no fixed number;
@@ -53,7 +53,7 @@ TAIL_FROM = 0.90
 MAX_STEPS = 20_000  # the bootstrap looks at the latest steps only; they are what the threshold is for
 BLOCKS = 20
 #: The latest parts of the norms used, which the realised rate is taken over, each with the p-value up to which exceedances on
-#: one half of them count as drift: the second, where the first drifts, gets no benefit of the doubt. Our own choice.
+#: one half of them count as drift: the second, used where the first drifts, is judged strictly. Our own choice.
 LATEST = ((0.5, 0.01), (0.25, 1.0))
 #: A realised rate within this factor is about the promised one. Our own choice.
 ABOUT = 3.0

@@ -25,7 +25,7 @@ class Fact:
     cause
         The cause that it proves, None where it leaves the cause to the weighing.
     confidence
-        How sure the cause then is.
+        The confidence in that cause.
     outcome, since_step
         What became of the run by it, if it says so, and from which step on.
     rules_out

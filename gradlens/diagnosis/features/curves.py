@@ -1,8 +1,8 @@
 """Curves with their level and spread taken out, in a form that costs little for any length.
 
-Everything here is free of scale: loss and norm are looked at on the log scale, or, where a loss takes negative values, in
+Everything here is free of scale: loss and norm are measured on the log scale, or, where a loss takes negative values, in
 units of its own spread. Windows are counted in rows and grow with the run up to a limit, so that a log of every second
-step is seen much like the whole one.
+step gives nearly the same figures as the whole one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Rows up to which levels are exact rolling medians; beyond, medians of blocks are joined by straight lines.
 EXACT_ROWS = 20_000
-#: Share of values that may be non-positive for a curve to be looked at on the log scale.
+#: Share of values that may be non-positive for a curve to be measured on the log scale.
 NONPOSITIVE = 0.01
 #: How many times its usual size around there a local deviation may be, and over how many windows "around" reaches. Our own.
 BURST_FACTOR, WIDE = 2.0, 5
@@ -95,7 +95,7 @@ def curve_of(raw: NDArray[np.float64], window: int, *, floor: float = 0.0) -> Cu
 
 
 def smoothed(curve: Curve, rows: int, window: int) -> Curve:
-    """The medians of so many neighbouring rows of a curve as a curve of their own, with a centred window for its level.
+    """The medians of `rows` neighbouring rows of a curve as a separate curve, with a centred window for its level.
 
     Its spread is that of the medians themselves, so that noise which lasts for several rows counts as what it is.
     """

@@ -106,7 +106,7 @@ def linear_strength(loss: NDArray[np.float64], norm: NDArray[np.float64]) -> NDA
 def is_material(loss: Curve, start: float, span: float) -> NDArray[np.bool_]:
     """bool[n]: whether what a row shows can matter, for a loss that began at `start` and fell by `span`.
 
-    A loss that has come down to a tenth of its start jumps about on the log scale while it is practically zero. There an
+    A loss that has come down to a tenth of its start fluctuates on the log scale while it is practically zero. There an
     event must rise by 12 % of the whole descent: a batch that is wrong costs about as much as at the start, when nothing
     was learned (in 433 labelled bad batches at least 13 %, nearly always more than 25 %).
     """

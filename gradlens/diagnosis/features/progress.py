@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_ROWS = 30
-#: Rows to which long logs are thinned: progress is a slow thing.
+#: Rows to which long logs are thinned: progress is slow.
 MAX_ROWS = 4000
 #: Standard errors of the smoothed loss that a rebound must pass before it counts: the highest of a random curve above its
 #: own minimum so far reaches about four.
@@ -40,7 +40,7 @@ class Progress:
     start, end, best
         Median of the first rows (see `opening_of`) and of the last ones, lowest smoothed level; in units of the loss.
     relative
-        Descent as a share of where it began, less what luck does: from the start to the lowest level, or from the first tenth
+        Descent as a share of where it began, less what chance would give: from the start to the lowest level, or from the first tenth
         of the rows to the last third, whichever is surer. NaN for losses that take negative values.
     in_noise
         (start - best) in standard deviations of the loss between neighbouring rows.
@@ -58,7 +58,7 @@ class Progress:
     raised
         Share of the rows that lie more than `RAISED` of the span above the lowest level so far.
     above_start
-        Highest smoothed level above the start less what luck does, in spans (or, where nothing was learned, in noise).
+        Highest smoothed level above the start less what chance would give, in spans (or, where nothing was learned, in noise).
     explosion
         ln of the highest smoothed level over the start; 0 for losses that take negative values.
     half_rate
@@ -67,7 +67,7 @@ class Progress:
         Share of the span by which the level falls after the rate has come down to `FALLEN_RATE` of its peak.
     drop_at_low_rate, pace_at_low_rate
         Share of the span by which the level falls after the rate has come down to `LOW_RATE` of its peak, and how many times the
-        pace (span a row) of that fall is the pace between the peak of the rate and there. 0 where that never happens.
+        pace (span per row) of that fall is the pace between the peak of the rate and there. 0 where that never happens.
     after_first_tenth
         Share of the descent (from the start to the end) that is made after 10 to 15 % of the rows.
     early_low
@@ -213,7 +213,7 @@ def opening_of(loss: NDArray[np.float64], *, from_the_start: bool) -> NDArray[np
 
 
 def start_noise(value: NDArray[np.float64], rows: int) -> float:
-    """The noise of ln of the first values, by differences of neighbours: among the first `rows` or so, or all, what is less.
+    """The noise of ln of the first values, by differences of neighbours: among about the first `rows`, or all if there are fewer.
 
     A blow by the first updates makes the first rows differ, and a fast descent or growing noise the others.
     """

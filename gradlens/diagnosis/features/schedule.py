@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: A rise of the rate between two rows that no schedule makes by itself (METHODS of restarts: see GL203).
+#: A rise of the rate between two rows that no schedule makes by itself (see GL203).
 JUMP = 1.3
 #: Rows over which a stretch of the schedule must repeat exactly to count as replayed.
 REPLAY_ROWS = 20

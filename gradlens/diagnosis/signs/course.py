@@ -92,7 +92,7 @@ def gradients_grow(
 
 @part("a rise of the loss can mean trouble")
 def rise_is_trouble(measured: Measured, *, noise: Ramp = Ramp(1.5, 3.0), norm_fell: Ramp = times(2.0, 1.0)) -> float:
-    """The descent, or the rise, is {noise} deviations of the noise between rows: less is nothing to measure a rise by.
+    """The descent, or the rise, is {noise} deviations of the noise between rows: less cannot serve as a measure of a rise.
 
     The surrogate loss of a policy gradient has no floor: it starts below zero and returns to it as the advantages, and the
     gradients with them, shrink. A rise of a loss that takes negative values therefore counts less, the more the norm has
@@ -160,14 +160,14 @@ def loss_explodes(measured: Measured, *, explosion: Ramp = times(2.5, 30.0)) -> 
 
 @sign("loss and norm stand out together in {part} of the rows or more, throughout the run")
 def spiky_everywhere(measured: Measured, *, part: Ramp = share(0.025, 0.05), rows: Ramp = Ramp(5.0, 10.0)) -> float:
-    """And in more than {rows} rows: not single batches but the way the run goes."""
+    """And in more than {rows} rows: not single batches but the run as a whole."""
     found = int(np.count_nonzero(measured.strength >= 1.0))
     return part(found / max(len(measured), 1)) * rows(float(found))
 
 
 @sign("the loss rises above where it began, by {above} of its descent or more")
 def above_start(measured: Measured, *, above: Ramp = share(0.05, 0.5)) -> float:
-    """Smoothed, and beyond what luck does."""
+    """Smoothed, and beyond what chance would give."""
     p = measured.progress
     return 0.0 if p is None else above(p.above_start)
 

@@ -34,7 +34,7 @@ def thrown_off(
     """It overshot at once, lost what it had learned, rose above its start, or began with norms far above the later ones.
 
     It rose by {above} of its descent; the norms began {norm} times above where they settle, or were thrown to {blow} times the
-    first one while the loss rose too: where nothing is learned, less of a blow tells the same. Not where the norms grow over
+    first one while the loss rose too: where nothing is learned, a smaller blow says the same. Not where the norms grow over
     the run.
     """
     p = measured.progress
@@ -81,7 +81,7 @@ def overshoots_at_once(
 
     It must also be {over_rest} times everything in the rest of the first half (for losses with negative values above it by
     {over_rest_linear} of the descent), and {in_noise} deviations of the noise of these rows above the first one, since noisy
-    losses jump about all the time.
+    losses fluctuate all the time.
     """
     p = measured.progress
     value = measured.signals.loss[np.isfinite(measured.signals.loss)]

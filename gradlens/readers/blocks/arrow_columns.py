@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def arrays_of(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
     """The values of a float64 column and which are there (None for all), from its buffers: `to_numpy` loads pandas.
 
-    The values may be pyarrow's own memory, which is not to be written to and which to keep means to keep it all.
+    The values may be pyarrow's own memory: do not write to them; keeping a part keeps all of it.
     """
     values, present = [], []
     for chunk in column.chunks:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: A column is not made longer than this ahead of its values, whatever the first block of a log makes believe.
+#: A column is preallocated at most this far ahead of its values, whatever the first block of a log suggests.
 _MAX_FORESEEN = 1 << 24
 
 
@@ -57,8 +57,8 @@ def notice_texts(columns: Iterable[Column], texts: Mapping[str, int], book: Noti
 class TableJoiner:
     """Joins the tables of blocks into the columns of a log.
 
-    The columns are filled where they will stay: pieces that are kept until the end and joined then would take twice the
-    memory. `share` of `add` lets it foresee their length; memory that is never touched costs nothing.
+    The columns are preallocated and filled in place: pieces kept until the end and joined then would take twice the
+    memory. `share` of `add` gives their expected length; memory that is never touched costs nothing.
     """
 
     def __init__(self, options: ReadOptions) -> None:
@@ -135,7 +135,7 @@ class _Growing:
             self._number_rows()
         for array in (self._value, self._row):
             if array is not None:
-                array.resize(self._count, refcheck=False)  # in place: what was foreseen too much was never touched
+                array.resize(self._count, refcheck=False)  # in place: the surplus was never touched
         return self._value, self._row if self._count < n_rows else None
 
 

@@ -80,7 +80,7 @@ class CsvBlockParser:
         builder = _Rows(len(ends), width)
         lines = np.flatnonzero(is_regular)
         if len(lines):
-            # One row a column, so that a column's values lie together.
+            # One row per column, so that a column's values lie together.
             first, last = np.empty((width, len(lines)), np.int64), np.empty((width, len(lines)), np.int64)
             places = marks[first_mark[lines] + np.arange(width - 1)[:, None]]
             first[0], first[1:] = starts[lines], places + 1

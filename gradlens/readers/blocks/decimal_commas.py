@@ -1,8 +1,8 @@
-"""Tables whose numbers have a decimal comma, as spreadsheets of half the world write them: `1;4,206;0,0003`.
+"""Tables whose numbers have a decimal comma, as spreadsheets write them in many countries: `1;4,206;0,0003`.
 
 Only tables that separate their cells by something else can have them. There a comma may still group thousands: `4,2061`
 and `0,123` cannot, `1,234,567` and `1,234.5` must. What `4,206` is, the other cells of its column tell, or else the
-separator: who writes semicolons does so because the comma is taken.
+separator: a semicolon is used because the comma is taken.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Slots(NamedTuple):
 
 def template_of(line: bytes) -> Template | None:
     """The template of a line that is a JSON object, or None where lines like it are better parsed one at a time."""
-    # Latin-1 keeps a character a byte, so that places in the text are places in the line.
+    # Latin-1 keeps one character per byte, so that places in the text are places in the line.
     text = line.decode("latin-1")
     try:
         json.loads(line.decode("utf-8", errors="replace"))

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from gradlens.sources.files import Source
 
 _FIRST_BLOCK = 1 << 16
-#: For numpy, which likes its arrays in the cache, and for pyarrow, which likes to be called rarely.
+#: For numpy, whose arrays should stay in the cache, and for pyarrow, which should be called rarely.
 BLOCK, ARROW_BLOCK = 1 << 20, 2 << 20
 _MAX_BLOCK = 16 << 20
-#: A block holds so many lines if it can: the cost of a column in a block is paid once for all of them.
+#: A block holds this many lines if it can: the cost of a column in a block is paid once for all of them.
 _LINES = 512
 _NEWLINE = ord("\n")
 
@@ -50,7 +50,7 @@ def blocks(handle: BinaryIO, usual: int | None = None) -> Iterator[Block]:
     """The blocks of a log, in order, of about `usual` bytes; a line longer than that makes its block longer."""
     usual = usual or BLOCK
     rest = np.empty(0, np.uint8)
-    # From the first block parsers learn what they have before them, which should not take long.
+    # Parsers learn the format from the first block, which should not take long.
     size, position, is_last = min(_FIRST_BLOCK, usual), 0, False
     while not is_last:
         text = np.empty(PADDING + max(size, 2 * len(rest)), np.uint8)

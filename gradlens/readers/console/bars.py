@@ -54,7 +54,7 @@ class ProgressBars:
             rows.append(self._n_records)
             counts.append(count)
         self._since.clear()
-        # Evaluation and tokenising have bars of their own: training's is the one that stands before the records.
+        # Evaluation and tokenising have separate bars: training's is the one that stands before the records.
         if has_loss and self._latest is not None:
             self._before[self._latest] += 1
         self._n_records += 1

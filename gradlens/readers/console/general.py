@@ -1,6 +1,6 @@
 """The general reader of consoles: what repeats in the lines of a log that no grammar knows.
 
-A trainer prints the same words around other numbers again and again. Lines are grouped by their words; the text beside
+A trainer prints the same words around other numbers repeatedly. Lines are grouped by their words; the text beside
 each number names it (`labels.py`); words that come at least three times are records, the others are settings, banners and
 prose. A record may be one line or a block of lines: it ends where one of its names would come a second time. What was
 found is a guess, and a notice says so.
@@ -24,7 +24,7 @@ from gradlens.readers.console.text import LAUNCHER, number_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: So often must the words of a line come to be those of a record.
+#: Lines whose words occur this often are records.
 MIN_TIMES = 3
 #: Lines without a loss or a norm belong to records if they come as often as this share of those with one.
 MIN_SHARE = 0.01

@@ -38,7 +38,7 @@ class Line:
     step_field: str | None = None
     #: The number of the first epoch, where the step is epoch * iters + iter.
     first_epoch: int = 0
-    #: The record may be wrapped over several lines; it is whole when it ends with this.
+    #: The record may be wrapped over several lines; it is complete when it ends with this.
     ends_with: str = ""
 
 
@@ -61,7 +61,7 @@ class Grammar:
     rename: tuple[tuple[str, str], ...] = ()
     #: Columns whose role the trainer fixes, `("loss", "G_L1")`: of each role the first that the log has.
     roles: tuple[tuple[str, str], ...] = ()
-    #: Fewest records that count as this kind of log.
+    #: Minimum number of records that count as this kind of log.
     least: int = 1
 
 

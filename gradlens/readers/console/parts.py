@@ -23,7 +23,7 @@ _UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
 
 
 class ConsoleText:
-    """A log without colours and carriage returns, part by part, which may be gone over again and again.
+    """A log without colours and carriage returns, part by part, which may be read several times.
 
     Parts end where lines do, so that each can be decoded and cleaned by itself. Places are counted in characters of the
     clean text.

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from gradlens.readers.console.grammar import Grammar
 
-#: So much of a text without records is searched again with the next part, for what began on its last lines.
+#: This much of a text without records is searched again with the next part, for what began on its last lines.
 _TAIL = 1 << 14
-#: A record waits for the next one to begin, or for so much text without one.
+#: A record waits for the next one to begin, or for this much text without one.
 _PATIENCE = 1 << 18
 
 
@@ -43,7 +43,7 @@ class RecordParser:
         self._bars = ProgressBars() if grammar.step_from_bar else None
         #: The records that were found since bars were last looked for: where, and whether they hold a loss.
         self._fresh: list[tuple[int, bool]] = []
-        #: The text that is not done with, where it begins, and the parts after it.
+        #: The text not yet processed, where it begins, and the parts after it.
         self._rest, self._offset, self._parts = "", 0, list[str]()
         #: The place before which everything was found, and those behind the last finding of each pattern.
         self._done = 0
@@ -124,12 +124,12 @@ class RecordParser:
         return each[0] if len(each) == 1 else heapq.merge(*each, key=lambda begin: begin[0].start())
 
     def _search(self, pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-        """What a pattern finds in the text that is not done with."""
+        """What a pattern finds in the text not yet processed."""
         return pattern.finditer(text, max(self._done, self._free.get(pattern, 0)) - self._offset)
 
     def _add(self, text: str, match: re.Match[str], kind: RecordKind, limit: int) -> None:
         """Take the record that begins with `match` and ends before `limit`."""
-        # What was found is not to be found again, be it nothing but a place.
+        # What was found must not be found again, even if it is only a position.
         self._free[kind.pattern] = self._offset + max(match.end(), match.start() + 1)
         names, values = kind.fields(text, match, limit, self.book)
         if self._rename:

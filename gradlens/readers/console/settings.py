@@ -6,7 +6,7 @@ import re
 
 from gradlens.config import SPELLINGS
 
-#: Short words that mean a setting in a configuration file but anything at all in running text.
+#: Short words that mean a setting in a configuration file but can mean anything in running text.
 _TOO_COMMON = frozenset({"opt", "lr", "b1", "b2", "wd", "l2", "clip", "batch", "warmup", "schedule", "optim", "dtype"})
 MAX_CHARS = 4_000_000
 

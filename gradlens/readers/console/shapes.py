@@ -1,9 +1,9 @@
-"""Records of one shape: what was cut once by the patterns of `console_text.py` is cut again by one pattern of its own.
+"""Records of one shape: what was cut once by the patterns of `text.py` is cut again by a single pattern.
 
 Trainers print each record with the same words around other numbers. From a record that was cut the slow way a pattern
 is made that holds its words as they are, numbers where there were numbers, and digits where there were digits in text
 that belongs to no field. Text that this pattern matches whole would be cut at the same places, since the patterns for
-fields tell no digit from another and a number from no other number: the names are those of the first record, and the
+fields treat all digits alike and all numbers alike: the names are those of the first record, and the
 numbers are read as ever. Everything else is cut the slow way.
 """
 

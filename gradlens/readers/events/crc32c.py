@@ -88,7 +88,7 @@ def unseal(
 
 
 def damaged_rows(block: NDArray[np.uint8]) -> list[int]:
-    """The rows of a sealed block whose checksums do not fit, rising."""
+    """The rows of a sealed block whose checksums do not match, ascending."""
     bad: list[int] = []
     todo = [(0, len(block))]
     while todo:
