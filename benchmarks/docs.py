@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gradlens.checks import engine
 from gradlens.cli.app import run
+from gradlens.explain.prose import sections_of
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(<!-- output: (?P<command>.+?) -->\n```text\n).*?(```\n<!-- end -->)", re.DOTALL)
@@ -48,8 +49,10 @@ def checks_page() -> str:
         "",
         "Written by `python -m benchmarks.docs` from the docstrings; `gradlens explain CODE` prints one page.",
     ]
-    for code, name, _ in engine.catalogue():
-        parts += ["", f"## {code} {name}", "", "```text", engine.explain(code) or "", "```"]
+    for check in engine.load_checks():
+        parts += ["", f"## {check.code} {check.name}"]
+        for section in sections_of(check.documentation()):
+            parts += ["", *([f"**{section.title}**", ""] if section.title else []), section.text]
     return "\n".join(parts) + "\n"
 
 

@@ -27,9 +27,10 @@ class BadBatch(CauseCheck):
 
     Threshold
     ---------
-    5 and 3 deviations as in the labels of our runs, or 8 and 1.8 where the norm saturates; a strength of 1.1 to
-    1.8 times that and a gap of 25 to 90 % between neighbours grade the signs. Where the loss has come down to a tenth
-    of its start, an event must also rise by 12 % of the descent: smaller rises are the noise of a loss that is practically zero.
+    {isolated_events.loss_z:g} and {isolated_events.norm_z:g} deviations as in the labels of our runs, or 8 and
+    1.8 where the norm saturates; these passed {isolated_events.strength} times and a gap of {events_apart.gap}
+    times between neighbours grade the signs. Where the loss has come down to a tenth of its start, an event must
+    also rise by 12 % of the descent: smaller rises are the noise of a loss that is practically zero.
 
     When it is wrong
     ----------------

@@ -12,12 +12,13 @@ describe: they leave notes.
 from __future__ import annotations
 
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.signs import SIGNS, is_measured
+from gradlens.diagnosis.signs import PARTS, SIGNS, is_measured
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Cause, Severity
 
@@ -35,6 +36,15 @@ NEEDS: dict[str, str] = {
     "rows": "fewer than 60 rows: too short to judge",
     "steps": "the log keeps too few steps to see single batches",
 }
+
+
+_LIMIT = re.compile(r"\{(\w+)\.(\w+)(?::(\w+))?\}")
+
+
+def _limit_in_words(named: re.Match[str]) -> str:
+    """The limit of a sign that is named as `{sign.limit}` or `{sign.limit:format}`; the text itself where there is none."""
+    sign = SIGNS.get(named[1]) or PARTS.get(named[1])
+    return named[0] if sign is None or named[2] not in sign.words else format(sign.words[named[2]], named[3] or "")
 
 
 class Check(ABC):
@@ -69,10 +79,9 @@ class Check(ABC):
         )
 
     @classmethod
-    def page(cls) -> str:
-        """The page of this check, from its docstring."""
-        title = f"{cls.code}  {cls.name}"
-        return f"{title}\n{'=' * len(title)}\n\n{inspect.getdoc(cls) or ''}"
+    def documentation(cls) -> str:
+        """The docstring, with the limits of signs filled in that it names in braces: `{sign.limit}`."""
+        return _LIMIT.sub(_limit_in_words, inspect.getdoc(cls) or "")
 
     @classmethod
     def summary(cls) -> str:

@@ -27,9 +27,11 @@ class BatchSizeChange(CauseCheck):
 
     Threshold
     ---------
-    A step of the norm of 4.5 to 8 standard errors and 35 to 80 %, or all three changes together (a joint score of 5 to 7.5);
-    the loss level within 1 to 2 deviations, and the spread of the loss not changing by more than about twice as much as
-    the norm, since both go with the root of the size. Not within the first 8 to 20 % of the rows. Our own limits.
+    A step of the norm of {norm_step_alone.errors} standard errors and {norm_step_alone.size} times, or all three
+    changes together at {noise_changes.score} errors; the loss level within {norm_step_alone.loss_still} deviations,
+    and the spread of the loss changing by no more than {noise_changes.loss_to_norm} times as much as the norm,
+    since both go with the root of the size. Not within the first {noise_changes.not_before} of the rows. Our own
+    limits.
 
     When it is wrong
     ----------------

@@ -25,9 +25,9 @@ class CoupledWeightPenalty(CauseCheck):
 
     Threshold
     ---------
-    Noise below 5 to 1.5 %, or below 6 to 3 % of a fall by a third or more that continues through every twentieth of the run.
-    Labelled runs have at least 7 % without and at most .5 % with the fault. Averaged and
-    clipped norms are excluded.
+    Noise below {norm_quiet.noise}, or below {norm_fades_smoothly.noise_of_fade} of a fall of
+    {norm_fades_smoothly.fade} times that continues through every twentieth of the run. Labelled runs have at least 7 %
+    without and at most .5 % with the fault. Averaged and clipped norms are excluded.
 
     When it is wrong
     ----------------

@@ -26,9 +26,9 @@ class DataShift(CauseCheck):
 
     Threshold
     ---------
-    5.7 to 8.6 standard errors and 1.3 to 2.3 deviations, the edge within three rows. On labelled runs at most 5.3
-    errors without and at least 8 with the fault. From a loss that is a tenth of its start or less, the rise must also
-    make up .3 to 2 % of the descent.
+    {sudden_step.errors} standard errors and {sudden_step.deviations} deviations, the edge within three rows. On
+    labelled runs at most 5.3 errors without and at least 8 with the fault. From a loss below
+    {step_matters.converged} of its start, the rise must also make up {step_matters.rise} of the descent.
 
     When it is wrong
     ----------------

@@ -98,12 +98,3 @@ def _demote_side_findings(case: Case, findings: Iterable[Finding]) -> Iterator[F
 def catalogue() -> list[tuple[str, str, str]]:
     """Code, name and one-line summary of every check."""
     return [(check.code, check.name, check.summary()) for check in load_checks()]
-
-
-def explain(code_or_name: str) -> str | None:
-    """The page of one check, None if there is no such check."""
-    wanted = code_or_name.strip()
-    for check in load_checks():
-        if wanted.upper() == check.code or wanted.lower() == check.name:
-            return check.page()
-    return None

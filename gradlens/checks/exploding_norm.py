@@ -29,9 +29,9 @@ class ExplodingNorm(CauseCheck):
 
     Threshold
     ---------
-    A rise to 4.5 to 20 times the level over the last rows; a start at 25 to 100 times, or a first
-    norm at 150 to 1,000 times; .5 to 3 % of rows above
-    twenty times; a spread of ln norm of .45 to .75. Our own limits.
+    A rise to {grows_before_death.rise} times the level over the last rows; a start at {norm_starts_huge.above}
+    times, or a first norm at {first_norm_huge.above} times where it settles; {norm_far_above.rows} of the rows
+    above {norm_far_above.far} times; a spread of ln norm of {norm_wild.spread}. Our own limits.
 
     When it is wrong
     ----------------

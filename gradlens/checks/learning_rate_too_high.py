@@ -32,9 +32,10 @@ class LearningRateTooHigh(CauseCheck):
 
     Threshold
     ---------
-    Grades run from 12 to 35 % of the descent for a climb, from 75 to 40 % kept for lost progress, from 4.7 to 8.2 times
-    the first norm with 1.35 to 1.8 times the first loss for a blow; their weights were learned. The limits are
-    ours; that divergence sets in where curvature passes 2 / rate is theory.
+    Grades run from {climbs_at_high_rate.rebound} of the descent for a climb, from {progress_lost.kept} kept for
+    lost progress, from {blown_up_by_updates.norm} times the first norm with {first_loss_rise.rise} times the first
+    loss for a blow; their weights were learned. The limits are ours; that divergence sets in where curvature passes
+    2 / rate is theory.
 
     When it is wrong
     ----------------

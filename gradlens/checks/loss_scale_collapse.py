@@ -24,8 +24,8 @@ class LossScaleCollapse(CauseCheck):
 
     Threshold
     ---------
-    Seven to eleven halvings and a last scale below 64 to 4. The OPT logbook called a scale of 1 and above healthy;
-    fairseq aborts at 1e-4.
+    {scale_collapses.halvings} halvings and a last scale below {scale_collapses.ends_below}. The OPT logbook called
+    a scale of 1 and above healthy; fairseq aborts at 1e-4.
 
     When it is wrong
     ----------------

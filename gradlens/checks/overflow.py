@@ -25,8 +25,8 @@ class Overflow(CauseCheck):
 
     Threshold
     ---------
-    0.8 to 2 % of the rows, at least three; the first overflows only calibrate the scale. Our own limits: healthy
-    labelled runs have none, affected ones at least 4 %.
+    {overflows.rows} of the rows, at least {overflows.min_rows}; the first overflows only calibrate the scale. Our
+    own limits: healthy labelled runs have none, affected ones at least 4 %.
 
     When it is wrong
     ----------------

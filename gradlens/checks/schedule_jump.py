@@ -26,8 +26,8 @@ class ScheduleJump(CauseCheck):
 
     Threshold
     ---------
-    A jump by 30 to 50 %; afterwards a rise of the loss by .5 to 1.5 deviations or of the norm by 8 to 20 %. Our own
-    limits.
+    A jump to {response_to_jump.ratio} times the rate; afterwards a rise of the loss by {response_to_jump.loss_rise}
+    deviations or of the norm to {response_to_jump.norm_rise} times its level. Our own limits.
 
     When it is wrong
     ----------------

@@ -30,9 +30,10 @@ class SecondMomentLag(CauseCheck):
 
     Threshold
     ---------
-    A norm of 3 to 10 times the level, followed by losses .8 to 2.5 deviations higher; or one of 20 to 60 times, followed
-    by a swelling of 1.5 to 3.5 deviations within 100 rows. With beta2 known, steps divided by 2 to 5 for 60 to 100 steps.
-    Our own limits. SGD or a beta2 of .96 and below rules it out.
+    A norm of {damage_after_shock.ratio} times the level, followed by losses {damage_after_shock.damage} deviations
+    higher; or one of {swells_after_shock.ratio} times, followed by a swelling of {swells_after_shock.swell}
+    deviations within 100 rows. With beta2 known, steps divided by {slow_memory.slowed} for {slow_memory.rows} rows.
+    Our own limits. SGD or a beta2 of {cannot_lag.max_beta2} and below rules it out.
 
     When it is wrong
     ----------------

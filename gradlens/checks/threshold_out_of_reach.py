@@ -27,8 +27,8 @@ class ThresholdOutOfReach(CauseCheck):
 
     Threshold
     ---------
-    A threshold of 8 to 14 times the median norm, reached by fewer than 2 to .4 % of the steps, with joint events in
-    the log. Our own limits.
+    A threshold of {threshold_out_of_reach.headroom} times the median norm, reached by fewer than
+    {threshold_out_of_reach.reach} of the steps, with joint events in the log. Our own limits.
 
     When it is wrong
     ----------------

@@ -24,8 +24,8 @@ class ThresholdTooTight(CauseCheck):
 
     Threshold
     ---------
-    35 to 60 % grade the sign. On labelled runs 63 % and more with the fault, at most 25 % without. The Google
-    tuning playbook calls more than 50 % extremely aggressive.
+    {mostly_clipped.rate} grade the sign. On labelled runs 63 % and more with the fault, at most 25 % without. The
+    Google tuning playbook calls more than 50 % extremely aggressive.
 
     When it is wrong
     ----------------

@@ -26,7 +26,8 @@ class VanishingGradient(CauseCheck):
 
     Threshold
     ---------
-    A descent of less than 9 to 3.5 % of the start, or norms of the layers 3 to 4.5 powers of ten apart. Our own limits.
+    A descent of less than {never_learned.descent} of the start, or norms of the layers {layers_fade.apart} times
+    apart. Our own limits.
 
     When it is wrong
     ----------------

@@ -30,8 +30,9 @@ class WarmupMissing(CauseCheck):
 
     Threshold
     ---------
-    A single row of the first ten above the start by 15 to 70 % of the descent and by 2.5 to 5 deviations of the noise
-    there, higher than all that follows in the first half; at least half of the peak rate at the first row. Our own limits.
+    A single row of the first ten above the start by {overshoots_at_once.rise} of the descent and by
+    {overshoots_at_once.in_noise} deviations of the noise there, higher than all that follows in the first half; at
+    least half of the peak rate at the first row. Our own limits.
 
     When it is wrong
     ----------------

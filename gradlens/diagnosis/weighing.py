@@ -1,9 +1,17 @@
-"""Evidence -> how likely each cause is: a table of weights that a reader can add up by hand.
+"""How sure the diagnosis is of each cause: a table of weights that a reader can add up by hand.
 
-Each cause has a score: a bias plus, for each of its few signs, the sign's grade times a weight. Confidence is
-exp(score) over the sum of all exp(score), with `healthy` at score 0. Which sign may speak for or against which cause was
-fixed by hand; the size of the weights was learned from labelled runs (`benchmarks/diagnosis`, `weights.json`), and the
-confidence was checked on families of runs that the weights had not seen.
+Each cause has a score: a bias plus, for each of its few signs, the sign's grade times a weight. Its share is exp(score) over
+the sum of all exp(score), with `healthy` at score 0. Which sign may speak for or against which cause was fixed by hand; the
+size of the weights was learned from labelled runs (`benchmarks/diagnosis`, `weights.json`), and the confidence was checked on
+families of runs that the weights had not seen.
+
+The share is shifted where the log calls for it: of a run in trouble, a part of every cause goes to the learning rate for what
+the signs leave unexplained; causes whose evidence is thin have a ceiling, and what is cut off goes to `healthy`; where little
+was logged `healthy` has a ceiling too, and what is cut off there goes to all others alike. A fact of the log that proves a
+cause goes before any weight.
+
+`gradlens analyze --verbose` shows the sum for a run, `gradlens explain CAUSE` the signs of a cause with their weights, and
+`gradlens explain SIGN` what a sign says and how it is graded.
 """
 
 from __future__ import annotations

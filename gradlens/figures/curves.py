@@ -20,7 +20,9 @@ def reduce_curve(
 ) -> Curve | None:
     """The curve for drawing: range and median of each of up to 240 equal stretches of rows; None without a finite value.
 
-    Six digits of each, and the count of values that were logged but are not finite.
+    Six digits of each, and the count of values that were logged but are not finite. A picture of a long run shows the highest
+    and lowest of each stretch, so that a single spike is never averaged away, and the median, so that it is not taken for the
+    level.
 
     Parameters
     ----------

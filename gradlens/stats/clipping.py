@@ -391,6 +391,9 @@ class ReturnPeriod:
 def return_period(events: int, steps: int) -> ReturnPeriod:
     """Return how many steps lie between rare events, with the exact Poisson interval.
 
+    Events are counted at their onsets, not step by step, and taken as independent. Without an event only the lower end is
+    known; with a single one the upper end is far away.
+
     Parameters
     ----------
     events : int

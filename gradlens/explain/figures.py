@@ -1,16 +1,6 @@
-"""The pages behind `gradlens explain`: one for each check, and one for each method behind a figure.
-
-Nothing is written twice: a check's page is its docstring, a method's page the docstring of the module or function that
-computes it.
-"""
+"""Which method a figure of a report comes from, and where the text of the method lives."""
 
 from __future__ import annotations
-
-import difflib
-import importlib
-import inspect
-
-from gradlens.errors import UsageError
 
 #: Methods behind the figures of a report: name -> where the text lives.
 METHODS: dict[str, str] = {
@@ -46,7 +36,7 @@ METHODS: dict[str, str] = {
     "attempts": "gradlens.signals.attempts",
     "threshold": "gradlens.signals.threshold",
     "provenance": "gradlens.signals.provenance",
-    "diagnosis": "gradlens.diagnosis.ranking",
+    "diagnosis": "gradlens.diagnosis.weighing",
 }
 
 #: Which method a figure comes from: keys of the JSON documents with everything below them, and labels of the text.
@@ -96,35 +86,6 @@ FIGURES: dict[str, str] = {
 }
 
 
-def page(name: str) -> str:
-    """The page of one check (by code or name), of a method, or of the method behind a figure.
-
-    A figure goes by its place in a JSON document (`tail.xi`) or its label in the text (`by phase`).
-
-    Raises
-    ------
-    UsageError
-        Neither; the hint names the nearest ones.
-    """
-    from gradlens.checks import engine
-
-    wanted = name.strip()
-    if wanted.lower() in METHODS:
-        return _method(wanted.lower())
-    text = engine.explain(wanted)
-    if text is not None:
-        return text
-    method = method_of(wanted)
-    if method is not None:
-        return _method(method)
-    known = [*METHODS, *(word for code, title, _ in engine.catalogue() for word in (code, title))]
-    near = difflib.get_close_matches(wanted, known, n=3) or difflib.get_close_matches(wanted.upper(), known, n=3)
-    raise UsageError(
-        f"no check or method named {wanted!r}",
-        hint=f"did you mean {', '.join(near)}?" if near else "`gradlens explain` lists them all",
-    )
-
-
 def method_of(figure: str) -> str | None:
     """The method behind a figure, from the longest beginning of its path that is known; None for anything else."""
     path = figure.strip().rstrip("?").lower().replace("_", "-").replace(" ", "-").split(".")
@@ -136,29 +97,3 @@ def method_of(figure: str) -> str | None:
         if key in FIGURES or key in METHODS:
             return FIGURES.get(key, key)
     return None
-
-
-def catalogue() -> str:
-    """The list of all checks and methods, one per line."""
-    from gradlens.checks import engine
-
-    lines = ["Checks", ""]
-    lines += [f"  {code}  {title:<28} {summary}" for code, title, summary in engine.catalogue()]
-    lines += ["", "Methods behind the figures", ""]
-    lines += [f"  {name:<16} {_summary(target)}" for name, target in METHODS.items()]
-    lines += ["", "gradlens explain NAME prints one page; a key of the JSON document (tail.xi) finds its method."]
-    return "\n".join(lines)
-
-
-def _object(target: str) -> object:
-    module, _, attribute = target.partition(":")
-    found: object = importlib.import_module(module)
-    return getattr(found, attribute) if attribute else found
-
-
-def _method(name: str) -> str:
-    return f"{name}\n{'=' * len(name)}\n\n{inspect.getdoc(_object(METHODS[name])) or ''}"
-
-
-def _summary(target: str) -> str:
-    return (inspect.getdoc(_object(target)) or "").partition("\n")[0]

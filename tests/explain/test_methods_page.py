@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gradlens.explain import METHODS
 
-PAGE = Path(__file__).parent.parent / "docs" / "methods.md"
+PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
 
 def test_every_method_has_its_section():
