@@ -18,6 +18,7 @@ from gradlens.figures import measure
 from gradlens.figures.curves import reduce_curve
 from gradlens.figures.notable import notable_steps
 from gradlens.reports.analysis import Report, RunReport
+from gradlens.reports.base import ThresholdOption
 from gradlens.run import Run
 from gradlens.signals.axis import notices_of, signals_of
 from gradlens.signals.threshold import choose_threshold
@@ -28,11 +29,11 @@ from gradlens.version import __version__
 class AnalysisOptions:
     """What the user said about judging.
 
-    `threshold` is "" where it was not given, None where the run did not clip; `bootstrap` the draws for the p-value of the
+    `threshold` is "auto" where it was not given, None where the run did not clip; `bootstrap` the draws for the p-value of the
     power law.
     """
 
-    threshold: float | str | None = ""
+    threshold: ThresholdOption = "auto"
     config: TrainingConfig = TrainingConfig()
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -42,7 +43,7 @@ class AnalysisOptions:
     def to_dict(self) -> dict[str, Any]:
         """The settings as the report repeats them."""
         return {
-            "threshold": self.threshold if self.threshold != "" else "auto",
+            "threshold": self.threshold,
             "config": self.config.to_dict(),
             "select": list(self.select),
             "ignore": list(self.ignore),

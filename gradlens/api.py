@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gradlens.config import TrainingConfig
     from gradlens.reports.advice import Advice
     from gradlens.reports.analysis import Report
+    from gradlens.reports.base import ThresholdOption
     from gradlens.reports.gate import GateReport
     from gradlens.run import Run
     from gradlens.stats.thresholds import Mode
@@ -22,7 +23,7 @@ __all__ = ["analyze", "gate", "read", "suggest_threshold"]
 def analyze(
     runs: Run | Iterable[Run],
     *,
-    threshold: float | str | None = "",
+    threshold: ThresholdOption = "auto",
     config: TrainingConfig | Mapping[str, Any] | None = None,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
@@ -36,7 +37,7 @@ def analyze(
     runs
         What `read` gave.
     threshold
-        The clipping threshold that the runs used; None if they did not clip. Left out: from the log's own
+        The clipping threshold that the runs used; None if they did not clip. `auto`: from the log's own
         configuration, a value that the log proves, or 1.0; `report.runs[i].clipping.threshold_source` says which.
     config
         Training settings, in the spelling of the usual frameworks.
@@ -81,7 +82,7 @@ def suggest_threshold(
     *,
     mode: Mode = "safety_net",
     target_clip_rate: float | None = None,
-    threshold: float | str | None = "",
+    threshold: ThresholdOption = "auto",
     config: TrainingConfig | Mapping[str, Any] | None = None,
 ) -> Advice:
     """Suggest a clipping threshold for a run.
@@ -123,7 +124,7 @@ def gate(
     candidate: Run | Iterable[Run],
     baseline: Run | str | os.PathLike[str] | Iterable[Run | str | os.PathLike[str]] = (),
     *,
-    threshold: float | str | None = "",
+    threshold: ThresholdOption = "auto",
     config: TrainingConfig | Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> GateReport:
@@ -170,13 +171,13 @@ def _listed(runs: Run | Iterable[Run]) -> list[Run]:
     return [runs] if isinstance(runs, Run) else list(runs)
 
 
-def _threshold(value: float | str | None) -> float | str | None:
+def _threshold(value: float | str | None) -> ThresholdOption:
     from gradlens.errors import UsageError
 
     if isinstance(value, str):
-        if value not in {"", "auto"}:
-            raise UsageError(f"threshold {value!r}: give a number, or None for a run that did not clip")
-        return ""
+        if value == "auto":
+            return "auto"
+        raise UsageError(f'threshold {value!r}: give a number, "auto", or None for a run that did not clip')
     if value is not None and not 0 < value < float("inf"):
         raise UsageError(f"threshold {value}: not a positive number", hint="None means that the run did not clip")
     return value

@@ -9,6 +9,7 @@ from gradlens.config import TrainingConfig
 from gradlens.diagnosis.case import build_case
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.reports.advice import Advice
+from gradlens.reports.base import ThresholdOption
 from gradlens.run import Run
 from gradlens.signals.axis import signals_of
 from gradlens.signals.threshold import choose_threshold
@@ -17,7 +18,7 @@ from gradlens.stats.thresholds import Mode
 
 @np.errstate(all="ignore")  # norms of 1e308 overflow to infinity on the way, which is what they are worth
 def advise(
-    run: Run, *, mode: Mode, target_clip_rate: float | None, threshold: float | str | None, config: TrainingConfig
+    run: Run, *, mode: Mode, target_clip_rate: float | None, threshold: ThresholdOption, config: TrainingConfig
 ) -> Advice:
     """The threshold advice for one run.
 

@@ -28,7 +28,7 @@ class NormAfterClipping(CauseCheck):
     Threshold
     ---------
     At least 1 % of 50 norms or more within 0.2 % of C, five times the density below the band, none above C by more
-    than 0.1 %. A tenth of the norms or more within 0.1 % below their maximum proves it at that value, whatever threshold
+    than 0.1 %. A tenth of the norms or more within 0.2 % below their maximum proves it at that value, whatever threshold
     was given. Our own limits: labelled runs have at most .2 % there without and at least 43 % with the fault.
 
     When it is wrong

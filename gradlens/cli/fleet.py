@@ -90,9 +90,8 @@ def build(
         loss_scale=loss_scale,
     )  # fmt: skip
     known = options.training_config(settings, config)
-    used = options.threshold_value(threshold if threshold is not None else settings.get("threshold"))
     job = Job(
-        threshold="auto" if used == "" else used,
+        threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),
         config=known.to_dict(), input_format=given.input_format, step=given.step, loss=given.loss,
         grad_norm=given.grad_norm, lr=given.lr, loss_scale=given.loss_scale,
     )  # fmt: skip

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradlens.cli.settings import Settings
     from gradlens.config import TrainingConfig
     from gradlens.gating.summary import RunSummary
+    from gradlens.reports.base import ThresholdOption
     from gradlens.reports.gate import GateReport
     from gradlens.run import Run
 
@@ -178,7 +179,7 @@ def _write_baseline(target: Path, before: Sequence[RunSummary], after: Sequence[
 
 
 def _explained(
-    report: GateReport, candidates: Sequence[Run], threshold: float | str | None, config: TrainingConfig
+    report: GateReport, candidates: Sequence[Run], threshold: ThresholdOption, config: TrainingConfig
 ) -> GateReport:
     """The report with the likely cause, where the diagnosis names one."""
     from gradlens.api import analyze

@@ -14,6 +14,7 @@ from gradlens.errors import UsageError
 if TYPE_CHECKING:
     from gradlens.cli.settings import Settings
     from gradlens.config import TrainingConfig
+    from gradlens.reports.base import ThresholdOption
     from gradlens.run import Run
 
 Sources = Annotated[
@@ -29,7 +30,11 @@ LrColumn = Annotated[str | None, typer.Option("--lr", metavar="NAME", help="Colu
 ScaleColumn = Annotated[str | None, typer.Option("--loss-scale", metavar="NAME", help="Column to use as loss scale.")]
 Threshold = Annotated[
     str | None,
-    typer.Option("--threshold", metavar="C", help="The clipping threshold the run used; none if it did not clip."),
+    typer.Option(
+        "--threshold",
+        metavar="C",
+        help="The clipping threshold the run used; none if it did not clip; auto (the default) finds it.",
+    ),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Training settings as JSON, YAML or TOML.")
@@ -96,17 +101,18 @@ def reading(
     )
 
 
-def threshold_value(text: Any) -> float | str | None:
-    """`--threshold`: a positive number, "none" as None, or "" where it was not given.
+def threshold_value(text: Any) -> ThresholdOption:
+    """`--threshold`: a positive number, "none" as None, or "auto", as where it was not given.
 
     Raises
     ------
     UsageError
         Anything else.
     """
-    if text is None:
-        return ""
-    if str(text).strip().lower() in {"none", "off", "inf"}:
+    word = "auto" if text is None else str(text).strip().lower()
+    if word == "auto":
+        return "auto"
+    if word in {"none", "off", "inf"}:
         return None
     try:
         value = float(text)
@@ -115,7 +121,7 @@ def threshold_value(text: Any) -> float | str | None:
     if value == 0.0:
         return None
     if not 0.0 < value < float("inf"):
-        raise UsageError(f"--threshold {text}: not a positive number", hint="give the threshold C, or none")
+        raise UsageError(f"--threshold {text}: not a positive number", hint="give the threshold C, none or auto")
     return value
 
 

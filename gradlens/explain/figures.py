@@ -36,6 +36,7 @@ METHODS: dict[str, str] = {
     "attempts": "gradlens.signals.attempts",
     "threshold": "gradlens.signals.threshold",
     "provenance": "gradlens.signals.provenance",
+    "bunching": "gradlens.signals.bunching",
     "diagnosis": "gradlens.diagnosis.weighing",
 }
 

@@ -17,6 +17,7 @@ from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
 from gradlens.stats import tails as tail_stats
 from gradlens.stats import thresholds as threshold_stats
+from gradlens.stats.powerlaw import REJECTED_AT
 from gradlens.stats.warmup import find_phases, find_warmup_end
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PERCENTILES = (50, 90, 95, 99, 99.9)
 FP16_MAX = 65504.0
 MAX_SPIKES = 50
+#: Clipped norms per burst from which on they come in clusters. Our own choice.
+CLUSTERED = 3.0
 #: The share of clipped steps that deserves attention, by the common rule of thumb.
 WORTH_A_LOOK = 0.1
 
@@ -111,6 +114,7 @@ def clipping(
         n_effective=found.n_effective,
         shrink_factor=found.shrink_factor,
         one_in=found.one_in,
+        rough=found.n_effective < clip_stats.MIN_EFFECTIVE,
         windows=tuple(
             report.Window(
                 first_step=w.first, last_step=w.last, n=w.n, clip_rate=w.clip_rate,
@@ -298,7 +302,10 @@ def tail(signals: Signals, threshold: float | None, warmup: int, bootstrap: int 
             alpha=law.alpha, alpha_error=law.alpha_error, xmin=law.xmin, n_tail=law.n_tail, ks=law.ks,
             p_value=law.p_value,
             alternatives=tuple(
-                report.Vuong(family=v.family, log_ratio=v.log_ratio, normalised=v.normalised, p_value=v.p)
+                report.Vuong(
+                    family=v.family, log_ratio=v.log_ratio, normalised=v.normalised, p_value=v.p,
+                    better=v.log_ratio < 0 and v.p <= REJECTED_AT,
+                )
                 for v in law.alternatives
             ),
         ),
@@ -366,9 +373,10 @@ def expected_clipping(
     if threshold is None or n == 0:
         return report.ExpectedClipping()
     above = np.flatnonzero(np.isfinite(latest) & (latest > threshold))
+    bursts = len(coincidence_stats.decluster(above))
     return report.ExpectedClipping(
-        rate=len(above) / n, since=int(signals.step[found.latest]), n=n,
-        bursts=len(coincidence_stats.decluster(above)),
+        rate=len(above) / n, since=int(signals.step[found.latest]), n=n, bursts=bursts,
+        clustered=0 < bursts <= len(above) / CLUSTERED,
     )  # fmt: skip
 
 

@@ -14,13 +14,14 @@ from gradlens.fleet.plan import Unit, looks_like_log
 from gradlens.fleet.row import Row, completed, error_row, row_of
 from gradlens.readers.base import ReadOptions
 from gradlens.reading.read import read_unit
+from gradlens.reports.base import ThresholdOption
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """What is the same for every unit: how to read and what is known of the trainings."""
 
-    threshold: float | str | None = "auto"
+    threshold: ThresholdOption = "auto"
     config: Mapping[str, Any] = field(default_factory=dict)
     input_format: str | None = None
     step: str | None = None
@@ -36,7 +37,7 @@ class Job:
     def options(self) -> AnalysisOptions:
         """As the analyzer takes it."""
         known = training_config(dict(self.config), origin="config") if self.config else TrainingConfig()
-        return AnalysisOptions(threshold="" if self.threshold == "auto" else self.threshold, config=known)
+        return AnalysisOptions(threshold=self.threshold, config=known)
 
     def reading(self) -> ReadOptions:
         """As the readers take it."""

@@ -16,6 +16,8 @@ from gradlens.stats.clipping import wilson_interval
 from gradlens.stats.onset import find_onset
 
 MAX_WORST, MAX_EXAMPLES = 10, 3
+#: p-value up to which a cut is told from chance.
+LEVEL = 0.05
 #: How bad an outcome is, the worst first; within one, errors come before warnings and sure causes before unsure ones.
 _OUTCOMES = ("nonfinite", "diverged", "not_learning", "ended_worse", "stalled", "unknown", "learned")
 _STATUSES = ("problem", "insufficient", "clear")
@@ -175,6 +177,7 @@ def _onset(rows: Sequence[Row], key: str) -> Onset | None:
     return Onset(
         setting=key, value=cut.value, interval=(cut.low, cut.high), rises=cut.rises, quiet=side(good_side),
         troubled=side(bad_side), p_value=cut.p_value,
+        told_from_chance=cut.p_value <= LEVEL,
     )  # fmt: skip
 
 

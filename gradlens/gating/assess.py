@@ -18,7 +18,7 @@ from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
 from gradlens.reporters.gate_words import headline
 from gradlens.reports.analysis import Report
-from gradlens.reports.base import NO_FAULT
+from gradlens.reports.base import NO_FAULT, ThresholdOption
 from gradlens.reports.gate import GateReport, GateRun, LikelyCause, LimitResult, MetricResult, Verdict
 from gradlens.run import Notice, Run
 from gradlens.signals.axis import signals_of
@@ -34,9 +34,9 @@ SURE_ENOUGH = 0.3
 def summarize_runs(
     runs: Iterable[Run],
     *,
-    threshold: float | str | None = "",
+    threshold: ThresholdOption = "auto",
     config: TrainingConfig | None = None,
-    known: float | str | None = "",
+    known: ThresholdOption = "auto",
 ) -> list[RunSummary]:
     """Summaries of runs that have a loss or a norm.
 
@@ -45,11 +45,11 @@ def summarize_runs(
     runs
         As read.
     threshold
-        What the user said: a number, None for no clipping, "" for nothing.
+        What the user said: a number, None for no clipping, "auto" to find it.
     config
         Training settings that the logs do not hold.
     known
-        The threshold of the other side, taken where this side's would only be assumed; "" for none.
+        The threshold of the other side, taken where this side's would only be assumed; "auto" for none.
 
     Raises
     ------
@@ -72,10 +72,10 @@ def summarize_runs(
     return found
 
 
-def known_threshold(summaries: Sequence[RunSummary]) -> float | str | None:
-    """The one threshold that is known for these runs, "" where none or several are."""
+def known_threshold(summaries: Sequence[RunSummary]) -> ThresholdOption:
+    """The one threshold that is known for these runs, "auto" where none or several are."""
     values = {s.threshold for s in summaries if s.threshold_source != "assumed"}
-    return values.pop() if len(values) == 1 else ""
+    return values.pop() if len(values) == 1 else "auto"
 
 
 @np.errstate(all="ignore")
@@ -201,7 +201,7 @@ def gate_runs(
     baseline_summaries: Sequence[RunSummary],
     settings: GateSettings,
     *,
-    threshold: float | str | None = "",
+    threshold: ThresholdOption = "auto",
     config: TrainingConfig | None = None,
     baseline_sources: Sequence[str | Path] = (),
     named: AbstractSet[str] = frozenset(),

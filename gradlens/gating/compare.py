@@ -18,6 +18,7 @@ from gradlens.gating.assess import known_threshold, summarize_runs
 from gradlens.gating.limits import final_loss
 from gradlens.gating.measures import Sides
 from gradlens.gating.summary import RunSummary, bring_together
+from gradlens.reports.base import ThresholdOption
 from gradlens.reports.comparison import ComparedRun, ComparisonReport, Fingerprint, Pair
 from gradlens.run import Run
 from gradlens.signals.axis import Signals, signals_of
@@ -47,7 +48,7 @@ IDENTICAL = 1e-6
 
 @np.errstate(all="ignore")
 def compare_runs(
-    runs: Sequence[Run], *, threshold: float | str | None = "", config: TrainingConfig | None = None
+    runs: Sequence[Run], *, threshold: ThresholdOption = "auto", config: TrainingConfig | None = None
 ) -> ComparisonReport:
     """Compare every run with the first; at least two, each with a loss or a norm."""
     judged = [run for run in runs if run.loss is not None or run.grad_norm is not None]

@@ -116,7 +116,7 @@ def onset_sentence(found: Onset) -> str:
     range_ = f" (the data allow {low:g} to {high:g})" if low < high else ""
     sides = f"{found.troubled.share:.0%} of {_of(found.troubled)} there, {found.quiet.share:.0%} of {_of(found.quiet)} elsewhere"
     p = "" if found.p_value is None else f"; p = {found.p_value:.3f}"
-    told = "" if found.p_value is not None and found.p_value <= 0.05 else "; not told from chance"
+    told = "" if found.told_from_chance else "; not told from chance"
     return f"{found.setting}: {where}{range_}: problems in {sides}{p}{told}"
 
 

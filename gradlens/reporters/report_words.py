@@ -75,7 +75,7 @@ def tail_lines(tail: Tail) -> Iterator[str]:
         text = f"power law above {number(law.xmin)} times the level ({law.n_tail:,} norms): alpha {number(law.alpha)}"
         text += f" ± {number(law.alpha_error)}, KS {number(law.ks)}"
         yield text + (f", p = {number(law.p_value)}" if law.p_value is not None else "")
-        better = [v for v in law.alternatives if v.log_ratio < 0 and v.p_value <= 0.1]
+        better = [v for v in law.alternatives if v.better]
         names = ", ".join(f"{v.family.replace('_', ' ')} (p = {number(v.p_value)})" for v in better)
         yield f"  fits the same norms better: {names}" if better else "  no other family fits the same norms better"
     if indices.hill is not None:
@@ -93,7 +93,7 @@ def _clipping_rows(run: RunReport) -> Iterator[tuple[str, str]]:
         if c.interval:
             text += f", 95 % interval {wording.interval(c.interval, as_percent=True)}"
         if c.n_effective is not None:
-            rough = " (rough, below 50)" if c.n_effective < 50 else ""
+            rough = " (too few for a sharp interval)" if c.rough else ""
             text += f" from {number(c.n_effective)} effective of {c.n:,} steps{rough}"
         if c.one_in is not None and c.clip_rate < 0.1:
             text += f"; one step in {number(c.one_in)}"

@@ -83,9 +83,8 @@ def interval(pair: tuple[float, float | None] | None, *, as_percent: bool = Fals
 def expected(clipping: ExpectedClipping) -> str:
     """The share of the latest norms that a suggestion would clip, which those are, and in how many bursts where in few."""
     text = f"{percent(clipping.rate)} of the latest {clipping.n:,} norms, those since step {clipping.since or 0:,}"
-    few = clipping.bursts <= (clipping.rate or 0.0) * clipping.n / 3.0
     bursts = "one burst" if clipping.bursts == 1 else f"{clipping.bursts:,} bursts"
-    return f"{text}, in {bursts}" if few and clipping.bursts else text
+    return f"{text}, in {bursts}" if clipping.clustered else text
 
 
 def span(run: RunReport) -> str:

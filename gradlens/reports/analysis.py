@@ -107,7 +107,8 @@ class Clipping:
     """How often clipping engaged: share of finite norms strictly above the threshold.
 
     `threshold` None means that the run did not clip, or with the source `assumed` that nobody knows; then `customary` tells what
-    the usual threshold would have clipped. `withheld` says why there is no rate (norms after clipping, ...).
+    the usual threshold would have clipped. `withheld` says why there is no rate (norms after clipping, ...),
+    `rough` that the steps are worth too few independent ones for a sharp interval.
     """
 
     threshold: float | None
@@ -118,6 +119,7 @@ class Clipping:
     n_effective: float | None
     shrink_factor: float | None
     one_in: float | None = None
+    rough: bool = False
     windows: tuple[Window, ...] = ()
     phases: tuple[Phase, ...] = ()
     withheld: str | None = None
@@ -172,13 +174,14 @@ class Fit:
 class Vuong:
     """A power law against another family on the same tail: `log_ratio` above 0 speaks for the power law.
 
-    Above a `p_value` of .1 the test cannot tell the two apart.
+    `better` says that the other family fits better by more than chance explains.
     """
 
     family: str
     log_ratio: float
     normalised: float | None
     p_value: float
+    better: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -401,12 +404,16 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpectedClipping:
-    """What a suggested threshold clips of the `n` latest norms, those from step `since` on, and in how many bursts."""
+    """What a suggested threshold clips of the `n` latest norms, those from step `since` on, and in how many bursts.
+
+    `clustered` says that the bursts are few for so many clipped norms.
+    """
 
     rate: float | None = None
     since: int | None = None
     n: int = 0
     bursts: int = 0
+    clustered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -34,6 +34,8 @@ Status = Literal["problem", "clear", "insufficient"]
 Outcome = Literal["learned", "ended_worse", "diverged", "nonfinite", "stalled", "not_learning", "unknown"]
 ProvenanceVerdict = Literal["pre_clip", "post_clip", "loss_scaled", "averaged", "placeholder", "unknown"]
 ThresholdSource = Literal["option", "config", "log", "assumed"]
+#: What the user says about the threshold: its value, `auto` to find it, None where the run did not clip.
+ThresholdOption = float | Literal["auto"] | None
 Interval = tuple[float, float]
 
 

@@ -72,6 +72,8 @@ class Onset:
         The share of runs with a problem on either side.
     p_value
         By permutation of the runs; None with too few runs for a cut.
+    told_from_chance
+        Whether chance alone hardly makes such a cut: a p-value of at most .05.
     """
 
     setting: str
@@ -81,6 +83,7 @@ class Onset:
     quiet: Count
     troubled: Count
     p_value: float | None
+    told_from_chance: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

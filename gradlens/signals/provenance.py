@@ -5,8 +5,8 @@ Everything said about clipping rests on the norm being the one *before* clipping
 1. The log says so: both norms are logged, or the format is known to log one of them (`norm-pre-clip` and
    `norm-post-clip` notices of the readers).
 2. A norm that never changes, or is 0 throughout, was never measured (*placeholder*).
-3. Norms after clipping never exceed C and bunch right below it, since PyTorch multiplies by C / (norm + 1e-6). The share
-   within 0.2 % of C must be 1 % of at least 50 norms and five times what the density just below would put there, with no
+3. Norms after clipping never exceed C and bunch right below it (`gradlens.signals.bunching`). The share within 0.2 % of C
+   must be 1 % of at least 50 norms and five times what the density just below would put there, with no
    norm above. On 158 labelled runs the share is at most .002 without and at least .43 with the fault; the limits are ours.
    Where they bunch below another value than the threshold that was given, the norms are believed.
 4. A single norm above C by more than rounding proves that it was measured before clipping.
@@ -26,18 +26,20 @@ import numpy as np
 from gradlens.reports.analysis import Evidence, Provenance
 from gradlens.run import Run
 from gradlens.signals.axis import Signals
-from gradlens.signals.threshold import bunched_maximum
+from gradlens.signals.bunching import (
+    BAND,
+    BAND_IN_WORDS,
+    CONTRAST,
+    MIN_NORMS,
+    ROUNDING,
+    SHARE_BELOW_GIVEN,
+    bunched_maximum,
+    bunching,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Width of the band below C, wide enough for norms printed with three digits.
-BUNCH_WIDTH = 2e-3
-BUNCH_SHARE = 0.01
-BUNCH_CONTRAST = 5.0
-MIN_NORMS = 50
-#: Norms above C by less than this may be rounding.
-ROUNDING = 1e-3
 #: Rows on each side of a change of the loss scale, and the slope of ln norm on ln scale that proves scaled norms.
 SIDE = 12
 SLOPE = 0.7
@@ -99,13 +101,18 @@ def _from_values(signals: Signals, norm: NDArray[np.float64], threshold: float |
         return contradicted or Provenance(verdict="pre_clip", reason="the run did not clip")
     share, contrast = bunching(norm, threshold)
     facts = (
-        Evidence(label="share within 0.2 % of the threshold", value=share, threshold=BUNCH_SHARE, n=len(norm)),
+        Evidence(
+            label=f"share within {BAND_IN_WORDS} of the threshold",
+            value=share,
+            threshold=SHARE_BELOW_GIVEN,
+            n=len(norm),
+        ),
         Evidence(label="share above the threshold", value=float(np.mean(norm > threshold * (1 + ROUNDING)))),
     )
-    if len(norm) >= MIN_NORMS and share >= BUNCH_SHARE and contrast >= BUNCH_CONTRAST and facts[1].value == 0:
+    if len(norm) >= MIN_NORMS and share >= SHARE_BELOW_GIVEN and contrast >= CONTRAST and facts[1].value == 0:
         return Provenance(
             verdict="post_clip",
-            reason=f"{share:.1%} of the norms lie within 0.2 % of {threshold:g} and none above: measured after clipping",
+            reason=f"{share:.1%} of the norms lie within {BAND_IN_WORDS} of {threshold:g} and none above: measured after clipping",
             evidence=facts,
         )
     if source == "assumed":
@@ -151,27 +158,19 @@ def _between_attempts(run: Run) -> Provenance | None:
 def _contradicted(norm: NDArray[np.float64], threshold: float | None) -> Provenance | None:
     """The verdict on norms that bunch below another value than the threshold that was given; None where they do not."""
     proven = bunched_maximum(norm)
-    if proven is None or (threshold is not None and abs(proven - threshold) <= BUNCH_WIDTH * threshold):
+    if proven is None or (threshold is not None and abs(proven - threshold) <= BAND * threshold):
         return None
     said = "that the run did not clip" if threshold is None else f"a threshold of {threshold:g}"
     return Provenance(
         verdict="post_clip",
         reason=f"the norms bunch just below {proven:g} and never exceed it, which contradicts {said}: "
         f"measured after clipping at {proven:g}",
-        evidence=(Evidence(label="share within 0.2 % of their maximum", value=bunching(norm, proven)[0], n=len(norm)),),
+        evidence=(
+            Evidence(
+                label=f"share within {BAND_IN_WORDS} of their maximum", value=bunching(norm, proven)[0], n=len(norm)
+            ),
+        ),
     )
-
-
-def bunching(norm: NDArray[np.float64], threshold: float) -> tuple[float, float]:
-    """The share of norms in the 0.2 % below a threshold, and how many times the density just below it that is.
-
-    The density is that of the 6 % below the band; with nothing there the contrast is infinite (0 where the band is empty
-    too).
-    """
-    low, high = threshold * (1 - BUNCH_WIDTH), threshold * (1 + ROUNDING)
-    band = float(np.mean((norm >= low) & (norm <= high)))
-    below = float(np.mean((norm >= threshold * 0.94) & (norm < low))) * BUNCH_WIDTH / (0.06 - BUNCH_WIDTH)
-    return band, band / below if below > 0 else (np.inf if band > 0 else 0.0)
 
 
 def scale_slope(signals: Signals) -> tuple[float, int]:

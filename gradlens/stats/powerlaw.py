@@ -36,6 +36,7 @@ THINNED = 1 << 10
 FINEST_GRID = 1 << 13
 PROBES = 16
 _CHUNK = 200_000  # deviations computed at a time, small enough for the cache
+#: p-value up to which a power law is rejected, by its own test and against another family (Clauset et al. 2009).
 REJECTED_AT = 0.1
 
 

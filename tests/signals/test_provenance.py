@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlens.signals.provenance import bunching
+from gradlens.signals.bunching import bunching
 from tests import synthetic
 from tests.synthetic import healthy, make
 

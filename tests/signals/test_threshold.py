@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from gradlens.config import TrainingConfig
 from gradlens.run import Columns, Run, Series
-from gradlens.signals.threshold import bunched_maximum, choose_threshold
+from gradlens.signals.bunching import bunched_maximum
+from gradlens.signals.threshold import choose_threshold
 
 
 def run_of(norm, clipped=None):
@@ -25,20 +27,33 @@ def test_threshold_from_option_beats_config_beats_log_beats_assumption():
     config = TrainingConfig(max_grad_norm=2.0)
     assert choose_threshold(run_of(norm), config, 3.0).source == "option"
     assert choose_threshold(run_of(norm), config, None).value is None
-    assert choose_threshold(run_of(norm), config, "").value == 2.0
-    proven = choose_threshold(run_of(norm), TrainingConfig(), "")
+    assert choose_threshold(run_of(norm), config, "auto").value == 2.0
+    proven = choose_threshold(run_of(norm), TrainingConfig(), "auto")
     assert (proven.value, proven.source) == (0.5, "log")
-    assumed = choose_threshold(run_of(norm[:80]), TrainingConfig(), "")
+    assumed = choose_threshold(run_of(norm[:80]), TrainingConfig(), "auto")
     assert (assumed.value, assumed.source) == (1.0, "assumed")
-    assert choose_threshold(run_of(norm), TrainingConfig(max_grad_norm=0.0), "").value is None
+    assert choose_threshold(run_of(norm), TrainingConfig(max_grad_norm=0.0), "auto").value is None
 
 
 def test_a_logged_clipped_norm_proves_the_threshold():
     norm = np.linspace(1, 10, 200)
-    proven = choose_threshold(run_of(norm, clipped=np.minimum(norm, 3.0)), TrainingConfig(), "")
+    proven = choose_threshold(run_of(norm, clipped=np.minimum(norm, 3.0)), TrainingConfig(), "auto")
     assert (proven.value, proven.source) == (3.0, "log")
 
 
 def test_constant_norms_prove_no_threshold():
     assert bunched_maximum(np.full(200, 0.7)) is None
     assert bunched_maximum(np.array([])) is None
+
+
+@pytest.mark.parametrize("digits", [3, 4, 17])
+def test_norms_after_clipping_prove_the_threshold_however_they_were_printed(digits):
+    rng = np.random.default_rng(0)
+    clipped = np.minimum(np.exp(0.5 * rng.normal(size=400)), 0.683 * (1 - 1e-6))
+    printed = np.array([float(f"{value:.{digits}g}") for value in clipped])
+    assert bunched_maximum(printed) == pytest.approx(0.683)
+
+
+def test_norms_on_a_coarse_grid_prove_nothing():
+    rng = np.random.default_rng(0)
+    assert bunched_maximum(np.round(np.minimum(np.exp(rng.normal(size=400)), 2.0), 1)) is None
