@@ -38,7 +38,9 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "train_loss_avg", "train_mean_loss", "train_avg_loss", "mean_loss", "loss_mean", "smooth_loss", "running_loss",
         "train_epoch_loss", "batch_loss", "train_batch_loss", "losses_total", "losses_train", "losses_loss", "nll_loss",
         "mse_loss", "ce_loss", "cross_entropy_loss", "loss_value", "loss_train_epoch", "train_loss_epoch", "model_loss",
-        "loss_step", "step_loss", "train_step_loss", "loss_loss", "total_train_loss", "train_losses_total",
+        "loss_step", "step_loss",
+        "avr_loss", "xent", "cross_entropy", "rmse_trn", "cost", "act_loss", "cri_loss",
+        "train_step_loss", "loss_loss", "total_train_loss", "train_losses_total",
         "g_loss", "d_loss", "gan_loss", "loss_gen", "loss_disc", "loss_total_loss", "train",
     ),
     "grad_norm": (
@@ -54,7 +56,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "optim_grad_norm", "optimizer_grad_norm", "grad_norm_grad_norm", "grad_norm_step", "train_grad_norm_step",
         "grad_norm_val", "grad_norm_value", "grad_norm_avg", "grad_norm_mean", "grad_norm_median", "avg_grad_norm",
         "mean_grad_norm", "train_grad_norm_epoch", "norm", "train_norm", "learning_grad_norm",
-        "grad_gnorm", "grad_l2", "train_grad_l2", "l2_grad_norm", "gradient_global_norm", "gradient_l2_norm",
+        "grad_gnorm", "grad_l2", "train_grad_l2", "l2_grad_norm", "gradient_global_norm", "gradient_l2_norm", "grdn",
     ),
     "grad_norm_squared": (
         "grad_norm_square", "grad_norm_squared", "grad_norm_sq", "squared_grad_norm", "grad_sq_norm", "grad_norm2",
@@ -73,11 +75,13 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "learning_current_learning_rate", "lr_group0", "learnrate_pg0", "lr_pg0", "lr_g", "lr_d", "optim0_lr0", "lr_lr",
         "learning_rate_group_0", "train_learning_rate_group_0", "lr_param_group_0", "max_lr", "lr_first",
         "learning_rate_lr", "opt_lr", "optimizer_lr", "lr_abs", "time_lr", "optimizer_learning_rate", "lr_avg",
+        "learningrate", "l_r", "lrate",
     ),
     "loss_scale": (
         "loss_scale", "train_loss_scale", "lossscale", "loss_scaler", "amp_scaler", "grad_scale", "grad_scaler",
         "grad_scaler_scale", "amp_scale", "fp16_loss_scale", "fp16_loss_scalar", "loss_scalar", "scaler_scale",
         "loss_scale_loss_scale", "train_grad_scale", "scaler", "amp_loss_scale", "fp16_scale", "train_fp16_loss_scale",
+        "fp16_grad_scale",
     ),
     "log2_loss_scale": ("lg_loss_scale", "log2_loss_scale"),
     "clip_fraction": (
@@ -163,12 +167,6 @@ def rank_of(role: str, name: str) -> int | None:
     return rank
 
 
-def _tail(name: str) -> str:
-    """The last part of a path, `a/b/total_loss`, unless a part before it says that it is not of training."""
-    *path, last = name.split("/")
-    return plain(last) if path and not _OTHER_PHASES.intersection(map(plain, path)) else ""
-
-
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _LOSS_WORDS = frozenset({"loss", "losses", "nll", "cost", "objective", "objf", "xent", "crossentropy", "elbo"})
 #: Words beside `loss` in the names of what is no loss, and of losses that are not those of a training step.
@@ -177,6 +175,31 @@ _NO_LOSS = _OTHER_PHASES | frozenset({
     "min", "max", "sec", "secs", "seconds", "lr", "ema", "lowest", "target", "improvement", "diff", "change", "per", "number",
     "valid", "previous", "prev", "tol",
 })  # fmt: skip
+_STEP_WORDS = frozenset(
+    {"step", "steps", "iter", "iters", "iteration", "iterations", "update", "updates", "batch", "itr"}
+)
+_NO_STEP = _OTHER_PHASES | _LOSS_WORDS | frozenset({
+    "per", "sec", "size", "speed", "max", "warmup", "remaining", "rate", "lr", "norm", "s", "seconds", "num_steps", "of", "skipped",
+    "nan", "scale", "data", "avg", "mean", "reward", "length", "duration", "elapsed", "loader",
+})  # fmt: skip
+
+
+def step_rank(name: str) -> int | None:
+    """How telling a name is for the step, spellings that no table has included: `Learning iteration`, `train_num_updates`."""
+    rank = rank_of("step", name)
+    if rank is None:
+        words = {word.lower() for word in _WORD.findall(name)}
+        if not words.isdisjoint(_STEP_WORDS) and words.isdisjoint(_NO_STEP):
+            rank = 2 * len(_RANK["step"])
+        elif name in {"#", "#1"}:  # the bare count in front of a line, and the column that tables call so
+            rank = 2 * len(_RANK["step"]) + 1
+    return rank
+
+
+def _tail(name: str) -> str:
+    """The last part of a path, `a/b/total_loss`, unless a part before it says that it is not of training."""
+    *path, last = name.split("/")
+    return plain(last) if path and not _OTHER_PHASES.intersection(map(plain, path)) else ""
 
 
 @lru_cache(maxsize=1 << 12)
@@ -319,4 +342,6 @@ def is_known(name: str) -> bool:
         or layer_of(name) is not None
         or "norm" in shape
         or shape.endswith(("loss", "_lr", "step"))
+        or is_loss_like(name)
+        or step_rank(name) is not None
     )

@@ -18,7 +18,7 @@ from gradlens.reading.derive import derive
 from gradlens.reading.frameworks import facts_by_names
 from gradlens.reading.missing import Presence, presence_in_columns, presence_in_series
 from gradlens.reading.remarks import remark
-from gradlens.reading.steps import choose_step, steps_of_rows, unrolled
+from gradlens.reading.steps import choose_step, in_order_written, rows_of_longest, steps_of_rows, unrolled, unrounded
 from gradlens.run import Columns, Notice, Run, Series
 
 #: Roles that a run reports; `step` is not a separate series.
@@ -82,8 +82,8 @@ def assemble(
         usable = []
     runs = []
     for mark in marks or (None,):
-        columns = _roles(_names_of(usable, mark, marks), table, step_name, roles, options, mark)
         own = NoticeBook()
+        columns = _roles(_names_of(usable, mark, marks), table, step_name, roles, options, mark, own)
         taken = {role: table.get(getattr(columns, role) or "") for role in ("loss", "grad_norm", "loss_scale")}
         remark(taken["loss"], taken["grad_norm"], taken["loss_scale"], own)
         missing = [n for role in ("loss", "grad_norm") for n in presence.missing(role, getattr(columns, role))]
@@ -129,12 +129,17 @@ def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[st
     by_name = {c.name: c for c in raw.columns}
     if options.step and options.step not in by_name:
         return options.step, [], presence_in_series((), unread)
-    step_name = options.step or (raw.step_column if raw.step_column in by_name else choose_step(by_name, raw.n_rows))
+    step_name = options.step or (
+        raw.step_column if raw.step_column in by_name else choose_step(by_name, raw.n_rows, book)
+    )
     if step_name is None:
-        book.add("no-step", "no step column: records are numbered from 0 in the order written", count=raw.n_rows)
-        steps = np.arange(raw.n_rows, dtype=np.int64)
+        if not book.notices():
+            book.add("no-step", "no step column: records are numbered from 0 in the order written", count=raw.n_rows)
+        steps = in_order_written(by_name, raw.n_rows) if book.notices() else np.arange(raw.n_rows, dtype=np.int64)
     else:
         steps = steps_of_rows(by_name[step_name], raw.n_rows, book)
+        if not options.step:
+            steps = unrounded(steps, rows_of_longest(by_name, raw.n_rows), step_name, book)
         epoch = vocabulary.choose("epoch", by_name)
         if epoch is not None and epoch != step_name:
             steps = unrolled(steps, by_name[epoch], raw.n_rows, book)
@@ -177,6 +182,7 @@ def _roles(
     fixed: Mapping[str, str],
     options: ReadOptions,
     mark: str | None,
+    book: NoticeBook,
 ) -> Columns:
     chosen: dict[str, str] = {}
     if step_name:
@@ -190,9 +196,35 @@ def _roles(
         if taken is None:
             shared = [n for n in names if mark is None or vocabulary.owner_of(n, [mark]) is None]
             taken = vocabulary.choose(role, _worth(role, shared, table))
+            if taken is None and role == "loss":
+                taken = _component(shared, table, book)
         if taken is not None and taken in table:
             chosen[role] = taken
     return Columns(**chosen)
+
+
+def _component(names: list[str], table: Mapping[str, Series], book: NoticeBook) -> str | None:
+    """The part of a loss that stands for the whole where no total was logged: the one with most rows, then the largest."""
+    parts = [n for n in names if vocabulary.is_loss_like(n)]
+    longest = max((len(table[n]) for n in parts), default=0)
+    parts = [n for n in parts if len(table[n]) >= _ENOUGH * longest]
+    if not parts:
+        return None
+
+    def size(name: str) -> float:
+        finite = np.abs(table[name].value[np.isfinite(table[name].value)])
+        return float(np.median(finite)) if len(finite) else 0.0
+
+    taken = max(parts, key=lambda n: ("total" in n.lower(), size(n)))
+    others = [n for n in parts if n != taken]
+    if others:
+        shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+        book.add(
+            "component-loss",
+            f"no total loss under a known name: {taken} was taken, the largest of its parts, beside {shown} (--loss takes another)",
+            count=len(others),
+        )
+    return taken
 
 
 def _worth(role: str, names: list[str], table: Mapping[str, Series]) -> list[str]:

@@ -2,7 +2,7 @@
 
 Logs often have several counters: W&B's own `_step` beside the trainer's, MMEngine's `iter` beside a `step` in which
 validation rows put the epoch. The counter that is there on the rows with a loss or a norm counts; among counters that
-agree on those rows, the one that goes back least counts.
+agree on those rows, the one that goes back least counts. A counter that repeats while the loss changes is an epoch or a label.
 """
 
 from __future__ import annotations
@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 
 #: Share of the rows with a loss or a norm on which a counter must stand to be the step.
 COVERAGE = 0.98
+#: A counter that repeats in more than this share of the rows counts something longer than a step.
+MOSTLY = 0.5
+#: Epochs that repeat in more than this share of the rows are no steps: an epoch has several rows.
+FEW = 0.2
+#: Rounded steps repeat at least in this share of the rows.
+MANY = 0.3
+_ROUNDED_FROM, _MIN_ROUNDED = 1000, 8
 #: From here on float64, as which columns are read, tells no neighbouring integers apart.
 _LIMIT = 2.0**53
 
 
-def choose_step(columns: Mapping[str, Column], n_rows: int) -> str | None:
-    """The name of the step column, or None where no column counts.
+def choose_step(columns: Mapping[str, Column], n_rows: int, book: NoticeBook) -> str | None:
+    """The name of the step column, or None where no column counts (then a notice may say why).
+
+    By behaviour before name: a counter must stand on the rows with a loss or a norm, be whole and change; one that repeats
+    from row to row while the loss changes counts something longer than a step, and epochs come last. Where nothing but an
+    epoch that repeats is left, the order of the file counts.
 
     Parameters
     ----------
@@ -33,22 +44,89 @@ def choose_step(columns: Mapping[str, Column], n_rows: int) -> str | None:
         All columns of the table by name.
     n_rows
         Rows of the table.
+    book
+        Takes the notice about a counter that was passed over.
     """
-    wanted = _training_rows(columns, n_rows)
+    wanted = training_rows(columns, n_rows)
     candidates = sorted(
-        (rank, place, name)
+        (vocabulary.rank_of("epoch", name) is not None, rank, place, name)
         for place, name in enumerate(columns)
-        if (rank := vocabulary.rank_of("step", name)) is not None
+        if (rank := vocabulary.step_rank(name)) is not None
     )
-    dense = {name: _spread(columns[name], n_rows)[wanted] for _, _, name in candidates}
+    dense = {name: spread(columns[name], n_rows)[wanted] for *_, name in candidates}
     covered = {name: float(np.mean(np.isfinite(values))) if len(values) else 0.0 for name, values in dense.items()}
-    names = [name for _, _, name in candidates if covered[name] >= COVERAGE]
+    names = [name for *_, name in candidates if covered[name] >= COVERAGE]
     if not names:
         return max(covered, key=lambda n: covered[n], default=None)
-    counting = [name for name in names if _counts(dense[name])] or names
-    best = counting[0]
+    counting = [name for name in names if _counts(dense[name])]
+    if not counting:
+        return names[0]
+    changes = _changes(columns, n_rows, wanted)
+    repeats = {name: _repeats(dense[name], changes) for name in counting}
+    moving = [name for name in counting if repeats[name] <= MOSTLY]
+    best = moving[0] if moving else counting[0]
+    if vocabulary.rank_of("epoch", best) is not None and repeats[best] > FEW:
+        book.add(
+            "epoch-not-step",
+            f"{best!r} repeats in most records: it counts epochs, and records are numbered from 0 in the order written",
+            count=int(np.count_nonzero(wanted)),
+        )
+        return None
+    if best != names[0]:
+        why = "repeats in most records" if names[0] in repeats else "does not count"
+        book.add("step-chosen", f"{best!r} was taken as the step: {names[0]!r} {why}", count=len(dense[best]))
     twins = [name for name in counting if np.array_equal(dense[name], dense[best], equal_nan=True)]
     return min(twins, key=lambda n: _falls(columns[n].value))
+
+
+def in_order_written(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.int64]:
+    """The number of each row by the rows with a loss or a norm up to it, from 0."""
+    steps: NDArray[np.int64] = np.maximum(np.cumsum(training_rows(columns, n_rows)) - 1, 0)
+    return steps
+
+
+def unrounded(steps: NDArray[np.int64], wanted: NDArray[np.bool_], name: str, book: NoticeBook) -> NDArray[np.int64]:
+    """Steps that were printed rounded (`1.37e+04`, `12K`), as the order of the file and the first distances give them.
+
+    Beyond 1,000 each is rounded to three digits and many repeat: such a step is a label. The distance between the first,
+    unrounded ones is taken to hold; where the labels contradict that, rows are numbered from 0.
+
+    Parameters
+    ----------
+    steps
+        int64[n].
+    wanted
+        bool[n], the rows that stand for one step each.
+    name
+        Of the column, for the notice.
+    book
+        Takes the notice.
+    """
+    value = steps[wanted]
+    large = value[value >= _ROUNDED_FROM]
+    if len(large) < _MIN_ROUNDED or np.any(np.diff(value) < 0):
+        return steps
+    unit = 10 ** (np.floor(np.log10(large)).astype(np.int64) - 2)
+    if np.any(large % unit) or np.mean(np.diff(large) == 0) < MANY:
+        return steps
+    small = value[value < _ROUNDED_FROM]
+    interval = _interval(small) if len(small) > 1 else max(1, round((value[-1] - value[0]) / max(len(value) - 1, 1)))
+    guess = value[0] + interval * np.arange(len(value))
+    coarse = _ROUNDED_FROM if not np.any(large % _ROUNDED_FROM) else 0
+    fits = bool(np.all(np.abs(guess - value) <= np.maximum(coarse, 0.006 * value)))
+    at = np.maximum(np.cumsum(wanted) - 1, 0)
+    book.add(
+        "rounded-steps",
+        f"{name!r} is printed rounded, several records share a step: "
+        + (
+            f"the order written counts, {interval} steps apart as the first ones"
+            if fits
+            else "records are numbered from 0"
+        ),
+        count=int(np.count_nonzero(np.diff(large) == 0)),
+    )
+    whole: NDArray[np.int64] = (guess if fits else np.arange(len(value)))[at]
+    return whole
 
 
 def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.int64]:
@@ -97,7 +175,7 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
     falls = np.flatnonzero(np.diff(steps) < 0) + 1
     if epoch is None or not len(falls):
         return steps
-    epochs = _spread(epoch, n_rows)
+    epochs = spread(epoch, n_rows)
     known = np.isfinite(epochs)
     if not known.all():
         at = np.maximum.accumulate(np.where(known, np.arange(n_rows), 0))
@@ -126,10 +204,11 @@ def _interval(steps: NDArray[np.int64]) -> int:
     return int(np.median(change)) if len(change) else 1
 
 
-def _training_rows(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.bool_]:
+def training_rows(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.bool_]:
+    """The rows with a loss or a norm of the training, bool[n_rows]; all where there are none."""
     rows = np.zeros(n_rows, dtype=bool)
     for name, column in columns.items():
-        if any(vocabulary.rank_of(role, name) is not None for role in ("loss", "grad_norm")):
+        if vocabulary.is_core(name):
             if column.row is None:
                 rows[:] = True
             else:
@@ -139,7 +218,37 @@ def _training_rows(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.boo
     return rows
 
 
-def _spread(column: Column, n_rows: int) -> NDArray[np.float64]:
+def _changes(columns: Mapping[str, Column], n_rows: int, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the wanted rows, from the second on, differ from the row before in a loss or a norm: bool[m - 1]."""
+    changes = np.zeros(max(int(np.count_nonzero(wanted)) - 1, 0), np.bool_)
+    for name, column in columns.items():
+        if vocabulary.is_core(name):
+            values = spread(column, n_rows)[wanted]
+            changes |= (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    return changes
+
+
+def _repeats(values: NDArray[np.float64], changes: NDArray[np.bool_]) -> float:
+    """The share of the rows with another loss or norm than the row before that repeat its value."""
+    if not changes.any():
+        return float(np.mean(values[1:] == values[:-1])) if len(values) > 1 else 0.0
+    return float(np.mean((values[1:] == values[:-1])[changes]))
+
+
+def rows_of_longest(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.bool_]:
+    """The rows of the loss or norm with most values, bool[n_rows]: others may stand in rows of their own."""
+    core = [column for name, column in columns.items() if vocabulary.is_core(name)]
+    rows = np.ones(n_rows, np.bool_)
+    if core:
+        longest = max(core, key=lambda column: len(column.value))
+        if longest.row is not None:
+            rows[:] = False
+            rows[longest.row] = True
+    return rows
+
+
+def spread(column: Column, n_rows: int) -> NDArray[np.float64]:
+    """A column with NaN in the rows without a value: float64[n_rows]."""
     if column.row is None:
         return column.value
     values = np.full(n_rows, np.nan)

@@ -103,7 +103,7 @@ class RecordKind:
             return values[place]
         groups = self._groups
         if "step" in groups and match["step"] is not None:
-            return float(match["step"])
+            return float(match["step"].replace(",", ""))
         if "iters" in groups and match["iters"] is not None:
             # Not as integers, which of a damaged line may have more digits than a float, or than int() takes.
             return (float(match["epoch"]) - self.line.first_epoch) * float(match["iters"]) + float(match["iter"])

@@ -8,6 +8,7 @@ found is a guess, and a notice says so.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +30,9 @@ MIN_TIMES = 3
 #: Lines without a loss or a norm belong to records if they come as often as this share of those with one.
 MIN_SHARE = 0.01
 #: Share of the distances between steps that rise where something counts; the others are new starts.
-MOSTLY = 0.8
+MOSTLY = 0.5
+#: So many lines with a loss or a norm say how far apart blocks stand.
+_LOOK = 50
 #: Longer lines are data, not something to read; words of more kinds than this are prose.
 _MAX_CHARS, _MAX_PLANS = 20_000, 20_000
 #: A header stands so close above the first row of its table.
@@ -151,7 +154,7 @@ class GeneralParser:
             kept: NDArray[np.bool_] = np.bincount(kind, minlength=len(kinds))[kind] >= MIN_TIMES
             return kept
         # A block may begin above its first loss and end below its last one, by no more than another block does.
-        reach = int(np.max(np.diff(at[:3]))) if len(at) > 1 else len(kind)
+        reach = int(np.max(np.diff(at[:_LOOK]))) if len(at) > 1 else len(kind)
         first, after = max(0, int(at[0]) - reach), min(len(kind), int(at[-1]) + reach)
         inside = np.zeros(len(kind), np.bool_)
         inside[first:after] = True
@@ -194,15 +197,13 @@ class GeneralParser:
             full[slice(None) if columns[name].row is None else columns[name].row] = columns[name].value
             return np.where(is_core, full, np.nan) if core else full
 
-        totals = [name for name in columns if name.endswith(_OF)]
-        epoch = next((e for e in columns if vocabulary.rank_of("epoch", e) is not None), None)
-        if epoch is None and len(totals) > 1:
-            epoch = totals[0].removesuffix(_OF)  # `Train: [0/300][20/1251]`
-        for total in totals:
-            counter = total.removesuffix(_OF)
-            if epoch is None or counter == epoch or counter not in columns:
-                continue
-            steps = steps_of_epochs(dense(epoch), dense(counter), dense(total))
+        counted = [name.removesuffix(_OF) for name in columns if name.endswith(_OF)]
+        counted = [name for name in counted if name in columns]
+        # An epoch by its name, or the count before the last one: `Train: [0/300][20/1251]`.
+        epochs = [e for e in columns if vocabulary.rank_of("epoch", e) is not None]
+        pairs = [(e, c) for e in epochs for c in counted] or list(itertools.combinations(counted, 2))
+        for epoch, counter in pairs:
+            steps = None if epoch == counter else steps_of_epochs(dense(epoch), dense(counter), dense(counter + _OF))
             if steps is not None:
                 self.records.place_all(np.nan_to_num(steps), np.isfinite(steps))
                 return
@@ -227,7 +228,12 @@ def steps_of_epochs(
         return None
     steps: NDArray[np.float64] = (epoch - np.min(epoch[known])) * length + count
     rises = np.diff(steps[known]) >= 0
-    if np.all(np.diff(count[known]) > 0) or not len(rises) or np.mean(rises) < MOSTLY:
+    if (
+        np.min(epoch[known]) == np.max(epoch[known])
+        or np.all(np.diff(count[known]) > 0)
+        or not len(rises)
+        or np.mean(rises) < MOSTLY
+    ):
         return None
     return steps
 

@@ -59,6 +59,8 @@ class Grammar:
     step_from_bar: bool = False
     #: Fields to rename, for names that mean something else elsewhere.
     rename: tuple[tuple[str, str], ...] = ()
+    #: Fields of which the negative is taken under another name, for what the trainer maximises.
+    negated: tuple[tuple[str, str], ...] = ()
     #: Columns whose role the trainer fixes, `("loss", "G_L1")`: of each role the first that the log has.
     roles: tuple[tuple[str, str], ...] = ()
     #: Minimum number of records that count as this kind of log.

@@ -6,12 +6,21 @@ gradlens another trainer, add one `Grammar` to a table (see docs/adding-a-format
 
 from __future__ import annotations
 
+from gradlens.readers.console.control_grammars import CONTROL
 from gradlens.readers.console.grammar import NUMBER, Fields, Grammar, Line
+from gradlens.readers.console.language_grammars import LANGUAGE
+from gradlens.readers.console.speech_grammars import SPEECH
+from gradlens.readers.console.vision_grammars import VISION
 
 _PRE = frozenset({"pre_clip"})
 _MEGATRON_START = r"\[before the start of training step\]|^\s*(?:\[[^\]]*\]:?\s*)?training \.\.\.\s*$"
 
+#: Of grammars that find the same the first one counts: the more particular ones stand in front.
 GRAMMARS: tuple[Grammar, ...] = (
+    *LANGUAGE,
+    *VISION,
+    *SPEECH,
+    *CONTROL,
     Grammar(
         name="megatron",
         lines=(
@@ -125,7 +134,7 @@ GRAMMARS: tuple[Grammar, ...] = (
     ),
     Grammar(
         name="metric-logger",
-        lines=(Line(pattern=r"\bEpoch: ?\[(?P<epoch>\d+)\]\s*\[\s*(?P<iter>\d+)/\s*(?P<iters>\d+)\]"),),
+        lines=(Line(pattern=r"\bEpoch: ?\[\s*(?P<epoch>\d+)(?:/\s*\d+)?\]\s*\[\s*(?P<iter>\d+)/\s*(?P<iters>\d+)\]"),),
         facts=_PRE,
     ),
     Grammar(

@@ -146,7 +146,7 @@ def _go_on_counting(records: Records, first: int, after: int, book: NoticeBook) 
     """Give steps to records whose counter restarts with each epoch: on from the last count of the epoch before."""
     offset, before, last = 0.0, None, 0.0
     for row, epoch, count in list(records.counters(first, after)):
-        if before is not None and epoch > before:
+        if before is not None and epoch > before and count <= last:
             offset += last
             book.add(
                 "epoch-counter",

@@ -137,6 +137,10 @@ class RecordParser:
             names, values = tuple(row), list(row.values())
         if not names:
             return
+        for name, negative in self.grammar.negated:
+            if name in names:
+                place = names.index(name)
+                names, values[place] = (*names[:place], negative, *names[place + 1 :]), -values[place]
         if "train_runtime" in names:
             # The summary at the end: its `train_loss` is a mean over the whole training.
             names = tuple(f"final/{name}" for name in names)
