@@ -31,7 +31,9 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "max_grad_norm": (
         "max_grad_norm", "clip_norm", "clip_grad", "grad_clip", "gradient_clip_val", "gradient_clipping",
         "grad_clipping", "grad_norm_clip", "training.max_norm", "clip_grad_norm", "max_norm", "grad_clip_norm",
-        "gradient_clip", "gradient_clipping_threshold", "clip",
+        "gradient_clip", "gradient_clipping_threshold", "clip_max_norm", "clip_gradients", "clip_gradient",
+        "grad_norm_max", "max_gradient_norm", "clip_grad_max_norm", "grad_max_norm", "clip_grad_value_norm", "clip_gnorm",
+        "grad_norm_clipping", "clip_grad_thresh", "grad_clip_thresh", "clip",
     ),
     "batch_size": (
         "batch_size", "global_batch_size", "train_batch_size", "per_device_train_batch_size", "train_batch",

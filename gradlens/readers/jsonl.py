@@ -5,18 +5,55 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from gradlens.config import training_config
 from gradlens.errors import MalformedLogError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions
+from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, is_number, load_json
 from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
 from gradlens.readers.blocks.json_blocks import BlockParser
 from gradlens.readers.blocks.marks import histograms_of, notice_marks
 from gradlens.readers.blocks.text_blocks import blocks, in_order, open_text, share_of
 from gradlens.sources.progress import track
+from gradlens.vocabulary import is_core
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradlens.sources.files import Source
+
+
+#: Settings that no step of a training repeats: a record with one of them is a configuration. A rate or a batch size may be both.
+_TELLING = frozenset({
+    "max_grad_norm", "optimizer", "warmup_steps", "weight_decay", "lr_schedule", "gradient_accumulation_steps", "beta2",
+})  # fmt: skip
+_MOST_SETTINGS = 5
+
+
+def leading_settings(text: str) -> list[dict[str, Any]]:
+    """The first records of JSON lines if they hold settings and nothing that is measured: `{"event": "config", ...}`."""
+    found: list[dict[str, Any]] = []
+    for line in text.splitlines()[:_MOST_SETTINGS]:
+        try:
+            record = load_json(line)
+        except ValueError:
+            break
+        if not isinstance(record, dict) or any(is_core(str(name)) and is_number(v) for name, v in record.items()):
+            break
+        if _TELLING.isdisjoint(training_config(record).to_dict()):
+            break
+        found.append(record)
+    return found
+
+
+def without_first(columns: Sequence[Column], n: int) -> tuple[Column, ...]:
+    """The columns without the first `n` rows of the table."""
+    left = []
+    for column in columns:
+        if column.row is None:
+            left.append(Column(name=column.name, value=column.value[n:]))
+        elif (column.row >= n).any():
+            later = column.row >= n
+            left.append(Column(name=column.name, value=column.value[later], row=column.row[later] - n))
+    return tuple(left)
 
 
 class JsonLinesReader(Reader):
@@ -51,12 +88,22 @@ class JsonLinesReader(Reader):
                 progress(done)
         if joiner.n_rows == 0:
             raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
-        columns = joiner.columns()
+        columns, n_rows, unread = joiner.columns(), joiner.n_rows, joiner.unread_rows()
+        settings = leading_settings(source.head_text)
+        # A record without a number is no row.
+        n_first = sum(any(is_number(value) for value in record.values()) for record in settings)
+        if settings and n_first < n_rows:
+            columns, n_rows = without_first(columns, n_first), n_rows - n_first
+            unread = tuple(rows[rows >= n_first] - n_first for rows in unread)
+            for record in settings:
+                config.update(record)
+            message = "records in front of the training that hold settings: read as its configuration"
+            book.add("settings-record", message, "line 1", len(settings))
         notice_texts(columns, texts, book)
         notice_marks(marks, book)
         return [
             RawRun(
-                columns=columns, n_rows=joiner.n_rows, config=config, notices=book.notices(),
-                unread_rows=joiner.unread_rows(), histograms=histograms_of(marks),
+                columns=columns, n_rows=n_rows, config=config, notices=book.notices(),
+                unread_rows=unread, histograms=histograms_of(marks),
             )
         ]  # fmt: skip

@@ -32,9 +32,14 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(framework="ms-swift", names=frozenset({"grad_norm", "global_step_max_steps"}), facts=_HF),
     Signature(framework="ms-swift", names=frozenset({"grad_norm", "train_speed_iter_s"}), facts=_HF),
-    Signature(framework="MMEngine", names=frozenset({"grad_norm", "data_time", "time", "loss"}), facts=_PRE),
+    # LogProcessor(window_size=10, mean_pattern=r".*(loss|time|data_time|grad_norm).*"); LogBuffer averages the interval.
     Signature(
-        framework="mmcv", names=frozenset({"train_grad_norm", "train_loss", "learning_rate", "momentum"}), facts=_PRE
+        framework="MMEngine", names=frozenset({"grad_norm", "data_time", "time", "loss"}), facts=_PRE | {"averaged"}
+    ),
+    Signature(
+        framework="mmcv",
+        names=frozenset({"train_grad_norm", "train_loss", "learning_rate", "momentum"}),
+        facts=_PRE | {"averaged"},
     ),
     Signature(framework="torchtitan", names=frozenset({"grad_norm", "loss_metrics_global_avg_loss"}), facts=_PRE),
     Signature(framework="OLMo", names=frozenset({"optim_total_grad_norm"}), facts=_PRE),

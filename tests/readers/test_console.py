@@ -9,7 +9,7 @@ import gradlens
 from gradlens.readers.console.general import GUESS
 from gradlens.readers.console.grammars import GRAMMARS
 from gradlens.readers.console.text import clean, number_of
-from tests.readers.console_examples import EXAMPLES
+from tests.readers.console_examples_more import ALL as EXAMPLES
 
 CASES = [(name, place, example) for name, examples in EXAMPLES.items() for place, example in enumerate(examples)]
 

@@ -130,7 +130,8 @@ GRAMMARS: tuple[Grammar, ...] = (
             ),
             Line(pattern=r"\bIter(?:\(train\))?\s+\[\s*(?P<step>\d+)/\d+\]"),
         ),
-        facts=_PRE,
+        # MMEngine's LogProcessor averages loss and norm over the last 10 iterations, mmcv's LogBuffer over the interval.
+        facts=frozenset({"pre_clip", "averaged"}),
     ),
     Grammar(
         name="metric-logger",

@@ -41,6 +41,8 @@ class ConsoleReader(Reader):
                 best = _best(ConsoleText(io.BytesIO(handle.read(_PROBE_BYTES))), self.grammars)
         if best is None or not len(best.records):
             return 0.0
+        if best.grammar is GUESS and source.head_text.lstrip().startswith(('{"', "[{")):
+            return 0.0  # what readers of JSON made nothing of is not to be guessed at
         return (0.8, 0.45, 0.3 if best.weight else 0.15)[best.grammar.tier]
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:

@@ -1,0 +1,96 @@
+"""Which column is the step and which the loss, by what they do."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+import gradlens
+
+
+def read(tmp_path, rows, name="run.jsonl"):
+    path = tmp_path / name
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    (run,) = gradlens.read(path)
+    return run
+
+
+def codes(run):
+    return {n.code for n in run.notices}
+
+
+def test_an_epoch_that_repeats_is_no_step(tmp_path):
+    run = read(tmp_path, [{"epoch": i // 10, "loss": 3 - i / 20} for i in range(40)])
+    assert run.loss.step.tolist() == list(range(40))
+    assert "epoch-not-step" in codes(run)
+
+
+def test_an_epoch_a_row_is_the_step(tmp_path):
+    run = read(tmp_path, [{"epoch": i + 1, "loss": 3 - i / 20} for i in range(20)])
+    assert run.columns.step == "epoch"
+    assert not codes(run) & {"epoch-not-step", "step-chosen"}
+
+
+def test_updates_before_epochs(tmp_path):
+    run = read(
+        tmp_path, [{"epoch": i // 10 + 1, "train_loss": 3 - i / 20, "train_num_updates": str(i * 5)} for i in range(30)]
+    )
+    assert run.loss.step.tolist() == [i * 5 for i in range(30)]
+
+
+def test_calls_of_wandb_before_epochs(tmp_path):
+    run = read(tmp_path, [{"_step": i, "epoch": i // 10, "loss": 3 - i / 20} for i in range(30)])
+    assert run.columns.step == "_step"
+
+
+def test_the_counter_of_batches_before_the_one_of_updates(tmp_path):
+    run = read(tmp_path, [{"step": i // 4, "iter": i, "loss": 3 - i / 40} for i in range(80)])
+    assert run.columns.step == "iter"
+    assert "step-chosen" in codes(run)
+
+
+def test_a_row_written_twice_is_no_epoch(tmp_path):
+    run = read(tmp_path, [{"step": i // 2, "loss": 3 - (i // 2) / 40, "speed": i} for i in range(80)])
+    assert run.columns.step == "step"
+    assert run.loss.step.tolist() == [i // 2 for i in range(80)]
+
+
+def test_rounded_steps_are_the_order_of_the_file(tmp_path):
+    def rounded(step):
+        return float(f"{step:.3g}")
+
+    run = read(tmp_path, [{"step": rounded(i * 20), "loss": 3 - i / 1000} for i in range(1000)])
+    assert run.loss.step.tolist() == [i * 20 for i in range(1000)]
+    assert "rounded-steps" in codes(run)
+
+
+def test_steps_that_are_round_by_themselves_stay(tmp_path):
+    run = read(tmp_path, [{"step": i * 1000, "loss": 3 - i / 40} for i in range(80)])
+    assert run.loss.step.tolist() == [i * 1000 for i in range(80)]
+    assert "rounded-steps" not in codes(run)
+
+
+def test_a_part_stands_for_the_total(tmp_path):
+    run = read(
+        tmp_path,
+        [{"epoch": i, "train/box_loss": 0.5, "train/cls_loss": 3 - i / 20, "val/cls_loss": 9.0} for i in range(20)],
+    )
+    assert run.columns.loss == "train/cls_loss"
+    (notice,) = [n for n in run.notices if n.code == "component-loss"]
+    assert "train/box_loss" in notice.message
+
+
+def test_a_total_of_training_before_parts_and_validation(tmp_path):
+    run = read(tmp_path, [{"step": i, "val/loss": 9.0, "box_loss": 5.0, "total_loss": 3 - i / 20} for i in range(20)])
+    assert run.columns.loss == "total_loss"
+
+
+def test_settings_in_the_first_record(tmp_path):
+    rows = [{"event": "config", "max_grad_norm": 0.1, "lr": 0.5, "optimizer": "adamw"}]
+    rows += [{"event": "step", "step": i, "loss": 3 - i / 20, "grad_norm": 0.5, "lr": 1e-3} for i in range(20)]
+    run = read(tmp_path, rows)
+    assert (run.config.max_grad_norm, run.config.optimizer) == (0.1, "adamw")
+    assert run.loss.step.tolist() == list(range(20))
+    np.testing.assert_array_equal(run.lr.value, [1e-3] * 20)
+    assert "settings-record" in codes(run)
