@@ -14,3 +14,53 @@ from gradlens import vocabulary
 )  # fmt: skip
 def test_losses_that_need_not_come_down_are_known_by_name(loss, descends):
     assert vocabulary.is_contested(loss) is not descends
+
+
+@pytest.mark.parametrize(("role", "spelling"), [(r, s) for r, found in vocabulary.SPELLINGS.items() for s in found])
+def test_every_spelling_means_its_quantity_however_it_is_cased(role, spelling):
+    assert vocabulary.rank_of(role, spelling) is not None
+    assert vocabulary.rank_of(role, spelling.upper().replace("_", "-")) is not None
+
+
+@pytest.mark.parametrize(
+    ("role", "names", "chosen"),
+    [
+        ("loss", ["val_loss", "epoch", "train/loss"], "train/loss"),
+        ("loss", ["info/learner/total_loss"], "info/learner/total_loss"),
+        ("loss", ["eval/deep/loss"], None),
+        ("step", ["_step", "global_step"], "global_step"),
+        ("lr", ["lr-AdamW/pg1-momentum", "lr-AdamW/pg1"], "lr-AdamW/pg1"),
+        ("grad_norm", ["unet_grad_norm"], "unet_grad_norm"),
+        ("grad_norm", ["grad_norm/conv1.weight"], None),
+        ("lr", [], None),
+    ],
+)
+def test_which_name_stands_for_a_quantity(role, names, chosen):
+    assert vocabulary.choose(role, names) == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("grad_norm/conv1.weight", "conv1.weight"), ("train/grad_2.0_norm/fc", "fc"), ("optim/grad/fc.norm", "fc"),
+     ("grad_norm/total", None), ("loss/conv1", None)],
+)  # fmt: skip
+def test_norms_of_layers(name, layer):
+    assert vocabulary.layer_of(name) == layer
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [("grad_norm", set()), ("clipped_grad_norm", {"post_clip"}), ("unclipped_grad_norm", {"pre_clip"}),
+     ("raw_grad_norm", {"pre_clip"}), ("x/grad_gnorm", {"post_clip"}), (None, set())],
+)  # fmt: skip
+def test_what_the_name_of_a_norm_says(name, facts):
+    assert vocabulary.facts_of(name) == facts
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("train/box_loss", True), ("Value function loss", True), ("cross_entropy", True), ("loss_scale", False),
+     ("val/box_loss", False), ("loss_weight", False), ("accuracy", False)],
+)  # fmt: skip
+def test_what_is_like_a_loss(name, is_one):
+    assert vocabulary.is_loss_like(name) is is_one

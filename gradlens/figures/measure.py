@@ -114,7 +114,7 @@ def clipping(
         n_effective=found.n_effective,
         shrink_factor=found.shrink_factor,
         one_in=found.one_in,
-        rough=found.n_effective < clip_stats.MIN_EFFECTIVE,
+        rough=found.rough,
         windows=tuple(
             report.Window(
                 first_step=w.first, last_step=w.last, n=w.n, clip_rate=w.clip_rate,

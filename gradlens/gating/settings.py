@@ -43,7 +43,6 @@ DEFAULT_TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
         "overflow": Tolerance(absolute=0.005, relative=1.0),
     }
 )
-LIMITS = ("max_clip_rate", "max_spikes", "max_nonfinite", "max_loss", "max_grad_norm")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -86,11 +86,6 @@ class CsvReader(Reader):
         ]
 
 
-def parse_table(data: bytes, *, name: str = "<table>") -> CsvTable:
-    """The table in `data`: names in the first line, then one record per line."""
-    return read_table(Source(name=name, data=data), ReadOptions(), lambda _done: None)
-
-
 def read_table(source: Source, options: ReadOptions, progress: Callable[[int], None]) -> CsvTable:
     """The table in a source.
 

@@ -9,21 +9,6 @@ from __future__ import annotations
 import math
 
 
-def largest_step(beta1: float, beta2: float) -> float:
-    """The first step after one gradient that dwarfs all before it, in units of the learning rate.
-
-    m is then (1 - beta1) g and v is (1 - beta2) g², so that the step is (1 - beta1) / sqrt(1 - beta2): 3.16 at (.9, .999)
-    and .447 at (.9, .95).
-
-    Raises
-    ------
-    ValueError
-        For a rate that is not from 0 (inclusive) to 1.
-    """
-    _check(beta1, beta2)
-    return (1.0 - beta1) / math.sqrt(1.0 - beta2)
-
-
 def memory(beta2: float) -> float:
     """Steps until a shock has decayed to 1 / e of its share in the second moment: 1 / (1 - beta2)."""
     _check(beta2)

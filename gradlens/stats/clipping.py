@@ -89,14 +89,12 @@ class ClipStatistics:
         Mean of min(1, C / norm) over finite norms.
     one_in : float or None
         Steps per clipped step; None if none is.
-    mean_run_length : float or None
-        Average number of clipped steps in a row; None if none is.
     windows : tuple of ClipWindow
         The run cut into equal stretches; none without a finite norm.
     phases : tuple of ClipWindow
         The stretches asked for.
-    warnings : tuple of str
-        What limits the figures, in plain words.
+    rough : bool
+        Whether the steps are worth too few independent ones for the interval to say much.
     """
 
     threshold: float
@@ -108,10 +106,9 @@ class ClipStatistics:
     n_effective: float
     shrink_factor: float | None
     one_in: float | None
-    mean_run_length: float | None
     windows: tuple[ClipWindow, ...]
     phases: tuple[ClipWindow, ...]
-    warnings: tuple[str, ...]
+    rough: bool
 
 
 def clip_statistics(
@@ -140,26 +137,16 @@ def clip_statistics(
     Returns
     -------
     ClipStatistics
-        With a warning, not an exception, for an empty or short series or a threshold that is not positive.
+        No rate for an empty series; every step counts as clipped at a threshold that is not positive.
     """
     norm = as_series(norm)
     finite = np.isfinite(norm)
     kept = norm if finite.all() else norm[finite]
-    warnings = []
-    if not threshold > 0.0:
-        warnings.append("the threshold is not positive, so every step counts as clipped")
-    if kept.size == 0:
-        warnings.append("no finite norm")
     above = kept > threshold
     clipped = int(above.sum())
     rate = clipped / kept.size if kept.size else None
     order = np.argsort(kept)
     n_effective = effective_steps(kept, threshold, order=order)
-    if kept.size and n_effective < MIN_EFFECTIVE:
-        warnings.append(
-            f"{kept.size} steps are worth only {n_effective:.0f} independent ones, so the interval of the clip rate is rough"
-        )
-    starts = int(above[:1].sum()) + int(np.count_nonzero(above[1:] & ~above[:-1]))
     count = max(1, min(n_windows, norm.size // 20))
     edges = np.linspace(0, norm.size, count + 1).astype(np.int64).tolist()
     bounds = [*pairwise(edges), *((first, last + 1) for first, last in phases)] if kept.size else []
@@ -176,10 +163,9 @@ def clip_statistics(
         n_effective=n_effective,
         shrink_factor=shrink_factor(kept, threshold),
         one_in=kept.size / clipped if clipped else None,
-        mean_run_length=clipped / starts if clipped else None,
         windows=tuple(stretches[:count]),
         phases=tuple(stretches[count:]),
-        warnings=tuple(warnings),
+        rough=n_effective < MIN_EFFECTIVE,
     )
 
 

@@ -235,8 +235,6 @@ class ExtremalIndex:
     ----------
     theta : float
         1 for isolated exceedances; 1/theta is the mean cluster size.
-    clusters : float
-        theta times the number of exceedances: the independent events among them.
     widening : float
         Factor by which a standard error of the tail grows at least: 1/sqrt(theta). Simulated errors of the Hill estimate
         grew 1.4 times at theta .5 and 2.2 times at .2 where clusters are copies or running maxima of independent values,
@@ -248,7 +246,6 @@ class ExtremalIndex:
     """
 
     theta: float
-    clusters: float
     widening: float
     exceedances: int
     reason: str | None = None
@@ -275,13 +272,11 @@ def extremal_index(positions: NDArray[np.int64]) -> ExtremalIndex:
     """
     count = int(positions.size)
     if count < 3:
-        return ExtremalIndex(
-            theta=1.0, clusters=float(count), widening=1.0, exceedances=count, reason="fewer than 3 exceedances"
-        )
+        return ExtremalIndex(theta=1.0, widening=1.0, exceedances=count, reason="fewer than 3 exceedances")
     gap = np.diff(positions).astype(np.float64)
     if gap.max() > 2.0:
         theta = 2.0 * float(np.sum(gap - 1.0)) ** 2 / (gap.size * float(np.sum((gap - 1.0) * (gap - 2.0))))
     else:
         theta = 2.0 * float(np.sum(gap)) ** 2 / (gap.size * float(np.sum(gap**2)))
     theta = min(1.0, max(theta, 1.0 / count))
-    return ExtremalIndex(theta=theta, clusters=theta * count, widening=1.0 / math.sqrt(theta), exceedances=count)
+    return ExtremalIndex(theta=theta, widening=1.0 / math.sqrt(theta), exceedances=count)

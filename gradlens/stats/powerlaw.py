@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_TAIL = 10
-WANTED_TAIL = 50
 EXACT_UP_TO = 1 << 14
 THINNED = 1 << 10
 FINEST_GRID = 1 << 13
@@ -58,8 +57,6 @@ class PowerLaw:
         Bootstrap p-value, at most .1 rejects the power law; None unless asked for.
     alternatives : tuple of VuongTest
         Against other families on the same tail.
-    warnings : tuple of str
-        What limits the figures.
     reason : str or None
         Why there is no fit.
     """
@@ -71,7 +68,6 @@ class PowerLaw:
     ks: float | None
     p_value: float | None = None
     alternatives: tuple[VuongTest, ...] = ()
-    warnings: tuple[str, ...] = ()
     reason: str | None = None
 
 
@@ -117,7 +113,6 @@ def fit_power_law(
     start, exponent, distance = found
     n_tail = int(x.size - start)
     low = float(x[start]) if xmin is None else xmin
-    warnings = [f"only {n_tail} values in the tail, {WANTED_TAIL} wanted"] if n_tail < WANTED_TAIL else []
     return PowerLaw(
         alpha=1.0 + exponent,
         alpha_error=exponent / math.sqrt(n_tail),
@@ -128,7 +123,6 @@ def fit_power_law(
         if bootstrap
         else None,
         alternatives=vuong_tests(np.log(x[start:] / low), exponent) if alternatives else (),
-        warnings=tuple(warnings),
     )
 
 

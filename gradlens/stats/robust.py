@@ -216,18 +216,6 @@ def rolling_median(
     return np.asarray(median)
 
 
-def rolling_mad(value: NDArray[np.float64], window: int, *, centred: bool) -> NDArray[np.float64]:
-    """Return 1.4826 times the rolling median of absolute residuals, each residual from its own rolling median.
-
-    For normal noise it estimates the standard deviation. Taking every residual from its own median keeps a drift of the
-    level out of the spread. NaN where the windows hold nothing.
-    """
-    value = as_series(value)
-    with np.errstate(over="ignore", invalid="ignore"):  # values near the end of float64 have an infinite deviation
-        deviation = np.abs(value - rolling_median(value, window, centred=centred))
-        return np.asarray(MAD_TO_SIGMA * rolling_median(deviation, window, centred=centred))
-
-
 def rolling_levels(
     value: NDArray[np.float64], window: int, probabilities: Sequence[float], *, centred: bool
 ) -> NDArray[np.float64]:

@@ -54,8 +54,6 @@ class Spike:
     ----------
     index : int
         Position of the onset.
-    peak_index : int
-        Position of the largest value.
     value, z : float
         The largest value and its z.
     level : float
@@ -67,19 +65,15 @@ class Spike:
     recovery : int or None
         Position of the first step back below half the limit above the level before the onset, for two of three steps;
         None if the curve did not come back within the window: then it is a shift of level rather than a spike.
-    downward : bool
-        A drop instead of a rise; only found with ``two_sided``.
     """
 
     index: int
-    peak_index: int
     value: float
     z: float
     level: float
     size: float
     length: int
     recovery: int | None
-    downward: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -113,8 +107,6 @@ class SpikeTable:
         Limit on z that was used; None if the curve could not be judged.
     expected_false_alarms : float
         Steps of this run that its own noise would put above the limit by chance.
-    tail_index : float or None
-        Index of the tail of z that the limit was extrapolated with.
     score : float or None
         OLMo 2 spike score of the curve.
     judged : int
@@ -129,7 +121,6 @@ class SpikeTable:
     nonfinite: tuple[NonFiniteRun, ...]
     z_limit: float | None
     expected_false_alarms: float
-    tail_index: float | None
     score: float | None
     judged: int
     scale: str
@@ -161,7 +152,6 @@ def find_spikes(
     value: NDArray[np.float64],
     *,
     warmup_end: int = 0,
-    two_sided: bool = False,
     window: int = WINDOW,
     false_alarms: float = FALSE_ALARMS,
 ) -> SpikeTable:
@@ -173,8 +163,6 @@ def find_spikes(
         Loss or gradient norm in order; NaN and infinities are counted separately.
     warmup_end : int
         Steps before this position are not judged, but fill the windows of later ones.
-    two_sided : bool
-        Also report drops, each side with half the false alarms.
     window : int
         Steps before the current one that its level is taken from.
     false_alarms : float
@@ -199,24 +187,16 @@ def find_spikes(
         reason = "the curve is constant"
     if reason is not None:
         return SpikeTable(
-            spikes=(), nonfinite=nonfinite, z_limit=None, expected_false_alarms=0.0, tail_index=None, score=score,
+            spikes=(), nonfinite=nonfinite, z_limit=None, expected_false_alarms=0.0, score=score,
             judged=count, scale=scores.scale, reason=reason,
         )  # fmt: skip
-    sides = (1.0, -1.0) if two_sided else (1.0,)
-    spikes: list[Spike] = []
-    limits = []
-    for sign in sides:
-        z = np.where(judged, sign * scores.z, -np.inf)
-        limit, index = z_limit(z[judged], false_alarms / len(sides))
-        limits.append((limit, index))
-        spikes += _events(value, scores, z, limit, sign, window)
-    limit, index = limits[0]
+    z = np.where(judged, scores.z, -np.inf)
+    limit, _ = z_limit(z[judged], false_alarms)
     return SpikeTable(
-        spikes=tuple(sorted(spikes, key=lambda spike: spike.index)),
+        spikes=tuple(_events(value, scores, z, limit, window)),
         nonfinite=nonfinite,
         z_limit=limit,
         expected_false_alarms=false_alarms,
-        tail_index=index,
         score=score,
         judged=count,
         scale=scores.scale,
@@ -305,7 +285,7 @@ def _censored_tail(excess: NDArray[np.float64], cut: float, censored: int) -> tu
 
 
 def _events(
-    value: NDArray[np.float64], scores: SpikeScores, z: NDArray[np.float64], limit: float, sign: float, window: int
+    value: NDArray[np.float64], scores: SpikeScores, z: NDArray[np.float64], limit: float, window: int
 ) -> list[Spike]:
     """Merge the steps above the limit into events and measure each."""
     hits = np.flatnonzero(z > limit)
@@ -319,14 +299,13 @@ def _events(
         level = float(scores.level[begin])
         horizon = min(begin + window, value.size, int(first[number + 1]) if number + 1 < first.size else value.size)
         bound = 0.5 * limit * float(scores.spread[begin])
-        after = sign * (scores.curve[begin + 1 : horizon] - level) < bound
+        after = scores.curve[begin + 1 : horizon] - level < bound
         recovery = _first_settled(after, begin + 1)
         peak = begin + int(np.argmax(z[begin : end + 1]))
         reference = math.exp(min(level, 700.0)) if scores.scale == "log" else level
         found.append(
             Spike(
                 index=begin,
-                peak_index=peak,
                 value=float(value[peak]),
                 z=float(scores.z[peak]),
                 level=reference,
@@ -335,7 +314,6 @@ def _events(
                 else float(value[peak]) - reference,
                 length=(horizon if recovery is None else recovery) - begin,
                 recovery=recovery,
-                downward=sign < 0.0,
             )
         )
     return found

@@ -79,8 +79,6 @@ class TailView:
         Index of the generalized Pareto tail at the chosen threshold.
     xi_interval : tuple of float or None
         95 %, widened for clustering.
-    lognormal_xi : float or None
-        The index that a lognormal with the same bulk would give above the same threshold.
     heavy : bool or None
         The verdict; None where there are too few values.
     verdict : str
@@ -95,7 +93,6 @@ class TailView:
     clustering: ExtremalIndex
     xi: float | None
     xi_interval: tuple[float, float] | None
-    lognormal_xi: float | None
     heavy: bool | None
     verdict: str
 
@@ -251,7 +248,6 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
         clustering=clustering,
         xi=xi,
         xi_interval=interval,
-        lognormal_xi=implied,
         heavy=heavy,
         verdict=_words(heavy=heavy, xi=xi, implied=implied, fits=fits),
     )

@@ -16,7 +16,7 @@ from gradlens.errors import MalformedLogError
 from gradlens.readers import csv_
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.blocks import text_blocks
-from gradlens.readers.csv_ import CsvReader, _read_slowly, parse_table
+from gradlens.readers.csv_ import CsvReader, _read_slowly, read_table
 from gradlens.sources.files import Source
 
 
@@ -66,6 +66,10 @@ def tables(draw):
     return text[:end].encode()
 
 
+def parsed(data):
+    return read_table(Source(name="x", data=data), ReadOptions(), lambda _done: None)
+
+
 @settings(max_examples=120, deadline=None)
 @given(tables(), st.sampled_from([64, 1 << 20]))
 def test_same_as_the_csv_module(data, block):
@@ -73,7 +77,7 @@ def test_same_as_the_csv_module(data, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", block)
         patch.setattr(text_blocks, "ARROW_BLOCK", block)
-        fast = parse_table(data)
+        fast = parsed(data)
     slow = _read_slowly(source, ReadOptions())
     assert fast.names == slow.names
     assert fast.n_rows == slow.n_rows
@@ -93,9 +97,9 @@ def test_pyarrow_gives_the_same(data, repeats):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_blocks, "BLOCK", 256)
         patch.setattr(text_blocks, "ARROW_BLOCK", 256)
-        slow = parse_table(data)
+        slow = parsed(data)
         patch.setattr(csv_, "_WORTH_ARROW", 0)
-        fast = parse_table(data)
+        fast = parsed(data)
     assert [c.name for c in fast.columns] == [c.name for c in slow.columns]
     for name, values in columns_of(slow).items():
         assert same_numbers(columns_of(fast)[name], values), name
@@ -248,4 +252,4 @@ def test_nothing_to_read():
     with pytest.raises(MalformedLogError, match="with no rows of numbers"):
         CsvReader().read([Source(name="x", data=b"step,loss\n")], ReadOptions())
     with pytest.raises(MalformedLogError, match="no header line"):
-        parse_table(b"\n\n")
+        parsed(b"\n\n")

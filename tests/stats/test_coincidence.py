@@ -4,20 +4,6 @@ import pytest
 from gradlens.stats import coincidence
 
 
-def test_event_coincidence_reference():
-    found = coincidence.event_coincidence(np.array([10, 50, 51, 200, 400]), np.array([9, 48, 199, 300]), 500, 3)
-    assert found.precursor_rate == 0.8
-    assert found.precursor_p == pytest.approx(4.8706e-6, rel=1e-5)
-    assert found.trigger_rate == 0.75
-    assert found.trigger_p == pytest.approx(2.3680e-4, rel=2e-5)
-
-
-def test_event_coincidence_of_nothing():
-    found = coincidence.event_coincidence(np.zeros(0, dtype=int), np.zeros(0, dtype=int), 0, 3)
-    assert found.precursor_rate is None
-    assert found.trigger_p is None
-
-
 def test_shared_steps_point_at_the_batch():
     at = np.arange(100, 2000, 90)
     found = coincidence.coincidence_tests(2000, at, at)

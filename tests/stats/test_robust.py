@@ -78,11 +78,6 @@ def test_log_residuals_mark_what_has_no_logarithm():
     np.testing.assert_array_equal(np.isnan(residual), [False, True, True, True, True, False, False])
 
 
-def test_mad_estimates_the_deviation_of_normal_noise_on_a_drift():
-    value = np.linspace(0.0, 50.0, 4000) + np.random.default_rng(3).standard_normal(4000)
-    assert np.median(robust.rolling_mad(value, 201, centred=True)) == pytest.approx(1.0, abs=0.06)
-
-
 def test_levels_of_long_series_are_refreshed_often_enough(monkeypatch):
     value = np.random.default_rng(4).standard_normal(6000)
     exact = robust.rolling_levels(value, 160, (0.5,), centred=True)
