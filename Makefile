@@ -14,11 +14,12 @@ test: $(VENV)/.dev  ## install what the tests need and run all of them
 fast: $(VENV)/.dev  ## the tests that take seconds
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
-lint: $(VENV)/.dev  ## style, formatting, types, layers
+lint: $(VENV)/.dev  ## style, formatting, types, layers, and whether the generated docs are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m benchmarks.docs --check
 
 docs: $(VENV)/.dev  ## rewrite the generated pages
 	$(BIN)/python -m benchmarks.docs

@@ -1,27 +1,35 @@
-"""Rewrite what the documentation shows of the program: outputs in the README, and the generated pages.
+"""Write again what the documentation shows of the program: printed output, tables of what is registered, whole pages.
 
     python -m benchmarks.docs [--check]
 
-A block between `<!-- output: COMMAND -->` and `<!-- end -->` is replaced by what the command prints at 80 columns.
-`--check` changes nothing and exits 1 where something is out of date.
+Pages that are generated as a whole are in `PAGES`. In the others, a block between `<!-- output: COMMAND -->` and
+`<!-- end -->` is replaced by what the command prints at 80 columns, one between `<!-- table: NAME -->` and `<!-- end -->` by
+that table of `TABLES`. `--check` changes nothing and exits 1 where something is out of date; `make lint` does that. Takes
+about ten seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import io
 import os
 import re
 import shlex
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from benchmarks.notices import notices
+from gradlens import reporters
 from gradlens.checks import engine
-from gradlens.cli.app import run
+from gradlens.cli.app import app, run
 from gradlens.explain.prose import sections_of
+from gradlens.readers import detect
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(<!-- output: (?P<command>.+?) -->\n```text\n).*?(```\n<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- table: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def output_of(command: str) -> str:
@@ -37,9 +45,34 @@ def output_of(command: str) -> str:
     return stream.getvalue()
 
 
-def with_outputs(text: str) -> str:
-    """A page with every output block rewritten."""
-    return BLOCK.sub(lambda m: m[1] + output_of(m["command"]) + m[3], text)
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def formats() -> str:
+    """The log formats: of each the docstring of its reader."""
+    rows = []
+    for name, entry in detect.table().items():
+        reader = entry.load()
+        words = " ".join((inspect.getdoc(reader) or "").split()).removesuffix(".")
+        needs = f" (`gradlens[{entry.extra}]`)" if entry.extra else ""
+        rows.append((f"`{name}`", words + needs, reader.settings_in))
+    return table(("name", "what it reads", "where it finds the training's settings"), rows)
+
+
+def outputs() -> str:
+    """The output formats."""
+    rows = [
+        (f"`{name}`", " ".join(f"`{suffix}`" for suffix in entry.patterns), entry.title, ", ".join(entry.kinds))
+        for name, entry in reporters.table().items()
+    ]
+    return table(("`--format`", "`--save` suffix", "for", "shows"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"formats": formats, "outputs": outputs}
 
 
 def checks_page() -> str:
@@ -56,21 +89,63 @@ def checks_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def commands_page() -> str:
+    """docs/commands.md: the help of every command."""
+    names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
+    names += [group.name for group in app.registered_groups if group.name]
+    parts = ["# Commands", "", "Written by `python -m benchmarks.docs`: what `gradlens COMMAND --help` prints."]
+    for name in names:
+        parts += ["", f"## {name}", "", "```text", output_of(f"gradlens {name} --help").strip(), "```"]
+    return "\n".join(parts) + "\n"
+
+
+def notices_page() -> str:
+    """docs/notices.md: every notice in the words of the program."""
+    head = (
+        "# Notices\n\n"
+        "Written by `python -m benchmarks.docs` from the source: what reading and judging a log may remark on, each with a\n"
+        "count and a place; … stands for what the log says.\n\n"
+    )
+    return head + table(("notice", "words"), ((f"`{code}`", "<br>".join(words)) for code, words in notices().items()))
+
+
+#: Pages that are generated as a whole.
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/checks.md": checks_page,
+    "docs/commands.md": commands_page,
+    "docs/notices.md": notices_page,
+}
+
+
+def with_blocks(text: str) -> str:
+    """A page with every block written again."""
+    text = TABLE.sub(lambda m: m[1] + TABLES[m["name"]]() + m[3], text)
+    return BLOCK.sub(lambda m: m[1] + output_of(m["command"]) + m[3], text)
+
+
+def pages() -> dict[Path, str]:
+    """The pages as they should be."""
+    written = {ROOT / name: make() for name, make in PAGES.items()}
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        if path not in written:
+            written[path] = with_blocks(path.read_text(encoding="utf-8"))
+    return written
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     os.environ.pop("COLUMNS", None)
-    pages = {ROOT / "docs" / "checks.md": checks_page()}
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        if path.name != "checks.md":
-            pages[path] = with_outputs(path.read_text(encoding="utf-8"))
-    stale = [p for p, text in pages.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+    wanted = pages()
+    stale = [p for p, text in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{'out of date' if arguments.check else 'written'}: {path.relative_to(ROOT)}")
         if not arguments.check:
-            path.write_text(pages[path], encoding="utf-8")
+            path.write_text(wanted[path], encoding="utf-8")
+    if stale and arguments.check:
+        print("`make docs` writes them again")
     return 1 if stale and arguments.check else 0
 
 

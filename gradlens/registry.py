@@ -21,6 +21,7 @@ class Entry:
     """One plug-in: `target` is `module:attribute`; `extra` the install extra it needs, if any.
 
     `patterns` are shell patterns of file names that make a reader the first to be asked; content decides all the same.
+    `kinds` are the documents that a reporter shows (`reporters/base.py`).
     `shapes` are the shapes of content (`readers/shape.py`) a reader is asked about; it is asked about all where empty.
     """
 
@@ -29,6 +30,7 @@ class Entry:
     extra: str | None = None
     patterns: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("report",)
 
     def load(self) -> Any:
         """The class or function itself."""

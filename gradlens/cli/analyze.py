@@ -14,10 +14,7 @@ def analyze(
     threshold: options.Threshold = None,
     config: options.ConfigFile = None,
     output_format: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="NAME", help="text, json, markdown, html, junit, sarif, github, metrics or bencher."
-        ),
+        str, typer.Option("--format", metavar="NAME", help="One of {formats of a report}.")
     ] = "text",
     save: options.SavePaths = None,
     select: Annotated[

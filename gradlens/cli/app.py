@@ -24,6 +24,7 @@ from gradlens.cli.explain import explain
 from gradlens.cli.fleet import fleet
 from gradlens.cli.formats import formats
 from gradlens.cli.gate import gate
+from gradlens.cli.help import Command
 from gradlens.cli.output import drop_output
 from gradlens.cli.suggest_threshold import suggest_threshold
 from gradlens.cli.watch import watch
@@ -39,15 +40,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(analyze)
-app.command("suggest-threshold")(suggest_threshold)
-app.command()(gate)
-app.command()(baseline)
-app.command()(compare)
-app.command()(explain)
-app.command()(formats)
-app.command()(convert)
-app.command()(watch)
+app.command(cls=Command)(analyze)
+app.command("suggest-threshold", cls=Command)(suggest_threshold)
+app.command(cls=Command)(gate)
+app.command(cls=Command)(baseline)
+app.command(cls=Command)(compare)
+app.command(cls=Command)(explain)
+app.command(cls=Command)(formats)
+app.command(cls=Command)(convert)
+app.command(cls=Command)(watch)
 app.add_typer(fleet, name="fleet")
 
 
@@ -118,7 +119,7 @@ def _open_closed_streams() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run with the given arguments (default: the process's) and return the exit code."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="gradlens", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as stop:

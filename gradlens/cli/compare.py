@@ -15,7 +15,7 @@ def compare(
     threshold: options.Threshold = None,
     config: options.ConfigFile = None,
     output_format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="text, json, markdown or html.")
+        str, typer.Option("--format", metavar="NAME", help="One of {formats of a comparison}.")
     ] = "text",
     save: options.SavePaths = None,
     input_format: options.InputFormat = None,

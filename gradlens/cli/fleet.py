@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from gradlens.cli import options
+from gradlens.cli.help import Command
 from gradlens.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ fleet = typer.Typer(
 )
 
 
-@fleet.command()
+@fleet.command(cls=Command)
 def build(
     sources: options.Sources,
     output: Annotated[
@@ -171,13 +172,13 @@ def _report(output: Path, made: Fleet) -> None:
     print(f"look at it with: gradlens fleet show {output}")
 
 
-@fleet.command()
+@fleet.command(cls=Command)
 def show(
     table: Annotated[Path, typer.Argument(metavar="FILE", help="A table that `gradlens fleet` wrote.")],
     by: Annotated[
         str | None, typer.Option(metavar="COLUMN,...", help="Group by these settings, e.g. learning_rate,warmup_steps.")
     ] = None,
-    output_format: Annotated[str, typer.Option("--format", metavar="NAME", help="text, json or html.")] = "text",
+    output_format: Annotated[str, typer.Option("--format", metavar="NAME", help="One of {formats of a fleet}.")] = "text",
     save: options.SavePaths = None,
 ) -> None:
     """What ails the fleet: causes by count, the worst runs, what changed, which settings lead to trouble."""

@@ -55,10 +55,7 @@ def gate(
     threshold: options.Threshold = None,
     config: options.ConfigFile = None,
     output_format: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="NAME", help="text, json, markdown, html, junit, sarif, github, metrics or bencher."
-        ),
+        str, typer.Option("--format", metavar="NAME", help="One of {formats of a gate}.")
     ] = "text",
     save: options.SavePaths = None,
     input_format: options.InputFormat = None,

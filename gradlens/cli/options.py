@@ -21,7 +21,12 @@ Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE...", help="A file, a folder, a glob, - (standard input) or a URL.")
 ]
 InputFormat = Annotated[
-    str | None, typer.Option("--input-format", metavar="NAME", help="Read as this format instead of detecting it.")
+    str | None,
+    typer.Option(
+        "--input-format",
+        metavar="NAME",
+        help="Read as this format (`gradlens formats` lists them); detected by default.",
+    ),
 ]
 StepColumn = Annotated[str | None, typer.Option("--step", metavar="NAME", help="Column to use as step.")]
 LossColumn = Annotated[str | None, typer.Option("--loss", metavar="NAME", help="Column to use as loss.")]
@@ -41,7 +46,9 @@ ConfigFile = Annotated[
 ]
 SavePaths = Annotated[
     list[Path] | None,
-    typer.Option("--save", metavar="PATH", help="Also write this file; its suffix chooses the format. Repeatable."),
+    typer.Option(
+        "--save", metavar="PATH", help="Also write this file; its suffix ({suffixes}) chooses the format. Repeatable."
+    ),
 ]
 
 

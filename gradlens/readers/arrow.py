@@ -20,7 +20,7 @@ _PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 
 
 class ArrowReader(Reader):
-    """A table; columns that hold no numbers are left out."""
+    """Parquet, Feather and Arrow tables; columns that hold no numbers are left out."""
 
     name = "parquet"
 

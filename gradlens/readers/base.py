@@ -114,10 +114,14 @@ class RawRun:
 
 
 class Reader(ABC):
-    """One log format, or a family of one shape."""
+    """One log format, or a family of one shape. The docstring is its row on the page of formats (docs/formats.md)."""
 
     #: The word for `--input-format` and `Run.format`.
     name: ClassVar[str]
+    #: Where the format has the settings of the training, for the same row; empty where it has none.
+    settings_in: ClassVar[str] = ""
+    #: A small log of this format, from which the contract suite starts. Formats that it has a writer for need none.
+    example: ClassVar[bytes] = b""
 
     @abstractmethod
     def sniff(self, source: Source) -> float:

@@ -47,9 +47,10 @@ class CsvTable(NamedTuple):
 
 
 class CsvReader(Reader):
-    """Lightning's `metrics.csv`, Keras' CSVLogger, W&B histories, and any other table with names."""
+    """Any table with a header: Lightning `metrics.csv`, Keras `CSVLogger`, W&B histories, guided-diffusion `progress.csv`."""
 
     name = "csv"
+    settings_in = "`hparams.yaml` beside it"
 
     def sniff(self, source: Source) -> float:
         if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:

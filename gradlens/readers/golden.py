@@ -31,7 +31,7 @@ _ROW = re.compile(r"^\d{1,12}(?:[ \t]+[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\
 
 
 class MegatronGoldenReader(Reader):
-    """`golden_values_*.json`: for each quantity a first step, an interval and the values."""
+    """Megatron-LM's `golden_values_*.json`: for each quantity a first step, an interval and the values."""
 
     name = "megatron-golden"
 
@@ -82,9 +82,13 @@ def _golden(name: str, entry: Mapping[str, Any], book: NoticeBook) -> Series | N
 
 
 class TextColumnsReader(Reader):
-    """Columns of numbers set apart by blanks: `# step loss grad_norm`, or a step and a loss without a title."""
+    """Columns of numbers set apart by blanks: torchtitan's loss files.
+
+    The first line is `# step loss grad_norm`, or there are two columns, step and loss.
+    """
 
     name = "text-columns"
+    settings_in = "`# key: value` lines"
 
     def sniff(self, source: Source) -> float:
         lines = [line for line in source.head_text.splitlines()[:200] if line.strip()]

@@ -65,9 +65,13 @@ class _State:
 
 
 class TrainerStateReader(Reader):
-    """`log_history` of a trainer state; the states of one run's checkpoints are one run."""
+    """The `log_history` of Hugging Face's `trainer_state.json`.
+
+    The states of a run's checkpoints are one run.
+    """
 
     name = "hf-trainer-state"
+    settings_in = "the state itself, `args.json` beside it"
 
     def sniff(self, source: Source) -> float:
         text = source.head_text

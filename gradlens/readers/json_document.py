@@ -14,9 +14,10 @@ _MAX_BYTES = 1 << 30
 
 
 class JsonDocumentReader(Reader):
-    """One JSON value that holds the whole log."""
+    """One JSON document: a list of records, or arrays (Keras `history`)."""
 
     name = "json"
+    settings_in = "its other keys"
 
     def sniff(self, source: Source) -> float:
         text = source.head_text.strip()

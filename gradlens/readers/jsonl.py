@@ -57,7 +57,10 @@ def without_first(columns: Sequence[Column], n: int) -> tuple[Column, ...]:
 
 
 class JsonLinesReader(Reader):
-    """One JSON object per line; nested objects become `outer/inner` names."""
+    """One object per line: MMEngine `scalars.json`, BEiT, MAE and EVA `log.txt`, ms-swift, LLaMA-Factory, any other.
+
+    Nested objects become `outer/inner` names.
+    """
 
     name = "jsonl"
 

@@ -25,9 +25,10 @@ _MAX_STEP = 2.0**62
 
 
 class MlflowFilesReader(Reader):
-    """The metric files of a run, one per metric; parameters beside them are its configuration."""
+    """MLflow's file store: a file per metric."""
 
     name = "mlflow"
+    settings_in = "its parameters"
 
     def sniff(self, source: Source) -> float:
         lines = source.head_text.splitlines()[:5]
@@ -61,9 +62,10 @@ class MlflowFilesReader(Reader):
 
 
 class MlflowDatabaseReader(Reader):
-    """The runs of a tracking database."""
+    """MLflow's SQLite store, a run for each of its runs."""
 
     name = "mlflow-sqlite"
+    settings_in = "its parameters"
 
     def sniff(self, source: Source) -> float:
         return 1.0 if source.head.startswith(_SQLITE) else 0.0

@@ -26,9 +26,13 @@ _PHASE = re.compile(rf"\"(?:{'|'.join(_KEYS)})\"\s*:\s*\"(?P<phase>\w+)\"")
 
 
 class PhasedJsonReader(Reader):
-    """Records of other phases keep their place under `<phase>/<name>`, so that they are never taken for training."""
+    """JSON lines in which each record says `"mode": "train"`: OpenMMLab `*.log.json`.
+
+    Records of other phases keep their place under `<phase>/<name>`, so that they are never taken for training.
+    """
 
     name = "phased-jsonl"
+    settings_in = "the first line"
 
     def sniff(self, source: Source) -> float:
         lines = [line for line in source.head_text.splitlines()[:60] if line.strip()]

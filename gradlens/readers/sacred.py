@@ -18,9 +18,10 @@ _METRICS = re.compile(r"^\s*\{\s*\"[^\"\n]{1,200}\"\s*:\s*\{\s*\"steps\"\s*:\s*\
 
 
 class SacredReader(Reader):
-    """Series, each with a step array."""
+    """Sacred's `info.json` (arrays `x` and `x_T`) and `metrics.json`."""
 
     name = "sacred"
+    settings_in = "`config.json` beside it"
 
     def sniff(self, source: Source) -> float:
         text = source.head_text

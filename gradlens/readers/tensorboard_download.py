@@ -21,7 +21,10 @@ _NAME = re.compile(r"^(?:run-)?(?P<run>.+?)[-_]tag-(?P<tag>.+)$")
 
 
 class TensorBoardDownloadReader(Reader):
-    """Downloads of one folder are one run; the run's name in the file names tells several apart."""
+    """What TensorBoard's page downloads as CSV or JSON, one tag per file, the tag in the file name.
+
+    The run's name in the file names tells several apart.
+    """
 
     name = "tensorboard-download"
 

@@ -21,7 +21,10 @@ _RUNS_TABLE = frozenset({"Name", "State", "Notes", "User", "Tags", "Created", "R
 
 
 class WandbCsvReader(Reader):
-    """`"Step","<run> - <metric>","<run> - <metric>__MIN",...`, a run for each run of the chart."""
+    """Exports of a W&B chart: `"Step","<run> - <metric>","<run> - <metric>__MIN",...`.
+
+    Each run of the chart is a run; a table of runs is refused, it has no steps.
+    """
 
     name = "wandb-csv"
 

@@ -32,9 +32,10 @@ _OWN = frozenset({"_step", "_runtime", "_timestamp"})
 
 
 class WandbOfflineReader(Reader):
-    """A run that W&B wrote offline (or before it was synced)."""
+    """W&B's `run-*.wandb`, offline or not yet synced, without the W&B package."""
 
     name = "wandb"
+    settings_in = "the configuration record"
 
     def sniff(self, source: Source) -> float:
         return 1.0 if source.head.startswith(MAGIC) else 0.0

@@ -11,21 +11,53 @@ from gradlens.registry import Entry, with_plugins
 if TYPE_CHECKING:
     from gradlens.reporters.base import Kind, Reporter
 
+_CI, _EVERY = ("report", "gate"), ("report", "gate", "comparison", "fleet")
+
 REPORTERS: dict[str, Entry] = {
-    "text": Entry(target="gradlens.reporters.terminal:TerminalReporter", title="for people, in a terminal or a pipe"),
-    "json": Entry(target="gradlens.reporters.json_:JsonReporter", title="for scripts", patterns=(".json",)),
-    "html": Entry(target="gradlens.reporters.html:HtmlReporter", title="one self-contained page", patterns=(".html",)),
-    "markdown": Entry(
-        target="gradlens.reporters.markdown:MarkdownReporter", title="for a comment or a wiki", patterns=(".md",)
+    "text": Entry(
+        target="gradlens.reporters.terminal:TerminalReporter",
+        title="people, in a terminal or the log of a job",
+        kinds=_EVERY,
     ),
-    "junit": Entry(target="gradlens.reporters.junit:JunitReporter", title="test results for CI", patterns=(".xml",)),
-    "sarif": Entry(target="gradlens.reporters.sarif:SarifReporter", title="for code scanning", patterns=(".sarif",)),
-    "github": Entry(target="gradlens.reporters.github:GithubReporter", title="annotations of a GitHub job"),
+    "json": Entry(
+        target="gradlens.reporters.json_:JsonReporter",
+        title="scripts; its schemas are in `gradlens/schemas`",
+        patterns=(".json",),
+        kinds=_EVERY,
+    ),
+    "html": Entry(
+        target="gradlens.reporters.html:HtmlReporter",
+        title="one page without requests to anywhere",
+        patterns=(".html",),
+        kinds=_EVERY,
+    ),
+    "markdown": Entry(
+        target="gradlens.reporters.markdown:MarkdownReporter",
+        title="a comment (cut at 60 kB) or a job summary (cut at 1 MB)",
+        patterns=(".md",),
+        kinds=(*_CI, "comparison"),
+    ),
+    "junit": Entry(
+        target="gradlens.reporters.junit:JunitReporter",
+        title="the test tab: failed checks are failures, those that could not be judged errors",
+        patterns=(".xml",),
+        kinds=_CI,
+    ),
+    "sarif": Entry(
+        target="gradlens.reporters.sarif:SarifReporter",
+        title="code scanning, SARIF 2.1.0",
+        patterns=(".sarif",),
+        kinds=_CI,
+    ),
+    "github": Entry(target="gradlens.reporters.github:GithubReporter", title="annotations of a GitHub job", kinds=_CI),
     "metrics": Entry(
-        target="gradlens.reporters.metrics:MetricsReporter", title="OpenMetrics, as GitLab reads it", patterns=(".txt",)
+        target="gradlens.reporters.metrics:MetricsReporter",
+        title="OpenMetrics: GitLab's metrics report, Prometheus",
+        patterns=(".txt",),
+        kinds=_CI,
     ),
     "bencher": Entry(
-        target="gradlens.reporters.bencher:BencherReporter", title="Bencher metrics", patterns=(".bencher.json",)
+        target="gradlens.reporters.bencher:BencherReporter", title="Bencher", patterns=(".bencher.json",), kinds=_CI
     ),
 }
 
@@ -41,6 +73,11 @@ def suffixes() -> dict[str, str]:
     return {suffix: name for name, entry in table().items() for suffix in entry.patterns}
 
 
+def names(kind: str) -> list[str]:
+    """The formats that show this kind of document."""
+    return [name for name, entry in table().items() if kind in entry.kinds]
+
+
 def load(name: str, kind: Kind = "report") -> Reporter:
     """The reporter of that name.
 
@@ -53,6 +90,5 @@ def load(name: str, kind: Kind = "report") -> Reporter:
         reporter: Reporter = table()[name].load()()
         if reporter.shows(kind):
             return reporter
-    able = ", ".join(other for other, entry in table().items() if entry.load()().shows(kind))
     problem = f"cannot show a {kind}" if name in table() else "unknown format"
-    raise UsageError(f"--format {name}: {problem}", hint=f"one of {able}")
+    raise UsageError(f"--format {name}: {problem}", hint="one of " + ", ".join(names(kind)))

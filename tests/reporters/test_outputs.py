@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -17,26 +18,28 @@ import xmlschema
 
 import gradlens.schemas
 from gradlens.errors import UsageError
-from gradlens.reporters import load, suffixes
-from gradlens.reporters.base import Screen
+from gradlens.reporters import REPORTERS, load, names, suffixes
+from gradlens.reporters.base import Kind, Screen
 from gradlens.reporters.github import escape_data, escape_property
 from gradlens.reporters.markdown import COMMENT_BYTES, SUMMARY_BYTES, fit, safe
 from gradlens.reporters.sarif import artifact_uri
 from gradlens.reports.base import Severity
 from tests.reporters import canonical
 
+#: The suffixes of snapshots; of other outputs the name.
 SUFFIX = {
     "text": "txt", "json": "json", "markdown": "md", "html": "html", "junit": "xml", "sarif": "sarif", "github": "log",
     "metrics": "prom", "bencher": "bmf.json",
 }  # fmt: skip
 DOCUMENTS = {"report": canonical.report, "gate": canonical.gate_report, "comparison": canonical.comparison_report}
 #: Outputs of the analysis for people have tests of their own.
+ELSEWHERE = {("report", "text"), ("report", "html"), ("report", "json")}
+#: Every document with every output of the table that shows it: a new one is tested as soon as it is registered.
 HERE = [
     (kind, name)
     for kind in DOCUMENTS
-    for name in SUFFIX
-    if not (kind == "report" and name in {"text", "html", "json"})
-    and not (kind == "comparison" and name not in {"text", "json", "markdown", "html"})
+    for name, entry in REPORTERS.items()
+    if kind in entry.kinds and (kind, name) not in ELSEWHERE
 ]
 
 
@@ -46,13 +49,35 @@ def render(name, document):
 
 @pytest.mark.parametrize(("kind", "name"), HERE)
 def test_snapshot(kind, name, same_as_snapshot):
-    same_as_snapshot(f"{kind}.{SUFFIX[name]}", render(name, DOCUMENTS[kind]()))
+    same_as_snapshot(f"{kind}.{SUFFIX.get(name, name)}", render(name, DOCUMENTS[kind]()))
 
 
-@pytest.mark.parametrize("name", ["junit", "sarif", "github", "metrics", "bencher"])
-def test_formats_without_use_for_a_comparison_say_so(name):
-    with pytest.raises(UsageError, match="cannot show a comparison"):
-        render(name, canonical.comparison_report())
+@pytest.mark.parametrize("name", REPORTERS)
+def test_the_table_says_what_each_output_is(name):
+    entry = REPORTERS[name]
+    reporter = entry.load()()
+    assert reporter.name == name
+    assert type(reporter).__doc__
+    assert entry.title
+    assert not entry.title.endswith(".")
+    assert set(entry.kinds) == {kind for kind in get_args(Kind) if reporter.shows(kind)}
+
+
+def test_no_two_outputs_share_a_suffix():
+    patterns = [suffix for entry in REPORTERS.values() for suffix in entry.patterns]
+    assert len(set(patterns)) == len(patterns)
+    assert all(suffix.startswith(".") for suffix in patterns)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(k, n) for k in DOCUMENTS for n, entry in REPORTERS.items() if k not in entry.kinds]
+)
+def test_formats_without_use_for_a_document_say_so(kind, name):
+    with pytest.raises(UsageError, match=f"cannot show a {kind}"):
+        render(name, DOCUMENTS[kind]())
+    with pytest.raises(UsageError, match=f"cannot show a {kind}") as caught:
+        load(name, kind)
+    assert caught.value.hint == "one of " + ", ".join(names(kind))
 
 
 def hostile_documents():

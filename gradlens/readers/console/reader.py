@@ -26,9 +26,10 @@ Parser = RecordParser | GeneralParser
 
 
 class ConsoleReader(Reader):
-    """Text that a trainer printed, launcher noise and progress bars included."""
+    """Whatever a trainer printed, by the grammars below, launcher noise and progress bars included."""
 
     name = "console"
+    settings_in = "argument tables, namespaces, YAML, JSON and command lines in front"
     #: What is tried before the general reader.
     grammars: ClassVar[tuple[Grammar, ...]] = GRAMMARS
 

@@ -28,9 +28,13 @@ _ENOUGH = 0.2
 
 
 class TensorBoardReader(Reader):
-    """Event files of TensorFlow, PyTorch, tensorboardX and others."""
+    """PyTorch's simple values, TensorFlow's tensors, with `gradlens[tensorboard]` also histograms, settings and packed numbers.
+
+    The files of a folder are one run, unless they were written at the same time.
+    """
 
     name = "tensorboard"
+    settings_in = "text summaries (`args`, `config`, `hparams`), hparams"
 
     def sniff(self, source: Source) -> float:
         # Imported here, since asking about a JSON file should not load a checksum library.
