@@ -14,15 +14,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens.stats import clipping, coincidence, gpd, powerlaw, spikes, tails
 from gradlens.stats.normal import quantile
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def filtered(coefficients, noise):
+    Floats = NDArray[np.float64]
+    Places = NDArray[np.int64]
+
+
+def filtered(coefficients: Sequence[float], noise: Floats) -> Floats:
     """Run noise float64[..., n] through an autoregression and drop the first 300 values."""
     out = np.array(noise)
     for t in range(out.shape[-1]):
@@ -43,7 +50,9 @@ def coverage(scale: float) -> bool:
     )
     print(f"{'process':28s}{'n':>6s}" + "".join(f"   rate {rate:<4g}" for rate in (0.02, 0.1, 0.3, 0.5)))
     kept = True
-    processes = [(f"AR(1) phi {phi:g}", (phi,), "normal", True) for phi in (0.0, 0.5, 0.9)]
+    processes: list[tuple[str, tuple[float, ...], str, bool]] = [
+        (f"AR(1) phi {phi:g}", (phi,), "normal", True) for phi in (0.0, 0.5, 0.9)
+    ]
     processes += [
         ("AR(1) phi -0.5", (-0.5,), "normal", False),
         ("AR(2) .5 .3", (0.5, 0.3), "normal", False),
@@ -72,7 +81,7 @@ def coverage(scale: float) -> bool:
     return kept
 
 
-def draw(rng: np.random.Generator, kind: str, shape):
+def draw(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Floats:
     """Return innovations with mean zero."""
     if kind == "student":
         return rng.standard_t(3, shape)
@@ -84,19 +93,19 @@ def draw(rng: np.random.Generator, kind: str, shape):
 # ------------------------------------------------------------------------------------------------------------- tails
 
 
-def level_stationary(_, n):
+def level_stationary(_: np.random.Generator | None, n: int) -> Floats:
     return np.zeros(n)
 
 
-def level_decay(_, n):
+def level_decay(_: np.random.Generator | None, n: int) -> Floats:
     return -3.0 * np.arange(n) / n
 
 
-def level_drift(rng, n):
+def level_drift(rng: np.random.Generator, n: int) -> Floats:
     return 0.02 * np.cumsum(rng.standard_normal(n))
 
 
-def level_shifts(rng, n):
+def level_shifts(rng: np.random.Generator, n: int) -> Floats:
     """Three shifts by a factor of three up or down at random places."""
     level = np.zeros(n)
     for place in rng.integers(0, n, 3):
@@ -104,11 +113,11 @@ def level_shifts(rng, n):
     return level
 
 
-def pareto(rng, n, xi):
+def pareto(rng: np.random.Generator, n: int, xi: float) -> Floats:
     return ((1.0 - rng.random(n)) ** -xi - 1.0) / xi
 
 
-def spliced(rng, n, xi, share):
+def spliced(rng: np.random.Generator, n: int, xi: float, share: float) -> Floats:
     """Lognormal noise of spread .3 whose top ``share`` is a generalized Pareto tail that joins smoothly."""
     x = np.exp(0.3 * rng.standard_normal(n))
     start = np.exp(0.3 * quantile(1.0 - share))
@@ -145,7 +154,7 @@ def heavy(scale: float) -> bool:
                 + f"   {np.mean(shares):.3f}{'!' if bad else ''}",
                 flush=True,
             )
-    truths: dict[str, Callable[[np.random.Generator, int, float], object]] = {
+    truths: dict[str, Callable[[np.random.Generator, int, float], Floats]] = {
         "GPD": pareto,
         "1 + GPD": lambda rng, n, xi: 1.0 + pareto(rng, n, xi),
         "(1 + GPD) x decay": lambda rng, n, xi: (1.0 + pareto(rng, n, xi)) * np.exp(level_decay(None, n)),
@@ -169,12 +178,12 @@ def heavy(scale: float) -> bool:
 # ------------------------------------------------------------------------------------------------------- coincidence
 
 
-def clustered(rng, n, events):
+def clustered(rng: np.random.Generator, n: int, events: int) -> Places:
     """Bursts of one to five steps at independent uniform places."""
     return np.unique(np.concatenate([np.arange(s, min(s + rng.integers(1, 6), n)) for s in rng.integers(0, n, events)]))
 
 
-def decaying(rng, n, events):
+def decaying(rng: np.random.Generator, n: int, events: int) -> Places:
     """Events whose rate falls e-fold every quarter of the run."""
     rate = np.exp(-np.arange(n) / (n / 4))
     return np.flatnonzero(rng.random(n) < rate * events / rate.sum())
@@ -229,8 +238,8 @@ def independence(scale: float) -> bool:
 def alarms(scale: float) -> bool:
     """At most one false alarm per run of 10,000 steps."""
     reps = max(int(100 * scale), 20)
-    print(f"\nfalse alarms per run and limit on z, {reps} runs per cell; promised: at most 1 at 10,000 steps")
-    noises = {
+    print(f"\nfalse alarms a run and limit on z, {reps} runs a cell; promised: at most 1 at 10,000 steps")
+    noises: dict[str, Callable[[np.random.Generator, int], Floats]] = {
         "lognormal .3": lambda rng, n: np.exp(0.3 * rng.standard_normal(n)),
         "lognormal 1": lambda rng, n: np.exp(rng.standard_normal(n)),
         "exp Student t3": lambda rng, n: np.exp(0.1 * np.clip(rng.standard_t(3, n), -1000, 1000)),
@@ -251,10 +260,12 @@ def alarms(scale: float) -> bool:
                 x = make(rng, n)
                 table = spikes.find_spikes(x)
                 count += len(table.spikes)
-                limits.append(table.z_limit)
                 # Planted: five spikes of one and a half times the limit.
                 scores = spikes.spike_scores(x)
                 at = np.linspace(0.2 * n, 0.9 * n, 5).astype(int)
+                if table.z_limit is None:
+                    raise RuntimeError("a run of a thousand rows without a limit")
+                limits.append(table.z_limit)
                 y = x.copy()
                 move = 1.5 * table.z_limit * scores.spread[at]
                 y[at] = np.exp(scores.level[at] + move) if scores.scale == "log" else scores.level[at] + move
@@ -294,6 +305,8 @@ def against_powerlaw(scale: float) -> bool:
             their_alpha, their_xmin = float(theirs.alpha), float(theirs.xmin)
         taken = time.perf_counter() - start
         ratio = taken / float(np.median(ours))
+        if found.alpha is None or found.xmin is None:
+            raise RuntimeError("no power law in a sample of one")
         same = abs(found.alpha / their_alpha - 1) < 0.01 and abs(found.xmin / their_xmin - 1) < 0.01
         bad = scale >= 1.0 and not (same and ratio >= 100)
         kept &= not bad
@@ -304,15 +317,15 @@ def against_powerlaw(scale: float) -> bool:
         )
     for alpha in (2.5, 3.5):
         x = (1.0 - np.random.default_rng(1).random(1_000_000)) ** (-1.0 / (alpha - 1.0))
-        taken = []
+        times = []
         for _ in range(3):
             start = time.perf_counter()
             found = powerlaw.fit_power_law(x, alternatives=False)
-            taken.append(time.perf_counter() - start)
-        bad = float(np.median(taken)) >= 1.0
+            times.append(time.perf_counter() - start)
+        bad = float(np.median(times)) >= 1.0
         kept &= not bad
         print(
-            f"alpha {alpha} n 1000000: {found.alpha:.4f} xmin {found.xmin:.4f} in {np.median(taken):.2f} s{' !' if bad else ''}",
+            f"alpha {alpha} n 1000000: {found.alpha:.4f} xmin {found.xmin:.4f} in {np.median(times):.2f} s{' !' if bad else ''}",
             flush=True,
         )
     return kept

@@ -284,7 +284,7 @@ def csv_table(runs: int) -> dict[int, tuple[float, float]]:
 def page(runs: int) -> str:
     size = sizes()
     base = "import numpy"
-    programs = {name: ("-c", f"{base}, {module}") for name, module in IMPORTS.items()}
+    programs: dict[str, tuple[str, ...]] = {name: ("-c", f"{base}, {module}") for name, module in IMPORTS.items()}
     times = medians({"": ("-c", "pass"), "numpy": ("-c", base)} | programs, runs)
     command = ("-m", "gradlens")
     commands = medians(

@@ -118,7 +118,9 @@ def write_events(folder: Path, values: list[list[float]], *, tensor: bool) -> No
 def write_text(folder: Path, values: list[list[float]]) -> None:
     """The same numbers as JSON lines, as JSON lines with what real logs hold, as CSV, and three columns of them."""
     rng = random.Random(1)
-    rows = [{"step": step, **dict(zip(TAGS, row, strict=True))} for step, row in enumerate(values)]
+    rows: list[dict[str, float | str]] = [
+        {"step": step, **dict(zip(TAGS, row, strict=True))} for step, row in enumerate(values)
+    ]
     (folder / "clean.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "three.jsonl").write_text(
         "".join(json.dumps({"step": r["step"], "loss": r[TAGS[0]], "grad_norm": r[TAGS[1]]}) + "\n" for r in rows)

@@ -16,11 +16,16 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def series(n):
+
+def series(n: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return step, loss, norm and learning rate of a synthetic run."""
     rng = np.random.default_rng(0)
     step = np.arange(n)
@@ -34,13 +39,13 @@ def series(n):
     return step, loss, norm, lr
 
 
-def statistics_only(n):
+def statistics_only(n: int) -> Callable[[], object]:
     """Return the timed call that runs every statistic of a report."""
     from gradlens.stats import clipping, coincidence, spikes, tails, thresholds, warmup
 
     step, loss, norm, lr = series(n)
 
-    def call():
+    def call() -> None:
         end = warmup.find_warmup_end(lr, norm).index
         warmup.find_phases(lr, n, end)
         clipping.clip_statistics(norm, 1.5, step=step)
@@ -54,7 +59,7 @@ def statistics_only(n):
     return call
 
 
-def whole(n):
+def whole(n: int) -> Callable[[], object]:
     """Return the timed call of the public analysis."""
     import gradlens
     from gradlens.run import Columns, Run, Series
@@ -69,7 +74,7 @@ def whole(n):
     return lambda: gradlens.analyze([run], threshold=1.5)
 
 
-def measure(n, repeats, only):
+def measure(n: int, repeats: int, *, only: bool) -> None:
     """Print one line of JSON: median wall and CPU seconds, and the peak of memory in MB."""
     call = (statistics_only if only else whole)(n)
     wall, cpu = [], []
@@ -90,7 +95,7 @@ def main() -> int:
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(options.measure, options.repeats, options.statistics_only)
+        measure(options.measure, options.repeats, only=options.statistics_only)
         return 0
     print("| steps | wall s | CPU s | CPU µs per step | peak MB |\n|---:|---:|---:|---:|---:|")
     for size in map(int, options.sizes):

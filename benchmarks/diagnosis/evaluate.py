@@ -22,6 +22,7 @@ from benchmarks.diagnosis.examples import LAST, LOOKED_AT, Labelled, load, respe
 from benchmarks.diagnosis.fit import Example, Model, learn
 from benchmarks.runs import columns
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, weigh
+from gradlens.reports.base import Cause
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "diagnosis.md"
 SURE = 0.8
@@ -53,7 +54,7 @@ class Graded:
 
     example: Example
     configured: Example
-    ceilings: Mapping[str, Ceiling]
+    ceilings: Mapping[Cause, Ceiling]
     expected: str
     harmful: bool
     source: str

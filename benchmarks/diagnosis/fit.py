@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from benchmarks.diagnosis.structure import BIAS, PRIOR
+from gradlens.reports.base import Cause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,10 +40,10 @@ class Example:
 class Model:
     """Weights by cause and sign, biases by cause."""
 
-    bias: Mapping[str, float]
-    weights: Mapping[str, Mapping[str, float]]
+    bias: Mapping[Cause, float]
+    weights: Mapping[Cause, Mapping[str, float]]
 
-    def predict(self, signs: Mapping[str, float]) -> dict[str, float]:
+    def predict(self, signs: Mapping[str, float]) -> dict[Cause, float]:
         """Confidence of each cause."""
         score = np.array([self.bias[c] + sum(w * signs[s] for s, w in self.weights[c].items()) for c in CAUSES])
         score = np.exp(score - score.max())

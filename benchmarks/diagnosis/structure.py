@@ -7,9 +7,11 @@ that shows fully. Healthy is the reference: it has no signs, a run is healthy wh
 
 from __future__ import annotations
 
+from gradlens.reports.base import Cause
+
 BIAS = -3.0
 
-PRIOR: dict[str, dict[str, float]] = {
+PRIOR: dict[Cause, dict[str, float]] = {
     "healthy": {},
     "resume_artifact": {
         "steps_back": 8.0,

@@ -16,6 +16,7 @@ import json
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -58,8 +59,8 @@ def exceedance(process: Process, log_threshold: float) -> float:
     return float(np.mean([1 - NORMAL.cdf((log_threshold + DRIFT * u - process.level) / deviation) for u in done]))
 
 
-def solve(wanted: float, rate_at, low: float, high: float) -> float:
-    """The argument at which an increasing function reaches the wanted value."""
+def solve(wanted: float, rate_at: Callable[[float], float], low: float, high: float) -> float:
+    """The argument at which a rising function reaches what is wanted."""
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if rate_at(middle) < wanted else (low, middle)

@@ -88,7 +88,7 @@ def _train(spec: Spec) -> Recording:
         loss = task.loss(batch)
         shown = loss if not spec.l2_in_loss else loss + 0.5 * spec.l2 * flat.vector.detach().square().sum()
         flat.gradient.zero_()
-        (loss * scale).backward()  # type: ignore[no-untyped-call]
+        (loss * scale).backward()
         if half:
             # What float16 gradients would hold: infinite above 65504, zero below 6e-8, 11 bits between.
             flat.gradient.copy_(flat.gradient.half().float() / scale if scale > 0 else flat.gradient * math.nan)

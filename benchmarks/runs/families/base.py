@@ -76,7 +76,7 @@ class Task(ABC):
         message = f"{self.spec.family} cannot corrupt a batch by {kind!r}"
         raise ValueError(message)
 
-    def body(self, features: int, width: int, squash: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+    def hidden_layers(self, features: int, width: int, squash: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
         """The layers of a perceptron below its head: two of that width, and what `arch` puts between them."""
         return [
             nn.Linear(features, width),

@@ -25,8 +25,8 @@ class Adder(nn.Module):
         options = {"dropout": task.spec.dropout, "batch_first": True, "norm_first": True}
         self.symbols = nn.Embedding(START + 1, WIDTH)
         self.places = nn.Embedding(16, WIDTH)
-        self.reader = nn.TransformerEncoderLayer(WIDTH, HEADS, 2 * WIDTH, **options)  # type: ignore[arg-type]
-        self.writer = nn.TransformerDecoderLayer(WIDTH, HEADS, 2 * WIDTH, **options)  # type: ignore[arg-type]
+        self.reader = nn.TransformerEncoderLayer(WIDTH, HEADS, 2 * WIDTH, **options)
+        self.writer = nn.TransformerDecoderLayer(WIDTH, HEADS, 2 * WIDTH, **options)
         self.head = nn.Sequential(nn.LayerNorm(WIDTH), task.deep_stack(WIDTH), nn.Linear(WIDTH, 10))
 
     def embed(self, digits: Tensor) -> Tensor:

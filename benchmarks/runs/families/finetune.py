@@ -33,7 +33,7 @@ def trained_before(seed: int, steps: int) -> dict[str, Tensor]:
         rows = torch.randint(1500, (64,))
         images = pixels[rows] + 0.1 * torch.randn(64, 64)
         optimiser.zero_grad()
-        functional.cross_entropy(module["head"](module["body"](images)), labels[rows]).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(module["head"](module["body"](images)), labels[rows]).backward()
         optimiser.step()
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 

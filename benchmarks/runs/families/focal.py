@@ -30,7 +30,7 @@ class Rare(Task):
         rows = torch.randn(20000, FEATURES, generator=self.world)
         rare = 1 - float(spec.arch.get("rare", 0.03))
         self.limits = [float(self.height(rows, world).quantile(rare)) for world in range(2)]
-        self.module = nn.Sequential(*self.body(FEATURES, WIDTH), nn.Linear(WIDTH, 1))
+        self.module = nn.Sequential(*self.hidden_layers(FEATURES, WIDTH), nn.Linear(WIDTH, 1))
 
     def height(self, rows: Tensor, world: int) -> Tensor:
         """How far beyond the surface rows lie."""

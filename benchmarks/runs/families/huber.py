@@ -28,7 +28,7 @@ class HeavyTails(Task):
         self.heights = torch.randn(2, 6, generator=self.world)
         self.noise = float(spec.arch.get("noise", 0.4))
         squash = ACTIVATIONS[str(spec.arch.get("squash", "gelu"))]
-        self.module = nn.Sequential(*self.body(FEATURES, WIDTH, squash), nn.Linear(WIDTH, 1))
+        self.module = nn.Sequential(*self.hidden_layers(FEATURES, WIDTH, squash), nn.Linear(WIDTH, 1))
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
         """`shift` is another function three units up, `soft` has twice the noise, `easy` is nearly zero."""

@@ -29,7 +29,7 @@ class ManyAnswers(Task):
         self.adds = bool(arch.get("sum", False))
         self.first = torch.randn(2, FEATURES, 24, generator=self.world) / FEATURES**0.5
         self.second = torch.randn(2, 24, CLASSES + 2, generator=self.world) / 3
-        self.trunk = nn.Sequential(*self.body(FEATURES, WIDTH))
+        self.trunk = nn.Sequential(*self.hidden_layers(FEATURES, WIDTH))
         self.head = nn.Linear(WIDTH, CLASSES + 2)
         self.weights = nn.ParameterList([nn.Parameter(torch.zeros(3))] if arch.get("learned", False) else [])
         self.module = nn.ModuleDict({"trunk": self.trunk, "head": self.head, "weights": self.weights})

@@ -27,7 +27,7 @@ class Quantiles(Task):
         self.orders = [torch.randperm(FEATURES, generator=self.world) for _ in range(2)]
         self.levels = torch.tensor(LEVELS)
         squash = ACTIVATIONS[str(spec.arch.get("squash", "relu"))]
-        self.module = nn.Sequential(*self.body(FEATURES, WIDTH, squash), nn.Linear(WIDTH, len(LEVELS)))
+        self.module = nn.Sequential(*self.hidden_layers(FEATURES, WIDTH, squash), nn.Linear(WIDTH, len(LEVELS)))
 
     def batch(self, rng: torch.Generator, size: int, phase: str) -> Batch:
         """`shift` has other features that matter and lies higher, `soft` has thrice the noise, `easy` is nearly flat."""

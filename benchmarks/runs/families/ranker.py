@@ -28,7 +28,7 @@ class PairRanking(Task):
             for _ in range(2)
         ]
         self.wrong = float(spec.arch.get("wrong", 0.08))
-        self.module = nn.Sequential(*self.body(FEATURES, WIDTH), nn.Linear(WIDTH, 1))
+        self.module = nn.Sequential(*self.hidden_layers(FEATURES, WIDTH), nn.Linear(WIDTH, 1))
 
     def worth(self, items: Tensor, phase: str) -> Tensor:
         """What items are worth in a phase."""
