@@ -11,6 +11,7 @@ about ten seconds.
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import inspect
 import io
@@ -72,7 +73,28 @@ def outputs() -> str:
     return table(("`--format`", "`--save` suffix", "for", "shows"), rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"formats": formats, "outputs": outputs}
+def commands_here() -> dict[str, str]:
+    """The benchmarks that can be run, with their docstrings."""
+    found = {}
+    for path in sorted((ROOT / "benchmarks").rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if path.name == "__main__.py" or '__name__ == "__main__"' in source:
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if path.name == "__main__.py" else parts)
+            found[name] = ast.get_docstring(ast.parse(source)) or ""
+    return found
+
+
+def benchmarks() -> str:
+    """What each command here makes, and how long it takes: the first line of its docstring, and its sentence "Takes"."""
+    rows = []
+    for name, text in commands_here().items():
+        takes = re.search(r"Takes ([^.;]*)", " ".join(text.split()))
+        rows.append((f"`python -m {name}`", text.partition("\n")[0].rstrip("."), takes[1] if takes else ""))
+    return table(("command", "what it makes", "takes"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"benchmarks": benchmarks, "formats": formats, "outputs": outputs}
 
 
 def checks_page() -> str:
@@ -123,13 +145,17 @@ def with_blocks(text: str) -> str:
     return BLOCK.sub(lambda m: m[1] + output_of(m["command"]) + m[3], text)
 
 
+def by_hand() -> list[Path]:
+    """The pages that are written by hand and may have blocks."""
+    docs = sorted((ROOT / "docs").glob("*.md"))
+    others = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
+    return others + [path for path in docs if path.relative_to(ROOT).as_posix() not in PAGES]
+
+
 def pages() -> dict[Path, str]:
     """The pages as they should be."""
     written = {ROOT / name: make() for name, make in PAGES.items()}
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        if path not in written:
-            written[path] = with_blocks(path.read_text(encoding="utf-8"))
-    return written
+    return written | {path: with_blocks(path.read_text(encoding="utf-8")) for path in by_hand()}
 
 
 def main() -> int:

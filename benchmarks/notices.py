@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "gradlens"
@@ -19,9 +19,10 @@ def notices() -> dict[str, list[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = _assigned(tree.body)
         for scope in ast.walk(tree):
             if isinstance(scope, ast.FunctionDef | ast.Module):
-                names = _assigned(scope)
+                names = {**constants, **_assigned(ast.walk(scope))}
                 for call in _calls(scope):
                     for code, messages in _notice(call, names):
                         found[code] |= messages
@@ -40,10 +41,10 @@ def _calls(scope: ast.AST) -> Iterator[ast.Call]:
         todo += ast.iter_child_nodes(node)
 
 
-def _assigned(scope: ast.AST) -> dict[str, list[ast.expr]]:
-    """What the names of a function, or the constants of a module, are set to."""
+def _assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    """What names are set to by these statements."""
     names: dict[str, list[ast.expr]] = defaultdict(list)
-    for node in ast.walk(scope):
+    for node in nodes:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
