@@ -1,12 +1,13 @@
 """Do the statistics keep what they promise? Seeded simulations with known truth.
 
-    python -m benchmarks.calibration                 every section but ad-table, minutes on one core
+    python -m benchmarks.calibration                 every section but ad-table
     python -m benchmarks.calibration --scale 0.1     a tenth of the repetitions
     python -m benchmarks.calibration coverage tails  some sections
 
 Sections: coverage (clip-rate intervals), tails (heavy or not), coincidence (size of the test), spikes (false alarms and
 detection), powerlaw (agreement with and speed against the powerlaw package), ad-table (the Anderson-Darling quantiles
-in gradlens/stats/gpd.py). Each line says what was promised; a section that breaks its promise makes the exit code 1.
+in gradlens/stats/gpd.py). Takes about five minutes.
+Each line says what was promised; a section that breaks its promise makes the exit code 1.
 """
 
 from __future__ import annotations

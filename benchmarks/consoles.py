@@ -1,7 +1,10 @@
-"""How much of a console log the general reader gets right: `python -m benchmarks.consoles FOLDER`.
+"""How much of a console log the general reader gets right.
+
+    python -m benchmarks.consoles FOLDER
 
 Every console log below the folder that a grammar reads is read again with all grammars switched off. A quantity is right
-where the general reader takes the same values at the same steps as the grammar of the log's own trainer.
+where the general reader takes the same values at the same steps as the grammar of the log's own trainer. Takes
+some minutes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What each dependency costs and gives, beside our own code where we have some; writes `docs/dependencies.md`.
+"""What each dependency costs and gives, beside our own code where we have some, for `docs/dependencies.md`.
 
     python -m benchmarks.dependencies [--runs 9] [--print]
 
 Times are CPU seconds (user and system) of whole processes, or of a call inside one, the median of several; what is compared
-takes turns. Sizes are those of the files that the installed distributions list. Needs the extra `all`; takes about two
-minutes.
+takes turns. Sizes are those of the files that the installed distributions list. Needs the extra `all`. Takes
+about two minutes.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Write again what the documentation shows of the program: printed output, tables of what is registered, whole pages.
+"""What the documentation shows of the program: printed output, tables of what is registered, whole pages.
 
     python -m benchmarks.docs [--check]
 
 Pages that are generated as a whole are in `PAGES`. In the others, a block between `<!-- output: COMMAND -->` and
 `<!-- end -->` is replaced by what the command prints at 80 columns, one between `<!-- table: NAME -->` and `<!-- end -->` by
 that table of `TABLES`. `--check` changes nothing and exits 1 where something is out of date; `make lint` does that. Takes
-about ten seconds.
+a few seconds.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def checks_page() -> str:
 def commands_page() -> str:
     """docs/commands.md: the help of every command."""
     names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-    names += [group.name for group in app.registered_groups if group.name]
+    for group in app.registered_groups:
+        inner = group.typer_instance.registered_commands if group.typer_instance else []
+        names += [f"{group.name} {c.name or getattr(c.callback, '__name__', '')}" for c in inner]
     parts = ["# Commands", "", "Written by `python -m benchmarks.docs`: what `gradlens COMMAND --help` prints."]
     for name in names:
         parts += ["", f"## {name}", "", "```text", output_of(f"gradlens {name} --help").strip(), "```"]

@@ -5,7 +5,7 @@
 
 `make` writes the same bytes each time. Most runs are short and few are long, as in a bucket of a lab: the number of rows is
 log-uniform from 100 to 2,000, and one run in a hundred has up to 100,000. One in a hundred is damaged: cut off, garbage,
-empty or without a loss.
+empty or without a loss. Takes as long as the logs ask for: some minutes for 10,000 on two cores.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def _curves(generator: np.random.Generator, rows: int, rate: float) -> tuple[np.
     loss = (0.4 + 2.0 * np.exp(-6 * t)) * np.exp(0.05 * generator.standard_normal(rows))
     norm = (0.5 + np.exp(-4 * t)) * np.exp(0.25 * generator.standard_normal(rows))
     if rate >= 3e-3 and generator.random() < 0.4:
-        at = int(rows * generator.uniform(0.3, 0.9))
-        grow = np.exp(np.minimum(np.arange(rows - at) / 4, 40))
-        loss[at:] *= np.minimum(grow, 1e3)
-        norm[at:] *= grow
-        loss[at + 20 :] = np.nan
-        norm[at + 20 :] = np.nan
+        begin = int(rows * generator.uniform(0.3, 0.9))
+        grow = np.exp(np.minimum(np.arange(rows - begin) / 4, 40))
+        loss[begin:] *= np.minimum(grow, 1e3)
+        norm[begin:] *= grow
+        loss[begin + 20 :] = np.nan
+        norm[begin + 20 :] = np.nan
     elif generator.random() < 0.1:
         at = generator.choice(rows, max(rows // 200, 2), replace=False)
         loss[at] *= 4
@@ -143,23 +143,23 @@ def _spent(folder: Path, table: Path) -> float:
     return float(done.stderr.split()[-1])
 
 
+def _quiet(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 @contextlib.contextmanager
 def cluster(workers: int) -> Iterator[str]:
     """A real scheduler and workers, each a process of its own on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder, "scheduler.json")
         base = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        started = [subprocess.Popen([*base, "--no-dashboard", "--scheduler-file", str(where)], **quiet)]
+        started = [_quiet([*base, "--no-dashboard", "--scheduler-file", str(where)])]
         try:
             while not where.exists() or not where.read_text():
                 time.sleep(0.1)
             address = json.loads(where.read_text())["address"]
             worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
-            started += [
-                subprocess.Popen([*worker, "--local-directory", folder, "--name", str(i)], **quiet)
-                for i in range(workers)
-            ]
+            started += [_quiet([*worker, "--local-directory", folder, "--name", str(i)]) for i in range(workers)]
             yield address
         finally:
             for process in reversed(started):

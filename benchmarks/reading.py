@@ -5,6 +5,7 @@
 
 Prints a Markdown table of medians. `time` is that of the call alone; the candidate's library is imported before, except
 for gradlens, whose first call loads numpy and its readers. A ratio above 1 says how much longer than gradlens it took.
+Takes about ten minutes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Three set-ups (a small pre-norm GPT with AdamW, a GRU with SGD, a residual MLP with SGD), each with eight bad batches.
 The first training does not clip; gradlens reads its log and suggests a threshold; the others use it. What counts is the
-mean validation loss of the last three evaluations. Needs torch (the extra `clients`).
+mean validation loss of the last three evaluations. Needs torch (the extra `clients`). Takes about half an hour.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m benchmarks.diagnosis.given FOLDER
 
-FOLDER holds one folder per run, each with `run.jsonl` and `label.json`.
+FOLDER holds one folder a run, each with `run.jsonl` and `label.json`. Takes some seconds.
 """
 
 from __future__ import annotations

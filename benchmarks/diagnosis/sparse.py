@@ -1,10 +1,10 @@
 """How the diagnosis does on sparse and incomplete logs, made from the labelled runs.
 
-    python -m benchmarks.diagnosis.sparse          # a table of the figures, about two minutes
+    python -m benchmarks.diagnosis.sparse          # a table of the figures
 
 A run is thinned to about N rows: every k-th row as it is, or the mean of k losses with the last norm and rate, as
 trainers that average log them. Or a column is left out. The weights have seen the runs themselves, but not these logs of
-them, so the figures tell how far the signs carry and not how well the weights generalise.
+them, so the figures tell how far the signs carry and not how well the weights generalise. Takes about two minutes.
 """
 
 from __future__ import annotations

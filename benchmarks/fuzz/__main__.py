@@ -1,4 +1,10 @@
-"""`python -m benchmarks.fuzz --cases N [--seed S] [--jobs J] [--keep FOLDER]`, or `--guided --seconds T` with atheris."""
+"""Mutated logs through the whole program: none may do anything but be read, or be refused in one line.
+
+    python -m benchmarks.fuzz --cases N [--seed S] [--jobs J] [--keep FOLDER]
+    python -m benchmarks.fuzz --guided --seconds T     # with atheris
+
+Takes as long as the cases ask for.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ test: the loss becomes NaN or infinite, or more than 1 % of the norms do; the me
 twin's by more than 5 % of the twin's progress; or, where threshold and kind of norm are the same, the clip rate rises by more
 than two points and a quarter, or the mean norm is off by more than a factor of 1.3. The folder of seeds is what
 `benchmarks.gate.seeds` writes: runs of one recipe that differ in their seed alone. Green is "pass"; "cannot judge" is
-counted apart and is not green.
+counted apart and is not green. Takes some seconds.
 """
 
 from __future__ import annotations

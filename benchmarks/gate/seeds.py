@@ -3,7 +3,8 @@
     python -m benchmarks.gate.seeds OUT [--seeds 6]
 
 writes OUT/RECIPE/sSEED.jsonl. Needs torch. The gate's tolerances for one run against one were set on the recipes that are
-not in `HELD_OUT`; those were trained and scored after the tolerances were fixed, see `benchmarks/gate/runs.py`.
+not in `HELD_OUT`; those were trained and scored after the tolerances were fixed, see `benchmarks/gate/runs.py`. Takes
+about a quarter of an hour.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Command line: train the runs, judge them again, summarise, pack and unpack them."""
+"""The labelled runs: train them, judge them again, pack and unpack the archive.
+
+Takes seconds to unpack, an hour or more of one core to train all.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.runs.columns` prints one line per pair: how well the best statistic we know of the ordinary columns
 orders the two causes, and how well one of an extra column does (1 or 0 is perfect, 0.5 is chance; both are folded to
-at least 0.5). Where something acted at a step, both statistics are told the step: the question is not when, but what.
+at least 0.5). Where something acted at a step, both statistics are told the step: the question is not when, but what. Takes a few seconds.
 """
 
 from __future__ import annotations

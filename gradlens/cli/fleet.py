@@ -178,7 +178,9 @@ def show(
     by: Annotated[
         str | None, typer.Option(metavar="COLUMN,...", help="Group by these settings, e.g. learning_rate,warmup_steps.")
     ] = None,
-    output_format: Annotated[str, typer.Option("--format", metavar="NAME", help="One of {formats of a fleet}.")] = "text",
+    output_format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="One of {formats of a fleet}.")
+    ] = "text",
     save: options.SavePaths = None,
 ) -> None:
     """What ails the fleet: causes by count, the worst runs, what changed, which settings lead to trouble."""
