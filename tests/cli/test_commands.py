@@ -249,11 +249,14 @@ def test_the_help_lists_the_formats_and_suffixes_that_there_are(capsys, command)
 
 
 def test_the_help_lists_the_formats_of_plug_ins(capsys, monkeypatch):
-    added = {**reporters.table(), "toy": Entry(target="nowhere:Toy", title="a toy", patterns=(".toy",))}
+    added = {
+        **reporters.table(),
+        "elsewhere": Entry(target="nowhere:It", title="of a plug-in", patterns=(".elsewhere",)),
+    }
     monkeypatch.setattr(reporters, "table", lambda: added)
     told = " ".join(out_of(capsys, "analyze", "--help").split())
-    assert "bencher, toy. [default: text]" in told
-    assert ".bencher.json, .toy)" in told
+    assert "bencher, elsewhere. [default: text]" in told
+    assert ".bencher.json, .elsewhere)" in told
 
 
 def test_the_help_of_convert_lists_the_suffixes_that_there_are(capsys):
