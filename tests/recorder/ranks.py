@@ -1,0 +1,86 @@
+"""One rank of a training, for `test_ranks.py`: `python ranks.py KIND RANK WORLD FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import gradlens
+import torch
+from torch import nn
+
+STEPS, SIZE = 24, 8
+
+
+def build():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 17), nn.Tanh(), nn.Linear(17, 16), nn.Tanh(), nn.Linear(16, 3))
+
+
+def batches():
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(STEPS):
+        x = torch.randn(SIZE, 8, generator=generator)
+        yield x, x[:, :3].argmax(1)
+
+
+def loss_of(model, x, y):
+    return nn.functional.cross_entropy(model(x), y)
+
+
+def cannot(_):
+    raise RuntimeError("this rank cannot measure")
+
+
+def train(kind, rank, world, folder):
+    """Each rank takes its part of every batch; rank 1 of kind `broken` cannot measure."""
+    model = build()
+    if kind in {"fsdp", "broken"}:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh("cpu", (world,))
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                fully_shard(layer, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        run = model
+    elif kind == "ddp":
+        run = nn.parallel.DistributedDataParallel(model)
+    else:
+        run = model
+    opt = torch.optim.AdamW(run.parameters(), lr=0.01)
+    name = "plain.jsonl" if kind == "plain" else f"{kind}.jsonl"
+    rec = None
+    if kind != "off":
+        rec = gradlens.Recorder(
+            folder / name, run, opt, max_norm=0.5, clip=kind != "broken", update_every=2, probe_every=4, flush_every=5
+        )
+    if kind == "broken" and rank == 1:
+        gradlens.recorder.measuring.gradients_of = cannot
+    for x, y in batches():
+        part = slice(rank * SIZE // world, (rank + 1) * SIZE // world)
+        opt.zero_grad()
+        loss = loss_of(run, x[part], y[part])
+        loss.backward()
+        if rec is not None:
+            rec.log(loss=loss, batch_size=len(x[part]), tokens=10, probe=lambda x=x[part], y=y[part]: loss_of(run, x, y))
+        opt.step()
+    if rec is not None:
+        rec.close()
+
+
+def main():
+    kind, rank, world, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    torch.set_num_threads(1)
+    if kind != "plain":
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{folder}/store-{kind}", rank=rank, world_size=world
+        )
+    train(kind, rank, world, folder)
+    if kind != "plain":
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
