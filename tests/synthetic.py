@@ -261,6 +261,18 @@ def case_norm_spike():
     return make(run, threshold=1.0)
 
 
+def case_steps_too_long():
+    """Every tenth step is probed: most end higher than they began."""
+    run = healthy()
+    rng = np.random.default_rng(5)
+    before = np.where(np.arange(N) % 10 == 0, run["loss"], np.nan)
+    slope = -0.05 * before
+    return make({
+        **run, "loss_before": before, "loss_after": before * (1.0 + 0.02 * rng.uniform(0.5, 1.5, N)),
+        "grad_dot_update": slope, "update_norm": np.full(N, 0.1), "weight_norm": np.full(N, 10.0) * np.linspace(1, 10, N),
+    })  # fmt: skip
+
+
 #: For each check: the runs in which it must find something.
 FINDS = {
     "GL001": (case_after_clipping,), "GL002": (case_loss_scaled,), "GL003": (case_placeholder,),
@@ -272,7 +284,7 @@ FINDS = {
     "GL304": (case_shift,), "GL305": (case_batch_size,), "GL401": (case_overflow,), "GL402": (case_scale_collapse,),
     "GL403": (case_scale_collapse,), "GL404": (case_single_nans,), "GL501": (case_exploding,), "GL502": (case_vanishing,),
     "GL503": (case_lost_progress,), "GL504": (case_oscillation,), "GL505": (case_dominant_layer,),
-    "GL506": (case_lag,), "GL507": (case_penalty,), "GL508": (case_norm_spike,),
+    "GL506": (case_lag,), "GL507": (case_penalty,), "GL508": (case_norm_spike,), "GL509": (case_steps_too_long,),
 }  # fmt: skip
 
 #: The cause that must come first in a run.

@@ -41,6 +41,8 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "blown_up_by_updates": -4.0,
         "above_start": -2.5,
         "rebounds": -1.0,
+        "weights_grow": -2.0,
+        "own_batch_worse": -2.0,
     },
     "clip_too_loose": {
         "spikes_go_through": 6.0,
@@ -62,6 +64,7 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "response_to_jump": -6.0,
         "first_norm_huge": 5.0,
         "blown_up_by_updates": -1.0,
+        "updates_long": 1.0,
     },
     "vanishing": {
         "never_learned_with_norms": 6.0,
@@ -74,11 +77,14 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "loss_explodes": -4.0,
         "blown_up_by_updates": -3.0,
         "layers_fade": 6.0,
+        "weights_grow": -3.0,
+        "own_batch_worse": -3.0,
     },
     "l2_contamination": {
         "norm_quiet": 6.0,
         "norm_quieter_than_loss": 2.0,
         "norm_fades_smoothly": 3.0,
+        "penalty_dominates": 7.0,
     },
     "lr_restart": {
         "response_to_jump": 7.0,
@@ -99,6 +105,7 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "burst": -2.0,
         "step_after_shock": -4.0,
         "slow_memory": -2.0,
+        "batch_size_steps": -1.0,
     },
     "batch_size_change": {
         "burst": -2.0,
@@ -112,6 +119,8 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "sudden_drop": -3.0,
         "scale_collapses": -4.0,
         "blown_up_by_updates": -3.0,
+        "batch_size_steps": 5.0,
+        "batch_size_stays": -6.0,
     },
     "bad_data": {
         "shock_in_few_rows": 3.0,
@@ -137,6 +146,7 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "blown_up_by_updates": -4.0,
         "swells_after_shock": -2.0,
         "step_after_shock": 2.0,
+        "bad_batches_repeat": 3.0,
     },
     "adam_beta2_lag": {
         "damage_after_shock": 3.0,
@@ -150,6 +160,8 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "spikes_go_through": -1.0,
         "swells_after_shock": 4.0,
         "step_after_shock": 1.0,
+        "second_moment_holds_shock": 2.0,
+        "second_moment_keeps_up": -2.0,
     },
     "lr_too_high": {
         "thrown_off": 4.0,
@@ -176,6 +188,12 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "diverges_in_few_rows": 5.0,
         "accelerates_as_rate_decays": 3.0,
         "stalls_at_once": 3.5,
+        "weights_grow": 2.5,
+        "weights_hold": -2.0,
+        "updates_long": 2.0,
+        "own_batch_worse": 3.0,
+        "step_beyond_edge": 2.0,
+        "step_within_edge": -1.0,
     },
     "no_warmup": {
         "stays_raised": -1.5,
@@ -193,5 +211,7 @@ PRIOR: dict[Cause, dict[str, float]] = {
         "isolated_events": -0.5,
         "blown_up_by_updates": -1.5,
         "stalls_at_once": 0.5,
+        "weights_grow": 0.5,
+        "own_batch_worse": 0.5,
     },
 }

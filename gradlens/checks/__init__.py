@@ -41,4 +41,5 @@ CHECKS: Mapping[str, Entry] = {
         target="gradlens.checks.coupled_weight_penalty:CoupledWeightPenalty", title="coupled-weight-penalty"
     ),
     "GL508": Entry(target="gradlens.checks.norm_spike_alone:NormSpikeAlone", title="norm-spike-alone"),
+    "GL509": Entry(target="gradlens.checks.step_too_long:StepTooLong", title="step-too-long"),
 }

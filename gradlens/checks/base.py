@@ -31,6 +31,7 @@ NEEDS: dict[str, str] = {
     "lr": "the log has no learning rate",
     "loss_scale": "the log has no loss scale",
     "layers": "the log has no norms of single layers",
+    "probes": "the log has no loss of a batch before and after its own update",
     "threshold": "the run did not clip",
     "trusted_norm": "the norms cannot be trusted (see provenance)",
     "rows": "fewer than 60 rows: too short to judge",

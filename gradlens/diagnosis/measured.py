@@ -24,12 +24,13 @@ from gradlens.diagnosis.features.events import (
 from gradlens.diagnosis.features.norms import Clipped, Norms, clipped_of, norms_of
 from gradlens.diagnosis.features.numerics import Numerics, numerics_of
 from gradlens.diagnosis.features.progress import Progress, progress_of
+from gradlens.diagnosis.features.recorder import COLUMNS, MIN_PROBES, Recorded, recorded_of
 from gradlens.diagnosis.features.schedule import Schedule, schedule_of
 from gradlens.diagnosis.features.steps import Break, Sides, Step, find_break, find_step, sides_of
 from gradlens.reports.analysis import Provenance
 from gradlens.reports.base import ThresholdSource
 from gradlens.run import Run
-from gradlens.signals.axis import Signals
+from gradlens.signals.axis import Signals, laid_out
 from gradlens.signals.provenance import judge_provenance
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Measured:
             "lr": bool(np.isfinite(s.lr).any()),
             "loss_scale": bool(np.isfinite(s.loss_scale).any()),
             "layers": bool(self.run.layers),
+            "probes": self.recorded.n_probes >= MIN_PROBES,
             "threshold": self.threshold is not None,
             "trusted_norm": norm > 0 and self.provenance.trusted,
             "rows": len(s) >= MIN_ROWS,
@@ -160,6 +162,19 @@ class Measured:
         if self.threshold is None or self.threshold_source == "assumed" or not self.provenance.trusted:
             return None
         return clipped_of(self.signals.norm, self.threshold, self.warmup_rows)
+
+    @cached_property
+    def recorded(self) -> Recorded:
+        """What the columns of a recorder say; all NaN where the log has none."""
+        names = {role: vocabulary.choose(role, self.run.series) for role in COLUMNS}
+        column = {
+            role: laid_out(self.signals, self.run.series[name]) for role, name in names.items() if name is not None
+        }
+        # Zero weights, infinite losses: what they give is not finite, and left out where it is used.
+        with np.errstate(all="ignore"):
+            return recorded_of(
+                column, norm=self.signals.norm, rate=self.signals.lr, loss=self.signals.loss, threshold=self.threshold
+            )
 
     @cached_property
     def strength(self) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gradlens import vocabulary
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.signs import SIGNS, is_measured
 from gradlens.reports.analysis import Diagnosis, Finding, Ranked, Shift, WeighedSign
@@ -114,7 +115,7 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         cause=named,
         confidence=first,
         ranking=ranking,
-        experiment=experiment(named, ranking[1].cause),
+        experiment=with_line(experiment(named, ranking[1].cause), case),
         summary=_summary(named, findings, verdict),
         scores={cause: weighed.score for cause, weighed in case.beliefs.weighed.items()},
     )
@@ -164,6 +165,28 @@ def experiment(first: Cause, second: Cause) -> str:
         other = second if first in NO_FAULT else first
         return CONFIRM.get(other, "")
     return EXPERIMENTS.get(frozenset((first, second)), CONFIRM.get(first, ""))
+
+
+#: What the recorder logs: words of an experiment, the column, and what to write for it.
+_LINES: tuple[tuple[str, str, str], ...] = (
+    ("RMS of g²/v", "rms_ratio", "rec = gradlens.Recorder(path, model, optimizer, update_every=1)"),
+    ("update norm", "update_norm", "rec = gradlens.Recorder(path, model, optimizer, update_every=1)"),
+    ("update-to-weight ratio", "update_norm", "rec = gradlens.Recorder(path, model, optimizer)"),
+    ("weight norm", "weight_norm", "rec = gradlens.Recorder(path, model, optimizer)"),
+    ("norm of the data gradient", "data_norm", "rec = gradlens.Recorder(path, model, optimizer)"),
+    ("examples of each step", "batch_size", "rec.log(loss=loss, batch_size=len(batch))"),
+    ("replay the batches", "batch_id", "rec.log(loss=loss, batch_id=ids)"),
+    ("replay the listed batches", "batch_id", "rec.log(loss=loss, batch_id=ids)"),
+    ("a third of the rate", "loss_after", "rec.log(loss=loss, probe=lambda: loss_of(model, batch))"),
+)
+
+
+def with_line(text: str, case: Case) -> str:
+    """An experiment, with the line of code that logs the column it needs, or one that would spare it."""
+    for words, column, line in _LINES:
+        if words in text and vocabulary.choose(column, case.run.series) is None:
+            return f"{text}; to log it: {line}" if text.startswith("log ") else f"{text}; or log it: {line}"
+    return text
 
 
 def _reasons(case: Case, cause: Cause) -> tuple[str, ...]:

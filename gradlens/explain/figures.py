@@ -32,6 +32,7 @@ METHODS: dict[str, str] = {
     "notable-steps": "gradlens.figures.notable:notable_steps",
     "curves": "gradlens.figures.curves:reduce_curve",
     "columns": "gradlens.vocabulary",
+    "recorder": "gradlens.diagnosis.features.recorder",
     "time-axis": "gradlens.signals.axis",
     "attempts": "gradlens.signals.attempts",
     "threshold": "gradlens.signals.threshold",
@@ -79,6 +80,24 @@ FIGURES: dict[str, str] = {
     "notices": "time-axis",
     "what-if": "policies",
     **dict.fromkeys(("steps", "first-step", "last-step", "log-interval", "logged"), "time-axis"),
+    # The columns of the recorder.
+    **dict.fromkeys(
+        (
+            "weight-norm",
+            "update-norm",
+            "rms-ratio",
+            "data-norm",
+            "penalized-norm",
+            "loss-before",
+            "loss-after",
+            "grad-dot-update",
+            "batch-size",
+            "tokens",
+            "batch-id",
+            "edge",
+        ),
+        "recorder",
+    ),
     # The document of suggest-threshold is flat.
     **dict.fromkeys(
         ("interval", "quantile", "level", "drift", "n", "expected"),

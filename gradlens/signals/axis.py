@@ -141,6 +141,17 @@ def _nonfinite(series: Series | None, rows: NDArray[np.int64]) -> int:
     return 0 if series is None else int(np.count_nonzero(~np.isfinite(series.value[rows])))
 
 
+def laid_out(signals: Signals, series: Series | None) -> NDArray[np.float64]:
+    """The values of a further series at the steps of the axis, float64[n]; NaN where it has none there.
+
+    The attempts of the axis are its attempts, and of a step that it repeats the last value counts.
+    """
+    if series is None or not len(series) or not len(signals):
+        return np.full(len(signals), np.nan)
+    step, value = _resolve(series, order_of(series.step, signals.order.restarts))
+    return _place(signals.step, step, value)[0]
+
+
 def _place(
     step: NDArray[np.int64], at: NDArray[np.int64], value: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

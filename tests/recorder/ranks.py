@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import gradlens
 import torch
 from torch import nn
+
+import gradlens
 
 STEPS, SIZE = 24, 8
 
@@ -64,7 +65,9 @@ def train(kind, rank, world, folder):
         loss = loss_of(run, x[part], y[part])
         loss.backward()
         if rec is not None:
-            rec.log(loss=loss, batch_size=len(x[part]), tokens=10, probe=lambda x=x[part], y=y[part]: loss_of(run, x, y))
+            rec.log(
+                loss=loss, batch_size=len(x[part]), tokens=10, probe=lambda x=x[part], y=y[part]: loss_of(run, x, y)
+            )
         opt.step()
     if rec is not None:
         rec.close()

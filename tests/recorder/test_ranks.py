@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.recorder.conftest import read_rows  # noqa: E402
+from tests.recorder.conftest import read_rows
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -57,7 +57,10 @@ def test_two_ranks_record_what_one_process_does(tmp_path, alone, kind):
         assert row.keys() == want.keys()
         for name, value in want.items():
             # Tokens are given by each rank.
-            assert row[name] == pytest.approx(20 if name == "tokens" else value, rel=2e-4, abs=1e-7), (row["step"], name)
+            assert row[name] == pytest.approx(20 if name == "tokens" else value, rel=2e-4, abs=1e-7), (
+                row["step"],
+                name,
+            )
 
 
 def test_a_rank_that_cannot_measure_holds_up_nobody(tmp_path):

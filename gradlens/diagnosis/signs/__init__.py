@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.diagnosis.signs import changes, clipping, course, events, log, norm, numerics, schedule, start
+from gradlens.diagnosis.signs import changes, clipping, course, events, log, norm, numerics, recorder, schedule, start
 from gradlens.diagnosis.signs.base import PARTS, SIGNS, Ramp, Sign, is_measured
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PARTS", "SIGNS", "Ramp", "Sign", "grade_all", "is_measured"]
 
 #: The modules that fill the registers when they are imported.
-MODULES = (log, numerics, norm, course, start, events, changes, schedule, clipping)
+MODULES = (log, numerics, norm, course, start, events, changes, schedule, clipping, recorder)
 
 #: Rows below which only signs of any length are graded: a course, a level or a tail needs more.
 FEW_ROWS = 20
