@@ -13,6 +13,10 @@ from gradlens.errors import UsageError
 _BY = ("layer", "group", None)
 
 
+class Adapter:
+    """Base of what makes another library's optimizer look like one of PyTorch's: `param_groups`, `state` and hooks."""
+
+
 def unwrap_optimizers(optimizer: Any) -> tuple[Any, ...]:
     """The `torch.optim` optimizers in what was given: one, several, or wrapped (as accelerate does).
 
@@ -26,9 +30,10 @@ def unwrap_optimizers(optimizer: Any) -> tuple[Any, ...]:
     found = []
     for one in given:
         inner = one
-        while not isinstance(inner, torch.optim.Optimizer) and hasattr(inner, "optimizer"):
+        # What accelerate wraps an optimizer in is a subclass of PyTorch's, without its hooks.
+        while hasattr(inner, "optimizer") and not isinstance(inner, Adapter):
             inner = inner.optimizer
-        if not isinstance(inner, torch.optim.Optimizer):
+        if not isinstance(inner, (torch.optim.Optimizer, Adapter)):
             kind = f"{type(one).__module__}.{type(one).__name__}"
             raise UsageError(
                 f"the recorder hooks optimizers of torch.optim, and {kind} is none",

@@ -44,6 +44,11 @@ class Output:
         The process group whose ranks have different parts of a batch.
     live
         The verdict while the training runs.
+
+    Attributes
+    ----------
+    latest
+        The last value written in each column.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Output:
         self._sinks: tuple[Sink, ...] = sinks_for(loggers) if self._ranks.is_first else ()
         self._live = live if self._ranks.is_first else None
         self._histograms: list[tuple[int, Any]] = []
+        self.latest: dict[str, float] = {}
         self._events: list[dict[str, Any]] = []
         if earlier is not None:
             self.tell({"event": "started-again", "after": earlier.last_step})
@@ -89,6 +95,8 @@ class Output:
             return
         written = [_finished(row.step, found, row.ids) for row, found in zip(fetched, columns, strict=True)]
         self._write(written, histograms)
+        for row in written:
+            self.latest.update(row)
         for sink in self._sinks:
             for row in written:
                 sink.write(row)

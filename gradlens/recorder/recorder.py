@@ -207,6 +207,16 @@ class Recorder:
         """A row of its own for what an evaluation found: `val_loss` above all."""
         self._try("evaluation", lambda: self._output.write_now({"step": max(self._step - 1, 0), **values}))
 
+    def flush(self) -> None:
+        """Fetch and write the rows so far; with several ranks, all must call it."""
+        if not self._is_closed:
+            self._flush()
+
+    @property
+    def latest(self) -> Mapping[str, float]:
+        """The last value written in each column, on the first rank; `flush` brings it up to date."""
+        return dict(self._output.latest)
+
     def close(self) -> None:
         """Write what is left. Clipping goes on as long as the optimizer steps; everything else ends."""
         if self._is_closed:
