@@ -96,21 +96,21 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "skipped": (
         "number_of_skipped_iterations", "skipped", "optim_step_skipped", "number_of_nan_iterations", "skipped_steps",
     ),
-    "batch_size": ("batch_size", "global_batch_size", "bsz", "train_batch_size", "gradlens_batch_size"),
+    "batch_size": ("batch_size", "global_batch_size", "bsz", "train_batch_size"),
     # What the recorder writes, and others' names for it.
     "weight_norm": (
         "weight_norm", "param_norm", "params_norm", "parameter_norm", "weights_norm", "train_weight_norm",
-        "train_param_norm", "l2_norm_param_global", "param_norm_total", "gradlens_weight_norm",
+        "train_param_norm", "l2_norm_param_global", "param_norm_total",
     ),
-    "update_norm": ("update_norm", "train_update_norm", "updates_norm", "step_norm", "gradlens_update_norm"),
-    "rms_ratio": ("rms_ratio", "gradlens_rms_ratio"),
-    "data_norm": ("data_norm", "gradlens_data_norm"),
-    "penalized_norm": ("penalized_norm", "gradlens_penalized_norm"),
-    "loss_before": ("loss_before", "gradlens_loss_before"),
-    "loss_after": ("loss_after", "gradlens_loss_after"),
-    "grad_dot_update": ("grad_dot_update", "gradlens_grad_dot_update"),
-    "tokens": ("tokens", "batch_tokens", "tokens_per_batch", "gradlens_tokens"),
-    "batch_id": ("batch_id", "gradlens_batch_id"),
+    "update_norm": ("update_norm", "train_update_norm", "updates_norm", "step_norm"),
+    "rms_ratio": ("rms_ratio",),
+    "data_norm": ("data_norm",),
+    "penalized_norm": ("penalized_norm",),
+    "loss_before": ("loss_before",),
+    "loss_after": ("loss_after",),
+    "grad_dot_update": ("grad_dot_update",),
+    "tokens": ("tokens", "batch_tokens", "tokens_per_batch"),
+    "batch_id": ("batch_id",),
     "epoch": ("epoch", "train_epoch", "training_epoch", "trainer_epoch", "current_epoch"),
 }  # fmt: skip
 

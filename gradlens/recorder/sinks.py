@@ -3,7 +3,7 @@
 | given | becomes |
 |---|---|
 | a path ending in `.csv` | a table of the whole run, rewritten when a column is new |
-| a W&B run, or `wandb` itself after `wandb.init` | `run.log` under its own step axis `gradlens/step` |
+| a W&B run, or `wandb` itself after `wandb.init` | `run.log`, the step being a column |
 | a `SummaryWriter` of PyTorch or tensorboardX | a scalar for each column |
 | the module `mlflow` | `mlflow.log_metrics` of the active run |
 | a Trackio run, or the module `trackio` after `trackio.init` | `run.log` |
@@ -65,14 +65,22 @@ class CsvSink(Sink):
 
 
 class RunSink(Sink):
-    """A W&B or Trackio run, whose `log` takes a mapping."""
+    """A W&B run, whose `log` takes a mapping."""
 
     def __init__(self, run: Any) -> None:
         self._run = run
 
     def write(self, row: Row) -> None:
         """Log the row; the step goes along as a column, since the run's own counter belongs to its owner."""
-        self._run.log({f"gradlens/{name}": value for name, value in row.items()})
+        self._run.log(dict(row))
+
+
+class TrackioSink(RunSink):
+    """A Trackio run, which keeps the name `step` for itself."""
+
+    def write(self, row: Row) -> None:
+        """Log the row under its step."""
+        self._run.log({name: value for name, value in row.items() if name != "step"}, step=int(row["step"]))
 
 
 class WriterSink(Sink):
@@ -138,7 +146,7 @@ def _sink_for(logger: Any) -> Sink:
     home = (getattr(logger, "__name__", "") if not isinstance(logger, type) else "") or type(logger).__module__
     root = home.partition(".")[0]
     if root in {"wandb", "trackio"} and hasattr(logger, "log"):
-        return RunSink(logger)
+        return TrackioSink(logger) if root == "trackio" else RunSink(logger)
     if root == "mlflow" and hasattr(logger, "log_metrics"):
         return MlflowSink(logger)
     if hasattr(logger, "add_scalar"):

@@ -1,0 +1,116 @@
+"""The loggers that people have get the recorder's columns; each is the real one, and is read back by gradlens."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+
+import pytest
+
+import gradlens
+
+torch = pytest.importorskip("torch")
+
+from tests.recorder.conftest import loss_of, make_batches, make_net, read_rows  # noqa: E402
+
+
+def record(folder, *loggers, n=24):
+    """Train a little; the rows of the log."""
+    model = make_net()
+    opt = torch.optim.AdamW(model.parameters(), lr=0.01)
+    with gradlens.Recorder(folder / "run.jsonl", model, opt, loggers=loggers, flush_every=7) as rec:
+        for batch in make_batches(n):
+            opt.zero_grad()
+            loss = loss_of(model, batch)
+            loss.backward()
+            rec.log(loss=loss, batch_size=16)
+            opt.step()
+    return read_rows(folder / "run.jsonl")
+
+
+def check(source, rows, rel=1e-6):
+    """The same values under the same names and steps."""
+    runs = [run for run in gradlens.read(source) if "update_norm" in run.series]
+    assert len(runs) == 1
+    for name in ("loss", "grad_norm", "update_norm", "weight_norm", "grad_norm/first"):
+        want = {row["step"]: row[name] for row in rows if name in row}
+        series = runs[0].series[name]
+        assert dict(zip(series.step.tolist(), series.value.tolist(), strict=True)) == pytest.approx(want, rel=rel), name
+
+
+def test_csv_with_columns_that_come_later(tmp_path):
+    rows = record(tmp_path, tmp_path / "table.csv")
+    check(tmp_path / "table.csv", rows)
+
+
+def test_a_callable(tmp_path):
+    seen = []
+    assert record(tmp_path, seen.append) == seen
+
+
+@pytest.mark.slow
+def test_tensorboard(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.utils.tensorboard import SummaryWriter
+    with SummaryWriter(tmp_path / "events") as writer:
+        rows = record(tmp_path, writer)
+    check(tmp_path / "events", rows, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_wandb_offline(tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run = wandb.init(project="p", dir=str(tmp_path))
+    rows = record(tmp_path, run)
+    run.finish()
+    (log,) = tmp_path.rglob("*.wandb")
+    check(log, rows)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_DISABLE_AUTO_LOGGING", "1")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_experiment("e")
+    with mlflow.start_run():
+        rows = record(tmp_path, mlflow)
+    check(tmp_path / "mlflow.db", rows)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(importlib.util.find_spec("trackio") is None, reason="needs trackio")
+def test_trackio(tmp_path, monkeypatch):
+    import subprocess
+    import sys
+    import textwrap
+    from pathlib import Path
+
+    root = Path(__file__).parent.parent.parent
+    code = textwrap.dedent(f"""
+        import sys; sys.path[:0] = [{str(root)!r}, *{[p for p in sys.path if p]!r}]
+        import os; os.environ["TRACKIO_DIR"] = {str(tmp_path / "trackio")!r}; os.environ["HF_HUB_OFFLINE"] = "1"
+        from pathlib import Path
+        import trackio
+        from tests.recorder.test_sinks import record
+        run = trackio.init(project="p", name="r")
+        record(Path({str(tmp_path)!r}), run)
+        run.finish()
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    import json
+    import sqlite3
+
+    (database,) = (tmp_path / "trackio").glob("*.db")
+    with sqlite3.connect(database) as connection:
+        found = connection.execute("select step, metrics from metrics order by step").fetchall()
+        logged = [json.loads(text) | {"step": step} for step, text in found]
+    rows = read_rows(tmp_path / "run.jsonl")
+    assert [row["loss"] for row in logged] == [row["loss"] for row in rows]
+    assert [row["step"] for row in logged] == [row["step"] for row in rows]
