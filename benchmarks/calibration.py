@@ -239,7 +239,7 @@ def independence(scale: float) -> bool:
 def alarms(scale: float) -> bool:
     """At most one false alarm per run of 10,000 steps."""
     reps = max(int(100 * scale), 20)
-    print(f"\nfalse alarms a run and limit on z, {reps} runs a cell; promised: at most 1 at 10,000 steps")
+    print(f"\nfalse alarms per run and limit on z, {reps} runs per cell; promised: at most 1 at 10,000 steps")
     noises: dict[str, Callable[[np.random.Generator, int], Floats]] = {
         "lognormal .3": lambda rng, n: np.exp(0.3 * rng.standard_normal(n)),
         "lognormal 1": lambda rng, n: np.exp(rng.standard_normal(n)),

@@ -142,7 +142,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def with_blocks(text: str) -> str:
-    """A page with every block written again."""
+    """A page with every block rewritten."""
     text = TABLE.sub(lambda m: m[1] + TABLES[m["name"]]() + m[3], text)
     return BLOCK.sub(lambda m: m[1] + output_of(m["command"]) + m[3], text)
 

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _TELLING = frozenset({
     "max_grad_norm", "optimizer", "warmup_steps", "weight_decay", "lr_schedule", "gradient_accumulation_steps", "beta2",
 })  # fmt: skip
-_MOST_SETTINGS = 5
+_MAX_SETTINGS = 5
 
 
 def leading_settings(text: str) -> list[dict[str, Any]]:
     """The first records of JSON lines if they hold settings and nothing that is measured: `{"event": "config", ...}`."""
     found: list[dict[str, Any]] = []
-    for line in text.splitlines()[:_MOST_SETTINGS]:
+    for line in text.splitlines()[:_MAX_SETTINGS]:
         try:
             record = load_json(line)
         except ValueError:
@@ -93,7 +93,7 @@ class JsonLinesReader(Reader):
             raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
         columns, n_rows, unread = joiner.columns(), joiner.n_rows, joiner.unread_rows()
         settings = leading_settings(source.head_text)
-        # A record without a number is no row.
+        # A record without a number is not a row.
         n_first = sum(any(is_number(value) for value in record.values()) for record in settings)
         if settings and n_first < n_rows:
             columns, n_rows = without_first(columns, n_first), n_rows - n_first
