@@ -5,7 +5,8 @@
 Each labelled run is judged on its first tenth, on its first two tenths and so on, as the recorder's live verdict would. A cause
 counts as named from the first of two verdicts in a row that name an accepted one (the default patience). The loss shows a
 fault from the row at which its running median of nine lies six deviations above the lowest so far, or is not finite; for many
-faults it never does. The weights have seen these runs: false alarms of unseen families are in docs/diagnosis.md.
+faults it never does. The weights have seen these runs: false alarms of unseen families are in docs/diagnosis.md. Takes
+about five minutes for the given runs.
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ def report(found: list[Course]) -> str:
         at = SHARES.index(length)
         alarms = np.mean([c.alarms[at] for c in healthy]) if healthy else np.nan
         detected = np.mean([c.alarms[at] for c in faults])
-        named = np.mean([c.causes[at] in c.accepted for c in faults])
-        lines.append(f"{length:16.0%} | {alarms:26.1%} | {detected:14.1%} | {named:12.1%}")
+        right = np.mean([c.causes[at] in c.accepted for c in faults])
+        lines.append(f"{length:16.0%} | {alarms:26.1%} | {detected:14.1%} | {right:12.1%}")
     lines += [
         "",
         "cause                  runs  named  at (median share)  before the loss shows it  loss shows it at  never shown",

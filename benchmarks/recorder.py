@@ -4,12 +4,13 @@
 
 On a processor every operation is done when its call returns, so the time spent within the recorder's calls is what it costs;
 the table gives it as a share of the rest of the step. `--pairs` also trains with and without in turns, which on a busy machine
-says little.
+says little. Takes about ten minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import tempfile
@@ -121,13 +122,22 @@ CASES: dict[str, tuple[dict[str, Any], bool]] = {
 }
 
 
+def _recorder(path: Path, options: dict[str, Any], model: Any, optimizer: Any) -> Timed:
+    return Timed(path, model, optimizer, **options)
+
+
+def _nothing(_model: Any, _optimizer: Any) -> None:
+    return None
+
+
 def measure(steps: int, batch: int, length: int) -> dict[str, float]:
     """The share of the rest of a step that each setting costs."""
-    shares = {}
+    shares: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, (options, probe) in CASES.items():
             path = Path(folder) / f"{len(shares)}.jsonl"
-            whole, spent = train(steps, batch, length, lambda m, o, p=path, k=options: Timed(p, m, o, **k), probe=probe)
+            make = functools.partial(_recorder, path, options)
+            whole, spent = train(steps, batch, length, make, probe=probe)
             shares[name] = spent / (whole - spent)
             print(
                 f"{name:<28} {1e3 * (whole - spent) / steps:8.0f} ms a step {1e3 * spent / steps:8.1f} ms recorder {shares[name]:7.2%}"
@@ -140,9 +150,9 @@ def pairs(steps: int, batch: int, length: int, rounds: int = 3) -> float:
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
-            without, _ = train(steps, batch, length, lambda *_: None, probe=False)
+            without, _ = train(steps, batch, length, _nothing, probe=False)
             path = Path(folder) / f"{number}.jsonl"
-            with_it, _ = train(steps, batch, length, lambda m, o, p=path: Timed(p, m, o), probe=False)
+            with_it, _ = train(steps, batch, length, functools.partial(_recorder, path, {}), probe=False)
             ratios.append(with_it / without - 1)
     return statistics.median(ratios)
 

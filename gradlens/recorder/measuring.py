@@ -19,6 +19,8 @@ from gradlens.recorder.shards import local_part
 #: Below the square of Adam's epsilon a second moment does not count: v is at least this in g²/v. Wortsman et al., Stable
 #: and low-precision training for large-scale vision-language models (2023), section 3.4, do the same.
 MIN_MOMENT = 1e-16
+#: Elements of a piece that fits the cache of a processor together with what is computed from it.
+CPU_PIECE = 1 << 16
 #: Names of a running mean of g² in the state of an optimizer, and whether it is corrected for its start.
 _MOMENTS = (("exp_avg_sq", True), ("square_avg", False))
 
@@ -104,13 +106,21 @@ def measure_moments(row: Row, parameters: Parameters, scale: Any) -> None:
             continue
         g = gradient if scale is None else gradient / scale
         v, correction = moment
-        ratio = torch.div(g.float().square(), v.float().clamp_min(MIN_MOMENT * _plain(correction)))
-        totals.setdefault(watched.key, []).append(ratio.sum() * correction)
+        total = _sum_of_ratios(g, v, MIN_MOMENT * _plain(correction))
+        totals.setdefault(watched.key, []).append(total * correction)
         counts[watched.key] = counts.get(watched.key, 0) + gradient.numel()
     for key, terms in totals.items():
         table = row.products.setdefault(key, {})
         table["rms_squares"] = torch.stack([t.to(terms[0].device) for t in terms]).sum()
         table["rms_count"] = float(counts[key])
+
+
+def _sum_of_ratios(g: Tensor, v: Tensor, floor: float) -> Tensor:
+    """The sum of g²/v, v at least `floor`; on processors piece by piece, so that what comes between stays in the cache."""
+    if g.device.type != "cpu" or g.numel() <= CPU_PIECE:
+        return torch.div(g.float().square(), v.float().clamp_min(floor)).sum()
+    pieces = zip(g.reshape(-1).split(CPU_PIECE), v.reshape(-1).split(CPU_PIECE), strict=True)
+    return torch.stack([torch.div(a.float().square(), b.float().clamp_min(floor)).sum() for a, b in pieces]).sum()
 
 
 def _plain(correction: Any) -> Any:

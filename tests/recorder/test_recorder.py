@@ -514,3 +514,26 @@ def test_norms_by_group(tmp_path):
         opt.step()
     (row,) = read_rows(tmp_path / "run.jsonl")
     assert {"grad_norm/body", "grad_norm/group1"} <= row.keys()
+
+
+def test_large_tensors_on_a_processor_are_measured_piece_by_piece_to_the_same_values(monkeypatch):
+    from gradlens.recorder import measuring
+    from gradlens.recorder.parameters import Parameters
+    from gradlens.recorder.rows import Row, fetch
+
+    torch.manual_seed(0)
+    model = torch.nn.Linear(300, 500)
+    opt = torch.optim.Adam(model.parameters(), lr=0.01)
+    for p in model.parameters():
+        p.grad = torch.randn_like(p)
+        moments = {"exp_avg_sq": torch.rand_like(p) + 0.1, "exp_avg": torch.zeros_like(p)}
+        opt.state[p] = moments | {"step": torch.tensor(3.0)}
+    found = []
+    for piece in (1 << 16, 1 << 30):
+        monkeypatch.setattr(measuring, "CPU_PIECE", piece)
+        row, parameters = Row(), Parameters(model, (opt,), None)
+        parameters.refresh()
+        measuring.measure_moments(row, parameters, None)
+        found.append(fetch([row])[0].products[None])
+    assert found[0]["rms_count"] == 150_500
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
