@@ -3,16 +3,24 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install dev test fast lint types docs bench gate-example clean
+.PHONY: demo install dev test fast coverage lint types docs bench gate-example clean
 
 demo: $(VENV)/.installed  ## install and diagnose a sample log
 	$(BIN)/gradlens analyze sample_logs/bad_data.jsonl --threshold 1
 
-test: $(VENV)/.dev  ## install what the tests need and run all of them
+test: size-of-test $(VENV)/.dev  ## install what the tests need and run all of them
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-fast: $(VENV)/.dev  ## the tests that take seconds
+.PHONY: size-of-test
+size-of-test:
+	@test -e $(VENV)/.dev || echo 'make test: first installs about 2.4 GB of packages into $(VENV), PyTorch and the clients that write logs among them'
+	@echo 'make test: all tests take 5 to 20 minutes; `make fast` leaves out the slow ones and needs 1 GB of packages'
+
+fast: $(VENV)/.fast  ## the tests that take seconds, without PyTorch and the real clients
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+coverage: $(VENV)/.dev  ## branch coverage of the fast tests; fails below the floor in pyproject.toml
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/.dev  ## style, formatting, types, layers, and whether the generated docs are up to date
 	$(BIN)/ruff check .
@@ -37,11 +45,17 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m compileall -q gradlens
 	touch $@
 
+$(VENV)/.fast: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m compileall -q gradlens
+	touch $@ $(VENV)/.installed
+
 $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m compileall -q gradlens
-	touch $@ $(VENV)/.installed
+	touch $@ $(VENV)/.fast $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
