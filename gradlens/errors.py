@@ -10,6 +10,7 @@
     ├── UnknownFormatError   a log whose format was not recognised
     ├── MissingExtraError    what was asked for needs a package that is not installed
     ├── MalformedLogError    recognised, but damaged beyond what can be skipped
+    │   └── BeyondLimitError  larger than any log: a line, an archive
     └── NoTrainingSeriesError  readable, but without a loss or a gradient norm
 
 Only the command line catches them. Thin or degenerate data is not an error: statistics return a result with a reason.
@@ -62,6 +63,10 @@ class MissingExtraError(GradlensError):
 
 class MalformedLogError(GradlensError):
     """A log that is damaged beyond what can be skipped record by record."""
+
+
+class BeyondLimitError(MalformedLogError):
+    """A log beyond what any log is: a line, an archive. No other reader is asked, since each would meet the same."""
 
 
 class NoTrainingSeriesError(GradlensError):

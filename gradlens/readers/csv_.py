@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -12,15 +11,16 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from gradlens.errors import MalformedLogError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
 from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
-from gradlens.readers.blocks.csv_blocks import CsvBlockParser, Header, QuotedLinesError
+from gradlens.readers.blocks.csv_blocks import CsvBlockParser, Header, QuotedLinesError, is_header
+from gradlens.readers.blocks.csv_records import Records
 from gradlens.readers.blocks.decimal_commas import DecimalCommas
 from gradlens.readers.blocks.text_blocks import blocks, in_order, open_text, share_of
-from gradlens.sources.files import Source
+from gradlens.sources.files import HEAD_BYTES, Source
 from gradlens.sources.progress import track
 from gradlens.vocabulary import rank_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ _HEAD_LINES = 50
 #: From this size on loading pyarrow pays.
 _WORTH_ARROW = 32 << 20
 _MAX_HEADER = 1 << 20
+_CHANGED = "another line of names in mid-file: the rows below it were read by these names"
 _NUMBER = re.compile(r"\s*[-+]?(\d|\.\d|nan\b|inf)", re.IGNORECASE)
 
 
@@ -56,6 +57,8 @@ class CsvReader(Reader):
         if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             return 0.0
         lines = [line for line in source.head_text.splitlines()[:_HEAD_LINES] if line.strip() and line[0] != "#"]
+        if len(source.head) == HEAD_BYTES and 1 < len(lines) < _HEAD_LINES:
+            lines.pop()  # cut by the end of the head, not by the log
         if not lines or lines[0].lstrip().startswith(("{", "[")):
             return 0.0
         separator = _separator_of(lines[0])
@@ -95,6 +98,9 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
     MalformedLogError
         No line of names.
     """
+    if b"\r" in source.head.rstrip(b"\r") and b"\n" not in source.head:
+        # Line ends of old Macs, and of some spreadsheets.
+        source = Source(name=source.name, data=source.read_bytes().replace(b"\r", b"\n"))
     book = NoticeBook()
     texts: Counter[str] = Counter()
     try:
@@ -102,7 +108,9 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
             header, n_before = _read_header(handle, source.name, book)
             parser, joiner = _parser_for(header, source), TableJoiner(options)
             n_lines = n_before
-            found = in_order(parser.parse, blocks(handle, parser.block_size()), in_threads=parser.in_threads)
+            found = in_order(
+                parser.parse, blocks(handle, parser.block_size(), name=source.name), in_threads=parser.in_threads
+            )
             for done, table in found:
                 for problem in table.problems:
                     book.add(problem.code, problem.message, f"line {n_lines + problem.line + 1}", problem.times)
@@ -147,60 +155,52 @@ def _read_header(handle: BinaryIO, source_name: str, book: NoticeBook) -> tuple[
 
 
 def _read_slowly(source: Source, options: ReadOptions) -> CsvTable:
-    """A table with line breaks in its cells, record by record."""
+    """A table with line breaks in its cells, or with other names from some line on, record by record."""
     book, builder = NoticeBook(), TableBuilder()
     with open_text(source) as whole:
         text = whole.read().decode("utf-8", errors="replace").replace("\0", "")
     handle = io.BytesIO(text.encode())
     header, n_before = _read_header(handle, source.name, book)
-    rest = io.StringIO(handle.read().decode(), newline="")
-    reader = csv.reader(rest, delimiter=header.separator)
-    records = _records(reader, book, n_before)
-    commas = DecimalCommas(source.head_text, header.separator, len(header.names))
+    names = every_name = header.names
+    records = Records(handle.read().decode(), header.separator, len(names), book, n_before)
+    commas = DecimalCommas(source.head_text, header.separator, len(names))
     texts: Counter[str] = Counter()
-    width = len(header.names)
-    n_after = text.count("\n") + 1 - n_before
-    for cells in records:
+    for line, cells, is_last in records:
         if not any(cell.strip() for cell in cells):
             continue
-        if len(cells) < width and not text.endswith("\n") and reader.line_num == n_after:
-            book.add("truncated-record", "the last line is cut off, left out", f"line {n_before + n_after}")
+        where = f"line {line}"
+        if len(cells) < len(names) and is_last:
+            book.add("truncated-record", "the last line is cut off, left out", where)
             continue
-        where = f"line {n_before + reader.line_num}"
-        pointed = [commas.with_point(column, cell) for column, cell in enumerate(cells[:width])]
-        numbers = {name: parse_number(cell) for name, cell in zip(header.names, pointed, strict=False)}
+        if is_header(cells, names) or _names(cells, NoticeBook()) == names:
+            again = _names(cells, NoticeBook())
+            code = "repeated-header" if again == names else "changed-header"
+            message = "the header line again, in mid-file" if again == names else _CHANGED
+            book.add(code, message, where)
+            names, records.width = again, len(again)
+            every_name = tuple(dict.fromkeys((*every_name, *again)))
+            continue
+        pointed = [
+            commas.with_point(column, cell) if column < len(header.names) else cell
+            for column, cell in enumerate(cells[: len(names)])
+        ]
+        numbers = {name: parse_number(cell) for name, cell in zip(names, pointed, strict=False)}
         row = {name: number for name, number in numbers.items() if number is not None}
-        if all(number is None for number in numbers.values()) and _names(cells, NoticeBook()) == header.names:
-            book.add("repeated-header", "the header line again, in mid-file", where)
-            continue
-        if len(cells) < width:
+        if len(cells) < len(names):
             book.add("short-row", "rows with fewer cells than the header has names", where)
-        elif len(cells) > width:
+        elif len(cells) > len(names):
             book.add("long-row", "rows with more cells than the header has names; the extra cells were left out", where)
         texts.update(n for (n, v), cell in zip(numbers.items(), cells, strict=False) if v is None and cell.strip())
-        changed = sum(
-            a != b and numbers[name] is not None for name, a, b in zip(header.names, cells, pointed, strict=False)
-        )
+        changed = sum(a != b and numbers[name] is not None for name, a, b in zip(names, cells, pointed, strict=False))
         book.add("decimal-comma", commas.message, where, changed)
         if row:
             builder.add(row)
-    order = {name: place for place, name in enumerate(header.names) if options.wanted(name)}
+    order = {name: place for place, name in enumerate(every_name) if options.wanted(name)}
     every = builder.columns()
     columns = tuple(sorted((c for c in every if c.name in order), key=lambda column: order[column.name]))
     unread = tuple(c.row for c in every if c.name not in order and c.row is not None)
     notice_texts(columns, texts, book)
-    return CsvTable(header.names, columns, builder.n_rows, book.notices(), unread)
-
-
-def _records(reader: Iterator[list[str]], book: NoticeBook, n_before: int) -> Iterator[list[str]]:
-    """The records, without those that the csv module refuses: a stray carriage return, a cell of more than 128 KiB."""
-    for number in itertools.count(n_before + 1):
-        try:
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            book.add("malformed-record", f"not a row of the table, left out: {error}", f"record {number}")
+    return CsvTable(every_name, columns, builder.n_rows, book.notices(), unread)
 
 
 def _separator_of(line: str) -> str:
@@ -218,14 +218,20 @@ def _cells(line: str, separator: str) -> list[str]:
 def _names(cells: Sequence[str], book: NoticeBook) -> tuple[str, ...]:
     """The names of the columns: blank ones by their place, repeated ones with a number."""
     names: list[str] = []
+    taken: set[str] = set()
+    repeats: dict[str, int] = {}
     for place, cell in enumerate(cells, 1):
         name = cell.strip()
         if not name:
             name = f"column {place}"
             book.add("unnamed-column", "columns without a name, named by their position", "line 1")
-        if name in names:
-            again = next(n for n in range(2, len(cells) + 2) if f"{name} ({n})" not in names)
+        if name in taken:
+            again = repeats.get(name, 2)
+            while f"{name} ({again})" in taken:
+                again += 1
+            repeats[name] = again + 1
             name = f"{name} ({again})"
             book.add("repeated-name", f"columns of the same name, numbered (first: {name})", "line 1")
         names.append(name)
+        taken.add(name)
     return tuple(names)

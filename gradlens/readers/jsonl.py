@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gradlens.sources.files import Source
 
 
+#: Lines looked at, and the share of them that must be objects in a log with damage at its start.
+_HEAD_LINES, _MIN_OBJECTS = 200, 0.75
+
 #: Settings that no step of a training repeats: a record with one of them is a configuration. A rate or a batch size may be both.
 _TELLING = frozenset({
     "max_grad_norm", "optimizer", "warmup_steps", "weight_decay", "lr_schedule", "gradient_accumulation_steps", "beta2",
@@ -65,11 +68,16 @@ class JsonLinesReader(Reader):
     name = "jsonl"
 
     def sniff(self, source: Source) -> float:
-        lines = [line for line in source.head_text.splitlines()[:20] if line.strip()]
-        if not lines:
+        every = [line.strip() for line in source.head_text.splitlines()[:_HEAD_LINES] if line.strip()]
+        if not every:
             return 0.0
-        good = sum(1 for line in lines if line.lstrip().startswith("{") and line.rstrip().endswith("}"))
-        return 0.5 if good and good >= len(lines) - 2 else 0.0
+        first = every[:20]
+        good = sum(line.startswith("{") and line.endswith("}") for line in first)
+        if good and good >= len(first) - 2:
+            return 0.5
+        # Damage at the start leaves it what it is, so that each record lost is counted and not taken for chatter.
+        objects = sum(line.startswith('{"') and line.endswith("}") for line in every)
+        return 0.5 if objects >= _MIN_OBJECTS * len(every) else 0.0
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
@@ -79,7 +87,7 @@ class JsonLinesReader(Reader):
         parser = BlockParser()
         n_lines = 0
         with open_text(source) as handle, track(source.name, source.size) as progress:
-            for done, table in in_order(parser.parse, blocks(handle)):
+            for done, table in in_order(parser.parse, blocks(handle, name=source.name)):
                 for problem in table.problems:
                     where = f"line {n_lines + problem.line + 1}"
                     book.add(problem.code, problem.message, where, problem.times)

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gradlens.errors import GradlensError, NoTrainingSeriesError, UnknownFormatError, UsageError
+import numpy as np
+
+from gradlens.errors import BeyondLimitError, GradlensError, NoTrainingSeriesError, UnknownFormatError, UsageError
 from gradlens.readers import detect
 from gradlens.readers.base import RawRun, Reader, ReadOptions
 from gradlens.reading.assemble import assemble
@@ -90,6 +92,8 @@ def read_unit(
     return useful
 
 
+# What a damaged number overflows to is told by its value: no warning for the caller's terminal.
+@np.errstate(all="ignore")
 def _read_target(target: Target, options: ReadOptions, input_format: str | None) -> list[Run]:
     if target.folder is not None:
         return _read_folder(target, options, input_format)
@@ -123,7 +127,7 @@ def _read_first(
     for reader in _candidates(ranked, source, every=every):
         try:
             runs = _read_group(reader, [source], options, target)
-        except UsageError:
+        except (UsageError, BeyondLimitError):
             raise
         except GradlensError as error:
             problem = problem or error

@@ -12,7 +12,7 @@ import zlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from gradlens.errors import MalformedLogError, MissingExtraError
+from gradlens.errors import BeyondLimitError, MalformedLogError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,8 @@ class UnpackedStream(io.RawIOBase):
         For messages.
     note_cut
         Called with the length of the archive where it ends inside a member.
+    limit
+        The most bytes that it may unpack to.
     """
 
     #: Bytes that are unpacked at a time: few, where the library does not bound what comes of them.
@@ -40,9 +42,9 @@ class UnpackedStream(io.RawIOBase):
     #: What the library raises.
     _error: type[Exception] = zlib.error
 
-    def __init__(self, packed: BinaryIO, name: str, note_cut: Callable[[int], None]) -> None:
+    def __init__(self, packed: BinaryIO, name: str, note_cut: Callable[[int], None], limit: int) -> None:
         super().__init__()
-        self._packed, self._name, self._note_cut = packed, name, note_cut
+        self._packed, self._name, self._note_cut, self._limit = packed, name, note_cut, limit
         self._member: Any = None
         self._rest, self._ready = b"", memoryview(b"")
         self._n_packed = self._n_unpacked = 0
@@ -58,6 +60,11 @@ class UnpackedStream(io.RawIOBase):
                 message = f"{self._name}: damaged before byte {self._n_packed} of the packed file: {error}"
                 raise MalformedLogError(message, hint=_DAMAGED_HINT) from error
             self._n_unpacked += len(self._ready)
+            if self._n_unpacked > self._limit:
+                raise BeyondLimitError(
+                    f"{self._name}: unpacks to more than {self._limit >> 20} MiB",
+                    hint="unpack it yourself if it is a log",
+                )
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
@@ -111,8 +118,8 @@ class _GzipStream(UnpackedStream):
 class _ZstdStream(UnpackedStream):
     _piece = 1 << 12
 
-    def __init__(self, packed: BinaryIO, name: str, note_cut: Callable[[int], None]) -> None:
-        super().__init__(packed, name, note_cut)
+    def __init__(self, packed: BinaryIO, name: str, note_cut: Callable[[int], None], limit: int) -> None:
+        super().__init__(packed, name, note_cut, limit)
         try:
             import zstandard
         except ImportError as error:
@@ -136,7 +143,7 @@ def compression_of(start: bytes) -> str | None:
     return next((name for name, magic in MAGIC.items() if start.startswith(magic)), None)
 
 
-def unpacked(packed: BinaryIO, compression: str, name: str, note_cut: Callable[[int], None]) -> BinaryIO:
+def unpacked(packed: BinaryIO, compression: str, name: str, note_cut: Callable[[int], None], limit: int) -> BinaryIO:
     """The bytes of an archive, as `UnpackedStream` gives them."""
-    stream = (_GzipStream if compression == "gzip" else _ZstdStream)(packed, name, note_cut)
+    stream = (_GzipStream if compression == "gzip" else _ZstdStream)(packed, name, note_cut, limit)
     return io.BufferedReader(stream, _UNPACKED)

@@ -25,6 +25,8 @@ HEAD_BYTES = 1 << 16
 _MAX_EXPANSION = 300
 _FREE_BYTES = 1 << 28
 _PIECE = 1 << 20
+#: A pipe is kept in memory.
+_MAX_STREAM = 1 << 30
 #: Folders that never hold logs and may be huge.
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
 
@@ -106,7 +108,7 @@ class Source:
     def open(self) -> BinaryIO:
         """The log's bytes, decompressed."""
         if self.compression is not None:
-            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add)
+            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add, self._limit)
         return self._open_raw()
 
     def read_bytes(self) -> bytes:
@@ -119,42 +121,29 @@ class Source:
         """
         if self.data is not None and self.compression is None:
             return self.data
-        limit = self._limit
         try:
             with self.open() as handle:
-                data = handle.read() if limit is None else handle.read(limit + 1)
-        except GradlensError:
+                return handle.read()
+        except (GradlensError, MemoryError):
             raise
         except Exception as error:
             raise self._damaged(error) from error
-        self._check_size(len(data))
-        return data
 
     def pieces(self) -> Iterator[bytes]:
         """All bytes, decompressed, about a megabyte at a time; raises what `read_bytes` does."""
-        done = 0
         try:
             with self.open() as handle:
                 while piece := handle.read(_PIECE):
-                    done += len(piece)
-                    self._check_size(done)
                     yield piece
-        except GradlensError:
+        except (GradlensError, MemoryError):
             raise
         except Exception as error:
             raise self._damaged(error) from error
 
     @property
-    def _limit(self) -> int | None:
-        """The most bytes that a log of this size unpacks to; None where nothing is packed."""
-        return max(_FREE_BYTES, _MAX_EXPANSION * (self.size or _FREE_BYTES)) if self.compression else None
-
-    def _check_size(self, unpacked: int) -> None:
-        limit = self._limit
-        if limit is not None and unpacked > limit:
-            raise MalformedLogError(
-                f"{self.name}: unpacks to more than {limit >> 20} MiB", hint="unpack it yourself if it is a log"
-            )
+    def _limit(self) -> int:
+        """The most bytes that a packed log of this size unpacks to."""
+        return max(_FREE_BYTES, _MAX_EXPANSION * (self.size or _FREE_BYTES))
 
     def _damaged(self, error: Exception) -> MalformedLogError:
         # The packages for URLs raise what they like.
@@ -222,6 +211,38 @@ class Target:
     refused: tuple[str, ...] = ()
 
 
+def _read_stream(stream: IO[bytes], name: str) -> bytes:
+    """All that comes through a pipe, which may have no end."""
+    pieces, size = [], 0
+    while piece := stream.read(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > _MAX_STREAM:
+            raise SourceError(f"{name}: more than {_MAX_STREAM >> 20} MiB from a pipe", hint="write it to a file first")
+    return b"".join(pieces)
+
+
+def _file(text: str, path: Path) -> Source:
+    """What is at a path that is no folder."""
+    if path.is_file():
+        return Source(name=text, path=path)
+    if path.is_char_device() or path.is_block_device():
+        raise SourceError(f"{text}: a device, not a log", hint="give a file, a folder or - for standard input")
+    with path.open("rb") as stream:
+        return Source(name=text, data=_read_stream(stream, text))
+
+
+def _folder(text: str, path: Path) -> Target:
+    refused: list[OSError] = []
+    sources = tuple(Source(name=str(p), path=p, root=path) for p in walk(path, refused.append))
+    told = tuple(f"{error.filename or text}: {error.strerror or error}" for error in refused)
+    if not sources and told:
+        raise SourceError(told[0], hint="give a folder that you may read")
+    if not sources:
+        raise SourceError(f"{text}: an empty folder", hint="give a folder that holds logs")
+    return Target(text=text, sources=sources, folder=path, refused=told)
+
+
 def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
     """The targets of one SOURCE argument: a file, a folder, a glob, `-` or a URL.
 
@@ -232,24 +253,15 @@ def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
     """
     if text == "-":
         stream = stdin or sys.stdin.buffer
-        return [Target(text=text, sources=(Source(name="<stdin>", data=stream.read()),))]
+        return [Target(text=text, sources=(Source(name="<stdin>", data=_read_stream(stream, "<stdin>")),))]
     if _is_url(text):
         return [Target(text=text, sources=(Source(name=text, url=text),))]
     path = Path(text).expanduser()
     with contextlib.suppress(OSError):
         if path.is_dir():
-            refused: list[OSError] = []
-            sources = tuple(Source(name=str(p), path=p, root=path) for p in walk(path, refused.append))
-            told = tuple(f"{error.filename or text}: {error.strerror or error}" for error in refused)
-            if not sources and told:
-                raise SourceError(told[0], hint="give a folder that you may read")
-            if not sources:
-                raise SourceError(f"{text}: an empty folder", hint="give a folder that holds logs")
-            return [Target(text=text, sources=sources, folder=path, refused=told)]
-        if path.is_file():
-            return [Target(text=text, sources=(Source(name=text, path=path),))]
+            return [_folder(text, path)]
         if path.exists():
-            return [Target(text=text, sources=(Source(name=text, data=path.read_bytes()),))]
+            return [Target(text=text, sources=(_file(text, path),))]
     if glob_module.has_magic(text):
         matches = sorted(glob_module.glob(str(path), recursive=True))  # noqa: PTH207 -- absolute patterns
         if not matches:

@@ -16,6 +16,8 @@ from gradlens.readers.blocks.text_blocks import lines_of
 from gradlens.readers.blocks.tokens import distinct
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from gradlens.readers.blocks.text_blocks import Block
@@ -35,7 +37,15 @@ class Header(NamedTuple):
 
 
 class QuotedLinesError(Exception):
-    """A quoted cell that goes on in the next line: such a file cannot be read in blocks of lines."""
+    """A quoted cell that goes on in the next line, or other names from some line on: such a file cannot be read in blocks."""
+
+
+def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a line is one of names: all different, no numbers, at least two and half of them known from `names`."""
+    given = {cell.strip() for cell in cells}
+    if len(given) < len(cells) or "" in given or any(parse_number(cell) is not None for cell in given):
+        return False
+    return len(given & set(names)) >= max(2, len(given) / 2)
 
 
 def _cells(text: str, separator: str) -> list[str] | None:
@@ -98,6 +108,14 @@ class CsvBlockParser:
                 message = "the header line again, in mid-file"
                 builder.problems.append(Problem("repeated-header", message, line, 1))
                 builder.texts -= self._named
+            elif is_header(
+                _cells(
+                    text[starts[line] : ends[line]].tobytes().decode("utf-8", errors="replace"), self._header.separator
+                )
+                or (),
+                self._header.names,
+            ):
+                raise QuotedLinesError
         return builder.table(self._header.names)
 
     def _take(

@@ -15,6 +15,7 @@ import numpy as np
 from gradlens.readers.base import as_float, values_of_list
 from gradlens.readers.blocks.block_table import Problem, Table
 from gradlens.readers.blocks.decimals import PADDING, parse_decimals
+from gradlens.readers.blocks.glued import glued_places, told
 from gradlens.readers.blocks.json_template import SETTINGS_KEYS, Slots, Template, find_slots, template_of
 from gradlens.readers.blocks.marks import take_marks
 from gradlens.readers.blocks.text_blocks import Lines, lines_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _MAX_TEMPLATES = 8
 #: Fewer lines are not worth the array operations of a template.
 _WORTHWHILE = 8
-_COMMA, _QUOTE = (ord(c) for c in ',"')
+_COMMA, _QUOTE, _NEWLINE = (ord(c) for c in ',"\n')
 _NUMBER = re.compile(rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 STRING_NUMBER = "string-number"
 
@@ -66,6 +67,13 @@ class BlockParser:
 
     def parse(self, block: Block) -> Table:
         """The table of one block."""
+        places = glued_places(block.text)
+        if not places:
+            return self._parse(block)
+        parted = np.insert(block.text, places, np.uint8(_NEWLINE))
+        return told(self._parse(block._replace(text=parted)), block.text, places)
+
+    def _parse(self, block: Block) -> Table:
         at = lines_of(block.text, _COMMA)
         lines = _Lines(block.text, at, block.is_last and at.is_open)
         builder = _Builder(len(at.ends))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
+from gradlens.errors import BeyondLimitError
 from gradlens.readers.blocks.decimals import PADDING
 from gradlens.readers.blocks.memory import keep_freed_memory
 
@@ -25,6 +26,8 @@ _MAX_BLOCK = 16 << 20
 #: A block holds this many lines if it can: the cost of a column in a block is paid once for all of them.
 _LINES = 512
 _NEWLINE = ord("\n")
+#: The longest line that is read: a row of a million columns has some 20 MB.
+MAX_LINE = 32 << 20
 
 T = TypeVar("T")
 
@@ -46,8 +49,14 @@ class Block(NamedTuple):
         return self.position + len(self.text) - PADDING
 
 
-def blocks(handle: BinaryIO, usual: int | None = None) -> Iterator[Block]:
-    """The blocks of a log, in order, of about `usual` bytes; a line longer than that makes its block longer."""
+def blocks(handle: BinaryIO, usual: int | None = None, *, name: str = "<text>") -> Iterator[Block]:
+    """The blocks of a log, in order, of about `usual` bytes; a line longer than that makes its block longer.
+
+    Raises
+    ------
+    BeyondLimitError
+        A line longer than any record; `name` is what the message calls the log.
+    """
     usual = usual or BLOCK
     rest = np.empty(0, np.uint8)
     # Parsers learn the format from the first block, which should not take long.
@@ -66,6 +75,11 @@ def blocks(handle: BinaryIO, usual: int | None = None) -> Iterator[Block]:
         cut = filled if is_last else last_newline(text[:filled]) + 1
         if cut <= PADDING and not is_last:
             rest = text[PADDING:filled]
+            if len(rest) > MAX_LINE:
+                raise BeyondLimitError(
+                    f"{name}: a line of more than {MAX_LINE >> 20} MiB at byte {position}",
+                    hint="it is not a log, or the writer lost its line ends",
+                )
             continue
         rest = text[cut:filled]
         yield Block(text[:cut], is_last, position)

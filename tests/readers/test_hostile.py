@@ -1,0 +1,281 @@
+"""Hostile and unlucky logs: time and memory stay bounded, and what is lost is counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import os
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+import gradlens
+from gradlens.readers.base import parse_number
+from gradlens.readers.blocks import text_blocks
+from gradlens.sources import files
+from tests.readers.writers import ROWS_OF, WRITERS
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def rows(n=200):
+    return [{"step": i, "loss": 2 / (1 + i / 50), "grad_norm": 0.5 + i % 7 / 10} for i in range(n)]
+
+
+def lines(n=200):
+    return [json.dumps(row) for row in rows(n)]
+
+
+def table(n=200):
+    return ["step,loss,grad_norm", *(f"{r['step']},{r['loss']},{r['grad_norm']}" for r in rows(n))]
+
+
+def codes(run):
+    return {n.code: n.count for n in run.notices}
+
+
+class TestTime:
+    @pytest.mark.parametrize("end", ["ok", "1.5.2", "-"])
+    def test_a_row_of_numbers_that_ends_in_a_word(self, tmp_path, end):
+        # Two ways to match each run of digits would take a day for this line.
+        path = write(tmp_path / "x.txt", "1 " + "123456789 " * 30 + end + "\n2 3 4\n")
+        began = time.process_time()
+        with pytest.raises(gradlens.GradlensError):
+            gradlens.read(path)
+        assert time.process_time() - began < 5
+
+    def test_an_event_file_with_damage_in_every_other_record(self, tmp_path):
+        count = 6000
+        path = WRITERS["tensorboard"](ROWS_OF(count), tmp_path)
+        path = next(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else path
+        data = bytearray(path.read_bytes())
+        at, number = 0, 0
+        while at < len(data):
+            (length,) = struct.unpack_from("<Q", data, at)
+            if number % 2:
+                data[at + 2] ^= 1
+            at, number = at + length + 16, number + 1
+        path.write_bytes(data)
+        began = time.process_time()
+        (run,) = gradlens.read(path)
+        assert time.process_time() - began < 5
+        assert codes(run)["damaged-record"] > count / 3
+        assert sum(map(len, run.series.values())) > count / 3
+
+    def test_many_columns(self, tmp_path):
+        names = [f"c{i}" for i in range(20_000)]
+        text = "\n".join(
+            [",".join(["step", "loss", *names])] + [",".join([str(i), "1.5", *["1"] * 20_000]) for i in (1, 2)]
+        )
+        began = time.process_time()
+        (run,) = gradlens.read(write(tmp_path / "w.csv", text + "\n"))
+        assert time.process_time() - began < 20
+        assert len(run.series) == 20_001
+
+    @pytest.mark.parametrize("columns", [9000, 10_000, 11_000, 20_000])
+    def test_a_header_as_long_as_what_detection_looks_at(self, tmp_path, columns):
+        names = ",".join(["step", "loss", *(f"c{i}" for i in range(columns))])
+        text = "\n".join([names, *(",".join([str(i), "1.5", *["1"] * columns]) for i in range(3))])
+        (run,) = gradlens.read(write(tmp_path / "w.csv", text + "\n"))
+        assert len(run.loss) == 3
+
+    def test_many_repeated_names(self, tmp_path):
+        text = "step,loss," + ",".join(["x"] * 20_000) + "\n1,2.0" + ",1" * 20_000 + "\n2,2.0" + ",1" * 20_000 + "\n"
+        began = time.process_time()
+        (run,) = gradlens.read(write(tmp_path / "w.csv", text))
+        assert time.process_time() - began < 20
+        assert "x (20000)" in run.series
+
+
+class TestSize:
+    def test_a_packed_line_without_end(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(text_blocks, "MAX_LINE", 1 << 20)
+        data = ("\n".join(lines(3000)) + "\n").encode() + bytes(8 << 20)
+        with pytest.raises(gradlens.GradlensError, match="a line of more than 1 MiB"):
+            gradlens.read(write(tmp_path / "a.jsonl.gz", gzip.compress(data)))
+        with pytest.raises(gradlens.GradlensError, match=r"b\.csv: a line of more than 1 MiB"):
+            gradlens.read(write(tmp_path / "b.csv", ("\n".join(table(3000)) + "\n").encode() + bytes(8 << 20)))
+
+    def test_an_archive_that_unpacks_to_more_than_any_log(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(files, "_FREE_BYTES", 1 << 20)
+        monkeypatch.setattr(files, "_MAX_EXPANSION", 2)
+        data = "".join(line + "\n" for line in lines(30) * 3000).encode()
+        with pytest.raises(gradlens.GradlensError, match="unpacks to more than"):
+            gradlens.read(write(tmp_path / "a.jsonl.gz", gzip.compress(data, 9)))
+        with pytest.raises(gradlens.GradlensError, match="unpacks to more than"):
+            gradlens.read(write(tmp_path / "a.json.gz", gzip.compress(b"[" + b"0," * (1 << 22) + b"0]", 9)))
+
+    @pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/dev/urandom"])
+    def test_devices(self, name):
+        with pytest.raises(gradlens.GradlensError, match="a device"):
+            gradlens.read(name)
+
+    def test_a_pipe_without_end(self, monkeypatch):
+        monkeypatch.setattr(files, "_MAX_STREAM", 1 << 20)
+        with (
+            pytest.raises(gradlens.GradlensError, match="more than 1 MiB from a pipe"),
+            Path("/dev/zero").open("rb") as zero,
+        ):
+            files.resolve("-", stdin=zero)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+    def test_a_named_pipe_is_read_to_its_end(self, tmp_path):
+        import threading
+
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=lambda: pipe.write_text("\n".join(lines()) + "\n"))
+        writer.start()
+        (run,) = gradlens.read(pipe)
+        writer.join()
+        assert len(run.loss) == 200
+
+    def test_links_in_circles(self, tmp_path):
+        write(tmp_path / "a" / "run.jsonl", "\n".join(lines()) + "\n")
+        (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
+        (tmp_path / "a" / "self.jsonl").symlink_to(tmp_path / "a" / "self.jsonl")
+        assert len(gradlens.read(tmp_path / "a")) == 1
+
+    @pytest.mark.parametrize("depth", [2000, 100_000])
+    @pytest.mark.parametrize("opening", ["[", '{"a":'])
+    def test_nesting(self, tmp_path, depth, opening):
+        text = "\n".join([*lines(50), opening * depth, *lines(50)]) + "\n"
+        (run,) = gradlens.read(write(tmp_path / "a.jsonl", text))
+        assert codes(run)["malformed-record"] == 1
+        with pytest.raises(gradlens.GradlensError):
+            gradlens.read(write(tmp_path / "b.json", opening * depth))
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("digits", [400, 5000])
+    def test_integers_beyond_any_float_in_a_console_log(self, tmp_path, digits):
+        huge = "9" * digits
+        text = "hello\n" + "".join(
+            f'[x] {{"step": {i}, "loss": {huge if i == 5 else "1.5"}, "grad_norm": 1.0}}\n' for i in range(9)
+        )
+        (run,) = gradlens.read(write(tmp_path / "a.log", text))
+        assert len(run.grad_norm) >= 8
+        head = (
+            "Epoch: [%s]  [ %d/100]  eta: 0:10:00  lr: 0.01  loss: 6.9375 (6.9400)  grad_norm: 1.5 (1.5)  time: 6.0\n"
+        )
+        text = "".join(head % (huge if i == 5 else "0", i) for i in range(9))
+        (run,) = gradlens.read(write(tmp_path / "b.log", text))
+        assert len(run.loss) >= 8
+
+    def test_steps_beyond_2_to_the_53(self, tmp_path):
+        text = "".join(json.dumps(r | {"step": r["step"] + 2**53 + 1}) + "\n" for r in rows())
+        (run,) = gradlens.read(write(tmp_path / "a.jsonl", text))
+        assert run.loss.step.tolist() == list(range(200))
+        assert codes(run)["no-step"] == 200
+        # One such step among others is damage.
+        text = "".join(json.dumps(r | ({"step": 2**60} if r["step"] == 50 else {})) + "\n" for r in rows())
+        (run,) = gradlens.read(write(tmp_path / "b.jsonl", text))
+        assert run.loss.step[49:52].tolist() == [49, 49, 51]
+        assert codes(run)["row-without-step"] == 1
+
+    @pytest.mark.parametrize(
+        "text", ["nan(0x7)", "-nan(ind)", "NaN(snan)", "1.#QNAN", "-1.#IND", "1.#IND00", "+1.#SNAN"]
+    )
+    def test_nan_of_c(self, text):
+        assert math.isnan(parse_number(text))
+
+    @pytest.mark.parametrize(("text", "value"), [("1.#INF", math.inf), ("-1.#INF00", -math.inf), ("1.#J", math.inf)])
+    def test_infinities_of_c(self, text, value):
+        assert parse_number(text) == value
+
+    @pytest.mark.parametrize("text", ["nan(", "nano", "1.#", "1.#INFO", "2.#INF", "#INF", "nan()x", "banana"])
+    def test_what_only_looks_like_them(self, text):
+        assert parse_number(text) is None
+
+
+class TestLoss:
+    def test_a_stray_quote_costs_its_line(self, tmp_path):
+        text = table()
+        (run,) = gradlens.read(write(tmp_path / "a.csv", "\n".join([*text[:100], '"abc,1,2', *text[100:]]) + "\n"))
+        assert len(run.loss) == 200
+        assert codes(run) == {"malformed-record": 1}
+        quoted = [*text[:100], '"' + text[100], *text[101:150], '"' + text[150], *text[151:]]
+        (run,) = gradlens.read(write(tmp_path / "b.csv", "\n".join(quoted) + "\n"))
+        assert len(run.loss) == 198
+        assert codes(run)["malformed-record"] == 2
+
+    def test_a_cell_of_several_lines_is_one(self, tmp_path):
+        text = ["step,loss,note", '1,2.0,"first', 'and ""second"" line, with a comma"', "2,1.9,plain", '3,1.8,"x\n\ny"']
+        (run,) = gradlens.read(write(tmp_path / "a.csv", "\n".join(text) + "\n"))
+        assert run.loss.value.tolist() == [2.0, 1.9, 1.8]
+        assert "malformed-record" not in codes(run)
+
+    def test_another_header_switches_the_columns(self, tmp_path):
+        more = [f"{r['step']},{r['grad_norm']},0.1,{r['loss']}" for r in rows()[100:]]
+        text = [*table()[:101], "step,grad_norm,lr,loss", *more]
+        (run,) = gradlens.read(write(tmp_path / "a.csv", "\n".join(text) + "\n"))
+        assert run.loss.value.tolist() == [r["loss"] for r in rows()]
+        assert run.grad_norm.value.tolist() == [r["grad_norm"] for r in rows()]
+        assert run.lr.step.tolist() == list(range(100, 200))
+        assert codes(run)["changed-header"] == 1
+
+    @pytest.mark.parametrize("end", ["\r", "\r\n"])
+    def test_other_line_ends(self, tmp_path, end):
+        (run,) = gradlens.read(write(tmp_path / "a.csv", end.join(table()) + end))
+        assert len(run.loss) == 200
+
+    @pytest.mark.parametrize("damaged", [2, 3, 8])
+    def test_damage_at_the_start_of_json_lines_is_counted(self, tmp_path, damaged):
+        text = [line[:20] if 5 <= n < 5 + damaged else line for n, line in enumerate(lines())]
+        (run,) = gradlens.read(write(tmp_path / "a.jsonl", "\n".join(text) + "\n"))
+        assert run.format == "jsonl"
+        assert codes(run)["malformed-record"] == damaged
+        assert len(run.loss) == 200 - damaged
+
+    def test_records_glued_together_are_rows_of_their_own(self, tmp_path):
+        text = lines()
+        text[50:53] = ["".join(text[50:53])]
+        text[100:102] = [text[100] + " " + text[101][:10] + "x"]
+        (run,) = gradlens.read(write(tmp_path / "a.jsonl", "\n".join(text) + "\n"))
+        assert run.loss.step.tolist() == [s for s in range(200) if s not in {102, 103}]
+        assert codes(run)["glued-records"] == 2
+        (notice,) = (n for n in run.notices if n.code == "malformed-record")
+        assert (notice.count, notice.where) == (1, "line 101")
+
+    def test_braces_in_a_text_are_no_seam(self, tmp_path):
+        text = [json.dumps(r | {"note": "}{"}) for r in rows()]
+        (run,) = gradlens.read(write(tmp_path / "a.jsonl", "\n".join(text) + "\n"))
+        assert len(run.loss) == 200
+        assert "glued-records" not in codes(run)
+
+    def test_an_empty_file_of_a_folder_is_told(self, tmp_path):
+        write(tmp_path / "a.jsonl", "\n".join(lines()) + "\n")
+        write(tmp_path / "b.jsonl", "")
+        (run,) = gradlens.read(tmp_path)
+        assert codes(run)["empty-file"] == 1
+
+    @pytest.mark.parametrize("data", [b"\x0b\n1,2\n3,4\n", b" \n1,2\n3,4\n", b"\0\n1,2\n"])
+    def test_a_chart_without_names(self, tmp_path, data):
+        with pytest.raises(gradlens.GradlensError, match=r"header line|no rows"):
+            gradlens.read(write(tmp_path / "a.csv", data), input_format="wandb-csv")
+
+    def test_a_database_keeps_any_type_in_any_column(self, tmp_path):
+        import sqlite3
+        from contextlib import closing
+
+        with closing(sqlite3.connect(tmp_path / "m.db")) as database:
+            database.executescript(
+                "CREATE TABLE runs (run_uuid TEXT, name TEXT, start_time INTEGER);"
+                "CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);"
+                "CREATE TABLE metrics (key TEXT, value REAL, timestamp INTEGER, run_uuid TEXT, step INTEGER, is_nan INTEGER);"
+                "INSERT INTO runs VALUES ('a','b',1);"
+            )
+            for i in range(30):
+                value, step = ("many" if i == 3 else 1.5), (1e308 if i == 7 else 2**53 + i)
+                database.execute("INSERT INTO metrics VALUES ('loss', ?, ?, 'a', ?, 0)", (value, i, step))
+            database.commit()
+        (run,) = gradlens.read(tmp_path / "m.db")
+        assert run.loss.step.tolist() == [2**53 + i for i in range(30) if i not in {3, 7}]
+        assert codes(run)["malformed-record"] == 2
