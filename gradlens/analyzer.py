@@ -10,17 +10,19 @@ import numpy as np
 
 from gradlens.checks.engine import run_checks
 from gradlens.config import TrainingConfig
+from gradlens.diagnosis.actions import actions
 from gradlens.diagnosis.case import build_case
 from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.status import verdict_of
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.figures import measure
+from gradlens.figures.course import course_of
 from gradlens.figures.curves import reduce_curve
 from gradlens.figures.notable import notable_steps
-from gradlens.reports.analysis import Report, RunReport
+from gradlens.reports.analysis import Curve, Report, RunReport
 from gradlens.reports.base import ThresholdOption
 from gradlens.run import Run
-from gradlens.signals.axis import notices_of, signals_of
+from gradlens.signals.axis import Signals, notices_of, signals_of
 from gradlens.signals.threshold import choose_threshold
 from gradlens.version import __version__
 
@@ -85,6 +87,7 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
     verdict = verdict_of(case, findings, results)
     diagnosis = diagnose(case, findings, verdict)
     warmup = measure.warmup_end(signals)
+    suggestion = measure.suggestion(signals, provenance, warmup)
     finite = signals.norm[np.isfinite(signals.norm)]
     return RunReport(
         id=run.id,
@@ -108,16 +111,28 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         findings=findings,
         verdict=verdict,
         diagnosis=diagnosis,
-        suggestion=measure.suggestion(signals, provenance, warmup),
+        suggestion=suggestion,
+        actions=actions(case, diagnosis, findings, suggestion),
         checks=results,
-        notable_steps=notable_steps(signals),
-        curves={
-            name: curve
-            for name, value, has in (
-                ("loss", signals.loss, signals.has_loss),
-                ("grad_norm", signals.norm, signals.has_norm),
-                ("lr", signals.lr, np.isfinite(signals.lr)),
-            )
-            if (curve := reduce_curve(signals.step, value, has)) is not None
+        notable_steps=notable_steps(signals, findings, threshold.known),
+        courses={
+            name: course
+            for name, series in (("loss", run.loss), ("val_loss", run.val_loss))
+            if (course := course_of(series)) is not None
         },
+        curves=_curves(run, signals),
     )
+
+
+def _curves(run: Run, signals: Signals) -> dict[str, Curve]:
+    """What can be drawn: the columns on the common axis, and the validation loss at its own steps."""
+    columns = [
+        ("loss", signals.step, signals.loss, signals.has_loss),
+        ("grad_norm", signals.step, signals.norm, signals.has_norm),
+        ("lr", signals.step, signals.lr, np.isfinite(signals.lr)),
+        ("loss_scale", signals.step, signals.loss_scale, np.isfinite(signals.loss_scale)),
+    ]
+    if run.val_loss is not None:
+        val = run.val_loss
+        columns.append(("val_loss", val.step, val.value, np.ones(len(val), dtype=bool)))
+    return {name: curve for name, step, value, has in columns if (curve := reduce_curve(step, value, has)) is not None}

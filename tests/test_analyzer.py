@@ -127,7 +127,7 @@ def test_text_fits_into_80_plain_columns(samples, name, capsys, verbose):
 def test_several_runs_end_with_an_overview(samples, capsys):
     assert command_line(["analyze", str(samples)]) == 0
     out = capsys.readouterr().out
-    assert out.count("Numbers") == len(THRESHOLDS)
+    assert out.count("More: gradlens explain") == len(THRESHOLDS)
 
 
 def test_a_report_is_frozen_and_shown_in_notebooks(samples):

@@ -184,7 +184,8 @@ def test_half_a_surrogate_pair_is_written_as_its_escape(path):
 
 
 def test_nothing_else_in_the_package_writes_files():
-    ways = re.compile(r"write_text|write_bytes|mkstemp|NamedTemporaryFile|open\([^)]*\"[wx]b?\"")
+    # What goes to the null device is written nowhere.
+    ways = re.compile(r"write_text|write_bytes|mkstemp|NamedTemporaryFile|open\((?!os\.devnull)[^)]*\"[wx]b?\"")
     writers = {
         p.relative_to(ROOT / "gradlens").as_posix()
         for p in (ROOT / "gradlens").rglob("*.py")

@@ -31,6 +31,7 @@ METHODS: dict[str, str] = {
     "value-clipping": "gradlens.figures.measure:value_clipping",
     "notable-steps": "gradlens.figures.notable:notable_steps",
     "curves": "gradlens.figures.curves:reduce_curve",
+    "course": "gradlens.figures.course:course_of",
     "columns": "gradlens.vocabulary",
     "recorder": "gradlens.diagnosis.features.recorder",
     "time-axis": "gradlens.signals.axis",
@@ -43,6 +44,7 @@ METHODS: dict[str, str] = {
 
 #: Which method a figure comes from: keys of the JSON documents with everything below them, and labels of the text.
 FIGURES: dict[str, str] = {
+    "courses": "course",
     "clipping": "clip-rate",
     "clipping.threshold": "threshold",
     "clipping.n-effective": "effective-n",

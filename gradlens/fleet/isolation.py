@@ -55,6 +55,12 @@ class Child:
             return _failed(unit, f"the process that read it died ({how})")
         return Result(rows=tuple(answer["rows"]), is_log=answer["is_log"])
 
+    def end(self) -> None:
+        """Kill the process from another thread; the unit that it was judging gets a row that says so."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.escape import for_terminal
-from gradlens.reporters.report_words import PROVENANCE, advice, columns_used, facts, number_rows
+from gradlens.reporters.report_words import columns_used, course_sentence, facts, norm_caveat, number_rows
 from gradlens.reporters.svg import chart
 from gradlens.reporters.wording import number, percent
 from gradlens.reports.analysis import Finding, Report, RunReport
@@ -130,15 +130,15 @@ def _run(run: RunReport) -> str:
         f"<h1>{_safe(run.id)}</h1>",
         f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>columns: {_safe(columns_used(run)) or "none"}</p>',
         f'<p class="verdict {_tone(run)}">{escape(wording.verdict(run))}</p>',
-        f"<p>{_safe(run.diagnosis.summary)}</p>" if run.diagnosis.summary else "",
-        f'<p class="dim">Norm: {PROVENANCE[run.provenance.verdict]} – {_safe(run.provenance.reason)}</p>',
+        f"<p>{_safe(course_sentence(run))}</p>",
+        f'<p class="dim">{_safe(norm_caveat(run))}</p>',
         _charts(run),
     ]
     problems = [f for f in run.findings if f.severity is not Severity.NOTE]
     notes = [f for f in run.findings if f.severity is Severity.NOTE]
     if problems:
         parts += ["<h2>Evidence</h2>", *(_finding(f) for f in problems)]
-    to_do = advice(run)
+    to_do = [wording.sentence(line) for line in run.actions]
     if to_do:
         parts += ["<h2>What to do</h2><ul>", *(f"<li>{_safe(a)}</li>" for a in to_do), "</ul>"]
     parts += ["<h2>Numbers</h2><table>"]

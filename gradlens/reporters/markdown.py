@@ -90,7 +90,7 @@ def _run(run: RunReport) -> list[str]:
     lines += [f"*{safe(run.format)}, {wording.span(run)}; {norm}*", ""]
     problems = [f for f in run.findings if f.severity is not Severity.NOTE]
     lines += [_finding(f) for f in problems]
-    advice = list(dict.fromkeys(f.advice for f in problems if f.advice))
+    advice = [wording.sentence(line) for line in run.actions]
     if problems:
         lines.append("")
     if advice:

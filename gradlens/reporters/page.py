@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from gradlens.reporters.base import Screen
 
@@ -31,3 +34,17 @@ def print_parts(parts: Iterable[RenderableType], screen: Screen) -> str:
         console.print(part)
     text = "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
     return text if screen.unicode else text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+
+
+def section(title: str, lines: Iterable[RenderableType]) -> RenderableType:
+    """A title, lines indented below it, and a blank line."""
+    return Group(Text(title, style="bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines), Text())
+
+
+def hanging(mark: Text, body: RenderableType) -> RenderableType:
+    """A mark, and beside it a text whose further lines begin where its first does."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_row(mark, body)
+    return grid

@@ -35,14 +35,6 @@ def facts(finding: Finding) -> str:
     return "; ".join(parts)
 
 
-def advice(run: RunReport) -> list[str]:
-    """What to do: the advice of every warning and error once, and the experiment that would settle the cause."""
-    lines = list(dict.fromkeys(f.advice for f in run.findings if f.advice and f.severity.rank > 0))
-    if run.diagnosis.experiment and run.verdict.status == "problem":
-        lines.append(f"To confirm: {run.diagnosis.experiment}")
-    return lines
-
-
 def number_rows(run: RunReport) -> Iterator[tuple[str, str]]:
     """Label and sentence of every figure that the run has."""
     yield from _clipping_rows(run)
@@ -157,3 +149,109 @@ def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
         together.insert(0, f"{number_of} (same step; a joint event needs less than a lone spike does, GL301)")
     if together:
         yield "coincidence", "; ".join(together)
+
+
+OUTCOMES = {
+    "learned": "The run learned",
+    "ended_worse": "The run ended worse than it had been",
+    "diverged": "The run diverged",
+    "nonfinite": "The run ends in NaN or infinity",
+    "stalled": "The loss stalled",
+    "not_learning": "Nothing was learned",
+    "unknown": "What became of the run cannot be told from the loss",
+}
+
+
+def course_sentence(run: RunReport) -> str:
+    """What became of the run, from where to where its losses went."""
+    v = run.verdict
+    since = f" from step {v.since_step:,} on" if v.since_step is not None else ""
+    text = f"{OUTCOMES[v.outcome]}{since}"
+    loss, val = run.courses.get("loss"), run.courses.get("val_loss")
+    if loss is not None:
+        text += f": loss {number(loss.first)} → {number(loss.last)}"
+        if loss.lowest < loss.last and v.outcome in {"ended_worse", "diverged", "nonfinite", "stalled"}:
+            text += f", lowest {number(loss.lowest)} at step {loss.lowest_step:,}"
+    if val is not None:
+        text += f"; validation loss {number(val.first)} → {number(val.last)}, best {number(val.lowest)} at step {val.lowest_step:,}"
+    return f"{text}."
+
+
+def norm_caveat(run: RunReport, *, brief: bool = False) -> str:
+    """What must be known of the norm before anything is read from it; empty where it is simply the one before clipping.
+
+    `brief` leaves out the reason, where a finding gives it.
+    """
+    p = run.provenance
+    if p.verdict == "pre_clip":
+        return ""
+    if p.verdict == "unknown":
+        return "Assuming that the norm was logged before clipping." if run.columns.grad_norm else ""
+    text = f"The norm is {PROVENANCE[p.verdict]}."
+    return text if brief else f"{text} {wording.sentence(p.reason)}."
+
+
+def guessed_columns(run: RunReport) -> str:
+    """Which column was taken for a quantity, where its name is not the quantity's own."""
+    c = run.columns
+    missing = [label for label, name in (("loss", c.loss), ("gradient norm", c.grad_norm)) if not name]
+    plain = {"loss": "loss", "grad_norm": "gradient norm", "lr": "learning rate"}
+    named = {"loss": c.loss, "grad_norm": c.grad_norm, "lr": c.lr, "loss_scale": c.loss_scale}
+    guesses = [f'{plain.get(key, "loss scale")} = "{name}"' for key, name in named.items() if name and name != key]
+    text = f"columns: {', '.join(guesses)}" if guesses else ""
+    if missing:
+        text += f"{'; ' if text else ''}no {' and no '.join(missing)} found"
+    return text
+
+
+def step_list(finding: Finding, most: int = 8) -> str:
+    """The steps of a finding in order, in brackets; empty where the message names them or there are none."""
+    steps = sorted(finding.steps)
+    if not steps or all(f"{step:,}" in finding.message or str(step) in finding.message for step in steps[:1]):
+        return ""
+    shown = ", ".join(f"{step:,}" for step in steps[:most])
+    more = f" and {len(steps) - most} more" if len(steps) > most else ""
+    return f"({'step' if len(steps) == 1 else 'steps'} {shown}{more})"
+
+
+def clipping_sentence(run: RunReport) -> str:
+    """How often clipping engaged, in one or two sentences."""
+    c = run.clipping
+    if c.clip_rate is None or c.threshold is None:
+        if c.customary is not None:
+            told = wording.sentence(c.customary.sentence)
+            return f"Not judged: the log does not say the threshold; pass --threshold C, or none. {told}."
+        # The verdict has said already why these norms say nothing.
+        return f"Not judged: {c.withheld}." if c.withheld and c.withheld != run.provenance.reason else ""
+    text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({wording.SOURCES[c.threshold_source]})"
+    if c.interval:
+        text += f", 95 % interval {wording.interval(c.interval, as_percent=True)}"
+    phases = [p for p in c.phases if p.clip_rate is not None]
+    if len(phases) > 1 and c.clip_rate > 0:
+        text += "; " + ", ".join(f"{p.name} {percent(p.clip_rate)}" for p in phases)
+    if c.shrink_factor is not None and c.shrink_factor < 0.9995:
+        text += f"; gradients shortened by {percent(1 - c.shrink_factor)} on average"
+    return f"{text}."
+
+
+def suggestion_sentence(run: RunReport) -> str:
+    """The threshold advice in one line."""
+    s = run.suggestion
+    if s.threshold is None:
+        if not s.abstained or s.abstained == run.provenance.reason:
+            return ""
+        policy = " Adaptive clipping (ZClip) needs none." if s.policy else ""
+        return f"No threshold can be given: {s.abstained}.{policy}"
+    text = f"Suggested: {number(s.threshold)} ({wording.interval(s.interval)})"
+    if s.expected.rate:
+        text += f"; clips about 1 step in {number(round(1 / s.expected.rate))} at the latest norms"
+    elif s.expected.rate == 0:
+        text += "; clips none of the latest norms"
+    return f"{text}. Snippets: gradlens suggest-threshold"
+
+
+def pages(run: RunReport) -> list[str]:
+    """Where to read more: the page of the cause and of the first finding."""
+    named = [f"gradlens explain {run.diagnosis.cause}"] if run.verdict.status == "problem" else []
+    loud = [f.code for f in run.findings if f.severity.rank > 0] or [f.code for f in run.findings]
+    return [*named, *(f"gradlens explain {code}" for code in loud[:1])] or ["gradlens explain"]

@@ -115,3 +115,8 @@ def verdict(run: RunReport) -> str:
     if run.verdict.status != "problem" or d.cause == "unknown":
         return run.verdict.headline
     return f"{TITLES[d.cause].capitalize()} (confidence {percent(d.confidence)})"
+
+
+def sentence(text: str) -> str:
+    """A message with a capital at its beginning."""
+    return text[:1].upper() + text[1:]

@@ -430,12 +430,24 @@ class Suggestion:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NotableStep:
-    """A step worth looking at: one of the largest norms, with its loss."""
+    """A step worth looking at, with its norm and loss; `clipped_to` is C / norm where it was clipped at a known C."""
 
     step: int
     grad_norm: float | None
     loss: float | None
     times_median: float | None
+    clipped_to: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Course:
+    """From where to where a loss went: its first, lowest and last value (the median of the last rows), with their steps."""
+
+    first: float
+    lowest: float
+    lowest_step: int
+    last: float
+    last_step: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -485,6 +497,10 @@ class RunReport:
     suggestion: Suggestion
     checks: tuple[CheckResult, ...] = ()
     notable_steps: tuple[NotableStep, ...] = ()
+    #: What to do, in order, with the numbers of the run filled in.
+    actions: tuple[str, ...] = ()
+    #: Of the training loss (`loss`) and the validation loss (`val_loss`), where they are logged.
+    courses: Mapping[str, Course] = field(default_factory=dict)
     curves: Mapping[str, Curve] | None = None
 
     @property

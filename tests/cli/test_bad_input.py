@@ -63,7 +63,8 @@ def test_no_gradient_norm_still_gives_a_report(capsys, write_jsonl):
 def test_no_loss_still_gives_a_report(capsys, write_jsonl):
     run = report(capsys, write_jsonl([{"step": r["step"], "grad_norm": r["grad_norm"]} for r in rows()]))
     assert run["columns"]["loss"] is None
-    assert run["clipping"]["clip_rate"] == 0.0
+    assert run["clipping"]["clip_rate"] is None
+    assert "does not say the threshold" in run["clipping"]["withheld"]
 
 
 def test_neither_loss_nor_norm(capsys, write_jsonl):

@@ -19,6 +19,8 @@ class LocalEngine(Engine):
 
     def __init__(self, job: Job, limits: Limits, jobs: int) -> None:
         self._children = [Child(job, limits) for _ in range(max(jobs, 1))]
+        self._threads: list[threading.Thread] = []
+        self._stopped = threading.Event()
 
     def results(self, tasks: Iterable[Task]) -> Iterator[tuple[Unit, Result]]:
         """See `Engine.results`."""
@@ -30,7 +32,9 @@ class LocalEngine(Engine):
         answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         children = self._children[: max(len(ordered), 1)]
         for child in children:
-            threading.Thread(target=_work, args=(child, asked, answers), daemon=True).start()
+            thread = threading.Thread(target=_work, args=(child, asked, answers, self._stopped), daemon=True)
+            self._threads.append(thread)
+            thread.start()
         running = len(children)
         while running:
             answer = answers.get()
@@ -42,13 +46,20 @@ class LocalEngine(Engine):
                 yield answer
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """See `Engine.close`; called in mid-run it ends what is under way."""
+        self._stopped.set()
+        for child in self._children:
+            child.end()
+        for thread in self._threads:
+            thread.join()
         for child in self._children:
             child.close()
 
 
-def _work(child: Child, asked: queue.SimpleQueue[Task], answers: queue.SimpleQueue[_Answer]) -> None:
-    while True:
+def _work(
+    child: Child, asked: queue.SimpleQueue[Task], answers: queue.SimpleQueue[_Answer], stopped: threading.Event
+) -> None:
+    while not stopped.is_set():
         try:
             task = asked.get_nowait()
         except queue.Empty:
