@@ -1,8 +1,8 @@
 """gradlens diagnoses training runs from the logs they already write.
 
 >>> import gradlens
->>> runs = gradlens.read("run.jsonl")
->>> report = gradlens.analyze(runs, threshold=1.0)
+>>> report = gradlens.analyze("run.jsonl", threshold=1.0)
+>>> print(report.to_text())
 
 Importing this package loads nothing heavy; numpy comes with the first call.
 """
@@ -16,7 +16,7 @@ from gradlens.errors import GradlensError
 from gradlens.version import __version__
 
 if TYPE_CHECKING:
-    from gradlens.api import analyze, gate, read, suggest_threshold
+    from gradlens.api import analyze, compare, gate, read, suggest_threshold
     from gradlens.recorder.recorder import Recorder
     from gradlens.reports.analysis import Report
     from gradlens.run import Run, Series
@@ -26,6 +26,7 @@ _LAZY = {
     "analyze": "gradlens.api",
     "suggest_threshold": "gradlens.api",
     "gate": "gradlens.api",
+    "compare": "gradlens.api",
     "Recorder": "gradlens.recorder.recorder",
     "Run": "gradlens.run",
     "Series": "gradlens.run",
@@ -33,7 +34,7 @@ _LAZY = {
 }
 
 __all__ = [
-    "GradlensError", "Recorder", "Report", "Run", "Series", "__version__", "analyze", "gate", "read", "suggest_threshold",
+    "GradlensError", "Recorder", "Report", "Run", "Series", "__version__", "analyze", "compare", "gate", "read", "suggest_threshold",
 ]  # fmt: skip
 
 

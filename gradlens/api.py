@@ -6,22 +6,87 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradlens.reading.read import read
+from gradlens.reading.read import read as read_logs
 
 if TYPE_CHECKING:
     from gradlens.config import TrainingConfig
     from gradlens.reports.advice import Advice
     from gradlens.reports.analysis import Report
     from gradlens.reports.base import ThresholdOption
+    from gradlens.reports.comparison import ComparisonReport
     from gradlens.reports.gate import GateReport
     from gradlens.run import Run
     from gradlens.stats.thresholds import Mode
 
-__all__ = ["analyze", "gate", "read", "suggest_threshold"]
+__all__ = ["analyze", "compare", "gate", "read", "suggest_threshold"]
+
+#: What can be read or judged: a path, a folder, a glob, a URL, a pandas or polars DataFrame, a mapping of names to arrays, a
+#: list of dicts, a run, or several paths or runs.
+Data = Any
+
+
+def read(
+    source: Data,
+    *,
+    input_format: str | None = None,
+    columns: str = "all",
+    step: str | None = None,
+    loss: str | None = None,
+    grad_norm: str | None = None,
+    lr: str | None = None,
+    loss_scale: str | None = None,
+) -> list[Run]:
+    """Read one or more logs, or data that the program holds.
+
+    Parameters
+    ----------
+    source
+        A file, a folder (searched for every log in it), a glob, `-`, a URL that fsspec can open, or several of them; a
+        pandas or polars DataFrame, a mapping of names to arrays, or a list of dicts.
+    input_format
+        The name of a format (`gradlens formats`) instead of detection by content.
+    columns
+        "all", or "needed" for the recognised quantities and per-layer norms alone, which is faster on wide logs.
+    step, loss, grad_norm, lr, loss_scale
+        The column to take instead of the one that would be recognised.
+
+    Returns
+    -------
+    list of Run
+        In the order of the sources; a log that holds several runs or several optimizers gives several.
+
+    Raises
+    ------
+    GradlensError
+        Nothing there, nothing readable, a column that does not exist. One line, with a `hint`.
+    """
+    from gradlens.readers.base import ReadOptions
+    from gradlens.reading.data import is_data, refuse, runs_from_data
+    from gradlens.run import Run
+
+    if isinstance(source, Run):
+        return [source]
+    if is_data(source):
+        return runs_from_data(
+            source, ReadOptions(step=step, loss=loss, grad_norm=grad_norm, lr=lr, loss_scale=loss_scale)
+        )
+    several = isinstance(source, Iterable) and not isinstance(source, (str, os.PathLike))
+    if several:
+        source = list(source)
+        if source and all(isinstance(run, Run) for run in source):
+            return list(source)
+    if not isinstance(source, (str, os.PathLike)) and not (
+        several and all(isinstance(one, (str, os.PathLike)) for one in source)
+    ):
+        raise refuse(source)
+    return read_logs(
+        source, input_format=input_format, columns=columns, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
+        loss_scale=loss_scale,
+    )  # fmt: skip
 
 
 def analyze(
-    runs: Run | Iterable[Run],
+    runs: Data,
     *,
     threshold: ThresholdOption = "auto",
     config: TrainingConfig | Mapping[str, Any] | None = None,
@@ -35,7 +100,7 @@ def analyze(
     Parameters
     ----------
     runs
-        What `read` gave.
+        What `read` gave, or anything that it takes.
     threshold
         The clipping threshold that the runs used; None if they did not clip. `auto`: from the log's own
         configuration, a value that the log proves, or 1.0; `report.runs[i].clipping.threshold_source` says which.
@@ -65,7 +130,7 @@ def analyze(
     require_known(select, "select")
     require_known(ignore, "ignore")
     return analyze_runs(
-        _listed(runs),
+        read(runs),
         AnalysisOptions(
             threshold=_threshold(threshold),
             config=_config(config),
@@ -78,7 +143,7 @@ def analyze(
 
 
 def suggest_threshold(
-    run: Run,
+    run: Data,
     *,
     mode: Mode = "safety_net",
     target_clip_rate: float | None = None,
@@ -90,7 +155,7 @@ def suggest_threshold(
     Parameters
     ----------
     run
-        One run that `read` gave.
+        One run that `read` gave, or anything that it takes and that holds one run.
     mode
         `safety_net` clips about one in a hundred of the latest steps, `step_limiter` one in ten.
     target_clip_rate
@@ -106,7 +171,7 @@ def suggest_threshold(
     Raises
     ------
     GradlensError
-        A run without a gradient norm, or a rate outside (0, 1).
+        A run without a gradient norm, several runs, or a rate outside (0, 1).
     """
     from gradlens.advice.advise import advise
     from gradlens.errors import UsageError
@@ -115,18 +180,22 @@ def suggest_threshold(
         raise UsageError(f"target clip rate {target_clip_rate}: not between 0 and 1")
     if mode not in {"safety_net", "step_limiter"}:
         raise UsageError(f"unknown mode {mode!r}", hint="choose safety_net or step_limiter")
+    found = read(run)
+    if len(found) != 1:
+        raise UsageError(f"{len(found)} runs", hint="choose one: suggest_threshold(gradlens.read(...)[0])")
     return advise(
-        run, mode=mode, target_clip_rate=target_clip_rate, threshold=_threshold(threshold), config=_config(config)
+        found[0], mode=mode, target_clip_rate=target_clip_rate, threshold=_threshold(threshold), config=_config(config)
     )
 
 
 def gate(
-    candidate: Run | Iterable[Run],
-    baseline: Run | str | os.PathLike[str] | Iterable[Run | str | os.PathLike[str]] = (),
+    candidate: Data,
+    baseline: Data = (),
     *,
     threshold: ThresholdOption = "auto",
     config: TrainingConfig | Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    **limits: Any,
 ) -> GateReport:
     """Judge whether runs are worse than their baselines or exceed a limit.
 
@@ -140,6 +209,8 @@ def gate(
         As for `analyze`.
     settings
         What a `[gate]` table may hold, such as `{"max_clip_rate": 0.1, "metrics": ["clip_rate", "final_loss"]}`.
+    **limits
+        The same as keywords: `max_nonfinite=0, max_clip_rate=0.1`. They are stronger than `settings`.
 
     Returns
     -------
@@ -154,21 +225,50 @@ def gate(
     from gradlens.gating.assess import gate_runs
     from gradlens.gating.baseline import load_sides
     from gradlens.gating.settings import gate_settings
+    from gradlens.reading.data import is_data
     from gradlens.run import Run
 
-    given = [baseline] if isinstance(baseline, (Run, str, os.PathLike)) else list(baseline)
-    runs, summaries = load_sides([b for b in given if not isinstance(b, Run)], read)
+    single = isinstance(baseline, (Run, str, os.PathLike)) or is_data(baseline)
+    given = [baseline] if single else list(baseline)
+    named = [one for one in given if isinstance(one, (str, os.PathLike))]
+    runs, summaries = load_sides(named, read_logs)
+    others = [run for one in given if not isinstance(one, (str, os.PathLike)) for run in read(one)]
     report, _ = gate_runs(
-        _listed(candidate), [*(b for b in given if isinstance(b, Run)), *runs], summaries,
-        gate_settings(settings, origin="settings"), threshold=_threshold(threshold), config=_config(config),
+        read(candidate), [*others, *runs], summaries, gate_settings({**(settings or {}), **limits}, origin="settings"),
+        threshold=_threshold(threshold), config=_config(config),
     )  # fmt: skip
     return report
 
 
-def _listed(runs: Run | Iterable[Run]) -> list[Run]:
-    from gradlens.run import Run
+def compare(
+    *runs: Data, threshold: ThresholdOption = "auto", config: TrainingConfig | Mapping[str, Any] | None = None
+) -> ComparisonReport:
+    """Set runs side by side, each against the first.
 
-    return [runs] if isinstance(runs, Run) else list(runs)
+    Parameters
+    ----------
+    *runs
+        Two or more, each what `read` gave or anything that it takes.
+    threshold, config
+        As for `analyze`.
+
+    Returns
+    -------
+    ComparisonReport
+        Norms, losses, fingerprints of scale bugs and where the curves part; `.to_dict()` is the JSON document.
+
+    Raises
+    ------
+    GradlensError
+        Fewer than two runs, or one without a loss and a gradient norm.
+    """
+    from gradlens.errors import UsageError
+    from gradlens.gating.compare import compare_runs
+
+    found = [run for one in runs for run in read(one)]
+    if len(found) < 2:
+        raise UsageError(f"compare needs at least two runs, got {len(found)}")
+    return compare_runs(found, threshold=_threshold(threshold), config=_config(config))
 
 
 def _threshold(value: float | str | None) -> ThresholdOption:

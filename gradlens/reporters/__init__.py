@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlens.errors import UsageError
 from gradlens.registry import Entry, with_plugins
 
 if TYPE_CHECKING:
-    from gradlens.reporters.base import Kind, Reporter
+    from gradlens.reporters.base import Document, Kind, Reporter
 
 _CI, _EVERY = ("report", "gate"), ("report", "gate", "comparison", "fleet")
 
@@ -92,3 +94,29 @@ def load(name: str, kind: Kind = "report") -> Reporter:
             return reporter
     problem = f"cannot show a {kind}" if name in table() else "unknown format"
     raise UsageError(f"--format {name}: {problem}", hint="one of " + ", ".join(names(kind)))
+
+
+def render(document: Document, name: str, *, verbose: bool = False) -> str:
+    """A document in one format, as it is written to a file: plain, 80 columns wide where width matters."""
+    from gradlens.reporters.base import Screen
+
+    return load(name).render_document(document, Screen(verbose=verbose))
+
+
+def save(document: Document, path: str | os.PathLike[str]) -> None:
+    """Write a document to a file, whole or not at all; the longest suffix that fits chooses the format.
+
+    Raises
+    ------
+    UsageError
+        No format for that suffix.
+    OutputError
+        The file cannot be written.
+    """
+    from gradlens.files import write_whole
+
+    target = Path(path)
+    hits = [suffix for suffix in suffixes() if target.name.lower().endswith(suffix)]
+    if not hits:
+        raise UsageError(f"{target}: no format for this suffix", hint="choose from " + " ".join(suffixes()))
+    write_whole(target, render(document, suffixes()[max(hits, key=len)]))

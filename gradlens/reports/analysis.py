@@ -6,14 +6,19 @@ from these classes. A reporter needs nothing else.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradlens.registry import load
 from gradlens.reports.base import Cause, Interval, ProvenanceVerdict, Severity, ThresholdSource, plain_data
+from gradlens.reports.frames import Findings, figures_frame
 from gradlens.reports.verdict import Verdict
 from gradlens.run import Columns, Notice
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = 1
 
@@ -469,7 +474,7 @@ class Logged:
     interval: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class RunReport:
     """Everything about one run."""
 
@@ -503,13 +508,16 @@ class RunReport:
     courses: Mapping[str, Course] = field(default_factory=dict)
     curves: Mapping[str, Curve] | None = None
 
+    def __repr__(self) -> str:
+        return f"RunReport({self.id!r}, {self.verdict.status}, {self.diagnosis.cause} {self.diagnosis.confidence:.0%})"
+
     @property
     def worst(self) -> Severity | None:
         """The severity of the worst finding, None where there is none."""
         return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Report:
     """The whole report: one `RunReport` a run."""
 
@@ -527,6 +535,41 @@ class Report:
         """The JSON document: plain dicts, lists and numbers; non-finite numbers are None."""
         document: dict[str, Any] = plain_data(self)
         return {"schema_version": document.pop("schema_version"), **document}
+
+    @property
+    def findings(self) -> Findings:
+        """The findings of all runs, with `.to_pandas()`."""
+        return Findings((run.id, finding) for run in self.runs for finding in run.findings)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A frame with a row per run: verdict, cause and the figures that people compare."""
+        return figures_frame(self.runs)
+
+    def to_text(self, *, verbose: bool = False) -> str:
+        """What `gradlens analyze` prints into a pipe."""
+        text: str = load("gradlens.reporters:render")(self, "text", verbose=verbose)
+        return text
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        page: str = load("gradlens.reporters:render")(self, "html")
+        return page
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report to a file, whole or not at all; the suffix chooses the format, as for `--save`.
+
+        Raises
+        ------
+        UsageError
+            No format for that suffix.
+        OutputError
+            The file cannot be written.
+        """
+        load("gradlens.reporters:save")(self, path)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{run.id}: {run.diagnosis.cause}" for run in self.runs[:3])
+        return f"Report({told}{', ...' if len(self.runs) > 3 else ''})"
 
     def _repr_html_(self) -> str:
         # By name: outputs know the models, and not the models the outputs.
