@@ -4,8 +4,8 @@
 
 Each labelled run is judged on its first tenth, on its first two tenths and so on, as the recorder's live verdict would. A cause
 counts as named from the first of two verdicts in a row that name an accepted one (the default patience). The loss shows a
-fault from the row at which its running median of nine lies six deviations above the lowest so far, or is not finite; for many
-faults it never does. The weights have seen these runs: false alarms of unseen families are in docs/diagnosis.md. Takes
+fault from the row at which its level (the median of a fiftieth of the run) lies three deviations of its noise above the lowest
+so far, a row eight above the level before it, or one is not finite; for many faults it never does. The weights have seen these runs: false alarms of unseen families are in docs/diagnosis.md. Takes
 about five minutes for the given runs.
 """
 
@@ -26,8 +26,9 @@ from gradlens.run import Series
 
 SHARES = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LENGTHS = (0.1, 0.25, 0.5, 1.0)
-#: Deviations of its noise by which the smoothed loss must lie above its lowest to show a fault to the eye. Our own choice.
-SHOWN = 6.0
+#: Deviations of the noise of the loss by which its level must lie above its lowest, or a row above the level before it, to show
+#: a fault to the eye. Our own choice.
+RAISED, SPIKE = 3.0, 8.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,14 +77,15 @@ def shown_at(loss: Series) -> float | None:
     value = loss.value
     bad = np.flatnonzero(~np.isfinite(value))
     first_bad = int(bad[0]) if len(bad) else len(value)
-    good = value[:first_bad]
-    if len(good) >= 27:
-        smooth = np.median(np.lib.stride_tricks.sliding_window_view(good, 9), axis=1)
-        lowest = np.minimum.accumulate(smooth)
-        noise = 1.4826 * float(np.median(np.abs(np.diff(smooth, n=1)))) * 3.0
-        high = np.flatnonzero(smooth - lowest > SHOWN * max(noise, 1e-12))
-        if len(high):
-            return float(min(high[0] + 9, first_bad) / len(value))
+    good, window = value[:first_bad], max(len(value) // 50, 9)
+    if len(good) >= 3 * window:
+        level = np.median(np.lib.stride_tricks.sliding_window_view(good, window), axis=1)[:-1]
+        now = good[window:]
+        noise = max(1.4826 * float(np.median(np.abs(now - level))), 1e-12)
+        raised = level - np.minimum.accumulate(level) > RAISED * noise
+        seen = np.flatnonzero(raised | (now - level > SPIKE * noise))
+        if len(seen):
+            return float(seen[0] + window) / len(value)
     return first_bad / len(value) if len(bad) else None
 
 
