@@ -5,8 +5,8 @@
 Each labelled run is judged on its first tenth, on its first two tenths and so on, as the recorder's live verdict would. A cause
 counts as named from the first of two verdicts in a row that name an accepted one (the default patience). The loss shows a
 fault from the row at which its level (the median of a fiftieth of the run) lies three deviations of its noise above the lowest
-so far, a row eight above the level before it, or one is not finite; for many faults it never does. The weights have seen these runs: false alarms of unseen families are in docs/diagnosis.md. Takes
-about five minutes for the given runs.
+so far, a row eight above the level before it, or one is not finite; for many faults it never does. The weights have seen
+these runs: false alarms of unseen families are in docs/diagnosis.md. Takes about five minutes for the given runs.
 """
 
 from __future__ import annotations
