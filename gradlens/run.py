@@ -42,6 +42,8 @@ class Notice:
         The first step concerned, where that is known.
     to_the_end
         Whether it goes on from there to the end of the log.
+    values
+        The numbers that the message names, by what they are.
     """
 
     code: str
@@ -51,6 +53,7 @@ class Notice:
     column: str | None = None
     first_step: int | None = None
     to_the_end: bool = False
+    values: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

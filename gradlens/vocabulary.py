@@ -346,6 +346,18 @@ def without_mark(name: str, mark: str) -> str:
     return re.sub(rf"(?i)\b{re.escape(mark.replace('_', ' '))}\b", " ", spelt)
 
 
+#: Words of columns that only agents, adversaries and preference trainers log: they tell what a loss beside them means.
+COMPANIONS = frozenset({
+    "reward", "rewards", "return", "returns", "advantage", "advantages", "episode", "kl", "entropy", "clipfrac", "ratio", "surrogate",
+    "discriminator", "disc", "completion", "completions", "chosen", "margins", "won",
+})  # fmt: skip
+
+
+def is_companion(name: str) -> bool:
+    """Whether a column tells what kind of loss stands beside it: `reward`, `rewards/chosen`, `train/approx_kl`."""
+    return not COMPANIONS.isdisjoint(plain(name).split("_"))
+
+
 def is_known(name: str) -> bool:
     """Whether a name has any role, so that it is worth decoding when only the needed columns are."""
     shape, mark = plain(name), _mark(name)
@@ -355,6 +367,7 @@ def is_known(name: str) -> bool:
         or rank_of("lr", name) is not None
         or layer_of(name) is not None
         or "norm" in shape
+        or is_companion(name)
         or shape.endswith(("loss", "_lr", "step"))
         or is_loss_like(name)
         or step_rank(name) is not None

@@ -30,7 +30,7 @@ def make(columns, *, step=None, threshold=1.0, source="option", layers=None, not
     layers = layers or {}
     series = {k: Series(name=k, step=step.astype(np.int64), value=np.asarray(v, dtype=float))
               for k, v in {**columns, **layers}.items()}  # fmt: skip
-    roles = {k: k for k in ("loss", "grad_norm", "lr", "loss_scale") if k in series}
+    roles = {k: k for k in ("loss", "grad_norm", "lr", "loss_scale", "val_loss") if k in series}
     run = Run(
         id="synthetic", source="synthetic", format="test", series=series, columns=Columns(step="step", **roles),
         notices=tuple(notices), layers={k: series[k] for k in layers},
@@ -104,7 +104,7 @@ def case_no_norm():
 
 
 def case_clipped():
-    return make(healthy(), threshold=0.1)
+    return make(healthy(), threshold=0.1, config=TrainingConfig(optimizer="sgd"))
 
 
 def case_bad_batches():
@@ -273,6 +273,102 @@ def case_steps_too_long():
     })  # fmt: skip
 
 
+def case_policy():
+    run = healthy()
+    run["loss"] = 0.02 * np.random.default_rng(4).normal(size=N)
+    return make({**run, "reward": np.linspace(0.0, 2.0, N)}, threshold=5.0)
+
+
+def case_clipped_before_unscaling():
+    run = healthy()
+    run["grad_norm"] = np.where(np.arange(N) < 700, 2.0**-16, 2.0**-17) * np.ones(N)
+    return make(run)
+
+
+def case_rate_of_zero():
+    run = healthy()
+    run["lr"] = np.zeros(N)
+    run["loss"] = 2.3 * np.exp(0.01 * np.random.default_rng(5).normal(size=N))
+    return make(run, threshold=5.0)
+
+
+def case_rate_ends_early():
+    run = healthy()
+    run["lr"] = 1e-3 * np.clip(1.0 - np.arange(N) / 300, 0.0, 1.0)
+    return make(run, threshold=5.0)
+
+
+def case_schedule_wraps():
+    run = healthy()
+    run["lr"] = 5e-4 * (1.0 + np.cos(np.pi * np.arange(N) / 300))
+    return make(run, threshold=5.0)
+
+
+def case_overfitting():
+    run = healthy()
+    row = np.arange(N)
+    return make(
+        {**run, "val_loss": 2.0 - 0.6 * np.minimum(row, 400) / 400 + 0.8 * np.maximum(row - 400, 0) / 800},
+        threshold=5.0,
+    )
+
+
+def case_sudden_nan():
+    run = healthy()
+    run["loss"][900:] = np.nan
+    run["grad_norm"][900:] = np.nan
+    return make(run, threshold=5.0)
+
+
+def case_nan_throughout():
+    return make({**healthy(), "loss": np.full(N, np.nan), "grad_norm": np.full(N, np.nan)}, threshold=None)
+
+
+def case_norm_never_finite():
+    return make({**healthy(), "grad_norm": np.full(N, np.nan)}, threshold=None)
+
+
+def case_gave_up():
+    return make(
+        healthy(),
+        threshold=5.0,
+        notices=[Notice(code="fatal-line", message="the trainer gave up: Loss is nan, stopping")],
+    )
+
+
+def case_nothing_learned():
+    return make({"loss": np.full(N, 2.302585), "grad_norm": np.zeros(N)}, threshold=None)
+
+
+def case_at_chance():
+    run = healthy()
+    run["loss"] = np.log(10.0) * np.exp(0.004 * np.random.default_rng(6).normal(size=N))
+    return make(run, threshold=5.0)
+
+
+def case_layer_goes_first():
+    rng = np.random.default_rng(7)
+    run = healthy()
+    layers = {f"grad_norm/layers.{k}.weight": 0.3 * np.exp(0.1 * rng.normal(size=N)) for k in range(8)}
+    layers["grad_norm/layers.3.weight"][850:900] *= np.exp(np.linspace(0, 8, 50))
+    layers["grad_norm/layers.3.weight"][900:] = np.nan
+    for name, value in layers.items():
+        if "layers.3." not in name:
+            value[901:] = np.nan
+    run["loss"][901:] = np.nan
+    run["grad_norm"][901:] = np.nan
+    return make(run, threshold=None, layers=layers)
+
+
+def case_recurring():
+    run = healthy(4 * N)
+    for row in (900, 1600, 2300, 3000, 3700):
+        fade = np.exp(-np.arange(60) / 20.0)
+        run["loss"][row : row + 60] *= 1 + 0.6 * fade
+        run["grad_norm"][row - 3 : row + 57] *= 1 + 12.0 * fade
+    return make(run, threshold=None)
+
+
 #: For each check: the runs in which it must find something.
 FINDS = {
     "GL001": (case_after_clipping,), "GL002": (case_loss_scaled,), "GL003": (case_placeholder,),
@@ -284,6 +380,10 @@ FINDS = {
     "GL304": (case_shift,), "GL305": (case_batch_size,), "GL401": (case_overflow,), "GL402": (case_scale_collapse,),
     "GL403": (case_scale_collapse,), "GL404": (case_single_nans,), "GL501": (case_exploding,), "GL502": (case_vanishing,),
     "GL503": (case_lost_progress,), "GL504": (case_oscillation,), "GL505": (case_dominant_layer,),
+    "GL010": (case_policy,), "GL104": (case_clipped_before_unscaling,), "GL204": (case_rate_of_zero, case_rate_ends_early),
+    "GL205": (case_schedule_wraps,), "GL306": (case_overfitting,), "GL405": (case_sudden_nan, case_nan_throughout),
+    "GL406": (case_norm_never_finite,), "GL407": (case_gave_up,), "GL514": (case_nothing_learned,), "GL510": (case_lost_progress,),
+    "GL511": (case_at_chance,), "GL512": (case_layer_goes_first,), "GL513": (case_recurring,),
     "GL506": (case_lag,), "GL507": (case_penalty,), "GL508": (case_norm_spike,), "GL509": (case_steps_too_long,),
 }  # fmt: skip
 
@@ -298,4 +398,12 @@ CAUSES = {
     case_batch_size: "batch_size_change", case_overflow: "fp16_overflow", case_scale_collapse: "loss_scale_collapse",
     case_exploding: "exploding", case_vanishing: "vanishing", case_lag: "adam_beta2_lag",
     case_penalty: "l2_contamination",
+}  # fmt: skip
+
+#: The cause that a fact proves, whatever is weighed.
+PROVEN = {
+    case_clipped_before_unscaling: "clip_before_unscale", case_rate_of_zero: "lr_zero", case_rate_ends_early: "schedule_mismatch",
+    case_schedule_wraps: "schedule_mismatch", case_overfitting: "overfitting", case_sudden_nan: "nan_sudden",
+    case_nan_throughout: "nan_sudden", case_norm_never_finite: "unknown", case_nothing_learned: "not_learning",
+    case_layer_goes_first: "exploding", case_recurring: "recurring_instability", case_gave_up: "unknown",
 }  # fmt: skip

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.signs import PARTS, SIGNS, is_measured
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Cause, Severity
@@ -30,6 +31,7 @@ NEEDS: dict[str, str] = {
     "norm": "the log has no gradient norm",
     "lr": "the log has no learning rate",
     "loss_scale": "the log has no loss scale",
+    "val_loss": "the log has no validation loss",
     "layers": "the log has no norms of single layers",
     "probes": "the log has no loss of a batch before and after its own update",
     "threshold": "the run did not clip",
@@ -79,6 +81,20 @@ class Check(ABC):
             reference=self.reference,
         )
 
+    def stated(self, fact: Fact) -> Finding:
+        """A fact as a finding of this check."""
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=fact.severity,
+            message=fact.message,
+            cause=fact.cause,
+            evidence=fact.evidence,
+            steps=fact.steps,
+            advice=fact.advice or self.advice,
+            reference=self.reference,
+        )
+
     @classmethod
     def documentation(cls) -> str:
         """The docstring, with the limits of signs filled in that it names in braces: `{sign.limit}`."""
@@ -88,6 +104,15 @@ class Check(ABC):
     def summary(cls) -> str:
         """The first line of the docstring."""
         return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+class FactCheck(Check):
+    """A check that only reports facts, which are decided in `gradlens.diagnosis.facts`."""
+
+    def check(self, case: Case) -> Iterator[Finding]:
+        """Yield nothing more: the engine reports the facts."""
+        del case
+        yield from ()
 
 
 #: Confidence from which a cause that is not the first is worth a note. Our own choice.
@@ -114,7 +139,13 @@ class CauseCheck(Check):
             *self.facts(case),
             Evidence(label="confidence of this cause", value=belief),
             steps=steps_at(case, self.rows(case)),
+            advice=self.advise(case),
         )
+
+    def advise(self, case: Case) -> str:
+        """What to do; the advice of the check unless a run calls for another."""
+        del case
+        return self.advice
 
     @abstractmethod
     def message(self, case: Case) -> str:

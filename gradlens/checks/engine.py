@@ -36,6 +36,12 @@ def run_checks(
     for check in load_checks():
         if (select and not _matches(check, select)) or _matches(check, ignore):
             continue
+        # What is decided without weights needs no more than it rests on.
+        stated = [check.stated(fact) for fact in case.facts if fact.code == check.code]
+        if stated:
+            findings += stated
+            results.append(CheckResult(code=check.code, name=check.name, status="failed"))
+            continue
         reason = next((NEEDS[need] for need in sorted(check.needs) if not case.has(need)), None)
         if reason is not None:
             results.append(CheckResult(code=check.code, name=check.name, status="skipped", reason=reason))

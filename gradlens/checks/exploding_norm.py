@@ -66,6 +66,12 @@ class ExplodingNorm(CauseCheck):
             return "loss and norm grow by orders of magnitude"
         return "the norm varies wildly from step to step"
 
+    def advise(self, case: Case) -> str:
+        """The layers that are logged tell where to look."""
+        if case.has("layers"):
+            return "clip near the usual norm, and check initialisation and normalisation of the layers that grow"
+        return self.advice
+
     def fatal(self, case: Case) -> bool:
         """Dead."""
         return case.numerics.dead_from is not None

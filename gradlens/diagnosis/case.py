@@ -37,7 +37,7 @@ class Case(Measured):
     @cached_property
     def beliefs(self) -> Beliefs:
         """The weighed evidence: how likely each cause is."""
-        return weigh(self.signs, ceilings=self.ceilings)
+        return weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded)
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
@@ -55,14 +55,19 @@ class Case(Measured):
 
         `healthy` stands for no cause at all. `unknown` where the facts show a problem that the weighing does not see.
         """
-        proven = next((fact.cause for fact in self.facts if fact.cause is not None and fact.severity.rank > 0), None)
+        serious = [fact for fact in self.facts if fact.severity.rank > 0]
+        proven = next((fact.cause for fact in serious if fact.cause is not None), None)
         if proven is not None:
             return proven
-        excluded = {cause for fact in self.facts for cause in fact.rules_out}
-        likeliest = next(cause for cause, _ in self.beliefs.ranking if cause not in excluded)
-        if likeliest == "healthy" and any(fact.severity.rank > 0 for fact in self.facts):
-            return "unknown"
+        likeliest = self.beliefs.cause
+        if likeliest == "healthy" and serious:
+            return serious[0].otherwise
         return likeliest
+
+    @cached_property
+    def excluded(self) -> frozenset[Cause]:
+        """The causes that the arithmetic of the log rules out."""
+        return frozenset(cause for fact in self.facts for cause in fact.rules_out)
 
     @property
     def ceilings(self) -> Mapping[Cause, Ceiling]:

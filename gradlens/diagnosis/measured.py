@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens import vocabulary
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.features.curves import Curve, curve_of, window_of
 from gradlens.diagnosis.features.events import (
@@ -27,6 +26,7 @@ from gradlens.diagnosis.features.progress import Progress, progress_of
 from gradlens.diagnosis.features.recorder import COLUMNS, MIN_PROBES, Recorded, recorded_of
 from gradlens.diagnosis.features.schedule import Schedule, schedule_of
 from gradlens.diagnosis.features.steps import Break, Sides, Step, find_break, find_step, sides_of
+from gradlens.diagnosis.kind import MEANINGLESS, LossKind, loss_kind
 from gradlens.reports.analysis import Provenance
 from gradlens.reports.base import ThresholdSource
 from gradlens.run import Run
@@ -85,6 +85,7 @@ class Measured:
             "norm": norm > 0,
             "lr": bool(np.isfinite(s.lr).any()),
             "loss_scale": bool(np.isfinite(s.loss_scale).any()),
+            "val_loss": self.run.val_loss is not None and bool(np.isfinite(self.run.val_loss.value).any()),
             "layers": bool(self.run.layers),
             "probes": self.recorded.n_probes >= MIN_PROBES,
             "threshold": self.threshold is not None,
@@ -138,8 +139,13 @@ class Measured:
 
     @cached_property
     def loss_descends(self) -> bool:
-        """Whether good training brings this loss down, as far as its name tells; the course of others means nothing."""
-        return not vocabulary.is_contested(self.run.columns.loss or "")
+        """Whether good training brings this loss down; the course of others means nothing."""
+        return self.loss_kind not in MEANINGLESS
+
+    @cached_property
+    def loss_kind(self) -> LossKind:
+        """What kind of loss this is."""
+        return loss_kind(self.run)
 
     @cached_property
     def progress(self) -> Progress | None:

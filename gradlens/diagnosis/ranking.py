@@ -20,6 +20,8 @@ from gradlens.reports.verdict import Verdict
 #: Causes below this confidence are left out of the ranking, but three are always kept.
 MIN_CONFIDENCE = 0.01
 MAX_REASONS = 6
+#: How sure a verdict that there is not enough to judge can be: what is missing may show either way.
+MAX_UNDETERMINED = 0.5
 
 #: Why the named cause has another confidence than the weighing gives it, by status; and why all others then have less.
 NAMED: Mapping[Status, str] = {
@@ -97,7 +99,9 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
     `undetermined` where it is insufficient, `unknown` where a problem has no cause that explains it.
     """
     named = named_cause(case, verdict.status)
-    weighed = [(cause, p) for cause, p in case.beliefs.ranking if cause not in {named, "healthy"} or cause == named]
+    weighed = [
+        (cause, p) for cause, p in case.beliefs.ranking if cause == named or cause not in {"healthy", *case.excluded}
+    ]
     own = next((p for cause, p in weighed if cause == named), None)
     first = confidence_of(case, named, own)
     rest = [(cause, p) for cause, p in weighed if cause != named]
@@ -115,7 +119,9 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         cause=named,
         confidence=first,
         ranking=ranking,
-        experiment=with_line(experiment(named, ranking[1].cause), case),
+        experiment=_without_what_is_logged(
+            case, with_line(experiment(named, ranking[1].cause if len(ranking) > 1 else named), case)
+        ),
         summary=_summary(named, findings, verdict),
         scores={cause: weighed.score for cause, weighed in case.beliefs.weighed.items()},
     )
@@ -156,7 +162,16 @@ def confidence_of(case: Case, named: Cause, weighed: float | None) -> float:
     proof = [fact.confidence for fact in case.facts if fact.cause == named]
     if proof:
         return max(proof[0], weighed or 0.0)
+    if named == "undetermined":
+        return min(1.0 - case.beliefs.of("healthy"), MAX_UNDETERMINED)  # what remains open
     return case.beliefs.of("healthy") if weighed is None else weighed
+
+
+def _without_what_is_logged(case: Case, text: str) -> str:
+    """An experiment that does not ask for columns that are there."""
+    return (
+        text.replace("log norms of single layers", "compare the norms of single layers") if case.has("layers") else text
+    )
 
 
 def experiment(first: Cause, second: Cause) -> str:

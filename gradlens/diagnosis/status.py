@@ -22,6 +22,7 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "the log has no gradient norm": ("gradients", "log the value that clip_grad_norm_ returns, or name its column with --grad-norm"),
     "the log has no learning rate": ("the learning-rate schedule", "log the learning rate, or name its column with --lr"),
     "the log has no loss scale": ("the loss scale", "with fp16, log scaler.get_scale()"),
+    "the log has no validation loss": ("overfitting", "log the validation loss"),
     "the log has no norms of single layers": ("single layers", "log grad_norm/<layer>"),
     "the log has no loss of a batch before and after its own update": (
         "whether steps are too long", "rec.log(loss=loss, probe=lambda: loss_of(model, batch)) with gradlens.Recorder",

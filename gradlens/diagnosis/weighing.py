@@ -114,15 +114,23 @@ def load_weights() -> Weights:
 
 
 def weigh(
-    evidence: Mapping[str, float], *, ceilings: Mapping[Cause, Ceiling] | None = None, weights: Weights | None = None
+    evidence: Mapping[str, float],
+    *,
+    ceilings: Mapping[Cause, Ceiling] | None = None,
+    weights: Weights | None = None,
+    excluded: frozenset[Cause] = frozenset(),
 ) -> Beliefs:
-    """The confidence of each cause, given the grades of the signs.
+    """The confidence of each cause, given the grades of the signs; those `excluded` are weighed as if there were none such.
 
     `ceilings` limit the confidence of causes whose evidence is too thin for more; what is cut off goes to `healthy`. What is
     cut off there goes to all others alike, and only so much that what came first stays first.
     """
     table = load_weights() if weights is None else weights
-    arguments = {cause: _arguments(signs, evidence) for cause, signs in table.signs.items()}
+    arguments = {
+        cause: _arguments(signs, evidence)
+        for cause, signs in table.signs.items()
+        if cause not in excluded or cause == "healthy"
+    }
     scores = {cause: table.bias[cause] + _sum_in_order(table.signs[cause], arguments[cause]) for cause in arguments}
     highest = max(scores.values())
     powers = {cause: math.exp(score - highest) for cause, score in scores.items()}
@@ -178,7 +186,7 @@ def _keep_unexplained(ledger: _Ledger) -> None:
 
 
 def _lower_to(ledger: _Ledger, cause: Cause, ceiling: Ceiling) -> None:
-    excess = ledger.confidence[cause] - ceiling.at
+    excess = ledger.confidence.get(cause, 0.0) - ceiling.at
     if excess > 0:
         healthy = ledger.confidence["healthy"] + excess
         ledger.shift(ceiling.why, {**ledger.confidence, cause: ceiling.at, "healthy": healthy})
@@ -187,9 +195,9 @@ def _lower_to(ledger: _Ledger, cause: Cause, ceiling: Ceiling) -> None:
 def _lower_healthy_to(ledger: _Ledger, ceiling: Ceiling) -> None:
     confidence = ledger.confidence
     others = len(confidence) - 1
-    lead = confidence["healthy"] - max(p for cause, p in confidence.items() if cause != "healthy")
+    lead = confidence["healthy"] - max((p for cause, p in confidence.items() if cause != "healthy"), default=0.0)
     excess = min(confidence["healthy"] - ceiling.at, 0.99 * lead * others / (others + 1))
-    if excess > 0:
+    if excess > 0 and others:
         ledger.shift(
             ceiling.why, {c: p - excess if c == "healthy" else p + excess / others for c, p in confidence.items()}
         )

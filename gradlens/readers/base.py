@@ -151,6 +151,11 @@ class NoticeBook:
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, str]] = {}
         self._count: Counter[str] = Counter()
+        self._whole: list[Notice] = []
+
+    def take(self, notice: Notice) -> None:
+        """Take over a notice as it is."""
+        self._whole.append(notice)
 
     def add(self, code: str, message: str, where: str = "", count: int = 1) -> None:
         """Count one more record under `code`; message and place of the first one stay."""
@@ -160,10 +165,11 @@ class NoticeBook:
 
     def notices(self) -> tuple[Notice, ...]:
         """The notices in the order in which their codes first came."""
-        return tuple(
+        counted = (
             Notice(code=code, message=message, count=self._count[code], where=where)
             for code, (message, where) in self._first.items()
         )
+        return (*counted, *self._whole)
 
 
 #: How C prints what is not a number: `nan(0x7)`, `-nan(ind)` of glibc and of Windows, and `1.#QNAN`, `-1.#IND`, `1.#INF` of old

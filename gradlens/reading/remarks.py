@@ -45,10 +45,14 @@ def _placeholders(norm: Series, loss: Series | None, book: NoticeBook) -> None:
     finite = norm.value[np.isfinite(norm.value)]
     if len(finite) >= 2 and len(finite) == len(norm) and not finite.any():
         moving = loss is not None and len(np.unique(loss.value)) > 1
+        why = (
+            " while the loss moves: it was not measured"
+            if moving
+            else ": not measured, or no gradient reached the weights"
+        )
         book.add(
             "placeholder-norm",
-            f"{norm.name} is 0 throughout{' while the loss moves' if moving else ''}: it was not measured, gradients "
-            "have not vanished",
+            f"{norm.name} is 0 throughout{why}",
             count=len(norm),
         )
 

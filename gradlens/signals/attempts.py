@@ -31,6 +31,8 @@ MIN_ATTEMPT, MIN_OVERLAP = 5, 2
 MAX_DISPLACEMENT = 8
 #: Share of distances that are falls from which rows are in no order at all.
 DISORDER = 0.25
+#: Falls from which a regular one is a habit.
+MIN_FALLS = 8
 #: Share of the steps that several writers all write.
 WRITTEN_BY_ALL = 0.9
 
@@ -75,6 +77,9 @@ class Order:
         int64[i]: the rows of attempts that later ones superseded.
     writers
         How many took turns to write each step; 1 for an ordinary log.
+    overlap
+        How often the log goes back by a constant number of steps after a constant number of rows, as the passes of one update that
+        overlap with the next do: a habit of the writer and no restart. 0 for an ordinary log.
     """
 
     rows: NDArray[np.int64]
@@ -86,6 +91,7 @@ class Order:
     left_out: NDArray[np.int64]
     replaced: NDArray[np.int64]
     writers: int = 1
+    overlap: int = 0
 
     @property
     def superseded(self) -> int:
@@ -113,6 +119,9 @@ def order_of(step: NDArray[np.int64], known: Sequence[Restart] = ()) -> Order:
     restarts: tuple[Restart, ...] = ()
     if writers == 1 and 0 < len(falls) <= DISORDER * len(change):
         fate, restarts = _fates(step, falls, known)
+    overlap = len(falls) if writers == 1 and _goes_back_regularly(step, falls) else 0
+    if overlap:
+        fate, restarts = np.full(n, KEPT, dtype=np.int8), ()
     kept = np.flatnonzero(fate == KEPT)
     by_step = kept[np.argsort(step[kept], kind="stable")]
     last = np.append(np.diff(step[by_step]) > 0, True)
@@ -127,7 +136,21 @@ def order_of(step: NDArray[np.int64], known: Sequence[Restart] = ()) -> Order:
         left_out=np.sort(np.concatenate((by_step[~last], strays))),
         replaced=np.flatnonzero(fate == SUPERSEDED),
         writers=writers,
+        overlap=overlap,
     )
+
+
+def _goes_back_regularly(step: NDArray[np.int64], falls: NDArray[np.int64]) -> bool:
+    """Whether there are eight falls and more, nearly all by the same number of steps and after the same number of rows, to rising steps."""
+    if len(falls) < MIN_FALLS:
+        return False
+    back, rows = step[falls] - step[falls + 1], np.diff(falls)
+    usual_back, usual_rows = np.median(back), np.median(rows)
+    regular = (
+        float(np.mean(back == usual_back)) >= WRITTEN_BY_ALL and float(np.mean(rows == usual_rows)) >= WRITTEN_BY_ALL
+    )
+    onward = step[falls + 1][1:] > step[falls + 1][:-1]
+    return regular and bool(onward.all())
 
 
 def _begun(step: NDArray[np.int64], strays: NDArray[np.int64]) -> int:

@@ -40,6 +40,8 @@ class Signals:
         Losses and norms that are NaN or infinite in rows that repeat a step or were set aside.
     nonfinite_replaced
         The same in rows of attempts that later ones superseded.
+    hidden_nan
+        Losses of exactly 0 beside a NaN norm that are NaN here: the trainer wrote 0 instead (`logging_nan_inf_filter`).
     log_interval
         The median distance between rows in steps, 1.0 where every step is logged; None with fewer than two rows.
     irregular
@@ -57,6 +59,7 @@ class Signals:
     order: Order
     nonfinite_left_out: int
     nonfinite_replaced: int
+    hidden_nan: int
     log_interval: float | None
     irregular: float
 
@@ -91,10 +94,11 @@ def signals_of(run: Run) -> Signals:
     same = len(loss_step) == 0 or np.array_equal(norm_step, loss_step)
     step = norm_step if same else _merged(norm_step, loss_step)
     placed = {name: _place(step, *pair) for name, pair in resolved.items()}
+    loss, hidden = _without_hidden_nan(*placed["loss"], *placed["norm"])
     gaps, interval = np.diff(step), interval_of(step)
     return Signals(
         step=step,
-        loss=placed["loss"][0],
+        loss=loss,
         norm=placed["norm"][0],
         lr=_forward_fill(step, *resolved["lr"]),
         loss_scale=_forward_fill(step, *resolved["loss_scale"]),
@@ -104,9 +108,22 @@ def signals_of(run: Run) -> Signals:
         order=order,
         nonfinite_left_out=sum(_nonfinite(given[name], orders[name].left_out) for name in ("loss", "norm")),
         nonfinite_replaced=sum(_nonfinite(given[name], orders[name].replaced) for name in ("loss", "norm")),
+        hidden_nan=hidden,
         log_interval=interval,
         irregular=float(np.mean(gaps != interval)) if len(gaps) else 0.0,
     )
+
+
+def _without_hidden_nan(
+    loss: NDArray[np.float64], has_loss: NDArray[np.bool_], norm: NDArray[np.float64], has_norm: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], int]:
+    """The losses with NaN where a 0 stands for one, and how many: exactly 0 beside a NaN norm, in a loss that is not always 0."""
+    hidden = has_loss & (loss == 0) & has_norm & np.isnan(norm)
+    count = int(np.count_nonzero(hidden))
+    others = has_loss & ~hidden
+    if not count or not others.any() or not loss[others].any():
+        return loss, 0
+    return np.where(hidden, np.nan, loss), count
 
 
 def interval_of(step: NDArray[np.int64]) -> float | None:
@@ -190,7 +207,8 @@ def notices_of(signals: Signals) -> Iterator[Notice]:
     if signals.nonfinite_left_out:
         yield Notice(
             code="nonfinite-left-out",
-            message="losses or norms that are NaN or infinite in rows that repeat a step or were set aside: not judged, but the "
+            message="losses or norms that are NaN or infinite in rows that repeat a step or were set aside: not "
+            "judged, but the "
             "gate counts them",
             count=signals.nonfinite_left_out,
         )
@@ -200,6 +218,15 @@ def notices_of(signals: Signals) -> Iterator[Notice]:
             message=f"steps are written {order.writers} times in turn, as by several ranks: the last row of each step is "
             "used, these rows are not",
             count=order.repeated,
+        )
+        return
+    if order.overlap:
+        yield Notice(
+            code="overlapping-rows",
+            message="steps go back regularly, by the same number each time: the passes of one update overlap with "
+            "the next; the last row "
+            "of a step is judged",
+            count=order.overlap,
         )
         return
     if order.repeated:

@@ -36,6 +36,7 @@ from gradlens.signals.bunching import (
     bunched_maximum,
     bunching,
 )  # fmt: skip
+from gradlens.signals.meters import carries_scale, is_running_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +71,12 @@ def judge_provenance(run: Run, signals: Signals, threshold: float | None, source
             evidence=(Evidence(label="distinct norms", value=1, n=len(norm)),),
         )  # fmt: skip
     with np.errstate(all="ignore"):
-        verdict = _between_attempts(run) or _from_values(signals, norm, threshold, source)
+        verdict = _between_attempts(run) or _suspected(signals) or _from_values(signals, norm, threshold, source)
+        cumulative = verdict.verdict != "loss_scaled" and is_running_mean(signals.norm)
+    if cumulative:
+        reason = "the norm is the mean over all steps so far (its changes shrink as 1 over the step): single steps "
+        "cannot be seen in it"
+        return Provenance(verdict="averaged", reason=reason, averaged=True, cumulative=True)
     if verdict.verdict != "loss_scaled":
         if "norm-post-clip" in codes:
             verdict = Provenance(verdict="post_clip", reason="this format logs the norm after clipping")
@@ -170,6 +176,19 @@ def _contradicted(norm: NDArray[np.float64], threshold: float | None) -> Provena
                 label=f"share within {BAND_IN_WORDS} of their maximum", value=bunching(norm, proven)[0], n=len(norm)
             ),
         ),
+    )
+
+
+def _suspected(signals: Signals) -> Provenance | None:
+    """The verdict where no scale is logged but the level of the norm moves as one does."""
+    doubled = 0 if np.isfinite(signals.loss_scale).any() else carries_scale(signals.norm)
+    if not doubled:
+        return None
+    return Provenance(
+        verdict="loss_scaled",
+        reason=f"the level of the norm doubles or halves exactly, {doubled} times, as a loss scale does: suspected to be "
+        "measured before unscaling, call scaler.unscale_(optimizer) first",
+        evidence=(Evidence(label="level steps of a factor of two", value=doubled),),
     )
 
 

@@ -36,7 +36,8 @@ def test_a_run_without_a_finite_value_has_no_growing_norms():
     case = dead(loss=0, norm=0)
     findings, results = run_checks(case)
     (loud,) = [f for f in findings if f.severity != "note"]
-    assert loud.message == "every loss and every norm is NaN from the first row"
+    assert loud.message.startswith("every loss and every norm is NaN from the first row (step 0)")
+    assert "before any update" in loud.message
     assert not [e for e in loud.evidence if "grows" in e.label]
     found = diagnose(case, findings, verdict_of(case, findings, results))
     assert not [r for r in found.ranking for reason in r.because if "norm grows" in reason]

@@ -63,7 +63,9 @@ def test_a_resumed_run_that_counts_anew_shows_no_first_updates():
     case = make(half, step=step)
     assert not case.signals.from_the_start
     assert grade(case, "blown_up_by_updates") == 0.0
-    assert case.beliefs.cause == "resume_artifact"
+    # The loss begins where the first attempt began: a second start, which is no damage.
+    assert [(f.code, f.severity) for f in case.facts if f.code == "GL007"] == [("GL007", "note")]
+    assert case.cause != "resume_artifact"
 
 
 def test_a_first_norm_far_above_the_rest():

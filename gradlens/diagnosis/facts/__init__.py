@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradlens.diagnosis.facts import (
+    clipping,
+    course,
+    dead,
+    early_floor,
+    layers,
+    meaning,
+    measurement,
+    nonfinite,
+    rate,
+    recurring,
+    restart,
+    validation,
+    words,
+)
 from gradlens.diagnosis.facts.base import Fact, Finder
 from gradlens.diagnosis.measured import Measured
 
 __all__ = ["FINDERS", "Fact", "find_facts"]
 
 #: The first fact that proves a cause names it, so the order is one of precedence.
-FINDERS: tuple[Finder, ...] = ()
+FINDERS: tuple[Finder, ...] = (
+    words.find, layers.find, nonfinite.find, dead.find, measurement.find, rate.find, restart.find, recurring.find, course.find,
+    validation.find, early_floor.find, clipping.find, meaning.find,
+)  # fmt: skip
 
 
 def find_facts(measured: Measured) -> tuple[Fact, ...]:

@@ -26,6 +26,8 @@ class Fact:
         The cause that it proves, None where it leaves the cause to the weighing.
     confidence
         The confidence in that cause.
+    otherwise
+        The cause that is named where the weighing sees none.
     outcome, since_step
         What became of the run by it, if it says so, and from which step on.
     rules_out
@@ -40,6 +42,7 @@ class Fact:
     advice: str
     cause: Cause | None = None
     confidence: float = 0.9
+    otherwise: Cause = "unknown"
     outcome: Outcome | None = None
     since_step: int | None = None
     rules_out: frozenset[Cause] = frozenset()

@@ -43,17 +43,22 @@ def never_learned(
 
 @part("a model that was trained before learns a little more")
 def learns_a_little(
-    measured: Measured, *, descent: Ramp = share(0.005, 0.015), noise: Ramp = share(0.015, 0.035)
+    measured: Measured,
+    *,
+    descent: Ramp = share(0.005, 0.015),
+    noise: Ramp = share(0.015, 0.035),
+    trained: Ramp = share(0.02, 0.035),
 ) -> float:
     """A descent that is certain, of {descent} of the start, in a loss that varies by {noise} from row to row.
 
     A model that has learned nothing gives every batch the same: its cross-entropy varies by less than a percent, or, where
-    the targets themselves vary, does not come down at all. One that was trained before tells easy from hard batches.
+    the targets themselves vary, does not come down at all. One that was trained before tells easy from hard batches; where its
+    loss varies by {trained} it was trained before, whether it comes down or not.
     """
     p = measured.progress
     if p is None or measured.norms is None or np.isnan(measured.norms.loss_noise):
         return 0.0
-    return descent(p.relative) * noise(measured.norms.loss_noise)
+    return max(descent(p.relative) * noise(measured.norms.loss_noise), trained(measured.norms.loss_noise))
 
 
 @part("the first steps are logged one by one")

@@ -87,13 +87,15 @@ def diverges_in_few_rows(
     rise: Ramp = times(1.4, 2.0),
     above: Ramp = times(1.2, 1.4),
     beyond_noise: Ramp = Ramp(-0.5, 0.5),
+    regained: Ramp = times(0.7, 0.9),
     min_rows: int = 6,
     max_rows: int = 60,
 ) -> float:
     """{min_rows} to {max_rows} rows: in two of them {rise} times the lowest loss so far, and {above} times the first one.
 
     For excerpts and short logs, in which a course cannot be measured. The rise must pass the range of that many rows of noise
-    by {beyond_noise} deviations, the noise being that of the calmer rows: a divergence makes the others.
+    by {beyond_noise} deviations, the noise being that of the calmer rows: a divergence makes the others. Not where the last
+    three rows are back below {regained} times the first one: what the first updates threw off was regained.
     """
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
     if len(loss) < min_rows or len(measured) > max_rows or not (loss > 0).all() or not measured.loss_descends:
@@ -104,7 +106,8 @@ def diverges_in_few_rows(
     calm = max(float(np.quantile(np.abs(np.diff(size)), 0.25)) / QUARTER_OF_DIFFERENCES, 1e-12)
     # The mean range of 10 to 60 independent normal values, within .1.
     by_chance = 1.2 + 0.8 * float(np.log(len(size)))
-    return rise(found) * beyond_noise(found / calm - by_chance) * above(over_first)
+    ends = regained(float(np.median(size[-3:]) - size[0]))
+    return rise(found) * beyond_noise(found / calm - by_chance) * above(over_first) * ends
 
 
 @sign("the norms of some layers lie {apart} times or more below those of others")

@@ -17,6 +17,7 @@ from gradlens.readers.console.records import RecordParser
 from gradlens.readers.console.settings import MAX_CHARS, settings_in
 from gradlens.readers.console.table import Records
 from gradlens.readers.console.text import clean
+from gradlens.readers.console.words import Words
 from gradlens.sources.files import Source
 
 _PROBE_BYTES = 1 << 22
@@ -94,20 +95,16 @@ def _best_of_long(text: ConsoleText, grammars: Sequence[Grammar]) -> Parser | No
 def _parse(text: Iterable[str], grammars: Iterable[Grammar]) -> list[Parser]:
     """What each grammar finds in a text, whose parts are gone over once."""
     parsers: list[Parser] = [GeneralParser() if grammar is GUESS else RecordParser(grammar) for grammar in grammars]
-    n_overflows = 0
+    words = Words()
     for part in text:
-        n_overflows += _overflows(part)
+        words.feed(part)
         for parser in parsers:
             parser.feed(part)
     for parser in parsers:
         parser.finish()
-        parser.book.add("overflow-lines", "lines that report an overflow and a skipped step", count=n_overflows)
+        for notice in words.notices():
+            parser.book.take(notice)
     return parsers
-
-
-def _overflows(text: str) -> int:
-    # One search for each word is several times as fast as one for any of them.
-    return sum(map(text.count, ("OVERFLOW!", "Overflow detected", "overflow detected", "Gradient overflow.")))
 
 
 def _runs(text: ConsoleText, parsed: Parser) -> Iterator[RawRun]:

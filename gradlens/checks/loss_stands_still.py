@@ -1,0 +1,41 @@
+"""GL511: the loss does not come down."""
+
+from __future__ import annotations
+
+from gradlens.checks.base import FactCheck
+
+
+class LossStandsStill(FactCheck):
+    """The loss does not come down.
+
+    What it measures
+    ----------------
+    Whether the loss stays within half a percent of ln K, the level of guessing among K classes, or within its
+    own noise of where it began.
+
+    Why it matters
+    --------------
+    At ln K nothing was learned. Elsewhere a model that was trained before may simply have little left to learn,
+    which is a note.
+
+    Threshold
+    ---------
+    Half a percent for two to ten classes and for usual numbers of classes and words beyond. Our own choice.
+
+    When it is wrong
+    ----------------
+    A task that is as hard as guessing.
+
+    What to try
+    -----------
+    Try to overfit ten examples.
+
+    References
+    ----------
+    Karpathy, A recipe for training neural networks (2019).
+    """
+
+    code = "GL511"
+    name = "loss-stands-still"
+    needs = frozenset({"loss", "rows"})
+    advice = "try to overfit ten examples"

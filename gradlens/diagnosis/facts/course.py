@@ -1,0 +1,181 @@
+"""Where the loss ends: diverged, worse than it was, or where it began.
+
+What a run lost is a fact whatever the cause. Lost is what is not regained: a good part of the descent, or, where the loss had come down
+far, a level of nearly twice the lowest one for a fifth of the run.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, thinned
+from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
+from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.signs.course import never_learned, progress_lost
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Severity
+
+#: A loss ends this many times above its lowest level, by this share of its descent and for this share of the run,
+#: before a lasting rise that is
+#: smaller than half of the descent counts. Our own choice.
+TIMES_BEST, MIN_RISE, MIN_TIME = 1.7, 0.15, 0.2
+#: How many times its start a smoothed loss must end at to have diverged.
+TIMES_START = 2.5
+#: Classes or words whose chance level is known by heart (ln K of a balanced task), and how near a stuck loss must be.
+CLASSES = (
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    20,
+    50,
+    100,
+    200,
+    256,
+    365,
+    1000,
+    10_000,
+    21_841,
+    30_522,
+    32_000,
+    50_257,
+    50_304,
+    128_256,
+)
+NEAR_CHANCE = 0.005
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """At most one fact: diverged, ended worse, stuck at chance, hardly moved."""
+    p = measured.progress
+    if p is None or measured.numerics.dead_from is not None or not measured.loss_descends:
+        return ()
+    for one in (_diverged, _ended_worse, _at_chance, _hardly_moves):
+        fact = one(measured, p)
+        if fact is not None:
+            return (fact,)
+    return ()
+
+
+def _diverged(measured: Measured, p: Progress) -> Fact | None:
+    if not p.start > 0 or p.end < TIMES_START * p.start or p.explosion < np.log(TIMES_START):
+        return None
+    since, _ = _rise(measured)
+    return Fact(
+        code="GL510",
+        severity=Severity.ERROR,
+        outcome="diverged",
+        since_step=since,
+        message=f"the loss diverged: it began at {p.start:.3g} and ends at {p.end:.3g}{_norm_too(measured, since)}",
+        advice=f"go back to a checkpoint from before step {since:,} and continue with a third of the learning rate",
+        otherwise="lr_too_high",
+        steps=(since,),
+        evidence=(Evidence(label="end over start", value=p.end / p.start, threshold=TIMES_START),),
+    )
+
+
+def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
+    lost = progress_lost(measured) >= 0.5 and p.in_noise > 6.0
+    since, lasting = _rise(measured)
+    raised = (
+        p.best > 0
+        and p.end > TIMES_BEST * p.best
+        and p.kept < 1.0 - MIN_RISE
+        and p.in_noise > 6.0
+        and lasting >= MIN_TIME
+        and p.rebound > MIN_RISE
+    )
+    if not lost and not raised:
+        return None
+    return Fact(
+        code="GL510",
+        severity=Severity.ERROR,
+        outcome="ended_worse",
+        since_step=since,
+        otherwise="unknown",
+        message=f"the loss fell from {p.start:.3g} to {p.best:.3g}, rose again near step {since:,} and never "
+        f"recovered: it ends at {p.end:.3g}"
+        f"{_norm_too(measured, since)}",
+        advice=f"go back to a checkpoint from before step {since:,}; continue from it with a third of the learning "
+        "rate, and replay the batches of "
+        "the rise to see whether they are to blame",
+        steps=(since,),
+        evidence=(Evidence(label="share of the descent that is kept", value=p.kept, threshold=0.6),),
+    )
+
+
+def _rise(measured: Measured) -> tuple[int, float]:
+    """The step at which the smoothed loss last leaves its lowest level for good, and the share of the rows after it."""
+    s = measured.signals
+    known = np.flatnonzero(np.isfinite(s.loss))
+    block = max(len(known) // MAX_ROWS, 1)
+    value = thinned(s.loss[known], MAX_ROWS)
+    width = max(5, len(value) // 40) | 1
+    smooth = rolling_level(value, width)
+    low, end = float(smooth[width // 2 :].min()), float(np.median(value[-max(3, len(value) // 20) :]))
+    below = np.flatnonzero(smooth < low + 0.35 * (end - low))
+    at = min(int(below[-1]) + 1 if len(below) else 0, len(value) - 1)
+    return int(s.step[known[min(at * block, len(known) - 1)]]), 1.0 - at / max(len(value), 1)
+
+
+def _norm_too(measured: Measured, since: int) -> str:
+    s = measured.signals
+    row = int(np.searchsorted(s.step, since))
+    width = max(len(s) // 20, 5)
+    before, after = s.norm[max(row - 4 * width, 0) : max(row - width, 1)], s.norm[-width:]
+    if np.isfinite(before).sum() < 3 or np.isfinite(after).sum() < 3:
+        return ""
+    was, ends = float(np.nanmedian(before)), float(np.nanmedian(after))
+    times = ends / was if was > 0 else 0.0
+    return (
+        f"; the norm ends at {times:.2g} times its level before ({was:.3g} to {ends:.3g})"
+        if times > 1.3
+        else f"; the norm went from {was:.3g} to {ends:.3g}"
+    )
+
+
+def _at_chance(measured: Measured, p: Progress) -> Fact | None:
+    if never_learned(measured) < 0.5 or not p.start > 0:
+        return None
+    known = measured.signals.loss[np.isfinite(measured.signals.loss)]
+    level = float(np.median(known[len(known) // 2 :]))
+    for classes in CLASSES:
+        chance = float(np.log(classes))
+        if abs(level - chance) < NEAR_CHANCE * chance and abs(p.start - level) < 0.1 * level:
+            return Fact(
+                code="GL511",
+                severity=Severity.WARNING,
+                outcome="stalled",
+                since_step=int(measured.signals.step[0]),
+                otherwise="not_learning",
+                message=f"the loss stays at {level:.4g} from beginning to end, which is ln {classes:,}: what "
+                f"guessing among {classes:,} classes gives",
+                advice="try to overfit ten examples: if that fails, look at labels, loss and the norms of single "
+                "layers; then try a tenth and ten "
+                "times the learning rate",
+                evidence=(Evidence(label="loss over chance", value=level / chance, threshold=1.0 + NEAR_CHANCE),),
+            )
+    return None
+
+
+def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
+    known = measured.signals.loss[np.isfinite(measured.signals.loss)]
+    noise = neighbour_noise(known)
+    if not p.start > 0 or never_learned(measured) >= 0.5 or abs(p.start - p.end) > 4.0 * noise or p.in_noise > 6.0:
+        return None
+    return Fact(
+        code="GL511",
+        severity=Severity.NOTE,
+        outcome="stalled",
+        message=f"the loss hardly moves: {p.start:.4g} at first, {p.end:.4g} at the end, within its own noise of "
+        f"{noise:.2g} from row to row; usual "
+        "where a trained model is fine-tuned",
+        advice="judge by an evaluation; if nothing was trained before, overfit ten examples to see whether anything "
+        "is learned",
+    )

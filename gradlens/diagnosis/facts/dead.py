@@ -1,0 +1,193 @@
+"""Columns that stand still: no gradient, no loss, or neither.
+
+A norm that is exactly 0 means that nothing reaches the weights, or that nothing was measured. Which of the two, the loss tells: one that
+comes down was trained, one that never changes was not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.signs.numerics import zeros_after_nan
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause, Severity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Rows that a column must hold for its standing still to mean anything, and of a stretch to its end. Our own choice.
+MIN_ROWS, MIN_TAIL = 10, 5
+#: A loss that jumps to exactly 0 came from at least this share of its first value; one that comes down to 0 comes
+#: from less.
+MIN_JUMP = 0.02
+NOTHING_MOVES: frozenset[Cause] = frozenset(
+    {
+        "vanishing",
+        "lr_too_high",
+        "no_warmup",
+        "bad_data",
+        "loss_scale_collapse",
+        "exploding",
+        "clip_too_tight",
+        "data_shift",
+        "batch_size_change",
+        "l2_contamination",
+        "postclip_logged",
+    }
+)
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """At most one fact: a loss that turns exactly 0, a norm that is or turns exactly 0, a loss that never changes."""
+    for one in (_loss_turns_zero, _norm_turns_zero, _norm_is_zero, _loss_constant):
+        fact = one(measured)
+        if fact is not None:
+            return (fact,)
+    return ()
+
+
+def tail_of_zeros(value: NDArray[np.float64]) -> int | None:
+    """The first of the zeros at the end of float64[n], None where there are fewer than five or nothing else before them."""
+    others = np.flatnonzero(value != 0)
+    if not len(others) or others[-1] + 1 > len(value) - MIN_TAIL:
+        return None
+    return int(others[-1]) + 1
+
+
+def _loss_turns_zero(measured: Measured) -> Fact | None:
+    s = measured.signals
+    rows = np.flatnonzero(s.has_loss)
+    at = tail_of_zeros(s.loss[rows])
+    if at is None or at < MIN_TAIL or not measured.loss_descends:
+        return None
+    before = s.loss[rows[max(at - 20, 0) : at]]
+    before = before[np.isfinite(before)]
+    known = s.loss[rows][np.isfinite(s.loss[rows])]
+    # A loss that comes down to 0, or is often 0 on the way (a margin that every example keeps), has reached it by
+    # training.
+    if not len(before) or np.median(before) < MIN_JUMP * abs(known[0]) or (before == 0).any():
+        return None
+    since = int(s.step[rows[at]])
+    return Fact(
+        code="GL514",
+        severity=Severity.ERROR,
+        cause="not_learning",
+        confidence=0.85,
+        outcome="not_learning",
+        since_step=since,
+        message=f"the loss falls from {np.median(before):.3g} to exactly 0 from one row to the next, from step "
+        f"{since:,} to the end "
+        f"({counted(len(rows) - at, 'row')}): a hidden NaN written as 0, or labels that are all masked",
+        advice="print loss, labels and mask of one batch after this step; a loss of exactly 0 has no gradient, so "
+        "nothing is learned",
+        rules_out=NOTHING_MOVES,
+        steps=(since,),
+        evidence=(Evidence(label="losses of exactly 0 at the end", value=len(rows) - at, n=len(rows)),),
+    )
+
+
+def _norm_turns_zero(measured: Measured) -> Fact | None:
+    s = measured.signals
+    rows = np.flatnonzero(s.has_norm)
+    at = tail_of_zeros(s.norm[rows])
+    if at is None or zeros_after_nan(measured) or _still_falls(measured, int(rows[at])):
+        return None
+    since = int(s.step[rows[at]])
+    agent = not measured.loss_descends
+    why = (
+        "all advantages are equal (reward_std 0), so there is no learning signal"
+        if agent
+        else "no gradient reaches the weights"
+    )
+    return Fact(
+        code="GL514",
+        severity=Severity.ERROR,
+        cause="not_learning",
+        confidence=0.9,
+        outcome="not_learning",
+        since_step=since,
+        message=f"the gradient norm is exactly 0 from step {since:,} to the end ({counted(len(rows) - at, 'row')}): "
+        f"{why}",
+        advice="look at reward_std and frac_reward_zero_std: where every answer to a prompt earns the same, all "
+        "advantages are 0; use harder "
+        "or other prompts, or more samples for each"
+        if agent
+        else "print the loss and the norm of each layer for one batch; look for a detached loss, frozen weights, "
+        "masked labels or dead units",
+        rules_out=NOTHING_MOVES,
+        steps=(since,),
+        evidence=(Evidence(label="norms of exactly 0 at the end", value=len(rows) - at, n=len(rows)),),
+    )
+
+
+def _still_falls(measured: Measured, row: int) -> bool:
+    """Whether the loss goes on falling after a row by more than noise: then the norm was no longer measured."""
+    loss = measured.signals.loss[row:]
+    loss = loss[np.isfinite(loss)]
+    if not measured.loss_descends or len(loss) < 2 * MIN_ROWS:
+        return False
+    third = len(loss) // 3
+    noise = float(np.median(np.abs(np.diff(loss)))) / 0.9539
+    return bool(float(np.median(loss[:third]) - np.median(loss[-third:])) > 6.0 * noise / np.sqrt(third))
+
+
+def _norm_is_zero(measured: Measured) -> Fact | None:
+    s = measured.signals
+    norm, loss = s.norm[s.has_norm], s.loss[np.isfinite(s.loss)]
+    if len(norm) < MIN_ROWS or norm.any() or len(loss) < MIN_ROWS or not measured.loss_descends:
+        return None
+    first = int(s.step[np.argmax(s.has_norm)])
+    constant = bool((loss == loss[0]).all())
+    p = measured.progress
+    # A loss that is noisy about one level may be that of an untrained model; one that comes down was trained.
+    if not constant and (p is None or p.in_noise > 6.0 or p.relative > 0.02):
+        return None
+    what = (
+        f"is {loss[0]:.6g} to the last digit"
+        if constant
+        else f"does not come down ({p.start if p else 0:.4g} to {p.end if p else 0:.4g})"
+    )
+    return Fact(
+        code="GL514",
+        severity=Severity.ERROR,
+        cause="not_learning",
+        confidence=0.95 if constant else 0.7,
+        outcome="not_learning",
+        since_step=first,
+        message=f"the gradient norm is exactly 0 in all {len(norm):,} rows and the loss {what}: not learning, no "
+        "gradient reaches the weights",
+        advice="check that the loss is not detached, that the parameters require gradients and are those of the "
+        "optimizer, and that the labels "
+        "are not all masked",
+        rules_out=NOTHING_MOVES,
+        steps=(first,),
+        evidence=(Evidence(label="norms of exactly 0", value=len(norm), n=len(norm)),),
+    )
+
+
+def _loss_constant(measured: Measured) -> Fact | None:
+    s = measured.signals
+    loss = s.loss[np.isfinite(s.loss)]
+    if len(loss) < MIN_ROWS or not measured.loss_descends or (loss != loss[0]).any() or s.bad_loss.any():
+        return None
+    first = int(s.step[np.argmax(s.has_loss)])
+    zero = loss[0] == 0
+    return Fact(
+        code="GL514",
+        severity=Severity.ERROR,
+        cause="not_learning",
+        confidence=0.85,
+        outcome="not_learning",
+        since_step=first,
+        message=f"the loss is {'exactly 0' if zero else f'the constant {loss[0]:.6g}'} in all {len(loss):,} rows: "
+        "not learning",
+        advice="print loss, labels and the norm of each layer for one batch before and after an update",
+        rules_out=NOTHING_MOVES,
+        steps=(first,),
+        evidence=(Evidence(label="different losses", value=1, n=len(loss)),),
+    )

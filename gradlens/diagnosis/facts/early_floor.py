@@ -1,0 +1,42 @@
+"""A loss that comes down fast to a floor and stays there: what fine-tuning does, and no sign of a rate that is too high.
+
+A rate that is far too high leaves dead or saturated units behind, which give every batch the same loss. Where batches go on
+to differ, and the loss came down far without ever rising again, the model learned what there was to learn.
+"""
+
+from __future__ import annotations
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.measured import Measured
+from gradlens.reports.base import Severity
+
+#: Share of its start that the loss ends at most at, of its descent that is kept, that it may have risen by
+#: meanwhile, that comes after the first
+#: tenth of the rows, and the noise of ln loss from row to row that tells of batches that differ. Our own choice.
+MAX_END, MIN_KEPT, MAX_REBOUND, MAX_LATE, MIN_NOISE = 0.25, 0.9, 0.12, 0.1, 0.035
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """A note where the loss reached its floor early."""
+    p, n = measured.progress, measured.norms
+    if p is None or n is None or not p.start > 0 or measured.numerics.dead_from is not None:
+        return ()
+    floor = (
+        p.end <= MAX_END * p.start
+        and p.kept >= MIN_KEPT
+        and p.rebound <= MAX_REBOUND
+        and p.after_first_tenth <= MAX_LATE
+    )
+    if not floor or not n.loss_noise >= MIN_NOISE or measured.events:
+        return ()
+    return (
+        Fact(
+            code="GL511",
+            severity=Severity.NOTE,
+            message=f"the loss reaches its floor within the first tenth of the run ({p.start:.3g} to {p.end:.3g}) "
+            "and stays there: usual where a trained "
+            "model is fine-tuned",
+            advice="an evaluation tells whether training longer still helps",
+            rules_out=frozenset({"lr_too_high", "no_warmup", "vanishing"}),
+        ),
+    )

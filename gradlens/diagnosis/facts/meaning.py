@@ -1,0 +1,32 @@
+"""What the loss is, where its course means nothing."""
+
+from __future__ import annotations
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.kind import MEANINGLESS, WORDS
+from gradlens.diagnosis.measured import Measured
+from gradlens.reports.base import Cause, Severity
+
+#: Causes that are read off the course of a loss, or off rows in which loss and norm stand out together.
+BY_COURSE: frozenset[Cause] = frozenset({
+    "lr_too_high", "no_warmup", "bad_data", "clip_too_tight", "clip_too_loose", "vanishing", "adam_beta2_lag", "lr_restart",
+    "data_shift", "batch_size_change", "l2_contamination", "recurring_instability", "overfitting", "exploding",
+})  # fmt: skip
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """A note that says which kind of loss this is; nothing that is read off a course can be named beside it."""
+    kind = measured.loss_kind
+    if kind not in MEANINGLESS or not measured.has("loss"):
+        return ()
+    what, instead = WORDS[kind]
+    return (
+        Fact(
+            code="GL010",
+            severity=Severity.NOTE,
+            message=f"{measured.run.columns.loss} is {what}: its course is no measure of progress, so it was not "
+            f"judged; {instead} instead",
+            advice=instead,
+            rules_out=BY_COURSE,
+        ),
+    )

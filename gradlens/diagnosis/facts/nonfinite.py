@@ -1,0 +1,215 @@
+"""Losses and norms that are not finite: from the first row, from some row to the end, or in a share of the rows.
+
+The first row precedes every update, so nothing that an update does explains a NaN there. A NaN that nothing grew towards is no
+explosion, and clipping cures no norm that is NaN: the coefficient C / NaN is NaN as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.layers import grows_since
+from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause, Severity
+
+#: Rows before the end in which growth would show, the level they are compared with, and the growth that counts:
+#: three times the
+#: level is beyond the noise of nearly all norms, and one and a half times that of most losses. Our own choice.
+LAST_ROWS, LEVEL_ROWS = 10, 60
+MIN_NORM_GROWTH, MIN_LOSS_GROWTH = 3.0, 1.5
+#: Share of the rows with a NaN loss, and their number, from which a run that goes on has a problem. Our own choice.
+MIN_SHARE, MIN_COUNT = 0.02, 3
+#: What no update caused, or what nothing grew towards, has none of these causes.
+BY_GROWTH: frozenset[Cause] = frozenset(
+    {
+        "lr_too_high",
+        "no_warmup",
+        "exploding",
+        "bad_data",
+        "clip_too_tight",
+        "clip_too_loose",
+        "vanishing",
+        "adam_beta2_lag",
+        "lr_restart",
+        "data_shift",
+        "batch_size_change",
+        "l2_contamination",
+        "postclip_logged",
+        "fp16_overflow",
+    }
+)
+LOOK = (
+    "replay the batch of the first NaN from the checkpoint before it with torch.autograd.set_detect_anomaly(True); "
+    "check labels, "
+    "log(0), fp16 kernels and overlap_comm of ZeRO"
+)
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """At most one fact: the gravest of the kinds above."""
+    s = measured.signals
+    bad_loss, bad_norm = s.bad_loss, s.bad_norm
+    if not (bad_loss | bad_norm).any():
+        return ()
+    if s.has_loss.any() and bad_loss[s.has_loss].all():
+        return (_from_the_first_row(measured),)
+    dead = measured.numerics.dead_from
+    if bad_norm.any() and bad_norm[s.has_norm].all():
+        return (_norm_never(measured),)
+    if dead is not None:
+        return (_to_the_end(measured, dead),)
+    return _share(measured)
+
+
+def _from_the_first_row(measured: Measured) -> Fact:
+    s = measured.signals
+    both = " and every norm" if s.has_norm.any() and s.bad_norm[s.has_norm].all() else ""
+    first = int(s.step[np.argmax(s.has_loss)])
+    return Fact(
+        code="GL405",
+        severity=Severity.ERROR,
+        cause="nan_sudden",
+        outcome="nonfinite",
+        since_step=first,
+        message=f"every loss{both} is {kind_of(measured, 0)} from the first row (step {first:,}): the first forward "
+        "pass, before any "
+        "update, was already not finite, so no learning rate and no clipping is to blame",
+        advice="run one forward pass of the first batch with anomaly detection; check the inputs, the labels, the "
+        "loaded weights and the "
+        "kernels (compare float32 with half precision)",
+        rules_out=BY_GROWTH,
+        steps=(first,),
+        evidence=(Evidence(label="losses that are not finite", value=int(s.bad_loss.sum()), n=int(s.has_loss.sum())),),
+    )
+
+
+def _norm_never(measured: Measured) -> Fact:
+    s = measured.signals
+    rows = int(s.has_norm.sum())
+    loss = s.loss[np.isfinite(s.loss)]
+    span = f" while the loss goes from {loss[0]:.3g} to {loss[-1]:.3g}" if len(loss) else ""
+    return Fact(
+        code="GL406",
+        severity=Severity.WARNING,
+        cause="unknown",
+        confidence=0.6,
+        message=f"every gradient norm is {kind_of(measured, None)} in all {rows:,} rows{span}: the norm is computed "
+        "wrong, or the trainer "
+        "skips each of these steps; nothing about gradients can be judged",
+        advice="compute the norm after unscaling, in float32, over the parameters that have gradients; a NaN in one "
+        "shard or one frozen "
+        "layer makes the whole norm NaN",
+        rules_out=BY_GROWTH,
+        evidence=(Evidence(label="norms that are not finite", value=rows, n=rows),),
+    )
+
+
+def _to_the_end(measured: Measured, dead: int) -> Fact:
+    s = measured.signals
+    since = int(s.step[dead])
+    names = [
+        word
+        for word, bad, has in (("loss", s.bad_loss, s.has_loss), ("norm", s.bad_norm, s.has_norm))
+        if has[dead:].any() and bad[dead:][has[dead:]].all()
+    ]
+    rows = int((s.bad_loss | s.bad_norm)[dead:].sum())
+    growth = growth_before(measured, dead)
+    overflows = not s.bad_loss.any() and int(s.bad_norm[:dead].sum()) >= MIN_COUNT
+    scaled = overflows or max(scale_collapses(measured), zeros_after_nan(measured)) > 0.0
+    sudden = growth is None and not scaled and dead > 0
+    hidden = (
+        f" ({counted(s.hidden_nan, 'hidden NaN')}: the log shows a loss of 0 where the norm is NaN)"
+        if s.hidden_nan
+        else ""
+    )
+    before = (
+        "; nothing grew before it: from one row to the next, cause unknown to the log"
+        if sudden
+        else f"; {growth}"
+        if growth
+        else ""
+    )
+    return Fact(
+        code="GL405",
+        severity=Severity.ERROR,
+        outcome="nonfinite",
+        since_step=since,
+        cause="nan_sudden" if sudden else None,
+        confidence=0.85,
+        message=f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} {kind_of(measured, dead)} from step "
+        f"{since:,} to the end, "
+        f"{counted(rows, 'row')}{hidden}{before}",
+        advice=LOOK if sudden else "go back to a checkpoint from before the growth",
+        rules_out=BY_GROWTH if sudden else frozenset(),
+        steps=(since,),
+        evidence=(Evidence(label="rows that are not finite", value=rows, n=len(s)),),
+    )
+
+
+def growth_before(measured: Measured, row: int) -> str | None:
+    """What grew in the rows before one, in words; None where nothing did, or there are too few rows to tell (below eight)."""
+    s = measured.signals
+    for word, value, least in (("the norm", s.norm, MIN_NORM_GROWTH), ("the loss", s.loss, MIN_LOSS_GROWTH)):
+        known = np.abs(value[:row][np.isfinite(value[:row])])
+        last, level = known[-LAST_ROWS:], known[-LAST_ROWS - LEVEL_ROWS : -LAST_ROWS]
+        if len(level) < 8:
+            last, level = known[len(known) // 2 :], known[: len(known) // 2]
+        if len(known) < 2:
+            continue
+        if len(level) < 3:
+            if known[-1] > 2.0 * least * known[0]:
+                return f"{word} grew {known[-1] / max(known[0], 1e-300):.3g} times in the {len(known)} rows before"
+            continue
+        usual, top = float(np.median(level)), float(last[-5:].max())
+        # Growth leads up to the end: the highest of the last rows stands out of all the rows before, too.
+        if top > least * usual and top > 1.2 * float(np.quantile(level, 0.98)):
+            return f"{word} grew to {top / usual:.3g} times its level before"
+    end = int(s.step[row]) if row < len(s) else int(s.step[-1]) + 1
+    for name, series in measured.run.layers.items():
+        since = grows_since(series, end)
+        if since is not None:
+            return f"{name} grew to {since[1]:.3g} times its level from step {since[0]:,} on"
+    return None
+
+
+def _share(measured: Measured) -> tuple[Fact, ...]:
+    s = measured.signals
+    rows = np.flatnonzero(s.bad_loss)
+    n = int(s.has_loss.sum())
+    share = len(rows) / max(n, 1)
+    if len(rows) < MIN_COUNT or share < MIN_SHARE:
+        return ()
+    with_norm = int((s.bad_loss & s.bad_norm).sum())
+    both = " and norms" if with_norm > 0.9 * len(rows) else ""
+    first = tuple(int(step) for step in s.step[rows[:5]])
+    scaled = max(scale_collapses(measured), zeros_after_nan(measured)) > 0.0
+    return (
+        Fact(
+            code="GL405",
+            severity=Severity.WARNING,
+            cause=None if scaled else "nan_sudden",
+            confidence=0.7,
+            message=f"{len(rows):,} of {n:,} losses{both} are NaN or infinite ({share:.0%} of the rows), at most "
+            f"{measured.numerics.longest_streak:,} on end, first at steps "
+            f"{', '.join(f'{step:,}' for step in first)}; the run goes on",
+            advice="look at the batches of these steps: a NaN loss points at the forward pass or the data (empty "
+            "labels, log(0)); with fp16, "
+            "check that GradScaler skips these steps",
+            rules_out=frozenset({"lr_too_high", "no_warmup", "vanishing", "clip_too_tight"}),
+            steps=first,
+            evidence=(Evidence(label="share of losses that are not finite", value=share, threshold=MIN_SHARE, n=n),),
+        ),
+    )
+
+
+def kind_of(measured: Measured, row: int | None) -> str:
+    """What the values that are not finite are, those of the loss first; from a row on, or of the norm alone where None."""
+    s = measured.signals
+    bad, value = (s.bad_norm, s.norm) if row is None or not s.bad_loss[row:].any() else (s.bad_loss, s.loss)
+    seen = value[row or 0 :][bad[row or 0 :]]
+    nan = np.isnan(seen)
+    return "NaN" if nan.all() else "NaN or infinite" if nan.any() else "infinite"

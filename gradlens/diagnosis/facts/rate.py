@@ -1,0 +1,168 @@
+"""A learning rate of zero, and schedules that are longer or shorter than the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.words import counted
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause, Severity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_ROWS = 10
+#: Share of the rows that a rate must be zero for at the end: a decay to zero ends there, and a few rows may follow.
+#: Our own choice.
+MIN_SHARE = 0.1
+#: Rate over its peak that counts as zero before a rise; how far it must come up again; rows over which a rise is gradual.
+ZERO, BACK, GRADUAL = 1e-3, 0.5, 8
+#: Rows of a warm-up that never ends, and by how much the rate rises in it, before it is worth a warning. Our own choice.
+MIN_WARMUP, MIN_RISE = 100, 2.0
+NO_STEP_TAKEN: frozenset[Cause] = frozenset(
+    {"lr_too_high", "no_warmup", "vanishing", "adam_beta2_lag", "lr_restart", "clip_too_tight"}
+)
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """At most one fact about the rate: zero throughout, zero from some step on, a wrap, a warm-up to the end."""
+    s = measured.signals
+    rows = np.flatnonzero(np.isfinite(s.lr))
+    rate = s.lr[rows]
+    if len(rate) < MIN_ROWS or (rate < 0).any():
+        return ()
+    step = s.step[rows]
+    if not rate.any():
+        return (_throughout(measured, step),)
+    for one in (_from_some_step, _wraps, _never_warm):
+        fact = one(step, rate)
+        if fact is not None:
+            return (fact,)
+    return ()
+
+
+def _throughout(measured: Measured, step: NDArray[np.int64]) -> Fact:
+    p = measured.progress
+    trained = p is not None and p.in_noise > 6.0 and p.relative > 0.1
+    severity, cause = (Severity.NOTE, None) if trained else (Severity.ERROR, "lr_zero")
+    also = (
+        ", yet the loss comes down: another group of parameters, or another column, has the rate that trains"
+        if trained
+        else ""
+    )
+    return Fact(
+        code="GL204",
+        severity=severity,
+        cause="lr_zero" if cause else None,
+        confidence=0.95,
+        outcome=None if trained else "not_learning",
+        since_step=None if trained else int(step[0]),
+        message=f"the learning rate is 0 in all {len(step):,} rows, from step {step[0]:,} to {step[-1]:,}{also}",
+        advice="print optimizer.param_groups[0]['lr']; look for a scheduler that is stepped before its start, a "
+        "warm-up of zero steps, or an "
+        "integer division in the schedule",
+        rules_out=frozenset() if trained else NO_STEP_TAKEN,
+        steps=(int(step[0]),),
+        evidence=(Evidence(label="rows with a rate of 0", value=len(step), n=len(step)),),
+    )
+
+
+def _from_some_step(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
+    last = int(np.flatnonzero(rate)[-1])
+    rows = len(rate) - last - 1
+    if rows < max(MIN_ROWS, MIN_SHARE * len(rate)):
+        return None
+    since = int(step[last + 1])
+    faded = bool(rate[last] <= 0.1 * rate.max())
+    how = "has decayed to" if faded else "drops to"
+    return Fact(
+        code="GL204",
+        severity=Severity.WARNING,
+        cause="schedule_mismatch" if faded else "lr_zero",
+        confidence=0.9,
+        message=f"the learning rate {how} 0 at step {since:,} and stays there to the end, for {rows:,} rows "
+        f"({rows / len(rate):.0%} of the run): "
+        "nothing is learned after it" + (", the schedule ends long before the run" if faded else ""),
+        advice=f"give the scheduler the number of steps of the whole run (it now ends at step {since:,} of "
+        f"{int(step[-1]):,}); with gradient "
+        "accumulation or several devices, count optimizer steps",
+        rules_out=NO_STEP_TAKEN if last < MIN_SHARE * len(rate) else frozenset(),
+        steps=(since,),
+        evidence=(
+            Evidence(
+                label="share of the rows with a rate of 0", value=rows / len(rate), threshold=MIN_SHARE, n=len(rate)
+            ),
+        ),
+    )
+
+
+def _wraps(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
+    relative = rate / rate.max()
+    peak = int(np.argmax(relative >= 0.99))
+    turns: list[int] = []
+    row = peak
+    while row < len(relative):
+        low = np.flatnonzero(relative[row:] <= ZERO)
+        if not len(low):
+            break
+        at = row + int(low[0])
+        back = np.flatnonzero(relative[at:] >= BACK)
+        if not len(back):
+            break
+        top = at + int(back[0])
+        lowest = at + int(np.flatnonzero(relative[at:top] <= ZERO)[-1])
+        # A warm restart jumps up within a row and is meant; a cosine that is asked for more steps than it has rises
+        # as it fell.
+        if top - lowest >= GRADUAL:
+            turns.append(lowest)
+        row = top
+    if not turns:
+        return None
+    named = ", ".join(f"{int(step[t]):,}" for t in turns[:4])
+    return Fact(
+        code="GL205",
+        severity=Severity.WARNING,
+        cause="schedule_mismatch",
+        confidence=0.85,
+        message=f"the learning rate falls to 0 and rises again to its peak {counted(len(turns), 'time')}, from step "
+        f"{named}: the schedule is shorter "
+        "than the run and wraps round",
+        advice=f"set the scheduler's length (T_max, num_training_steps) to the steps of the run, {int(step[-1]):,}, "
+        f"not {int(step[turns[0]]):,}; "
+        "or end the run there",
+        steps=tuple(int(step[t]) for t in turns),
+        evidence=(Evidence(label="rises from 0", value=len(turns), n=len(rate)),),
+    )
+
+
+def _never_warm(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
+    rises = np.diff(rate)
+    if len(rate) < MIN_WARMUP or (rises < -1e-9 * rate.max()).any() or not rate[0] * MIN_RISE < rate[-1]:
+        return None
+    last = rate[-max(len(rate) // 20, 2) :]
+    if last[0] == last[-1]:
+        return None  # the warm-up is over and the rate stands still
+    return Fact(
+        code="GL205",
+        severity=Severity.WARNING,
+        cause="schedule_mismatch",
+        confidence=0.7,
+        message=f"the learning rate rises to the very end, from {rate[0]:.3g} at step {int(step[0]):,} to "
+        f"{rate[-1]:.3g} at step {int(step[-1]):,}: the "
+        "warm-up is longer than the run",
+        advice=f"shorten the warm-up to at most a tenth of the run (about {max(int(step[-1] - step[0]) // 10, 1):,} "
+        "steps), or train longer",
+        steps=(int(step[-1]),),
+        evidence=(
+            Evidence(
+                label="rate at the end over that at the start",
+                value=float(rate[-1] / max(rate[0], 1e-300)),
+                threshold=MIN_RISE,
+                n=len(rate),
+            ),
+        ),
+    )

@@ -1,0 +1,65 @@
+"""What a console log says in words beside its records: overflows, the loss scale that was set, and the line that ended it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gradlens.run import Notice
+
+#: Words of which each stands in the lines that are looked for; counting one is several times as fast as searching
+#: for any of them.
+_OVERFLOWS = ("OVERFLOW!", "Overflow detected", "overflow detected", "Gradient overflow.")
+_SCALE_HINTS = ("oss scale", "loss_scale :", "reducing to")
+_NUMBER = r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
+_SCALE = re.compile(
+    r"(?:setting loss scale to:?|reducing loss scale to|reducing to|loss scale to:?|PARAMETER "
+    rf"loss_scale\s*:)\s*{_NUMBER}",
+    re.IGNORECASE,
+)
+_FATAL_HINTS = ("inimum", "Error: ", "xception: ", "stopping training", "Loss is nan", "loss is nan", "Loss is NaN")
+_FATAL = re.compile(
+    r"^.*(?:Minimum loss scale reached|loss scale already at minimum|Loss is "
+    r"(?:nan|infinite|NaN)[^\n]*stop|FloatingPointError).*$",
+    re.MULTILINE,
+)
+_MAX_LINE = 200
+
+
+@dataclass
+class Words:
+    """What was found so far; feed it the parts of a text in order."""
+
+    n_overflows: int = 0
+    scales: list[float] = field(default_factory=list)
+    fatal: str = ""
+
+    def feed(self, text: str) -> None:
+        """Look through the next part, which ends where a line does."""
+        self.n_overflows += sum(map(text.count, _OVERFLOWS))
+        if any(hint in text for hint in _SCALE_HINTS):
+            self.scales += [float(match[1]) for match in _SCALE.finditer(text)]
+        if any(hint in text for hint in _FATAL_HINTS):
+            for match in _FATAL.finditer(text):
+                self.fatal = match[0].strip()[:_MAX_LINE]
+
+    def notices(self) -> Iterator[Notice]:
+        """One notice each for overflows, for the scale and for a fatal line."""
+        if self.n_overflows:
+            yield Notice(
+                code="overflow-lines",
+                message="lines that report an overflow and a skipped step",
+                count=self.n_overflows,
+            )
+        if self.scales:
+            first, last, top = self.scales[0], self.scales[-1], max(self.scales)
+            yield Notice(
+                code="loss-scale-lines",
+                message=f"lines that set the loss scale, from {first:g} at first to {last:g} at last",
+                count=len(self.scales),
+                column="loss_scale",
+                values={"first": first, "highest": top, "last": last},
+            )
+        if self.fatal:
+            yield Notice(code="fatal-line", message=f"the trainer gave up: {self.fatal}")
