@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens import vocabulary
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.features.curves import Curve, curve_of, window_of
 from gradlens.diagnosis.features.events import (
