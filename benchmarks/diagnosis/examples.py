@@ -85,15 +85,20 @@ def known_config(label: Mapping[str, Any]) -> TrainingConfig:
     )  # fmt: skip
 
 
-def load(source: str) -> Iterator[Labelled]:
-    """The labelled runs of one source: `given` or a part of `benchmarks.runs`."""
+#: Extra columns of the archive that say something about the cause itself, or that only faulty runs have.
+TELLING = frozenset({"bad_batch", "loss_after"})
+
+
+def load(source: str, *, extra: bool = False) -> Iterator[Labelled]:
+    """The labelled runs of one source: `given` or a part of `benchmarks.runs`; `extra` adds columns that ordinary logs lack."""
     for label, rows in archived(SOURCES[source]):
-        yield Labelled(run=run_of(str(label["run"]), rows), label=label)
+        yield Labelled(run=run_of(str(label["run"]), rows, extra=extra), label=label)
 
 
-def run_of(name: str, rows: list[dict[str, Any]]) -> Run:
-    """A run from rows as training wrote them, without the columns that ordinary logs lack."""
-    names = dict.fromkeys(key for row in rows for key in row if key != "step" and key not in EXTRA)
+def run_of(name: str, rows: list[dict[str, Any]], *, extra: bool = False) -> Run:
+    """A run from rows as training wrote them, without the columns that ordinary logs lack unless they are asked for."""
+    left_out = TELLING if extra else frozenset(EXTRA)
+    names = dict.fromkeys(key for row in rows for key in row if key != "step" and key not in left_out)
     series = {key: _series(key, rows) for key in names}
     return Run(
         id=name,

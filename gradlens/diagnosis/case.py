@@ -10,8 +10,11 @@ import numpy as np
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.opinion import MIN_ROWS, Joint, joined
 from gradlens.diagnosis.outcome import RunOutcome, outcome_of
 from gradlens.diagnosis.signs import grade_all
+from gradlens.diagnosis.traits import measure
+from gradlens.diagnosis.traits.source import curves_of
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, weigh
 from gradlens.reports.base import Cause, ThresholdSource
 from gradlens.run import Run
@@ -38,6 +41,14 @@ class Case(Measured):
     def beliefs(self) -> Beliefs:
         """The weighed evidence: how likely each cause is."""
         return weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded)
+
+    @cached_property
+    def second(self) -> Joint | None:
+        """What the curves say, and both opinions together; None where there are too few rows. It is told, it decides nothing."""
+        if len(self) < MIN_ROWS:
+            return None
+        curves = curves_of(self.run, self.signals, self.threshold, is_known=self.threshold_source != "assumed")
+        return joined(dict(weigh(self.signs).ranking), measure(curves), recorded=bool(curves.recorded))
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:

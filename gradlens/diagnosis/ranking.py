@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from gradlens import vocabulary
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.opinions import decided, opinions_of
 from gradlens.diagnosis.signs import SIGNS, is_measured
 from gradlens.reports.analysis import Diagnosis, Finding, Ranked, Shift, WeighedSign
 from gradlens.reports.base import NO_FAULT, Cause, Status
@@ -124,6 +125,8 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         ),
         summary=_summary(named, findings, verdict),
         scores={cause: weighed.score for cause, weighed in case.beliefs.weighed.items()},
+        decided=decided(case.beliefs, case.second),
+        opinions=tuple(opinions_of(case.beliefs, case.second)),
     )
 
 

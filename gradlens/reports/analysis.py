@@ -396,8 +396,19 @@ class Ranked:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Opinion:
+    """What one judge says: the hand-made signs, the network that judges the curves, or both together."""
+
+    source: Literal["signs", "curves", "together"]
+    ranking: tuple[Ranked, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Diagnosis:
-    """The ranked causes; `experiment` is what would tell the first two apart, `scores` the score of every weighed cause."""
+    """The ranked causes; `experiment` is what would tell the first two apart, `scores` the score of every weighed cause.
+
+    `decided` says in a sentence which of the two opinions decided, `opinions` what each says alone.
+    """
 
     cause: Cause
     confidence: float
@@ -405,6 +416,8 @@ class Diagnosis:
     experiment: str = ""
     summary: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
+    decided: str = ""
+    opinions: tuple[Opinion, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

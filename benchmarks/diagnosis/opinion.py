@@ -1,0 +1,286 @@
+"""Learns the second opinion and its join with the signs (`benchmarks.diagnosis.naming` has the commands).
+
+Families are what is held back, never single runs: `judged_apart` judges each run by signs, opinion and join that saw nothing
+of its family. The join is learned from such answers, so that it knows how much each opinion is worth on what it has not seen.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from benchmarks.diagnosis.examples import SOURCES
+from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
+from benchmarks.diagnosis.fit import Example, Model, learn
+from benchmarks.diagnosis.table import Table
+from gradlens.diagnosis.opinion import FLOOR, Network, inputs_of, joined_of, opinion_of
+from gradlens.diagnosis.signs import SIGNS
+from gradlens.diagnosis.traits import Curves, measure_recorder
+from gradlens.diagnosis.weighing import UNEXPLAINED, load_weights
+from gradlens.reports.base import Cause
+
+TARGET = Path(__file__).parent.parent.parent / "gradlens" / "diagnosis" / "opinion.npz"
+CAUSES: tuple[Cause, ...] = (
+    "healthy", "unknown", "lr_too_high", "no_warmup", "lr_zero", "schedule_mismatch", "bad_data", "nan_sudden", "fp16_overflow",
+    "loss_scale_collapse", "clip_too_tight", "clip_too_loose", "clip_before_unscale", "postclip_logged", "exploding", "vanishing",
+    "not_learning", "recurring_instability", "l2_contamination", "adam_beta2_lag", "lr_restart", "data_shift",
+    "batch_size_change", "resume_artifact", "overfitting",
+)  # fmt: skip
+HEALTHY = CAUSES.index("healthy")
+RECORDED = np.array(sorted(measure_recorder(Curves.nothing())))
+KNOTS = 24
+HIDDEN, MEMBERS, EPOCHS, BATCH = 96, 2, 60, 128
+#: The share of healthy runs of unseen families that may be called ill.
+FALSE_ALARMS = 0.025
+FOLDS = 6
+#: What the weights of signs and opinion are pulled to, and how strongly.
+START, PULL = (0.4, 0.8), 3.0
+
+Array = NDArray[np.float64]
+
+
+def scored(table: Table) -> Table:
+    """The runs that count: healthy ones, and faults that took effect."""
+    return table.chosen(
+        np.array([i for i, label in enumerate(table.labels) if label["expected"] == "healthy" or label["manifested"]])
+    )
+
+
+def accepted_of(table: Table) -> Array:
+    """(runs, causes): 1 for the causes that count as right."""
+    found = np.zeros((len(table), len(CAUSES)))
+    for row, label in zip(found, table.labels, strict=True):
+        for cause in (label["expected"], *label["also_acceptable"]):
+            row[CAUSES.index(cause)] = 1.0
+    return found
+
+
+def targets_of(table: Table) -> Array:
+    """(runs, causes): what the network should say: mostly the expected cause, a quarter of it the others that count."""
+    accepted = accepted_of(table)
+    expected = np.zeros_like(accepted)
+    expected[np.arange(len(table)), [CAUSES.index(label["expected"]) for label in table.labels]] = 1.0
+    return 0.75 * expected + 0.25 * accepted / accepted.sum(axis=1, keepdims=True)
+
+
+def without_recorder(traits: Array) -> Array:
+    """The traits of the same logs without the recorder's columns."""
+    bare = traits.copy()
+    bare[:, RECORDED] = np.nan
+    return bare
+
+
+def fit_network(table: Table, *, seed: int = 0, members: int = MEMBERS, epochs: int = EPOCHS) -> Network:
+    """Learn the ensemble; in each epoch a run is shown once, whole or sparse, with the recorder's columns or without."""
+    import torch
+    from scipy.special import ndtri
+
+    scores = ndtri((np.arange(KNOTS) + 0.5) / KNOTS).astype(np.float32)
+    seen = np.concatenate([table.traits, table.sparse])
+    with np.errstate(all="ignore"):
+        levels = [np.nanquantile(column, (np.arange(KNOTS) + 0.5) / KNOTS) for column in seen.T]
+    knots = np.nan_to_num(np.array(levels)).astype(np.float16).astype(np.float32)
+    gone = np.isnan(np.concatenate([seen, without_recorder(seen)])).mean(axis=0)
+    flagged = np.flatnonzero((gone > 0.01) & (gone < 0.99))
+    versions = [
+        torch.from_numpy(inputs_of(traits, knots, scores, flagged))
+        for traits in (table.traits, without_recorder(table.traits), table.sparse, without_recorder(table.sparse))
+    ]
+    wanted = torch.from_numpy(targets_of(table)).float()
+    torch.set_num_threads(1)
+    layers = []
+    for member in range(members):
+        torch.manual_seed(1000 * seed + member)
+        net = torch.nn.Sequential(
+            torch.nn.Dropout(0.1), torch.nn.Linear(versions[0].shape[1], HIDDEN), torch.nn.GELU("tanh"), torch.nn.Dropout(0.35),
+            torch.nn.Linear(HIDDEN, HIDDEN), torch.nn.GELU("tanh"), torch.nn.Dropout(0.35), torch.nn.Linear(HIDDEN, len(CAUSES)),
+        )  # fmt: skip
+        moves = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=3e-2)
+        steps = epochs * -(-len(wanted) // BATCH)
+        rate = torch.optim.lr_scheduler.OneCycleLR(moves, 2e-3, total_steps=steps)
+        for _ in range(epochs):
+            for rows in torch.randperm(len(wanted)).split(BATCH):
+                kind = torch.multinomial(torch.tensor([0.35, 0.35, 0.15, 0.15]), len(rows), replacement=True)
+                x = torch.stack([v[rows] for v in versions])[kind, torch.arange(len(rows))]
+                loss = torch.nn.functional.cross_entropy(net(x), wanted[rows], label_smoothing=0.03)
+                moves.zero_grad()
+                loss.backward()
+                moves.step()
+                rate.step()
+        linear = [m for m in net if isinstance(m, torch.nn.Linear)]
+        layers.append(tuple(
+            torch.cat([m.weight.T, m.bias[None]]).detach().numpy().astype(np.float16).astype(np.float32) for m in linear
+        ))  # fmt: skip
+    return Network(
+        causes=CAUSES,
+        knots=knots,
+        scores=scores,
+        flagged=flagged,
+        layers=tuple(layers),
+        join=np.zeros((2, 4, len(CAUSES))),
+    )
+
+
+def examples_of(table: Table) -> list[Example]:
+    """What the weights of the signs are learned from: the archived runs, as in `benchmarks.diagnosis.learn`; no drawn ones."""
+    names, known = list(SIGNS), frozenset(SIGN_CAUSES)
+    return [
+        Example(run=label["run"], family=label["family"], signs=dict(zip(names, row, strict=True)),
+                accepted=frozenset((label["expected"], *label["also_acceptable"])) & known)
+        for label, row in zip(table.labels, table.signs.tolist(), strict=True)
+        if label["part"] in SOURCES and label["expected"] in known
+    ]  # fmt: skip
+
+
+def signs_say(table: Table, model: Model) -> Array:
+    """(runs, causes): the confidence of each cause by the signs alone, as `gradlens.diagnosis.weighing` gives it."""
+    names = list(SIGNS)
+    score = np.full((len(table), len(CAUSES)), -np.inf)
+    for cause in SIGN_CAUSES:
+        weights = np.array([model.weights[cause].get(name, 0.0) for name in names])
+        score[:, CAUSES.index(cause)] = model.bias[cause] + table.signs @ weights
+    power = np.exp(score - score.max(axis=1, keepdims=True))
+    p: Array = power / power.sum(axis=1, keepdims=True)
+    ill = p.argmax(axis=1) != HEALTHY
+    p[ill] *= 1 - UNEXPLAINED
+    p[ill, CAUSES.index("lr_too_high")] += UNEXPLAINED
+    # What no sign speaks of looks healthy to the signs.
+    silent = [i for i, cause in enumerate(CAUSES) if cause not in SIGN_CAUSES]
+    p[:, silent] = p[:, [HEALTHY]]
+    return p
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Answers:
+    """What signs and opinion say apart, (runs, causes) each; the opinion without and with the recorder's columns."""
+
+    signs: Array
+    bare: Array
+    full: Array
+
+    def of(self, *, recorded: bool) -> Array:
+        """The opinion of one kind of log."""
+        return self.full if recorded else self.bare
+
+    def chosen(self, rows: NDArray[np.intp]) -> Answers:
+        """Some of the rows."""
+        return Answers(signs=self.signs[rows], bare=self.bare[rows], full=self.full[rows])
+
+
+def answers(table: Table, model: Model, network: Network) -> Answers:
+    """Ask both."""
+    return Answers(
+        signs=signs_say(table, model),
+        bare=opinion_of(without_recorder(table.traits), network),
+        full=opinion_of(table.traits, network),
+    )
+
+
+def fit_join(said: Answers, table: Table, *, recorded: bool, false_alarms: float = FALSE_ALARMS) -> Array:
+    """(4, causes): weights and offsets that make the joint answers likeliest, then so many of the healthy called ill."""
+    a, b = np.log(np.maximum(said.signs, FLOOR)), np.log(np.maximum(said.of(recorded=recorded), FLOOR))
+    accepted, k = accepted_of(table), len(CAUSES)
+    start = np.concatenate([np.full(k, START[0]), np.full(k, START[1]), np.zeros(k)])
+
+    def objective(theta: Array) -> tuple[float, Array]:
+        one, two, three = theta.reshape(3, k)
+        score = one * a + two * b + three
+        score = score - score.max(axis=1, keepdims=True)
+        p = np.exp(score)
+        p /= p.sum(axis=1, keepdims=True)
+        right = np.maximum((p * accepted).sum(axis=1, keepdims=True), 1e-9)
+        slope = p - p * accepted / right
+        away = theta - start
+        grad = np.concatenate([(slope * a).sum(axis=0), (slope * b).sum(axis=0), slope.sum(axis=0)]) + 2 * PULL * away
+        return float(-np.log(right).sum() + PULL * (away**2).sum()), grad
+
+    bounds = [(0.0, 2.0)] * (2 * k) + [(-4.0, 4.0)] * k
+    join: Array = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x.reshape(3, k)
+    # The operating point: healthy runs are called ill where some cause stands above `healthy`, and where both agree that it does.
+    healthy = np.array([label["expected"] == "healthy" for label in table.labels])
+    score = join[0] * a[healthy] + join[1] * b[healthy] + join[2]
+    lead = np.delete(score, HEALTHY, axis=1).max(axis=1) - score[:, HEALTHY]
+    one, two = a[healthy].argmax(axis=1), b[healthy].argmax(axis=1)
+    agreed = (one == two) & (one != HEALTHY)
+    allowed = max(false_alarms * len(lead) - int((agreed & (lead > 0)).sum()), 0.0)
+    free = np.sort(lead[~agreed])[::-1]
+    caution = np.zeros(k)
+    caution[HEALTHY] = max(float(free[min(int(allowed), len(free) - 1)]), 0.0) + 1e-9 if len(free) else 0.0
+    return np.concatenate([join, caution[None]])
+
+
+def folds_of(families: Sequence[str], count: int = FOLDS) -> NDArray[np.intp]:
+    """The fold of each run: families, in an order of their own, dealt out."""
+    names = sorted(set(families))
+    random.Random("folds").shuffle(names)
+    return np.array([names.index(family) % count for family in families])
+
+
+def answers_apart(table: Table, *, folds: int = FOLDS, members: int = 1) -> Answers:
+    """The answers on every run of signs and opinion that saw nothing of its family."""
+    fold = folds_of([label["family"] for label in table.labels], folds)
+    shape = (len(table), len(CAUSES))
+    said = Answers(signs=np.zeros(shape), bare=np.zeros(shape), full=np.zeros(shape))
+    for k in range(folds):
+        mine, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        seen = table.chosen(others)
+        found = answers(table.chosen(mine), learn(examples_of(seen)), fit_network(seen, seed=k, members=members))
+        said.signs[mine], said.bare[mine], said.full[mine] = found.signs, found.bare, found.full
+    return said
+
+
+def judged_apart(said: Answers, table: Table, *, recorded: bool, folds: int = FOLDS) -> Array:
+    """(runs, causes): the joint answers on every run by a join that saw nothing of its family either."""
+    fold = folds_of([label["family"] for label in table.labels], folds)
+    found = np.zeros((len(table), len(CAUSES)))
+    for k in range(folds):
+        mine, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        join = fit_join(said.chosen(others), table.chosen(others), recorded=recorded)
+        found[mine] = joined_of(said.signs[mine], said.of(recorded=recorded)[mine], join)
+    return found
+
+
+def with_join(network: Network, said: Answers, table: Table) -> Network:
+    """The network with a join learned from answers on families that it and the signs had not seen."""
+    join = np.stack([fit_join(said, table, recorded=recorded) for recorded in (False, True)])
+    return Network(
+        causes=CAUSES,
+        knots=network.knots,
+        scores=network.scores,
+        flagged=network.flagged,
+        layers=network.layers,
+        join=join,
+    )
+
+
+def shipped_signs() -> Model:
+    """The weights of the signs that ship."""
+    weights = load_weights()
+    return Model(bias=weights.bias, weights=weights.signs)
+
+
+def together(one: Answers, two: Answers) -> Answers:
+    """Answers on the rows of one table and then those of another."""
+    return Answers(
+        signs=np.concatenate([one.signs, two.signs]),
+        bare=np.concatenate([one.bare, two.bare]),
+        full=np.concatenate([one.full, two.full]),
+    )
+
+
+def write(network: Network, target: Path = TARGET) -> None:
+    """The network as data: half precision, which is what it was judged with."""
+    arrays: dict[str, NDArray[np.generic]] = {
+        "causes": np.array(network.causes), "knots": network.knots.astype(np.float16), "scores": network.scores,
+        "flagged": network.flagged.astype(np.int16), "join": network.join,
+    }  # fmt: skip
+    for i, matrices in enumerate(network.layers):
+        for name, matrix in zip(("first", "second", "third"), matrices, strict=True):
+            arrays[f"{i} {name}"] = matrix.astype(np.float16)
+    np.savez(target, **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,252 @@
+"""The table that the diagnosis is learned from: a row a run, with its label, the grades of its signs and its traits.
+
+    python -m benchmarks.diagnosis.table build FOLDER     # from the drawn runs in FOLDER and the archived ones
+    python -m benchmarks.diagnosis.table pack FOLDER      # the parts that FOLDER has, into benchmarks/diagnosis/table/
+
+FOLDER is that of `benchmarks.runs.drawn`. What is measured of a group is kept beside it, so that a second call measures only
+what is new; `--again` forgets it. Packed, signs are bytes and traits half-precision floats. Takes a minute for 1,200 runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.diagnosis.examples import ROLES, SOURCES, Labelled, columns_of, load
+from benchmarks.runs.drawn.space import PARTS
+from benchmarks.runs.drawn.store import Stored, read, stored
+from gradlens.diagnosis.signs import SIGNS
+from gradlens.diagnosis.traits import NAMES, Curves, measure
+from gradlens.diagnosis.traits.source import curves_of
+from gradlens.run import Run, Series
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PACKED = Path(__file__).parent / "table"
+#: What stays of a label.
+KEPT = (
+    "run", "part", "family", "task", "net", "group", "faults", "expected", "manifested", "harmful", "also_acceptable", "lost",
+    "rows", "interval", "schedule", "opt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Table:
+    """Labels, grades (runs, signs), traits (runs, traits), the traits of a sparser log of the same run, and ceilings."""
+
+    labels: Sequence[Mapping[str, Any]]
+    signs: NDArray[np.float64]
+    traits: NDArray[np.float64]
+    sparse: NDArray[np.float64]
+    ceilings: Sequence[Mapping[str, float]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def chosen(self, rows: NDArray[np.intp]) -> Table:
+        """Some of the rows."""
+        return Table(labels=[self.labels[i] for i in rows], signs=self.signs[rows], traits=self.traits[rows],
+                     sparse=self.sparse[rows], ceilings=[self.ceilings[i] for i in rows])  # fmt: skip
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """The rows of several tables."""
+    return Table(
+        labels=[label for t in tables for label in t.labels], signs=np.concatenate([t.signs for t in tables]),
+        traits=np.concatenate([t.traits for t in tables]), sparse=np.concatenate([t.sparse for t in tables]),
+        ceilings=[c for t in tables for c in t.ceilings],
+    )  # fmt: skip
+
+
+def labelled_of(run: Stored) -> Labelled:
+    """A drawn run as the diagnosis would be given it: the usual columns, those of the recorder, and the threshold."""
+    series = {}
+    step = run.table["step"]
+    for name, values in run.table.items():
+        if name == "step":
+            continue
+        has = (
+            np.isfinite(values)
+            if name in {"val_loss", "loss_before", "loss_after", "grad_dot_update"}
+            else np.ones(len(values), dtype=bool)
+        )
+        if has.any():
+            series[name] = Series(name=name, step=step[has].astype(np.int64), value=values[has].astype(np.float64))
+    layers = {name: s for name, s in series.items() if name.startswith("grad_norm/")}
+    name = str(run.label["run"])
+    made = Run(id=name, source=name, format="drawn", series=series, columns=columns_of({k: series[k] for k in ROLES if k in series}),
+               layers=layers, histograms={})  # fmt: skip
+    recipe = run.label["recipe"]
+    label = dict(run.label) | {
+        "clip": recipe["clip"], "schedule": recipe["schedule"], "opt": recipe["opt"], "rows": len(step),
+        "interval": recipe["every"], "lost": run.label["evidence"].get("lost_progress"),
+    }  # fmt: skip
+    return Labelled(run=made, label=label)
+
+
+def archived_labels(source: str) -> Iterator[Labelled]:
+    """The runs of the archive with their extra columns; `loss_after` is left out, only faulty runs have it there."""
+    for run in load(source, extra=source != "given"):
+        label = dict(run.label)
+        label |= {"part": source, "family": run.family, "task": run.family, "net": "", "group": 0,
+                  "faults": [] if label["fault_kind"] == "healthy" else [label["fault_kind"]],
+                  "also_acceptable": sorted((run.accepted or set()) - {label["expected"]}) if run.accepted else [],
+                  "lost": (label.get("evidence") or {}).get("lost_progress"), "rows": len(run.run.series["loss"]),
+                  "interval": label["log_every"]}  # fmt: skip
+        if run.accepted is None:
+            label |= {
+                "expected": "unclear" if label["expected"] == "healthy" else label["expected"],
+                "manifested": None,
+            }
+        yield Labelled(run=run.run, label=label)
+
+
+def measured(runs: Iterator[Labelled]) -> Table:
+    """Grade and measure runs."""
+    labels, signs, traits, sparse, ceilings = [], [], [], [], []
+    for run in runs:
+        case = run.case()
+        grades = case.signs
+        signs.append([grades[name] for name in SIGNS])
+        curves = curves_of(case.run, case.signals, case.threshold, is_known=True)
+        traits.append(measure(curves))
+        sparse.append(measure(sparser(curves, random.Random(case.run.id))))
+        ceilings.append({str(cause): ceiling.at for cause, ceiling in case.ceilings.items()})
+        labels.append({name: run.label.get(name) for name in KEPT})
+    return Table(labels=labels, signs=np.array(signs).reshape(len(labels), len(SIGNS)),
+                 traits=np.array(traits).reshape(len(labels), len(NAMES)),
+                 sparse=np.array(sparse).reshape(len(labels), len(NAMES)), ceilings=ceilings)  # fmt: skip
+
+
+def sparser(c: Curves, dice: random.Random) -> Curves:
+    """The same run with fewer rows, sampled or averaged, and at times without a threshold, a rate or norms."""
+    n = len(c)
+    rows = min(dice.choice((40, 60, 100, 150, 250, 400)), n)
+    every = max(n // max(rows, 1), 1)
+    averaged, whole = dice.random() < 0.5, n // every * every
+
+    def thin(values: NDArray[np.float64], *, mean: bool = False) -> NDArray[np.float64]:
+        if len(values) != n or every == 1:
+            return values
+        if mean and averaged:
+            blocks: NDArray[np.float64] = values[:whole].reshape(-1, every).mean(axis=1)
+            return blocks
+        return values[every - 1 : whole : every] if averaged else values[::every][: whole // every]
+
+    left_out = dice.random()
+    nobody_knows = dice.random() < 0.3
+    short = Curves(
+        loss=thin(c.loss, mean=True), norm=thin(c.norm), rate=thin(c.rate), scale=thin(c.scale), held_out=thin(c.held_out),
+        recorded={k: thin(v) for k, v in c.recorded.items()}, threshold=np.nan if nobody_knows else c.threshold,
+        interval=c.interval * every, restarts=c.restarts, layers=c.layers,
+    )  # fmt: skip
+    nothing = np.full(len(short), np.nan)
+    if left_out < 0.15:
+        return replace(short, rate=nothing)
+    if left_out < 0.25:
+        return replace(short, norm=nothing, threshold=np.nan, layers=np.empty((0, 3)), recorded={})
+    return short
+
+
+def save(table: Table, path: Path) -> None:
+    """Write a table: signs as bytes, traits in half precision."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(
+        {"labels": table.labels, "ceilings": table.ceilings, "signs": list(SIGNS), "traits": list(NAMES)}
+    ).encode()
+    with np.errstate(over="ignore"):
+        np.savez_compressed(
+            path.with_suffix(".part.npz"), index=np.frombuffer(text, dtype=np.uint8),
+            signs=np.round(table.signs.T * 255).astype(np.uint8), traits=np.clip(table.traits, -6e4, 6e4).T.astype(np.float16),
+            sparse=np.clip(table.sparse, -6e4, 6e4).T.astype(np.float16),
+        )  # fmt: skip
+    path.with_suffix(".part.npz").replace(path)
+
+
+def open_table(path: Path) -> Table:
+    """Read a table back."""
+    with np.load(path, allow_pickle=False) as file:
+        index = json.loads(file["index"].tobytes())
+        signs = file["signs"].T / 255.0
+        traits, sparse = (file[name].T.astype(np.float64) for name in ("traits", "sparse"))
+    column = [index["traits"].index(name) for name in NAMES]
+    place = [index["signs"].index(name) for name in SIGNS]
+    return Table(labels=index["labels"], signs=signs[:, place], traits=traits[:, column], sparse=sparse[:, column],
+                 ceilings=index["ceilings"])  # fmt: skip
+
+
+def _measure_group(paths: tuple[Path, Path]) -> int:
+    source, target = paths
+    with np.errstate(all="ignore"):
+        table = measured(labelled_of(run) for run in read(source))
+    save(table, target)
+    return len(table)
+
+
+def _measure_source(pair: tuple[str, Path]) -> int:
+    source, target = pair
+    with np.errstate(all="ignore"):
+        table = measured(archived_labels(source))
+    save(table, target)
+    return len(table)
+
+
+def build(folder: Path, *, again: bool = False, workers: int = 1) -> None:
+    """Measure what has not been measured."""
+    groups, sources = [], []
+    for part in PARTS:
+        for path in stored(folder, part):
+            target = folder / "measured" / part / path.name
+            if again or not target.is_file():
+                groups.append((path, target))
+    for source in SOURCES:
+        target = folder / "measured" / "archive" / f"{source}.npz"
+        if again or not target.is_file():
+            sources.append((source, target))
+    with ProcessPoolExecutor(workers) as pool:
+        print(sum(pool.map(_measure_source, sources)), "archived runs measured", flush=True)
+        print(sum(pool.map(_measure_group, groups)), "drawn runs measured", flush=True)
+
+
+def part_of(folder: Path, part: str) -> Table:
+    """All measured runs of one part (`archive` for the older runs)."""
+    return joined([open_table(path) for path in sorted((folder / "measured" / part).glob("*.npz"))])
+
+
+def pack(folder: Path, target: Path = PACKED) -> None:
+    """Write one file a part."""
+    for part in ("archive", *PARTS):
+        if (folder / "measured" / part).is_dir():
+            save(part_of(folder, part), target / f"{part}.npz")
+
+
+def packed(*parts: str) -> Table:
+    """The packed table of some parts."""
+    return joined([open_table(PACKED / f"{part}.npz") for part in parts])
+
+
+def main() -> None:
+    """Build or pack."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("build", "pack"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    if options.command == "build":
+        build(options.folder, again=options.again, workers=options.workers)
+    else:
+        pack(options.folder)
+
+
+if __name__ == "__main__":
+    main()

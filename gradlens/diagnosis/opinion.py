@@ -1,0 +1,173 @@
+"""The second opinion: a small network that judges a run by the traits of its curves, and how it is joined with the signs.
+
+The network is an ensemble of perceptrons with two hidden layers. Each trait is first laid on the scale of the runs that were
+learned from (its normal score among them), so that only its rank counts and no outlier can shout. It was learned from labelled
+training runs (`benchmarks/diagnosis/opinion.py`) and is data here: numpy alone evaluates it.
+
+Signs and opinion are joined by adding the logarithms of their confidences, each with a weight of its own for every cause. The
+weights were learned on families of runs that neither had seen: where the two disagree, no cause stands far above the others.
+
+It is told beside the verdict and does not make it. On families never seen the joint judgement raises fewer false alarms than the
+signs, but it misses plain cases that the signs find (docs/naming.md): too few families were learned from so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from gradlens.reports.base import Cause
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Rows below which curves have no course to judge: the signs stand alone.
+MIN_ROWS = 40
+#: The confidence below which neither opinion tells one cause from another.
+FLOOR = 1e-3
+#: Normal scores are cut off here.
+MAX_SCORE = 2.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Network:
+    """The learned numbers.
+
+    Attributes
+    ----------
+    causes
+        The causes in the order of the outputs.
+    knots, scores
+        (traits, k) rising values of each trait and (k,) the normal scores they stand for.
+    flagged
+        Places of the traits for which it matters that they are missing.
+    layers
+        For each member of the ensemble its three matrices, each with the offsets as last row.
+    join
+        (2, 4, causes): for logs without and with columns of the recorder, the weights of signs and opinion, an offset, and one
+        that counts only where the two do not agree on a fault.
+    """
+
+    causes: tuple[Cause, ...]
+    knots: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    flagged: NDArray[np.intp]
+    layers: tuple[tuple[NDArray[np.float32], ...], ...]
+    join: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Joint:
+    """What the curves say alone, and what signs and curves say together."""
+
+    alone: Mapping[Cause, float]
+    together: Mapping[Cause, float]
+
+
+@cache
+def load_network() -> Network:
+    """The network that ships with the package."""
+    import io
+
+    data = files("gradlens.diagnosis").joinpath("opinion.npz").read_bytes()
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return network_from({name: file[name] for name in file.files})
+
+
+def network_from(data: Mapping[str, NDArray[np.generic]]) -> Network:
+    """A network from arrays by name, as `opinion.npz` holds them."""
+    members = sum(name.endswith("first") for name in data)
+    layers = tuple(
+        tuple(data[f"{i} {name}"].astype(np.float32) for name in ("first", "second", "third")) for i in range(members)
+    )
+    return Network(
+        causes=cast("tuple[Cause, ...]", tuple(str(cause) for cause in data["causes"])),
+        knots=data["knots"].astype(np.float32),
+        scores=data["scores"].astype(np.float32),
+        flagged=data["flagged"].astype(np.intp),
+        layers=layers,
+        join=data["join"].astype(np.float64),
+    )
+
+
+def inputs_of(
+    traits: NDArray[np.float64], knots: NDArray[np.float32], scores: NDArray[np.float32], flagged: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """(runs, traits + flags): normal scores of the traits, 0 where one is missing, and a flag for those of `flagged` that are.
+
+    A value between two knots gets the score between theirs; among equal knots the middle of their scores.
+    """
+    x = np.atleast_2d(traits).astype(np.float32)
+    missing = np.isnan(x)
+    known = np.where(missing, 0.0, x).astype(np.float32)
+    last = knots.shape[1] - 1
+    below = (knots[None] < known[..., None]).sum(axis=-1)
+    upto = (knots[None] <= known[..., None]).sum(axis=-1)
+    low, high = np.clip(below - 1, 0, last), np.clip(below, 0, last)
+    rows = np.arange(len(knots))[None]
+    a, b = knots[rows, low], knots[rows, high]
+    with np.errstate(all="ignore"):
+        share = np.where(b > a, (known - a) / np.where(b > a, b - a, 1.0), 0.0)
+    between = scores[low] + np.clip(share, 0.0, 1.0) * (scores[high] - scores[low])
+    tied = (scores[np.clip(below, 0, last)] + scores[np.clip(upto - 1, 0, last)]) / 2
+    placed = np.where(upto > below, tied, between)
+    score = np.where(missing, 0.0, np.clip(placed, -MAX_SCORE, MAX_SCORE))
+    return np.concatenate([score, missing[:, flagged]], axis=1).astype(np.float32)
+
+
+def gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The activation, by its usual approximation with a hyperbolic tangent (Hendrycks and Gimpel, 2016)."""
+    bent: NDArray[np.float32] = 0.5 * x * (1 + np.tanh(np.float32(0.7978845608) * (x + np.float32(0.044715) * x**3)))
+    return bent
+
+
+def opinion_of(traits: NDArray[np.float64], network: Network) -> NDArray[np.float64]:
+    """(runs, causes): the confidence of each cause by the curves alone, the mean of the ensemble."""
+    x = inputs_of(traits, network.knots, network.scores, network.flagged)
+    total = np.zeros((len(x), len(network.causes)))
+    for first, second, third in network.layers:
+        h = gelu(x @ first[:-1] + first[-1])
+        h = gelu(h @ second[:-1] + second[-1])
+        score = (h @ third[:-1] + third[-1]).astype(np.float64)
+        power = np.exp(score - score.max(axis=1, keepdims=True))
+        total += power / power.sum(axis=1, keepdims=True)
+    found: NDArray[np.float64] = total / len(network.layers)
+    return found
+
+
+def joined_of(
+    signs: NDArray[np.float64], curves: NDArray[np.float64], join: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(runs, causes): the joint confidence from those of both, in the order of the network's causes, `healthy` first.
+
+    The last row of `join` is caution: it is left out where both have the same fault first, since an alarm that two raise apart
+    from each other stands.
+    """
+    score = join[0] * np.log(np.maximum(signs, FLOOR)) + join[1] * np.log(np.maximum(curves, FLOOR)) + join[2]
+    one, two = signs.argmax(axis=1), curves.argmax(axis=1)
+    score = score + np.where((one == two) & (one > 0), 0.0, 1.0)[:, None] * join[3]
+    power = np.exp(score - score.max(axis=1, keepdims=True))
+    return cast("NDArray[np.float64]", power / power.sum(axis=1, keepdims=True))
+
+
+def joined(
+    by_signs: Mapping[Cause, float], traits: NDArray[np.float64], *, recorded: bool, network: Network | None = None
+) -> Joint:
+    """The confidences of the signs joined with the opinion on the traits of the same run, shape (traits,).
+
+    `recorded` says whether the log has columns of the recorder.
+    """
+    network = load_network() if network is None else network
+    curves = opinion_of(traits, network)
+    # What no sign speaks of looks healthy to the signs.
+    signs = np.array([[by_signs.get(cause, by_signs["healthy"]) for cause in network.causes]])
+    both = joined_of(signs, curves, network.join[int(recorded)])
+    return Joint(
+        alone=dict(zip(network.causes, curves[0].tolist(), strict=True)),
+        together=dict(zip(network.causes, both[0].tolist(), strict=True)),
+    )

@@ -1,0 +1,76 @@
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from gradlens.checks.engine import run_checks
+from gradlens.diagnosis.opinion import Joint, joined, joined_of, load_network, opinion_of
+from gradlens.diagnosis.opinions import decided
+from gradlens.diagnosis.ranking import diagnose
+from gradlens.diagnosis.status import verdict_of
+from gradlens.diagnosis.traits import NAMES, measure
+from gradlens.diagnosis.weighing import Beliefs
+from tests import synthetic
+from tests.diagnosis.test_traits import curves
+
+
+def test_the_network_is_small_and_fits_the_traits():
+    assert len(files("gradlens.diagnosis").joinpath("opinion.npz").read_bytes()) <= 1_000_000
+    network = load_network()
+    assert len(network.knots) == len(NAMES)
+    assert network.causes[0] == "healthy"
+    assert (np.diff(network.knots, axis=1) >= 0).all()
+
+
+def test_confidences_add_up_to_one():
+    network = load_network()
+    traits = np.stack([measure(curves()), np.full(len(NAMES), np.nan), np.full(len(NAMES), 1e30)])
+    found = opinion_of(traits, network)
+    assert found.shape == (3, len(network.causes))
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_confidence_falls_where_the_two_disagree(recorded):
+    network = load_network()
+    causes, join = list(network.causes), network.join[int(recorded)]
+
+    def sure_of(cause):
+        return np.where(np.array(causes) == cause, 0.9, 0.1 / (len(causes) - 1))[None]
+
+    for cause in ("lr_too_high", "bad_data", "data_shift"):
+        agreed = joined_of(sure_of(cause), sure_of(cause), join)
+        assert agreed.argmax() == causes.index(cause)
+        split = joined_of(sure_of(cause), sure_of("clip_too_tight"), join)
+        assert split.max() < agreed.max()
+
+
+def test_what_no_sign_speaks_of_looks_healthy_to_the_signs():
+    by_signs = {"healthy": 0.9, "lr_too_high": 0.1}
+    both = joined(by_signs, measure(curves()), recorded=False)
+    assert set(both.together) == set(load_network().causes)
+    assert sum(both.together.values()) == pytest.approx(1.0)
+
+
+def test_who_decided_in_words():
+    beliefs = Beliefs(ranking=(("bad_data", 0.7),), arguments={}, weighed={})
+
+    def said(by_curves, together):
+        return decided(beliefs, Joint(alone={by_curves: 0.5}, together={together: 0.6}))
+
+    assert said("bad_data", "bad_data") == "Signs and curves agree on bad data (70% and 50%)."
+    assert "the curves alone say healthy (50%), and both together lr zero (60%)" in said("healthy", "lr_zero")
+
+
+def test_the_second_opinion_is_told_and_decides_nothing():
+    case = synthetic.case_bad_batches()
+    findings, results = run_checks(case)
+    found = diagnose(case, findings, verdict_of(case, findings, results))
+    assert [opinion.source for opinion in found.opinions] == ["signs", "curves", "together"]
+    assert found.opinions[0].ranking[0].cause == found.cause == case.beliefs.cause
+    assert found.decided
+
+
+def test_a_short_log_has_no_second_opinion():
+    case = synthetic.make(synthetic.healthy(30), threshold=5.0)
+    assert case.second is None
