@@ -26,7 +26,7 @@ LATE = (0.925, 0.975)
 HELD_OUT = 96
 #: Every tenth step the loss of the same batch is measured again after the update.
 PROBE = 10
-MOST_LAYERS = 6
+MAX_LAYERS = 6
 COLUMNS = (
     "loss", "norm", "shown_norm", "data_norm", "weight_norm", "update_norm", "rms_ratio", "loss_after", "dot", "scale", "skipped",
 )  # fmt: skip
@@ -256,8 +256,8 @@ class _Training:
                 spans[name] = slice(begin, begin + n)
             begin += n
         names = list(spans)
-        if len(names) > MOST_LAYERS:
-            names = [names[round(i * (len(names) - 1) / (MOST_LAYERS - 1))] for i in range(MOST_LAYERS)]
+        if len(names) > MAX_LAYERS:
+            names = [names[round(i * (len(names) - 1) / (MAX_LAYERS - 1))] for i in range(MAX_LAYERS)]
         return {name: spans[name] for name in names}
 
     def _inputs_hidden(self) -> Tensor | None:

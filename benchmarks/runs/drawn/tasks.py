@@ -470,7 +470,7 @@ def _equation(world: World) -> Task:
                 evaluate=lambda f, x, y, w, z, ref, p: (f(x) - y[:, :1]).square()[:, 0])  # fmt: skip
 
 
-# Learning from reward: the loss is no measure of success, so these are judged by what the policy or the values are worth.
+# Learning from reward: the loss says nothing of success, so these are judged by what the policy or the values are worth.
 ACTIONS = 4
 
 
