@@ -44,6 +44,7 @@ SIGMAS = 6.0
 #: Curves part only where they are this far apart, relative to the level of the loss, or in the norm.
 APART = {"loss": 0.02, "grad_norm": 0.10}
 IDENTICAL = 1e-6
+MIN_ROWS_OF_FACTOR = 20
 
 
 @np.errstate(all="ignore")
@@ -78,7 +79,7 @@ def _figures(s: RunSummary, signals: Signals) -> ComparedRun:
         threshold=s.threshold,
         threshold_source=s.threshold_source,
         provenance=s.provenance,
-        clip_rate=s.clip_rate if s.clip_trusted else None,
+        clip_rate=s.clip_rate if s.clip_trusted and s.threshold_source != "assumed" else None,
         median_norm=s.percentiles.get("50"),
         p99_norm=s.percentiles.get("99"),
         norm_spread=float(np.nanmean(spread)) if np.isfinite(spread).any() else None,
@@ -94,12 +95,15 @@ def _pair(one: Run, a: RunSummary, x: Signals, other: Run, b: RunSummary, y: Sig
     cut, window = bring_together([a, b])
     shared, i, j = np.intersect1d(x.step, y.step, assume_unique=True, return_indices=True)
     ratio, interval, constant = _norm_ratio(cut)
-    loss, loss_interval, equal = _loss_change(cut, a)
+    loss, loss_interval, tolerance = _loss_change(cut, a)
+    equal = None if loss is None or tolerance is None else abs(loss) <= tolerance
+    differs = loss_interval is not None and (loss_interval[0] > 0.0 or loss_interval[1] < 0.0)
+    factor = _loss_factor(x.loss[i], y.loss[j], one, other)
     same = len(window) > 0 and Sides(
         candidates=cut[1:], baselines=cut[:1], window=window, width=cut[0].width, progress=0.0
     ).paired  # fmt: skip
     marks = _fingerprints(ratio, interval, one, other, y) if constant and equal else ()
-    parts_at, parts_in = _parts(shared, x, i, y, j)
+    parts_at, parts_in = _parts(shared, x, i, y, j, 1.0 if factor is None else factor.value)
     identical = _identical_until(shared, x, i, y, j)
     return Pair(
         run=other.id,
@@ -112,12 +116,22 @@ def _pair(one: Run, a: RunSummary, x: Signals, other: Run, b: RunSummary, y: Sig
         loss_change=loss,
         loss_change_interval=loss_interval,
         equal_loss=equal,
+        loss_tolerance=tolerance,
+        loss_differs=differs,
+        loss_factor=factor,
         same_data=same,
         identical_until=identical,
         parts_at=parts_at,
         parts_in=parts_in,
         fingerprints=tuple(marks),
-        verdict=_verdict(ratio, equal, tuple(marks), parts_at, identical, shared),
+        verdict=_verdict(
+            ratio,
+            _loss_words(loss, tolerance, factor, ratio, differs=differs),
+            tuple(marks),
+            parts_at,
+            identical,
+            shared,
+        ),
     )
 
 
@@ -141,7 +155,8 @@ def _norm_ratio(cut: Sequence[RunSummary]) -> tuple[float | None, tuple[float, f
 
 def _loss_change(
     cut: Sequence[RunSummary], first: RunSummary
-) -> tuple[float | None, tuple[float, float] | None, bool | None]:
+) -> tuple[float | None, tuple[float, float] | None, float | None]:
+    """The mean difference of the losses, its interval, and the difference up to which they count as equal."""
     difference = cut[1].columns["loss"] - cut[0].columns["loss"]
     found = block_difference(difference, np.minimum(cut[0].columns["losses"], cut[1].columns["losses"]))
     if not math.isfinite(found.change):
@@ -149,7 +164,51 @@ def _loss_change(
     level = cut[0].columns["loss"][np.isfinite(cut[0].columns["loss"])]
     last = float(np.median(level[-max(1, len(level) // 5) :]))
     scale = max(float(np.mean(np.abs(level))), (first.loss_first or last) - last)
-    return found.change, found.interval if found.df > 0.0 else None, abs(found.change) <= EQUAL_LOSS * scale
+    return found.change, found.interval if found.df > 0.0 else None, EQUAL_LOSS * scale
+
+
+def _loss_factor(one: NDArray[np.float64], two: NDArray[np.float64], a: Run, b: Run) -> Fingerprint | None:
+    """The whole number by which one loss is a multiple of the other, None where it is none.
+
+    The median of the ratio, the same within 5 % in both halves of at least 20 shared rows, and within 2 % of 1/k or k for a k
+    of 2 or more. Losses that differ by chance or by a shift have no constant ratio while they descend.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(two) - np.log(one)
+    ratio = ratio[np.isfinite(ratio)]
+    if len(ratio) < MIN_ROWS_OF_FACTOR:
+        return None
+    middle, half = float(np.median(ratio)), len(ratio) // 2
+    if abs(float(np.median(ratio[:half])) - float(np.median(ratio[half:]))) > HALVES:
+        return None
+    steps = {k for run in (a, b) if (k := run.config.gradient_accumulation_steps)}
+    for k in (*sorted(steps), *FACTORS):
+        for name, value in ((f"{k:g}", float(k)), (f"1/{k:g}", 1.0 / k)):
+            if k > 1 and abs(middle - math.log(value)) <= MATCH:
+                return Fingerprint(
+                    factor=name, value=value, meaning=f"summed instead of averaged over {k:g} accumulation steps",
+                    off_by=math.exp(middle) / value - 1.0,
+                )  # fmt: skip
+    return None
+
+
+def _loss_words(
+    change: float | None, tolerance: float | None, factor: Fingerprint | None, ratio: float | None, *, differs: bool
+) -> str:
+    """How the losses compare, in words that hide no difference whose interval excludes zero."""
+    if factor is not None:
+        agree = ratio is not None and abs(math.log(ratio)) <= MATCH
+        where = " at equal norms" if agree else ""
+        told = f"{factor.meaning}{' (in the log only: the gradients agree)' if agree else ''}"
+        return f"the loss differs by a constant factor close to {factor.factor}{where}: {told}"
+    if change is None or tolerance is None:
+        return ""
+    side = "higher" if change > 0 else "lower"
+    if abs(change) > tolerance:
+        return f"loss {side} by {abs(change):.3g}"
+    if differs:
+        return f"loss {side} by {abs(change):.3g}, within the tolerance of {tolerance:.3g}"
+    return "equal loss"
 
 
 def _fingerprints(
@@ -215,14 +274,14 @@ def _identical_until(
 
 
 def _parts(
-    shared: NDArray[np.int64], x: Signals, i: NDArray[np.intp], y: Signals, j: NDArray[np.intp]
+    shared: NDArray[np.int64], x: Signals, i: NDArray[np.intp], y: Signals, j: NDArray[np.intp], loss_factor: float
 ) -> tuple[int | None, Literal["loss", "grad_norm"] | None]:
-    """The first step from which the smoothed curves stay further apart than their noise; the constant ratio is not a parting."""
+    """The first step from which the smoothed curves stay further apart than their noise; a constant ratio is not a parting."""
     found: list[tuple[int, Literal["loss", "grad_norm"]]] = []
     with np.errstate(invalid="ignore", divide="ignore"):
         log_ratio = np.log(y.norm[j]) - np.log(x.norm[i])
         curves: tuple[tuple[Literal["loss", "grad_norm"], NDArray[np.float64], NDArray[np.float64]], ...] = (
-            ("loss", y.loss[j] - x.loss[i], np.abs(x.loss[i])),
+            ("loss", y.loss[j] / loss_factor - x.loss[i], np.abs(x.loss[i])),
             ("grad_norm", log_ratio, np.ones(len(shared))),
         )
     for name, apart, level in curves:
@@ -244,7 +303,7 @@ def _parts(
 
 def _verdict(
     ratio: float | None,
-    equal: bool | None,  # noqa: FBT001 - a figure, not a switch
+    loss: str,
     marks: tuple[Fingerprint, ...],
     parts_at: int | None,
     identical: int | None,
@@ -256,7 +315,9 @@ def _verdict(
         return "the same to six digits in every shared step"
     if marks:
         return f"norms differ by a constant factor close to {marks[0].factor} at equal loss: {marks[0].meaning}"
-    text = f"norms {ratio:.3g} times those of the first run" if ratio is not None else "norms not comparable"
-    if equal is not None:
-        text += ", equal loss" if equal else ", different loss"
+    if "constant factor" in loss:
+        text = loss
+    else:
+        text = f"norms {ratio:.3g} times those of the first run" if ratio is not None else "norms not comparable"
+        text += f", {loss}" if loss else ""
     return text + (f"; the curves part at step {parts_at:,}" if parts_at is not None else "")

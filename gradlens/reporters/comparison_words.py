@@ -28,7 +28,7 @@ def figure_rows(comparison: ComparisonReport) -> list[tuple[str, list[str]]]:
 def _threshold(run: ComparedRun) -> str:
     if run.threshold is None:
         return "none"
-    return number(run.threshold) + (" (assumed)" if run.threshold_source == "assumed" else "")
+    return "not known" if run.threshold_source == "assumed" else number(run.threshold)
 
 
 def _count(value: int | None) -> str:
@@ -41,8 +41,10 @@ def pair_facts(pair: Pair) -> list[tuple[str, str]]:
     if pair.norm_ratio is not None:
         facts.append(("norm ratio", _with_interval(pair.norm_ratio, pair.norm_ratio_interval)))
     if pair.loss_change is not None:
-        equal = " (equal)" if pair.equal_loss else ""
-        facts.append(("loss difference", _with_interval(pair.loss_change, pair.loss_change_interval) + equal))
+        told = "" if pair.loss_differs or not pair.equal_loss else " (equal)"
+        facts.append(("loss difference", _with_interval(pair.loss_change, pair.loss_change_interval) + told))
+        if pair.loss_tolerance is not None:
+            facts.append(("counts as equal up to", number(pair.loss_tolerance)))
     if pair.fingerprints:
         shown = "; ".join(f"{f.factor} (off by {percent(abs(f.off_by))}): {f.meaning}" for f in pair.fingerprints)
         facts.append(("factors that fit", shown))

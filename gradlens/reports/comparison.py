@@ -37,7 +37,7 @@ class ComparedRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fingerprint:
-    """A factor between the norms of two runs that a known mistake would leave, and how far the ratio is from it."""
+    """A factor between the norms or losses of two runs that a known mistake would leave, and how far the ratio is from it."""
 
     factor: str
     value: float
@@ -49,7 +49,9 @@ class Fingerprint:
 class Pair:
     """One run against the first.
 
-    `norm_ratio` is the geometric mean over shared steps; `loss_change` the mean difference; `same_data` whether both saw
+    `norm_ratio` is the geometric mean over shared steps; `loss_change` the mean difference, `equal_loss` whether it is within
+    `loss_tolerance`, and `loss_differs` whether its interval excludes zero all the same. `loss_factor` is the constant factor
+    between the losses, None where there is none. `same_data` whether both saw
     the same batches. `identical_until` is the last shared step up to which loss and norm agree to six digits, `parts_at`
     the first step from which the curves differ by more than their noise; None where there is no such step.
     """
@@ -70,6 +72,9 @@ class Pair:
     parts_in: Literal["loss", "grad_norm"] | None
     fingerprints: tuple[Fingerprint, ...]
     verdict: str
+    loss_tolerance: float | None = None
+    loss_differs: bool = False
+    loss_factor: Fingerprint | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,3 +169,37 @@ def test_the_command(tmp_path, capsys):
         assert "1/2" in capsys.readouterr().out
     assert command_line(["compare", paths[0]]) == 2
     assert command_line(["compare", *paths, "--format", "junit"]) == 2
+
+
+def shifted(make_run, change):
+    """A run whose losses are those of another, changed."""
+    run = make_run(1)
+    return run, replace(
+        run, id="other", series={**run.series, "loss": replace(run.series["loss"], value=change(run.series["loss"].value))}
+    )  # fmt: skip
+
+
+def test_a_difference_that_excludes_zero_is_never_equal(make_run):
+    one, other = shifted(make_run, lambda loss: loss + 0.004)
+    (pair,) = compare_runs([one, other], threshold=1.3).pairs
+    assert pair.equal_loss
+    assert pair.loss_differs
+    assert "loss higher by 0.004, within the tolerance of" in pair.verdict
+    (pair,) = compare_runs([one, replace(one, id="other")], threshold=1.3).pairs
+    assert not pair.loss_differs
+
+
+@pytest.mark.parametrize(("factor", "name"), [(16, "16"), (1 / 8, "1/8")])
+def test_a_constant_factor_of_the_losses_is_named(make_run, factor, name):
+    one, other = shifted(make_run, lambda loss: loss * factor)
+    (pair,) = compare_runs([one, other], threshold=1.3).pairs
+    assert pair.loss_factor.factor == name
+    assert f"constant factor close to {name} at equal norms" in pair.verdict
+    assert pair.parts_at is None
+
+
+def test_a_shift_is_no_factor(make_run):
+    one, other = shifted(make_run, lambda loss: loss + 2.0)
+    (pair,) = compare_runs([one, other], threshold=1.3).pairs
+    assert pair.loss_factor is None
+    assert "loss higher by 2" in pair.verdict
