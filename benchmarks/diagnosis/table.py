@@ -179,8 +179,13 @@ def open_table(path: Path) -> Table:
         signs = file["signs"].T / 255.0
         traits, sparse = (file[name].T.astype(np.float64) for name in ("traits", "sparse"))
     column = [index["traits"].index(name) for name in NAMES]
-    place = [index["signs"].index(name) for name in SIGNS]
-    return Table(labels=index["labels"], signs=signs[:, place], traits=traits[:, column], sparse=sparse[:, column],
+    # Signs that were made after the table are in no run of it: build it again to learn their worth.
+    known = {name: i for i, name in enumerate(index["signs"])}
+    grades = np.zeros((len(signs), len(SIGNS)))
+    for place, name in enumerate(SIGNS):
+        if name in known:
+            grades[:, place] = signs[:, known[name]]
+    return Table(labels=index["labels"], signs=grades, traits=traits[:, column], sparse=sparse[:, column],
                  ceilings=index["ceilings"])  # fmt: skip
 
 
