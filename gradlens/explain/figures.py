@@ -40,11 +40,16 @@ METHODS: dict[str, str] = {
     "provenance": "gradlens.signals.provenance",
     "bunching": "gradlens.signals.bunching",
     "diagnosis": "gradlens.diagnosis.weighing",
+    "outcome": "gradlens.diagnosis.outcome",
+    "verdict": "gradlens.diagnosis.status",
 }
 
 #: Which method a figure comes from: keys of the JSON documents with everything below them, and labels of the text.
 FIGURES: dict[str, str] = {
     "courses": "course",
+    "verdict": "verdict",
+    "verdict.outcome": "outcome",
+    "verdict.since-step": "outcome",
     "clipping": "clip-rate",
     "clipping.threshold": "threshold",
     "clipping.n-effective": "effective-n",
