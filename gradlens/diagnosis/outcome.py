@@ -1,4 +1,10 @@
-"""What became of a run: a matter of fact, decided before any cause is weighed."""
+"""What became of a run: a matter of fact, decided before any cause is weighed.
+
+`nonfinite` where loss or norm is not finite from some step to the end, `not_learning` where the loss is constant, the norm
+exactly 0 or the rate 0, `diverged` from two and a half times the start on, `ended_worse` where less than three fifths of the
+descent is kept or the loss stands far above its lowest level for good, `stalled` where nothing came down, `learned`
+otherwise, and `unknown` for a loss whose course means nothing. The step is the one from which on that holds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""The verdict: outcome, whether there is a problem, and what could not be judged."""
+"""The verdict: what became of the run, whether there is a problem, and what could not be judged.
+
+`problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows, no finite value, or a loss
+whose course says nothing; `clear` otherwise, and then only for the checks that ran. What could not run is listed with the reason and
+with what to log or pass so that it can.
+"""
 
 from __future__ import annotations
 
