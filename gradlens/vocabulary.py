@@ -190,7 +190,20 @@ _NO_LOSS = _OTHER_PHASES | frozenset({
     "valid", "previous", "prev", "tol",
 })  # fmt: skip
 _STEP_WORDS = frozenset(
-    {"step", "steps", "iter", "iters", "iteration", "iterations", "update", "updates", "batch", "itr"}
+    {
+        "timesteps",
+        "interacts",
+        "step",
+        "steps",
+        "iter",
+        "iters",
+        "iteration",
+        "iterations",
+        "update",
+        "updates",
+        "batch",
+        "itr",
+    }
 )
 _NO_STEP = _OTHER_PHASES | _LOSS_WORDS | frozenset({
     "per", "sec", "size", "speed", "max", "warmup", "remaining", "rate", "lr", "norm", "s", "seconds", "num_steps", "of", "skipped",

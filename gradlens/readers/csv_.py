@@ -6,7 +6,10 @@ import csv
 import io
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
 
 from gradlens.errors import MalformedLogError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
@@ -15,6 +18,7 @@ from gradlens.readers.blocks.csv_blocks import CsvBlockParser, Header, QuotedLin
 from gradlens.readers.blocks.csv_records import Records
 from gradlens.readers.blocks.decimal_commas import DecimalCommas
 from gradlens.readers.blocks.text_blocks import blocks, in_order, open_text, share_of
+from gradlens.run import Notice
 from gradlens.sources.files import HEAD_BYTES, Source
 from gradlens.sources.progress import track
 from gradlens.vocabulary import rank_of
@@ -22,14 +26,14 @@ from gradlens.vocabulary import rank_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from gradlens.readers.blocks.csv_arrow import ArrowCsvParser
-    from gradlens.run import Notice
 
 _SEPARATORS = ",;\t"
 _HEAD_LINES = 50
+#: So many rows of numbers at the start of a table are one without a line of names.
+_MIN_BARE = 5
 #: From this size on loading pyarrow pays.
 _WORTH_ARROW = 32 << 20
 _MAX_HEADER = 1 << 20
@@ -63,6 +67,8 @@ class CsvReader(Reader):
             return 0.0
         separator = _separator_of(lines[0])
         names = _cells(lines[0], separator)
+        if _has_no_header(lines):
+            return 0.35
         if len(names) < 2 or any(_NUMBER.fullmatch(name.strip()) or parse_number(name) is not None for name in names):
             return 0.0
         if len(lines) == 1:
@@ -78,6 +84,9 @@ class CsvReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
+        lines = source.head_text.splitlines()
+        if _has_no_header(lines):
+            return [_read_bare(source, lines[0], options)]
         with track(source.name, source.size) as progress:
             table = read_table(source, options, progress)
         if table.n_rows == 0:
@@ -88,6 +97,41 @@ class CsvReader(Reader):
         return [
             RawRun(columns=table.columns, n_rows=table.n_rows, notices=table.notices, unread_rows=table.unread_rows)
         ]
+
+
+def _has_no_header(lines: Sequence[str]) -> bool:
+    """Whether a table begins with rows of numbers, all of one length, without a line of names."""
+    if len(lines) < _MIN_BARE:
+        return False
+    rows = [_cells(line, _separator_of(lines[0])) for line in lines[:_MIN_BARE]]
+    return len(rows[0]) > 1 and all(
+        len(row) == len(rows[0]) and all(parse_number(cell) is not None for cell in row) for row in rows
+    )
+
+
+def _read_bare(source: Source, line: str, options: ReadOptions) -> RawRun:
+    """A table without names: its columns are called by their place, and a first one that counts is the step."""
+    separator = _separator_of(line)
+    header = separator.join(f"column {place + 1}" for place in range(len(_cells(line, separator))))
+    # Names that mean nothing are never wanted: all columns are read.
+    table = read_table(
+        Source(name=source.name, data=f"{header}\n".encode() + source.read_bytes()),
+        replace(options, columns="all"),
+        lambda _done: None,
+    )
+    notice = Notice(
+        code="no-header",
+        message="no line of names: columns are called by their place, and --step, --loss and --grad-norm say what they are",
+        count=len(table.names),
+    )
+    first = table.columns[0].value
+    counts = len(first) > 1 and bool(np.all(np.diff(first) > 0) and np.array_equal(first, np.floor(first)))
+    return RawRun(
+        columns=table.columns,
+        n_rows=table.n_rows,
+        notices=(notice, *table.notices),
+        step_column=table.columns[0].name if counts else None,
+    )
 
 
 def read_table(source: Source, options: ReadOptions, progress: Callable[[int], None]) -> CsvTable:

@@ -10,6 +10,7 @@ import json
 import re
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gradlens.errors import NoTrainingSeriesError
@@ -44,10 +45,12 @@ class WandbOfflineReader(Reader):
         (source,) = sources
         book, table, history = NoticeBook(), TableBuilder(), HistoryParser(options)
         config: dict[str, Any] = {}
+        n_history = 0
         for place, record in records(source, book):
             try:
                 for number, message in _messages(record):
                     if number == _HISTORY:
+                        n_history += 1
                         row = history.parse(message)
                         # A row of nothing but what W&B adds holds nothing.
                         if not row.keys() <= _OWN:
@@ -56,10 +59,17 @@ class WandbOfflineReader(Reader):
                         config |= _config(message) if number == _CONFIG else _run_config(message)
             except ValueError as error:
                 book.add("malformed-record", f"not a protobuf message, left out: {error}", f"byte {place}")
+        if table.n_rows == 0 and n_history and options.columns != "all":
+            # Under names that are not wanted: the message that no loss is among them needs all of them.
+            return self.read(sources, replace(options, columns="all"))
         if table.n_rows == 0:
             raise NoTrainingSeriesError(
-                f"{source.name}: a W&B file without history records",
-                hint="the run ended before it logged anything, or only its console output was kept",
+                f"{source.name}: a W&B file with {n_history} history records, none of which holds a number"
+                if n_history
+                else f"{source.name}: a W&B file without history records",
+                hint="only pictures, tables or texts were logged"
+                if n_history
+                else "the run ended before it logged anything, or only its console output was kept",
             )
         config.pop("_wandb", None)
         return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=config, notices=book.notices())]

@@ -162,7 +162,7 @@ def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[st
 def _check_overrides(table: Mapping[str, Series], step_name: str | None, options: ReadOptions, source: str) -> None:
     for role, name in options.overrides.items():
         if name not in table and not (role == "step" and name == step_name and table):
-            known = sorted(table)
+            known = sorted(table, key=lambda n: (not vocabulary.is_core(n), vocabulary.step_rank(n) is not None, n))
             shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
             raise UsageError(f"{source}: no column named {name!r} for --{role.replace('_', '-')}",
                              hint=f"columns are {shown}")  # fmt: skip
@@ -206,6 +206,8 @@ def _roles(
 def _component(names: list[str], table: Mapping[str, Series], book: NoticeBook) -> str | None:
     """The part of a loss that stands for the whole where no total was logged: the one with most rows, then the largest."""
     parts = [n for n in names if vocabulary.is_loss_like(n)]
+    # `Loss/scores/fake/mean` is of a group called Loss, `Loss/G/loss/mean` a loss.
+    parts = [n for n in parts if vocabulary.is_loss_like("/".join(n.split("/")[-2:]))] or parts
     longest = max((len(table[n]) for n in parts), default=0)
     parts = [n for n in parts if len(table[n]) >= _ENOUGH * longest]
     if not parts:

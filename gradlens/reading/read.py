@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gradlens import vocabulary
 from gradlens.errors import BeyondLimitError, GradlensError, NoTrainingSeriesError, UnknownFormatError, UsageError
 from gradlens.readers import detect
 from gradlens.readers.base import RawRun, Reader, ReadOptions
@@ -19,6 +20,8 @@ from gradlens.run import Notice, Run
 from gradlens.sources.files import Source, Target, resolve_all
 
 SourceLike = str | os.PathLike[str]
+#: Names in a message about columns.
+_MOST_NAMES = 12
 #: Notices about columns that may be the loss or the norm that is missed.
 _UNREAD = ("unreadable-value", "text-column")
 
@@ -104,8 +107,8 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
         if options.columns != "all":
             # The names for the message: columns without a role were not decoded.
             runs = _read_group(reader, [source], replace(options, columns="all"), target)
-        names = sorted({name for run in runs for name in run.series})
-        shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "none"
+        names = candidates_first({name for run in runs for name in run.series})
+        shown = ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "") if names else "none"
         unread = next((f": {n.message}" for run in runs for n in run.notices if n.code in _UNREAD), "")
         raise NoTrainingSeriesError(
             f"{target.text}: read as {reader.name}, but none of its columns is a loss or a gradient norm ({shown}){unread}",
@@ -116,6 +119,23 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
         message = f"read as {reader.name}; it could also be {' or '.join(ties)} (--input-format)"
         runs = [replace(r, notices=(*r.notices, Notice(code="ambiguous-format", message=message))) for r in runs]
     return runs
+
+
+def candidates_first(names: Iterable[str]) -> list[str]:
+    """Column names for a message, those first that may be a loss or a norm; counters and clocks, which cannot, last."""
+
+    def order(name: str) -> tuple[int, str]:
+        text = name.lower()
+        if vocabulary.is_core(name):
+            return 0, name
+        if any(word in text for word in ("loss", "norm", "grad", "nll", "cost", "obj", "error", "perplexity", "ppl")):
+            return 1, name
+        is_count = (
+            name.startswith("_") or vocabulary.step_rank(name) is not None or "time" in text or text.endswith(" (of)")
+        )
+        return (3 if is_count else 2), name
+
+    return sorted(names, key=order)
 
 
 def _read_first(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 COVERAGE = 0.98
 #: A counter that repeats in more than this share of the rows counts something longer than a step.
 MOSTLY = 0.5
+#: Share of the distances that rise in a column that counts steps under a name that is not known.
+COUNTS = 0.9
 #: Epochs that repeat in more than this share of the rows are no steps: an epoch has several rows.
 FEW = 0.2
 #: Rounded steps repeat at least in this share of the rows.
@@ -58,9 +60,9 @@ def choose_step(columns: Mapping[str, Column], n_rows: int, book: NoticeBook) ->
     names = [name for *_, name in candidates if covered[name] >= COVERAGE]
     if not names:
         return max(covered, key=lambda n: covered[n], default=None)
-    counting = [name for name in names if _counts(dense[name])]
+    counting = [name for name in names if _counts(dense[name]) and (_is_known(name) or _rises(dense[name]))]
     if not counting:
-        return names[0]
+        return names[0] if _is_known(names[0]) else None
     changes = _changes(columns, n_rows, wanted)
     repeats = {name: _repeats(dense[name], changes) for name in counting}
     moving = [name for name in counting if repeats[name] <= MOSTLY]
@@ -260,6 +262,15 @@ def _counts(values: NDArray[np.float64]) -> bool:
     """Whether the values can be a counter: whole numbers that change."""
     finite = values[np.isfinite(values)]
     return bool(np.array_equal(finite, np.floor(finite)) and (len(finite) < 3 or finite.min() < finite.max()))
+
+
+def _is_known(name: str) -> bool:
+    """Whether a name is a known spelling of the step; others are one only if they rise."""
+    return vocabulary.rank_of("step", name) is not None
+
+
+def _rises(values: NDArray[np.float64]) -> bool:
+    return len(values) > 1 and float(np.mean(np.diff(values[np.isfinite(values)]) > 0)) > COUNTS
 
 
 def _falls(values: NDArray[np.float64]) -> int:

@@ -253,3 +253,14 @@ def test_nothing_to_read():
         CsvReader().read([Source(name="x", data=b"step,loss\n")], ReadOptions())
     with pytest.raises(MalformedLogError, match="no header line"):
         parsed(b"\n\n")
+
+
+def test_a_table_without_names_says_so_and_takes_columns_by_place(tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text("".join(f"{n * 10},{3 - n / 64},{1 + n / 64}\n" for n in range(20)))
+    with pytest.raises(gradlens.GradlensError, match="column 2"):
+        gradlens.read(path)
+    (run,) = gradlens.read(path, loss="column 2", grad_norm="column 3")
+    assert run.loss.step.tolist() == [n * 10 for n in range(20)]
+    assert run.grad_norm.value.tolist() == [1 + n / 64 for n in range(20)]
+    assert "no-header" in {n.code for n in run.notices}

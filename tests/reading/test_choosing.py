@@ -94,3 +94,17 @@ def test_settings_in_the_first_record(tmp_path):
     assert run.loss.step.tolist() == list(range(20))
     np.testing.assert_array_equal(run.lr.value, [1e-3] * 20)
     assert "settings-record" in codes(run)
+
+
+def test_a_name_with_a_word_of_counters_must_rise(tmp_path):
+    rows = [
+        {"EpThisIter": 3 + i % 2, "TimestepsSoFar": i * 2048, "loss_vf_loss": 3 - i / 20, "loss_ent": 0.5}
+        for i in range(30)
+    ]
+    run = read(tmp_path, rows)
+    assert (run.columns.step, run.columns.loss) == ("TimestepsSoFar", "loss_vf_loss")
+
+
+def test_a_group_called_loss_is_no_loss(tmp_path):
+    run = read(tmp_path, [{"Loss/scores/fake/mean": 9.0, "Loss/G/loss/mean": 3 - i / 20} for i in range(30)])
+    assert run.columns.loss == "Loss/G/loss/mean"
