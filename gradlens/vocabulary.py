@@ -233,7 +233,11 @@ def _tail(name: str) -> str:
 def is_loss_like(name: str) -> bool:
     """Whether a name that no table has is that of a part of a training loss: `train/box_loss`, `Value function loss`."""
     words = {word.lower() for word in _WORD.findall(name)}
-    is_loss = not words.isdisjoint(_LOSS_WORDS) or {"cross", "entropy"} <= words
+    is_loss = (
+        not words.isdisjoint(_LOSS_WORDS)
+        or any(word.endswith("loss") for word in words)
+        or {"cross", "entropy"} <= words
+    )
     return is_loss and words.isdisjoint(_NO_LOSS)
 
 

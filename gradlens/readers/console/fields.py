@@ -106,7 +106,8 @@ class RecordKind:
             return float(match["step"].replace(",", ""))
         if "iters" in groups and match["iters"] is not None:
             # Not as integers, which of a damaged line may have more digits than a float, or than int() takes.
-            return (float(match["epoch"]) - self.line.first_epoch) * float(match["iters"]) + float(match["iter"])
+            epochs = float(match["epoch"]) - self.line.first_epoch if match["epoch"] is not None else 0.0
+            return epochs * float(match["iters"]) + float(match["iter"])
         return None
 
     def _step_place(self, names: tuple[str, ...]) -> int:

@@ -9,6 +9,7 @@ found is a guess, and a notice says so.
 from __future__ import annotations
 
 import itertools
+import re
 from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,6 +39,9 @@ _MAX_CHARS, _MAX_PLANS = 20_000, 20_000
 #: A header stands so close above the first row of its table.
 _HEADER_REACH = 3
 _OF = " (of)"
+_BARE = re.compile(r"\[\d+\]:? ?")
+#: A bar that has not come to its end shows running means, which the whole bar repeats.
+_BAR, _WHOLE_BAR = "%|", "100%|"
 GUESS = Grammar(name="guess", lines=(), tier=2)
 
 
@@ -91,7 +95,7 @@ class GeneralParser:
         else:
             if len(self._plans) > _MAX_PLANS:
                 return
-            plan = self._plans[key] = _plan(LAUNCHER.sub(lambda m: "~" * len(m[0]), line))
+            plan = self._plans[key] = _plan(LAUNCHER.sub(_hidden, line))
         if plan is None or (self._header and all(map(_is_bare, plan.names))):
             self._row(line, plan)
             return
@@ -104,6 +108,9 @@ class GeneralParser:
     def _row(self, line: str, plan: _Plan | None) -> None:
         """Take a row of a table below its header, or bare numbers by their place."""
         self._header_age += 1
+        if _BAR in line and _WHOLE_BAR not in line:
+            self.book.add("unfinished-bar", "rows of bars that had not come to their end, left out")
+            return
         if self._header and (self._header_holds or self._header_age <= _HEADER_REACH):
             cells = cells_of(line, len(self._header))
             numbers = [number_of(cell) for cell in cells]
@@ -236,6 +243,11 @@ def steps_of_epochs(
     ):
         return None
     return steps
+
+
+def _hidden(prefix: re.Match[str]) -> str:
+    """What a launcher put in front, out of sight; a bare number in brackets may count steps."""
+    return prefix[0] if _BARE.fullmatch(prefix[0]) else "~" * len(prefix[0])
 
 
 def _plan(line: str) -> _Plan | None:

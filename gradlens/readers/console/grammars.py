@@ -249,7 +249,8 @@ GRAMMARS: tuple[Grammar, ...] = (
         name="progress-bar",
         lines=(
             Line(
-                pattern=r"(?<!\d)(?P<step>\d{1,12})/\d{1,12} \[[^\]\n,]{0,40},(?=[^\]\n]{0,300}?(?:loss|norm)\w* ?=)",
+                pattern=r"(?:\b[Ee]poch:? ?(?P<epoch>\d{1,9})\b[^\n]{0,60}?)?(?<!\d)(?P<iter>\d{1,12})/(?P<iters>\d{1,12}) "
+                r"\[[^\]\n,]{0,40},(?=[^\]\n]{0,300}?(?:loss|norm)\w* ?=)",
                 fields=Fields.PHRASES,
             ),
         ),

@@ -25,7 +25,7 @@ _CLOCKS = re.compile(
     r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w* \w{3}\s+\d+\s[\d: ]+(?:\w+ )?\d{4}"
     r"|(?i:\b(?:pid|rank|tid|thread|port|gpu|node|worker|device)\b[=:# ]{1,3}\d+)"
     r"|\b\d+(?:\.\d+){2,}"
-    r"|^\s*\[\s*(?:default|rank)?\d+\]:?\s|\(\d+/\d+\)"
+    r"|^\s*\[\s*(?:default|rank)\d+\]:?\s|\(\d+/\d+\)"
 )
 #: A unit that is stuck to a number, `12.3ms`, `50%`, or stands behind it before the next field, `3 samples/s`.
 _UNIT = re.compile(r"^\s?(?:[A-Za-zµ%°]{1,12}(?:/[A-Za-z]{1,12})?|%)(?=\s{2}|[,;|)\]}'\"\t]|\s*$|\s[-|(\[:])")
@@ -53,7 +53,7 @@ _MAX_WORDS = 4
 _CELL = re.compile(r"^\s*\|\s*(?P<name>[A-Za-z_][^|]{0,80}?)\s*\|\s*$")
 #: Words of counters; what they count in a validation is the training's.
 _COUNTER = re.compile(
-    r"(?i)(?<![a-z])(?:step|steps|epoch|epochs|iter|iters|iteration|iterations|batch|update|updates|ep)(?![a-z])"
+    r"(?i)(?<![a-z])(?:step|steps|epoch|epochs|iter|iters|iteration|iterations|batch|batches|update|updates|ep)(?![a-z])"
 )
 _THOUSANDS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
 
@@ -68,7 +68,7 @@ class Slot(NamedTuple):
 
 
 def slots_of(line: str) -> tuple[Slot, ...]:
-    """The numbers of a line that have a name, in order; `#1`, `#2` for whole numbers that stand alone in front.
+    """The numbers of a line that have a name, in order; `#1` for a whole number that stands alone in front.
 
     Parameters
     ----------
@@ -77,41 +77,114 @@ def slots_of(line: str) -> tuple[Slot, ...]:
     """
     found = list(NUMBER.finditer(line))
     clocks = [m.span() for m in _CLOCKS.finditer(line)]
-    slots: list[Slot] = []
-    taken: dict[str, int] = {}
-    phase, last_name, at = "", "", 0
-    edges = [*(m.start() for m in found), len(line)]
-    for index, match in enumerate(found):
-        before, after = line[at : match.start()], line[match.end() : edges[index + 1]]
+    walk = _Walk()
+    at = 0
+    for place, match in enumerate(found):
+        end = found[place + 1].start() if place + 1 < len(found) else len(line)
+        before = line[at : match.start()]
         at = match.end()
         if any(a < match.end() and match.start() < b for a, b in clocks):
-            last_name = ""
-            continue
-        head = _STUCK.sub("", before) if index else before
-        if slots and head.strip() in {"/", "of"} and slots[-1].place == index - 1:
-            slots[-1] = slots[-1]._replace(total=index)
-            continue
-        name = _name_in(head)
-        phase = _phase(head, name, phase)
-        if not name and _is_list(before) and last_name and slots and slots[-1].place == index - 1:
-            base, _, number = last_name.rpartition("/")
-            name = f"{base}/{int(number) + 1}" if number.isdigit() and base else f"{last_name}/1"
-            if not number.isdigit():
-                slots[-1] = slots[-1]._replace(name=f"{last_name}/0")
-            last_name = name
+            walk.last_name = ""
         else:
-            name = name or _behind(before, after, is_last=index + 1 == len(found))
-            name = name and (name if is_counter(name) else phase + name)
-            last_name = name
-        if not name and not slots and match[0].isdigit() and not after.startswith("%"):
-            name = "#1"
-        elif not name and match[0].isdigit() and after[:1] == "/" and before.strip() in {"[", "(", "] [", "]["}:
-            name = "batch"  # `Epoch: 3 [1280/60000`
+            head = _STUCK.sub("", before) if place else before
+            walk.take(_Spot(place, match[0], before, head, line[at:end], line[at : end + 20], end == len(line)))
+    return tuple(walk.slots)
+
+
+class _Spot(NamedTuple):
+    """A number of a line and the text around it.
+
+    `head` is the text before it without a unit of the number before; `after` ends at the next number, `further` somewhat
+    behind that.
+    """
+
+    place: int
+    token: str
+    before: str
+    head: str
+    after: str
+    further: str
+    is_last: bool
+
+
+#: Characters between two items of a list.
+_MAX_BETWEEN = 3
+
+
+class _Walk:
+    """Goes along the numbers of a line, remembering what names the next ones."""
+
+    def __init__(self) -> None:
+        self.slots: list[Slot] = []
+        self.last_name = ""
+        self._phase, self._token = "", ""
+        self._taken: dict[str, int] = {}
+
+    def take(self, spot: _Spot) -> None:
+        """Take the next number that is no part of a clock."""
+        follows = bool(self.slots) and self.slots[-1].place == spot.place - 1
+        if follows and spot.head.strip() in {"/", "of"}:
+            self._total(spot)
+            return
+        name = _name_in(spot.head)
+        self._phase = _phase(spot.head, name, self._phase)
+        if not name and follows and self.slots[-1].name == self.last_name:
+            name = self._in_a_row(spot)
+        if not name:
+            name = _behind(spot.before, spot.after, is_last=spot.is_last)
+        if name and not self._is_done(name):
+            name = name if is_counter(name) else self._phase + name
+        self.last_name = name
+        name = name or self._bare(spot)
+        self._token = spot.token
         if name:
-            taken[name] = taken.get(name, 0) + 1
-            factor = _THOUSANDS.get(after[:1], 1.0) if not after[1:2].isalnum() and is_counter(name) else 1.0
-            slots.append(Slot(index, name if taken[name] == 1 else f"{name} ({taken[name]})", factor=factor))
-    return tuple(slots)
+            self._taken[name] = self._taken.get(name, 0) + 1
+            factor = _THOUSANDS.get(spot.after[:1], 1.0) if not spot.after[1:2].isalnum() and is_counter(name) else 1.0
+            again = self._taken[name]
+            self.slots.append(Slot(spot.place, name if again == 1 else f"{name} ({again})", factor=factor))
+
+    def _total(self, spot: _Spot) -> None:
+        behind = _BEHIND.match(spot.after)
+        name = self.slots[-1].name
+        if name.startswith("#") and behind and is_counter(behind[1]):
+            name = behind[1]  # `200/ 2983 batches`
+        self.slots[-1] = self.slots[-1]._replace(name=name, total=spot.place)
+
+    def _in_a_row(self, spot: _Spot) -> str:
+        """The name of a number that follows another with hardly anything between: an item of a list, or what was counted."""
+        name = self.last_name
+        if spot.before.isspace() and self._token.isdigit() and "." in spot.token:
+            # `Train loss 200 0.5`: the count stands between the name and its number.
+            self.slots[-1] = self.slots[-1]._replace(name="#1")
+            self._taken[name] = 0
+            return name
+        if spot.before.strip() != "," or len(spot.before) > _MAX_BETWEEN:
+            return ""
+        base, _, number = name.rpartition("/")
+        if number.isdigit() and base:
+            return f"{base}/{int(number) + 1}"
+        self.slots[-1] = self.slots[-1]._replace(name=f"{name}/0")
+        return f"{name}/1"
+
+    def _is_done(self, name: str) -> bool:
+        """Whether a name was made from the one before, which has the prefix of its phase."""
+        return bool(self._phase) and name.startswith(self._phase)
+
+    def _bare(self, spot: _Spot) -> str:
+        """What a whole number without a name counts, if anything."""
+        if not spot.token.isdigit() or spot.after.startswith("%"):
+            return ""
+        if not self.slots:
+            return "#1"
+        between = spot.before.strip()
+        if self.slots[-1].name == "#1" and between == "," and spot.after[:1] == "]":
+            self.slots[-1] = self.slots[-1]._replace(
+                name="epoch"
+            )  # `[3,  200] loss: 0.5`, as PyTorch's tutorials print
+            return "batch"
+        has_total = spot.after.lstrip()[:1] == "/"
+        # `| epoch 3 | 200/ 2983 batches |`, `Epoch: 3 [1280/60000`
+        return "batch" if has_total and ("batch" in spot.further or between in {"[", "(", "] [", "]["}) else ""
 
 
 def is_counter(name: str) -> bool:
@@ -168,10 +241,6 @@ def _behind(before: str, after: str, *, is_last: bool) -> str:
         return ""
     match = _BEHIND.match(after)
     return match[1] if match and (match.end() < len(after) or is_last) else ""
-
-
-def _is_list(before: str) -> bool:
-    return before.strip() in {",", ""} and len(before) <= 3
 
 
 def _phase(text: str, name: str, phase: str) -> str:
