@@ -20,7 +20,7 @@ from typing import ClassVar
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.signs import PARTS, SIGNS, is_measured
-from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.analysis import MAX_STEPS_LISTED, Evidence, Finding
 from gradlens.reports.base import Cause, Severity
 
 SECTIONS = ("What it measures", "Why it matters", "Threshold", "When it is wrong", "What to try", "References")
@@ -169,6 +169,6 @@ class CauseCheck(Check):
         return False
 
 
-def steps_at(case: Case, rows: Iterable[int], most: int = 20) -> tuple[int, ...]:
+def steps_at(case: Case, rows: Iterable[int], most: int = MAX_STEPS_LISTED) -> tuple[int, ...]:
     """The steps of some rows of a case, at most that many."""
     return tuple(int(case.signals.step[row]) for row in list(rows)[:most] if 0 <= row < len(case))

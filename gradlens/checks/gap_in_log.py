@@ -9,7 +9,7 @@ import numpy as np
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.words import counted
-from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.analysis import MAX_STEPS_LISTED, Evidence, Finding
 from gradlens.reports.base import Severity
 
 
@@ -58,5 +58,5 @@ class GapInLog(Check):
                 Severity.NOTE,
                 f"{counted(len(rows), 'gap')}, the largest of {largest:,} steps",
                 Evidence(label="largest gap", value=largest, threshold=5 * usual, unit="steps"),
-                steps=tuple(int(case.signals.step[row]) for row in rows[:20]),
+                steps=tuple(int(case.signals.step[row]) for row in rows[:MAX_STEPS_LISTED]),
             )

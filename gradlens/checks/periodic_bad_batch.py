@@ -9,7 +9,7 @@ import numpy as np
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.features.events import period_of
-from gradlens.reports.analysis import Evidence, Finding
+from gradlens.reports.analysis import MAX_STEPS_LISTED, Evidence, Finding
 from gradlens.reports.base import Severity
 
 
@@ -60,5 +60,5 @@ class PeriodicBadBatch(Check):
                 Severity.NOTE,
                 f"the events come every {period} steps ({share:.0%} of the gaps), at position {position} of that cycle",
                 Evidence(label="period", value=period, unit="steps", n=len(steps)),
-                steps=tuple(int(step) for step in steps[:20]),
+                steps=tuple(int(step) for step in steps[:MAX_STEPS_LISTED]),
             )

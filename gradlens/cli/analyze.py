@@ -27,6 +27,12 @@ def analyze(
             metavar="LEVEL", help="Lowest severity that gives exit code 1: error, warning, note or never (default)."
         ),
     ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEP", help="Leave out findings whose steps all lie before STEP; --fail-on ignores them, too."
+        ),
+    ] = None,
     value_threshold: Annotated[
         float | None, typer.Option(metavar="V", help="Clip-by-value limit, evaluated on logged histograms.")
     ] = None,
@@ -64,6 +70,8 @@ def analyze(
         loss_scale=loss_scale,
     )  # fmt: skip
     report = analyze_runs(given.runs(), chosen)
+    if since is not None:
+        report = output.only_since(report, since)
     writer.write(report)
     options.tell_left_out(settings, chosen.select, chosen.ignore, select=select, ignore=ignore, fail_on=fail_on)
     if level is not None and report.worst is not None and report.worst.rank >= Severity(level).rank:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gradlens.reporters.base import Document, Kind, Reporter
+    from gradlens.reports.analysis import Report
 
 
 def fail_level(text: str) -> str | None:
@@ -86,6 +87,17 @@ class Writer:
         if self._main.name != "text":
             _print_as_utf8()
         say(text.removesuffix("\n"))
+
+
+def only_since(report: Report, step: int) -> Report:
+    """The report without the findings before a step; standard error says how many were left out."""
+    from gradlens.reports.since import since
+
+    shown = since(report, step)
+    if left_out := sum(run.findings_before for run in shown.runs):
+        plural = "" if left_out == 1 else "s"
+        print(f"gradlens: {left_out} finding{plural} before step {step:,} left out by --since", file=sys.stderr)
+    return shown
 
 
 def say(text: str) -> None:

@@ -83,6 +83,7 @@ FIGURES: dict[str, str] = {
     "spikes.coincidence.loss-leads.p-adjusted": "holm",
     "together": "coincidence",
     "findings": "diagnosis",
+    "findings-before": "diagnosis",
     "layers": "columns",
     "notices": "time-axis",
     "what-if": "policies",

@@ -27,6 +27,11 @@ REPORTERS: dict[str, Entry] = {
         patterns=(".json",),
         kinds=_EVERY,
     ),
+    "brief": Entry(
+        target="gradlens.reporters.brief:BriefReporter",
+        title="agents and scripts that poll: the verdict in under 3 kB per run",
+        patterns=(".brief.json",),
+    ),
     "html": Entry(
         target="gradlens.reporters.html:HtmlReporter",
         title="one page without requests to anywhere",

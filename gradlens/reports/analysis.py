@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+#: Steps that a check of ours lists at most: a list this long may have been cut.
+MAX_STEPS_LISTED = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -520,6 +522,8 @@ class RunReport:
     #: Of the training loss (`loss`) and the validation loss (`val_loss`), where they are logged.
     courses: Mapping[str, Course] = field(default_factory=dict)
     curves: Mapping[str, Curve] | None = None
+    #: The findings left out by `--since`.
+    findings_before: int = 0
 
     def __repr__(self) -> str:
         return f"RunReport({self.id!r}, {self.verdict.status}, {self.diagnosis.cause} {self.diagnosis.confidence:.0%})"

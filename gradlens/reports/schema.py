@@ -108,7 +108,20 @@ def fleet_schema() -> dict[str, Any]:
     return schema_of(FleetOverview, title="gradlens fleet", identifier="urn:gradlens:fleet:1")
 
 
-SCHEMAS = {"report-1": report_schema, "gate-1": gate_schema, "comparison-1": comparison_schema, "fleet-1": fleet_schema}
+def brief_schema() -> dict[str, Any]:
+    """The schema of `gradlens analyze --format brief`."""
+    from gradlens.reports.brief import Brief
+
+    return schema_of(Brief, title="gradlens brief", identifier="urn:gradlens:brief:1")
+
+
+SCHEMAS = {
+    "report-1": report_schema,
+    "brief-1": brief_schema,
+    "gate-1": gate_schema,
+    "comparison-1": comparison_schema,
+    "fleet-1": fleet_schema,
+}
 
 
 def write_schemas() -> None:

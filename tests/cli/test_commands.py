@@ -268,3 +268,20 @@ def test_the_help_of_convert_lists_the_suffixes_that_there_are(capsys):
 def test_a_format_that_cannot_show_it_is_refused_before_anything_is_read(capsys, output_format):
     assert command_line(["compare", "a.jsonl", "b.jsonl", "--format", output_format]) == 2
     assert "cannot show a comparison" in capsys.readouterr().err
+
+
+def test_since_leaves_out_what_was_known_in_every_output_and_in_the_exit_code(capsys, samples, tmp_path):
+    # The findings of this log point to steps 218 to 932.
+    command = ["analyze", str(samples / "bad_data.jsonl"), "--threshold", "1", "--format", "brief"]
+    command += ["--fail-on", "warning", "--save", str(tmp_path / "run.brief.json")]
+    for step, code, left_out in ((932, 1, 0), (933, 0, 1)):
+        assert command_line([*command, "--since", str(step)]) == code
+        captured = capsys.readouterr()
+        document = json.loads(captured.out)
+        (run,) = document["runs"]
+        assert document["since"] == step
+        assert run["findings_before"] == left_out
+        assert len(run["findings"]) == 1 - left_out
+        assert (run["status"], run["cause"]["name"]) == ("problem", "bad_data")
+        assert captured.err == ("gradlens: 1 finding before step 933 left out by --since\n" if left_out else "")
+        assert (tmp_path / "run.brief.json").read_text() == captured.out

@@ -29,7 +29,7 @@ from tests.reporters import canonical
 #: The suffixes of snapshots; of other outputs the name.
 SUFFIX = {
     "text": "txt", "json": "json", "markdown": "md", "html": "html", "junit": "xml", "sarif": "sarif", "github": "log",
-    "metrics": "prom", "bencher": "bmf.json",
+    "metrics": "prom", "bencher": "bmf.json", "brief": "brief.json",
 }  # fmt: skip
 DOCUMENTS = {"report": canonical.report, "gate": canonical.gate_report, "comparison": canonical.comparison_report}
 #: Outputs of the analysis for people have tests of their own.
