@@ -1,4 +1,4 @@
-"""GL010: the loss is no measure of progress."""
+"""GL010: the loss is not a measure of progress."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gradlens.checks.base import FactCheck
 
 
 class LossWithoutMeaning(FactCheck):
-    """The loss is no measure of progress.
+    """The loss is not a measure of progress.
 
     What it measures
     ----------------

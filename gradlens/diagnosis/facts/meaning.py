@@ -24,7 +24,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         Fact(
             code="GL010",
             severity=Severity.NOTE,
-            message=f"{measured.run.columns.loss} is {what}: its course is no measure of progress, so it was not "
+            message=f"{measured.run.columns.loss} is {what}: its course is not a measure of progress, so it was not "
             f"judged; {instead} instead",
             advice=instead,
             rules_out=BY_COURSE,

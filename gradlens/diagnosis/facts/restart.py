@@ -86,7 +86,7 @@ def _damage(measured: Measured, restart: Restart) -> tuple[float, str] | None:
     row = restart.index
     where = f"at the resume at step {restart.step:,} (steps go back from {restart.reached:,})"
     if row == 0:
-        return _counted_anew(measured, restart)
+        return _counted_again(measured, restart)
     before, after = s.loss[max(row - SIDE, 0) : row], s.loss[row : row + SIDE]
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
     if min(len(before), len(after)) >= MIN_SIDE and measured.loss_descends:
@@ -113,8 +113,8 @@ def _damage(measured: Measured, restart: Restart) -> tuple[float, str] | None:
     return None
 
 
-def _counted_anew(measured: Measured, restart: Restart) -> tuple[float, str] | None:
-    """Whether the training went on while its steps were counted anew: its loss then begins where the earlier attempt had come to."""
+def _counted_again(measured: Measured, restart: Restart) -> tuple[float, str] | None:
+    """Whether the training went on while its steps were counted again: its loss then begins where the earlier attempt had come to."""
     series = measured.run.loss
     if series is None or not measured.loss_descends:
         return None
@@ -128,8 +128,8 @@ def _counted_anew(measured: Measured, restart: Restart) -> tuple[float, str] | N
     start, end, begin = float(np.median(earlier[:3])), float(np.median(earlier[-SIDE:])), float(np.median(later[:3]))
     if not start > end or begin > end + 0.25 * (start - end):
         return None  # trained from the beginning again: a second start
-    anew = f"at the resume steps are counted anew, from {restart.step:,} after {restart.reached:,}"
-    return 0.5, f"{anew}: two parts of one training share their step numbers"
+    told = f"at the resume steps are counted again, from {restart.step:,} after {restart.reached:,}"
+    return 0.5, f"{told}: two parts of one training share their step numbers"
 
 
 def _same_steps(restart: Restart, series: Series | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
