@@ -19,7 +19,7 @@ class ResumedLog(CauseCheck):
     Places where the step number falls and rows go on rising from there over steps that were logged before, how far, and
     how many rows the later attempt supersedes; and places where the learning rate goes back to an earlier value and
     repeats itself from there. Rows out of place, single rows with a small step (a summary at the end) and several ranks
-    that write in turns are not an attempt: a notice counts them.
+    that write in turns are not an attempt, and a start from scratch is not a resume: a notice counts them.
 
     Why it matters
     --------------
@@ -33,7 +33,7 @@ class ResumedLog(CauseCheck):
 
     When it is wrong
     ----------------
-    Counters that restart on purpose (curriculum phases), and several runs written into one file.
+    Counters that restart on purpose (curriculum phases), and a second start that the loss cannot tell from a resume.
 
     What to try
     -----------
@@ -52,7 +52,7 @@ class ResumedLog(CauseCheck):
 
     def message(self, case: Case) -> str:
         """Where the log or its schedule goes back."""
-        restarts = case.signals.restarts
+        restarts = case.signals.resumes
         if restarts:
             first = restarts[0]
             return f"steps go back {counted(len(restarts), 'time')}, first from {first.reached:,} to {first.step:,}"
@@ -60,4 +60,4 @@ class ResumedLog(CauseCheck):
 
     def rows(self, case: Case) -> Iterable[int]:
         """The rows at which it went on."""
-        return [restart.index for restart in case.signals.restarts] or case.schedule.replayed
+        return [restart.index for restart in case.signals.resumes] or case.schedule.replayed

@@ -35,6 +35,8 @@ DISORDER = 0.25
 MIN_FALLS = 8
 #: Share of the steps that several writers all write.
 WRITTEN_BY_ALL = 0.9
+#: Falls of writers in turn, as a multiple of one for each further writer and place.
+MAX_TURNS = 1.5
 
 KEPT, SUPERSEDED, STRAY = 0, 1, 2
 
@@ -44,13 +46,15 @@ class Restart:
     """The log went back: at `index` the run went on from `step`, after having reached `reached`.
 
     `index` is a row in the order written, or of the axis of `gradlens.signals.axis.Signals`; `superseded` counts the rows that
-    this attempt was the first to supersede.
+    this attempt was the first to supersede. `fresh` says that a training from scratch begins here
+    (`gradlens.signals.starts`) and not a resume.
     """
 
     index: int
     step: int
     reached: int
     superseded: int
+    fresh: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -114,7 +118,7 @@ def order_of(step: NDArray[np.int64], known: Sequence[Restart] = ()) -> Order:
     if bool((change > 0).all()):
         return Order(rows=np.arange(n), stray_steps=step[:0], left_out=step[:0], replaced=step[:0])
     falls = np.flatnonzero(change < 0)
-    writers = _writers(step, len(falls))
+    writers = _writers(step, step[falls + 1])
     fate: NDArray[np.int8] = np.full(n, KEPT, dtype=np.int8)
     restarts: tuple[Restart, ...] = ()
     if writers == 1 and 0 < len(falls) <= DISORDER * len(change):
@@ -163,13 +167,14 @@ def _begun(step: NDArray[np.int64], strays: NDArray[np.int64]) -> int:
     return count if count >= MIN_OVERLAP else 0
 
 
-def _writers(step: NDArray[np.int64], falls: int) -> int:
+def _writers(step: NDArray[np.int64], back_to: NDArray[np.int64]) -> int:
     """How many wrote each step in turns.
 
     From the first step to the last repeated one, nearly all are repeated, and the log goes back more often than the same
-    number of whole attempts one after the other would.
+    number of whole attempts one after the other would. Writers in turn go back once each to every place they go back to;
+    attempts in sequence go back to the same place again and again.
     """
-    if not falls:
+    if not len(back_to):
         return 1
     once = step[np.append(True, np.diff(step) != 0)]  # a row written twice on end is not a second writer
     _, count = np.unique(once, return_counts=True)
@@ -177,7 +182,8 @@ def _writers(step: NDArray[np.int64], falls: int) -> int:
     if len(shared) == 0 or shared[0] == 1 or np.mean(shared > 1) < WRITTEN_BY_ALL:
         return 1
     writers = int(np.median(shared))
-    return writers if falls > 2 * (writers - 1) else 1
+    turns = len(np.unique(back_to)) * (writers - 1)
+    return writers if 2 * (writers - 1) < len(back_to) <= MAX_TURNS * turns else 1
 
 
 def _fates(

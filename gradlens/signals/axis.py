@@ -15,6 +15,7 @@ import numpy as np
 
 from gradlens.run import Notice, Run, Series
 from gradlens.signals.attempts import Order, Restart, order_of
+from gradlens.signals.starts import fresh_starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,15 +80,20 @@ class Signals:
     @property
     def from_the_start(self) -> bool:
         """Whether the axis begins where the log does, and not with a later attempt that restarted its step count."""
-        return not any(restart.index == 0 for restart in self.restarts)
+        return not any(restart.index == 0 and not restart.fresh for restart in self.restarts)
+
+    @property
+    def resumes(self) -> tuple[Restart, ...]:
+        """The restarts that carry a training on, without those that begin one from scratch."""
+        return tuple(restart for restart in self.restarts if not restart.fresh)
 
 
 def signals_of(run: Run) -> Signals:
     """The signals of a run; the axis is that of the norm together with that of the loss."""
     given = {"loss": run.loss, "norm": run.grad_norm, "lr": run.lr, "loss_scale": run.loss_scale}
-    main = [s for s in (given["norm"], given["loss"]) if s is not None and len(s)]
-    written = max(main, key=len).step if main else np.empty(0, dtype=np.int64)
-    order = order_of(written)
+    main = main_series(run)
+    written = main.step if main is not None else np.empty(0, dtype=np.int64)
+    order = with_starts(order_of(written), run)
     orders = {name: _order_of(series, written, order) for name, series in given.items()}
     resolved = {name: _resolve(series, orders[name]) for name, series in given.items()}
     norm_step, loss_step = resolved["norm"][0], resolved["loss"][0]
@@ -124,6 +130,25 @@ def _without_hidden_nan(
     if not count or not others.any() or not loss[others].any():
         return loss, 0
     return np.where(hidden, np.nan, loss), count
+
+
+def main_series(run: Run) -> Series | None:
+    """The longer one of norm and loss, the norm where both are as long; None where both are missing or empty."""
+    known = [series for series in (run.grad_norm, run.loss) if series is not None and len(series)]
+    return max(known, key=len) if known else None
+
+
+def with_starts(order: Order, run: Run) -> Order:
+    """The order of a run's longer series, in which the restarts that begin from scratch are marked."""
+    main = main_series(run)
+    if main is None or not order.restarts:
+        return order
+    loss = run.loss
+    value = loss.value if loss is not None and np.array_equal(loss.step, main.step) else main.value
+    fresh = fresh_starts(main.step, value, order.restarts)
+    return replace(
+        order, restarts=tuple(replace(r, fresh=is_fresh) for r, is_fresh in zip(order.restarts, fresh, strict=True))
+    )
 
 
 def interval_of(step: NDArray[np.int64]) -> float | None:
@@ -196,13 +221,23 @@ def _forward_fill(step: NDArray[np.int64], at: NDArray[np.int64], value: NDArray
 def notices_of(signals: Signals) -> Iterator[Notice]:
     """What laying the series on one axis set aside or put in order, each row in one count only."""
     order = signals.order
-    if order.restarts:
-        first = order.restarts[0]
+    aborted = [restart for restart in order.restarts if restart.fresh]
+    if aborted:
+        first = aborted[0]
+        yield Notice(
+            code="aborted-starts",
+            message=f"starts from scratch in front of this one (the first reached step {first.reached:,}): "
+            f"{sum(restart.superseded for restart in aborted):,} rows of them are not used",
+            count=len(aborted),
+        )
+    resumed = [restart for restart in order.restarts if not restart.fresh]
+    if resumed:
+        first = resumed[0]
         yield Notice(
             code="restarts-resolved",
             message=f"steps go back (first from {first.reached:,} to {first.step:,}): the later attempt is used, "
-            f"{order.superseded:,} earlier rows are not",
-            count=len(order.restarts),
+            f"{sum(restart.superseded for restart in resumed):,} earlier rows are not",
+            count=len(resumed),
         )
     if signals.nonfinite_left_out:
         yield Notice(

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 @sign("step numbers go back", any_length=True)
 def steps_back(measured: Measured) -> float:
-    """Any restart counts fully. Rows out of order, strays and ranks that write in turns are none."""
-    return float(bool(measured.signals.restarts))
+    """Any resume counts fully. Starts from scratch, rows out of order, strays and ranks that write in turns are none."""
+    return float(bool(measured.signals.resumes))
 
 
 @sign("the schedule goes back to an earlier value and repeats itself from there")

@@ -1,0 +1,81 @@
+"""Which attempts are trainings from scratch, and not the same training resumed.
+
+A resume goes back to a checkpoint, which lies behind the first step, and carries weights on: the loss stands about where it
+stood. A new start counts from the beginning, and its loss stands where the first rows of the start before stood. Two logs
+look alike by their steps alone, and the loss decides: a resume that lost its count, and a second start. Of variants tried one
+after the other (a tournament), each goes over the very steps of the one before: a resume seldom dies twice at the same step.
+
+Only the weights tell for certain; the limits are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.signals.attempts import Restart
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Rows at either end of an attempt whose median stands for its level.
+LEVEL = 3
+#: Typical changes between neighbours by which a loss must have moved for its level to tell a resume from a new start.
+MOVED = 3.0
+#: Rows from which two attempts over the same steps are variants.
+MIN_VARIANT = 5
+
+
+def fresh_starts(
+    step: NDArray[np.int64], value: NDArray[np.float64] | None, restarts: Sequence[Restart]
+) -> tuple[bool, ...]:
+    """Of each restart, whether a training from scratch (or a variant of the one before) begins there.
+
+    Parameters
+    ----------
+    step
+        int64[n], in the order written.
+    value
+        float64[n], the loss (or norm) at these steps, NaN and infinities left aside; None where there is none, and then
+        the steps decide.
+    restarts
+        The attempts of `gradlens.signals.attempts.order_of`, in the order written.
+    """
+    if not restarts:
+        return ()
+    rises = np.diff(step)
+    rises = rises[rises > 0]
+    interval = float(np.median(rises)) if len(rises) else 1.0
+    bounds = [0, *(restart.index for restart in restarts), len(step)]
+    fresh: list[bool] = []
+    scratch = 0  # where the current start begins
+    for place, restart in enumerate(restarts, 1):
+        before, begin, end = bounds[place - 1], bounds[place], bounds[place + 1]
+        opens = int(step[scratch]) <= 2 * interval and restart.step < int(step[scratch]) + interval
+        is_fresh = (opens and not _carries_on(value, scratch, begin, end)) or _is_variant(
+            step[before:begin], step[begin:end], interval
+        )
+        fresh.append(is_fresh)
+        scratch = begin if is_fresh else scratch
+    return tuple(fresh)
+
+
+def _is_variant(before: NDArray[np.int64], now: NDArray[np.int64], interval: float) -> bool:
+    """Whether an attempt goes over the steps of the one before, from its first to its last; a longer one before may lead up to them."""
+    if min(len(before), len(now)) < MIN_VARIANT:
+        return False
+    return bool(before[0] - interval < now[0] and abs(int(before[-1]) - int(now[-1])) < interval)
+
+
+def _carries_on(value: NDArray[np.float64] | None, scratch: int, begin: int, end: int) -> bool:
+    """Whether the first rows after `begin` stand nearer to the last rows before it than to the first rows of that start."""
+    if value is None:
+        return False
+    before, now = (part[np.isfinite(part)] for part in (value[scratch:begin], value[begin:end]))
+    if min(len(before), len(now)) < 2 * LEVEL:
+        return False
+    first, last, opening = (float(np.median(part)) for part in (before[:LEVEL], before[-LEVEL:], now[:LEVEL]))
+    noise = float(np.median(np.abs(np.diff(before))))
+    return abs(first - last) > MOVED * noise and abs(opening - last) < abs(opening - first)
