@@ -98,6 +98,7 @@ class TrainerStateReader(Reader):
                 state.history.forget_rows()
             loaded.append((size, place, state))
         states = [state for _, _, state in sorted(loaded, key=lambda entry: entry[:2])]
+        named = _names([state.source for state in states])
         runs: list[RawRun] = []
         repeated = 0
         for place, state in enumerate(states):
@@ -106,9 +107,20 @@ class TrainerStateReader(Reader):
                 repeated += 1
                 continue
             alone = is_alone or (place == len(states) - 1 and not runs)
-            runs.append(_run(state, "" if alone else Path(state.source.name).parent.name, repeated))
+            runs.append(_run(state, "" if alone else named[place], repeated))
             repeated = 0
         return runs
+
+
+def _names(sources: Sequence[Source]) -> list[str]:
+    """What tells the files of a group apart: their folders, or the names of the files where these are the same."""
+    folders = [Path(source.name).parent.name for source in sources]
+    if len(set(folders)) == len(folders):
+        return folders
+    names = [Path(source.name).name for source in sources]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{folder}/{name}" for folder, name in zip(folders, names, strict=True)]
 
 
 def _load(source: Source, *, is_alone: bool) -> _State:

@@ -6,6 +6,7 @@ What every format shares is decided here once, so that the same log gives the sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -18,7 +19,15 @@ from gradlens.reading.derive import derive
 from gradlens.reading.frameworks import facts_by_names
 from gradlens.reading.missing import Presence, presence_in_columns, presence_in_series
 from gradlens.reading.remarks import remark
-from gradlens.reading.steps import choose_step, in_order_written, rows_of_longest, steps_of_rows, unrolled, unrounded
+from gradlens.reading.steps import (
+    choose_step,
+    in_order_written,
+    rows_of_longest,
+    steps_of_rows,
+    unrolled,
+    unrounded,
+    untangled,
+)
 from gradlens.run import Columns, Notice, Run, Series
 
 #: Roles that a run reports; `step` is not a separate series.
@@ -125,7 +134,8 @@ def _layers(table: Mapping[str, Series], options: ReadOptions) -> dict[str, Seri
 def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[str | None, list[Series], Presence]:
     unread = () if options.columns == "all" else raw.unread_rows
     if raw.series:
-        return raw.step_column, list(raw.series), presence_in_series(raw.series, unread)
+        series = [_untangled(s, book) for s in raw.series]
+        return raw.step_column, series, presence_in_series(series, unread)
     by_name = {c.name: c for c in raw.columns}
     if options.step and options.step not in by_name:
         return options.step, [], presence_in_series((), unread)
@@ -143,6 +153,7 @@ def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[st
         epoch = vocabulary.choose("epoch", by_name)
         if epoch is not None and epoch != step_name:
             steps = unrolled(steps, by_name[epoch], raw.n_rows, book)
+        steps = untangled(steps, book)
     series = []
     for column in raw.columns:
         if column.name == step_name:
@@ -157,6 +168,11 @@ def _with_steps(raw: RawRun, options: ReadOptions, book: NoticeBook) -> tuple[st
             )
         )
     return step_name, series, presence_in_columns(raw.columns, steps, unread)
+
+
+def _untangled(series: Series, book: NoticeBook) -> Series:
+    steps = untangled(series.step, book)
+    return series if steps is series.step else replace(series, step=steps)
 
 
 def _check_overrides(table: Mapping[str, Series], step_name: str | None, options: ReadOptions, source: str) -> None:

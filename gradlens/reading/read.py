@@ -16,6 +16,7 @@ from gradlens.readers import detect
 from gradlens.readers.base import RawRun, Reader, ReadOptions
 from gradlens.reading.assemble import assemble
 from gradlens.reading.beside import config_beside
+from gradlens.reading.starts import split_starts
 from gradlens.run import Notice, Run
 from gradlens.sources.files import Source, Target, resolve_all
 
@@ -64,7 +65,31 @@ def read(
     options = ReadOptions(
         columns=columns, step=step, loss=loss, grad_norm=grad_norm, lr=lr, loss_scale=loss_scale
     )  # fmt: skip
-    return [run for target in resolve_all(texts) for run in _read_target(target, options, input_format)]
+    return distinct([run for target in resolve_all(texts) for run in _read_target(target, options, input_format)])
+
+
+def distinct(runs: Sequence[Run]) -> list[Run]:
+    """The runs with names that tell them apart: those that share one by their source, then by number."""
+    for name in (_by_source, _by_number):
+        shared = {key for key, count in Counter(run.id for run in runs).items() if count > 1}
+        if not shared:
+            break
+        seen = Counter[str]()
+        renamed = []
+        for run in runs:
+            seen[run.id] += 1
+            renamed.append(replace(run, id=name(run, seen[run.id])) if run.id in shared else run)
+        runs = renamed
+    return list(runs)
+
+
+def _by_source(run: Run, number: int) -> str:
+    del number
+    return run.id if run.id.startswith(run.source) else f"{run.source} ({run.id})"
+
+
+def _by_number(run: Run, number: int) -> str:
+    return run.id if number == 1 else f"{run.id}#{number}"
 
 
 def read_unit(
@@ -287,16 +312,16 @@ def _useful(run: Run) -> bool:
 
 
 def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, target: Target) -> list[Run]:
-    raws = [_with_cuts(raw, bundle) for raw in reader.read(bundle, options)]
     base = _id_of(bundle, target)
     beside = config_beside(bundle[0])
-    return [
-        run
-        for raw in raws
-        for run in assemble(
+
+    def assembled(raw: RawRun) -> list[Run]:
+        return assemble(
             raw, id=_join(base, raw), source=bundle[0].name, format=reader.name, options=options, beside=beside
         )
-    ]
+
+    raws = [_with_cuts(raw, bundle) for raw in reader.read(bundle, options)]
+    return [run for raw in raws for run in split_starts(raw, assembled(raw), assembled)]
 
 
 def _with_cuts(raw: RawRun, bundle: Sequence[Source]) -> RawRun:

@@ -28,6 +28,8 @@ COUNTS = 0.9
 FEW = 0.2
 #: Rounded steps repeat at least in this share of the rows.
 MANY = 0.3
+#: Falls of equal size after equally many rows from which a count overlaps regularly.
+MIN_ROUNDS = 6
 _ROUNDED_FROM, _MIN_ROUNDED = 1000, 8
 #: From here on float64, as which columns are read, tells no neighbouring integers apart.
 _LIMIT = 2.0**53
@@ -197,6 +199,32 @@ def unrolled(steps: NDArray[np.int64], epoch: Column | None, n_rows: int, book: 
         count=len(falls),
     )
     return steps + offset
+
+
+def untangled(steps: NDArray[np.int64], book: NoticeBook) -> NDArray[np.int64]:
+    """A count that overlaps regularly, spread over the rows in the order written.
+
+    Some loops (Stable-Baselines 2) number the passes over one batch ahead of the next batch's: 0, 1, 2, 3, 1, 2, 3, 4, 2, ...
+    The count falls by the same number after the same number of rows throughout, which no series of resumes does, and gains
+    in each round. Two writers in turn look alike but for their first round, which is half as long.
+    """
+    change = np.diff(steps)
+    falls = np.flatnonzero(change < 0) + 1
+    if len(falls) < MIN_ROUNDS:
+        return steps
+    period, gain = int(falls[0]), int(steps[falls[0]] - steps[0])
+    fall_sizes = change[falls - 1]
+    regular = bool((np.diff(falls) == period).all() and (fall_sizes == fall_sizes[0]).all())
+    if not regular or gain <= 0 or len(steps) - int(falls[-1]) > period or bool((change == 0).any()):
+        return steps
+    book.add(
+        "overlapping-count",
+        f"the count overlaps regularly (it falls by {-int(fall_sizes[0]):,} after every {period} rows), as loops do that number "
+        "several passes over one batch: the rows stand in the order written",
+        count=len(falls),
+    )
+    rows = np.arange(len(steps), dtype=np.int64)
+    return int(steps[0]) + (rows * gain // period if gain >= period else rows)
 
 
 def _interval(steps: NDArray[np.int64]) -> int:

@@ -35,8 +35,8 @@ DISORDER = 0.25
 MIN_FALLS = 8
 #: Share of the steps that several writers all write.
 WRITTEN_BY_ALL = 0.9
-#: Falls of writers in turn, as a multiple of one for each further writer and place.
-MAX_TURNS = 1.5
+#: Share of the falls of writers in turn that go back to a place once for each further writer at most.
+IN_TURN = 0.5
 
 KEPT, SUPERSEDED, STRAY = 0, 1, 2
 
@@ -171,8 +171,8 @@ def _writers(step: NDArray[np.int64], back_to: NDArray[np.int64]) -> int:
     """How many wrote each step in turns.
 
     From the first step to the last repeated one, nearly all are repeated, and the log goes back more often than the same
-    number of whole attempts one after the other would. Writers in turn go back once each to every place they go back to;
-    attempts in sequence go back to the same place again and again.
+    number of whole attempts one after the other would. Writers in turn go back to a place once each at most,
+    attempts in sequence again and again.
     """
     if not len(back_to):
         return 1
@@ -182,8 +182,11 @@ def _writers(step: NDArray[np.int64], back_to: NDArray[np.int64]) -> int:
     if len(shared) == 0 or shared[0] == 1 or np.mean(shared > 1) < WRITTEN_BY_ALL:
         return 1
     writers = int(np.median(shared))
-    turns = len(np.unique(back_to)) * (writers - 1)
-    return writers if 2 * (writers - 1) < len(back_to) <= MAX_TURNS * turns else 1
+    if len(back_to) <= 2 * (writers - 1):
+        return 1
+    _, visits = np.unique(back_to, return_counts=True)
+    in_turn = int(visits[visits < writers].sum())
+    return writers if in_turn >= IN_TURN * len(back_to) else 1
 
 
 def _fates(

@@ -63,10 +63,10 @@ def fresh_starts(
 
 
 def _is_variant(before: NDArray[np.int64], now: NDArray[np.int64], interval: float) -> bool:
-    """Whether an attempt goes over the steps of the one before, from its first to its last; a longer one before may lead up to them."""
+    """Whether an attempt goes over the very steps of the one before, from the first to the last."""
     if min(len(before), len(now)) < MIN_VARIANT:
         return False
-    return bool(before[0] - interval < now[0] and abs(int(before[-1]) - int(now[-1])) < interval)
+    return all(abs(int(before[end]) - int(now[end])) < interval for end in (0, -1))
 
 
 def _carries_on(value: NDArray[np.float64] | None, scratch: int, begin: int, end: int) -> bool:
