@@ -231,7 +231,7 @@ def gate(
     single = isinstance(baseline, (Run, str, os.PathLike)) or is_data(baseline)
     given = [baseline] if single else list(baseline)
     named = [one for one in given if isinstance(one, (str, os.PathLike))]
-    runs, summaries = load_sides(named, read_logs)
+    runs, summaries = load_sides(named, lambda path: read_logs(path, split_starts=False))
     others = [run for one in given if not isinstance(one, (str, os.PathLike)) for run in read(one)]
     report, _ = gate_runs(
         read(candidate), [*others, *runs], summaries, gate_settings({**(settings or {}), **limits}, origin="settings"),

@@ -69,7 +69,7 @@ def analyze(
         settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
         loss_scale=loss_scale,
     )  # fmt: skip
-    report = analyze_runs(given.runs(), chosen)
+    report = analyze_runs(given.runs(split_starts=True), chosen)
     if since is not None:
         report = output.only_since(report, since)
     writer.write(report)

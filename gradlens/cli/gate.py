@@ -137,11 +137,11 @@ def _read_baseline(path: str, reading: options.Reading) -> list[Run]:
     try:
         return read(
             path, columns="needed", step=reading.step, loss=reading.loss, grad_norm=reading.grad_norm, lr=reading.lr,
-            loss_scale=reading.loss_scale,
+            loss_scale=reading.loss_scale, split_starts=False,
         )  # fmt: skip
     except GradlensError:
         # The names given may be those of the candidates only; what the log itself offers comes second.
-        return read(path, columns="needed")
+        return read(path, columns="needed", split_starts=False)
 
 
 def _update_target(files: Sequence[str]) -> Path:

@@ -65,8 +65,8 @@ class Reading:
     loss_scale: str | None
     columns: str = "needed"
 
-    def runs(self) -> list[Run]:
-        """Read all sources."""
+    def runs(self, *, split_starts: bool = False) -> list[Run]:
+        """Read all sources; several starts in one log are one run, of which the last counts, unless `split_starts`."""
         from gradlens.reading.read import read
         from gradlens.sources.progress import progress_bars
 
@@ -80,6 +80,7 @@ class Reading:
                 grad_norm=self.grad_norm,
                 lr=self.lr,
                 loss_scale=self.loss_scale,
+                split_starts=split_starts,
             )
 
 

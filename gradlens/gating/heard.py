@@ -13,6 +13,7 @@ QUIET = frozenset(
         "log-interval", "layers-checked", "ambiguous-format", "decimal-comma", "string-number", "wrapped-record", "files-joined",
         "unnamed-column", "repeated-name", "several-optimizers", "norm-pre-clip", "norm-post-clip", "norm-averaged",
         "norm-filtered", "epoch-counter", "envelope-columns", "repeated-header", "steps-go-backwards", "overlapping-steps",
+        "overlapping-count",
     }
 )  # fmt: skip
 

@@ -34,7 +34,7 @@ class ReadOptions:
     """What the user said about reading.
 
     `columns` is "needed" (roles and layers) or "all"; a reader may skip what `wanted` rejects.
-    The overrides are original column names.
+    The overrides are original column names. `split_starts` makes runs of several complete starts in one log.
     """
 
     columns: str = "all"
@@ -43,6 +43,7 @@ class ReadOptions:
     grad_norm: str | None = None
     lr: str | None = None
     loss_scale: str | None = None
+    split_starts: bool = True
 
     def wanted(self, name: str) -> bool:
         """Whether a column is worth decoding."""

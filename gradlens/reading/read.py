@@ -16,7 +16,7 @@ from gradlens.readers import detect
 from gradlens.readers.base import RawRun, Reader, ReadOptions
 from gradlens.reading.assemble import assemble
 from gradlens.reading.beside import config_beside
-from gradlens.reading.starts import split_starts
+from gradlens.reading.starts import split_into_starts
 from gradlens.run import Notice, Run
 from gradlens.sources.files import Source, Target, resolve_all
 
@@ -37,6 +37,7 @@ def read(
     grad_norm: str | None = None,
     lr: str | None = None,
     loss_scale: str | None = None,
+    split_starts: bool = True,
 ) -> list[Run]:
     """Read one or more logs.
 
@@ -50,6 +51,9 @@ def read(
         "all", or "needed" for the recognised quantities and per-layer norms alone, which is faster on wide logs.
     step, loss, grad_norm, lr, loss_scale
         The column to take instead of the one that would be recognised.
+    split_starts
+        Whether several complete trainings in one log are runs of their own, the last one first. Otherwise they are one run, of
+        which the analysis uses the last start.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def read(
     """
     texts = [os.fspath(source)] if isinstance(source, (str, os.PathLike)) else [os.fspath(s) for s in source]
     options = ReadOptions(
-        columns=columns, step=step, loss=loss, grad_norm=grad_norm, lr=lr, loss_scale=loss_scale
+        columns=columns, step=step, loss=loss, grad_norm=grad_norm, lr=lr, loss_scale=loss_scale, split_starts=split_starts
     )  # fmt: skip
     return distinct([run for target in resolve_all(texts) for run in _read_target(target, options, input_format)])
 
@@ -321,7 +325,9 @@ def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, 
         )
 
     raws = [_with_cuts(raw, bundle) for raw in reader.read(bundle, options)]
-    return [run for raw in raws for run in split_starts(raw, assembled(raw), assembled)]
+    if not options.split_starts:
+        return [run for raw in raws for run in assembled(raw)]
+    return [run for raw in raws for run in split_into_starts(raw, assembled(raw), assembled)]
 
 
 def _with_cuts(raw: RawRun, bundle: Sequence[Source]) -> RawRun:

@@ -28,7 +28,7 @@ MIN_JUDGED = 200
 COMPLETE = 0.5
 
 
-def split_starts(raw: RawRun, runs: Sequence[Run], assembled: Callable[[RawRun], list[Run]]) -> list[Run]:
+def split_into_starts(raw: RawRun, runs: Sequence[Run], assembled: Callable[[RawRun], list[Run]]) -> list[Run]:
     """The runs of each complete start, the last one first, or `runs` where the log has only one.
 
     Parameters

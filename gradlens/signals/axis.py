@@ -225,7 +225,7 @@ def notices_of(signals: Signals) -> Iterator[Notice]:
     if aborted:
         first = aborted[0]
         yield Notice(
-            code="aborted-starts",
+            code="earlier-starts",
             message=f"starts from scratch in front of this one (the first reached step {first.reached:,}): "
             f"{sum(restart.superseded for restart in aborted):,} rows of them are not used",
             count=len(aborted),

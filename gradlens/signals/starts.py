@@ -11,6 +11,7 @@ Only the weights tell for certain; the limits are our own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,24 +50,33 @@ def fresh_starts(
     rises = rises[rises > 0]
     interval = float(np.median(rises)) if len(rises) else 1.0
     bounds = [0, *(restart.index for restart in restarts), len(step)]
+    spans = [(int(step[begin]), int(step[end - 1])) for begin, end in pairwise(bounds)]
     fresh: list[bool] = []
-    scratch = 0  # where the current start begins
+    scratch, varies = 0, False  # where the current start begins, and whether it is a variant
     for place, restart in enumerate(restarts, 1):
-        before, begin, end = bounds[place - 1], bounds[place], bounds[place + 1]
+        begin, end = bounds[place], bounds[place + 1]
         opens = int(step[scratch]) <= 2 * interval and restart.step < int(step[scratch]) + interval
-        is_fresh = (opens and not _carries_on(value, scratch, begin, end)) or _is_variant(
-            step[before:begin], step[begin:end], interval
-        )
+        long = min(np.diff(bounds)[place - 1 : place + 1]) >= MIN_VARIANT
+        varies = bool(long) and _is_variant(spans, place, interval, of_variant=varies)
+        is_fresh = varies or (opens and not _carries_on(value, scratch, begin, end))
         fresh.append(is_fresh)
         scratch = begin if is_fresh else scratch
     return tuple(fresh)
 
 
-def _is_variant(before: NDArray[np.int64], now: NDArray[np.int64], interval: float) -> bool:
-    """Whether an attempt goes over the very steps of the one before, from the first to the last."""
-    if min(len(before), len(now)) < MIN_VARIANT:
-        return False
-    return all(abs(int(before[end]) - int(now[end])) < interval for end in (0, -1))
+def _is_variant(spans: Sequence[tuple[int, int]], place: int, interval: float, *, of_variant: bool) -> bool:
+    """Whether an attempt is one of several over the very same steps.
+
+    It goes over the steps of the one before; or it ends where that one ended, and the next goes over its own steps; or it
+    takes the last of such variants (`of_variant`) further.
+    """
+    (began, ended), (begins, ends) = spans[place - 1], spans[place]
+    same_begin, same_end = abs(began - begins) < interval, abs(ended - ends) < interval
+    following = spans[place + 1] if place + 1 < len(spans) else None
+    repeated = following is not None and all(
+        abs(own - next_) < interval for own, next_ in zip(spans[place], following, strict=True)
+    )
+    return (same_end and (same_begin or repeated)) or (of_variant and same_begin and ends > ended)
 
 
 def _carries_on(value: NDArray[np.float64] | None, scratch: int, begin: int, end: int) -> bool:

@@ -132,7 +132,7 @@ def test_a_bad_attempt_before_a_good_one_does_not_pass(gate):
     worse = rows(3, loss=lambda _, value: value + 2)
     document = gate([*worse, *rows(2)])
     assert outcome(document, "log") == "inconclusive"
-    assert "restarts-resolved" in codes(document)
+    assert "earlier-starts" in codes(document)
 
 
 def test_a_resume_from_the_last_checkpoint_passes_with_a_notice(gate):

@@ -62,4 +62,4 @@ def test_an_aborted_start_is_a_notice_and_no_resume():
     signals = signals_of(run)
     assert signals.resumes == ()
     assert (signals.from_the_start, len(signals)) == (True, 300)
-    assert [(n.code, n.count) for n in notices_of(signals)] == [("aborted-starts", 1)]
+    assert [(n.code, n.count) for n in notices_of(signals)] == [("earlier-starts", 1)]

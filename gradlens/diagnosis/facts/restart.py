@@ -41,7 +41,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     restarts = measured.signals.restarts
     if not restarts:
         return ()
-    damage = [d for r in restarts if (d := _damage(measured, r)) is not None]
+    damage = [d for r in measured.signals.resumes if (d := _damage(measured, r)) is not None]
     if damage:
         worst = max(damage, key=lambda d: d[0])
         also = f"; {counted(len(restarts), 'restart')} in all" if len(restarts) > 1 else ""

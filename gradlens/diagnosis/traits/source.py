@@ -31,7 +31,7 @@ def curves_of(run: Run, signals: Signals, threshold: float | None, *, is_known: 
         held_out=nothing if held_out is None else held_out,
         threshold=(np.inf if threshold is None else threshold) if is_known else np.nan,
         interval=signals.log_interval or 1.0,
-        restarts=len(signals.restarts),
+        restarts=len(signals.resumes),
         layers=layer_levels([placed(series, signals) for series in run.layers.values()]),
         recorded=recorded,
     )
