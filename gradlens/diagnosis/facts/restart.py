@@ -59,7 +59,12 @@ def find(measured: Measured) -> tuple[Fact, ...]:
                 evidence=(Evidence(label="restarts", value=len(restarts)),),
             ),
         )
-    first = restarts[0]
+    goes_on = (
+        "each time from scratch: the last start counts"
+        if not measured.signals.resumes
+        else "loss and rate go on as before: rows logged twice, the later ones count"
+    )
+    first = (measured.signals.resumes or restarts)[0]
     what = (
         "starts again"
         if measured.signals.order.rows.size and first.step <= int(measured.signals.step[0])
@@ -70,8 +75,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             code="GL007",
             severity=Severity.NOTE,
             message=f"the log {what} {counted(len(restarts), 'time')}, first from step {first.reached:,} to step "
-            f"{first.step:,}; "
-            "loss and rate go on as before: rows logged twice, the later ones count",
+            f"{first.step:,}; {goes_on}",
             advice="log each attempt in a file of its own",
             rules_out=frozenset({"resume_artifact"}),
             steps=tuple(r.step for r in restarts),
