@@ -22,7 +22,7 @@ from gradlens.sources.files import Source, Target, resolve_all
 
 SourceLike = str | os.PathLike[str]
 #: Names in a message about columns.
-_MOST_NAMES = 12
+_MAX_NAMES = 12
 #: Notices about columns that may be the loss or the norm that is missed.
 _UNREAD = ("unreadable-value", "text-column")
 
@@ -137,7 +137,7 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
             # The names for the message: columns without a role were not decoded.
             runs = _read_group(reader, [source], replace(options, columns="all"), target)
         names = candidates_first({name for run in runs for name in run.series})
-        shown = ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "") if names else "none"
+        shown = ", ".join(names[:_MAX_NAMES]) + (" ..." if len(names) > _MAX_NAMES else "") if names else "none"
         unread = next((f": {n.message}" for run in runs for n in run.notices if n.code in _UNREAD), "")
         raise NoTrainingSeriesError(
             f"{target.text}: read as {reader.name}, but none of its columns is a loss or a gradient norm ({shown}){unread}",
