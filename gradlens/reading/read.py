@@ -140,7 +140,7 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
         shown = ", ".join(names[:_MAX_NAMES]) + (" ..." if len(names) > _MAX_NAMES else "") if names else "none"
         unread = next((f": {n.message}" for run in runs for n in run.notices if n.code in _UNREAD), "")
         raise NoTrainingSeriesError(
-            f"{target.text}: read as {reader.name}, but none of its columns is a loss or a gradient norm ({shown}){unread}",
+            f"{target.text}: read as {reader.name}, but there is no loss and no gradient norm among its columns ({shown}){unread}",
             hint="name them with --loss and --grad-norm, or another format with --input-format",
         )
     ties = [other.name for sure, other in ranked[1:] if other is not reader and sure >= ranked[0][0]]
