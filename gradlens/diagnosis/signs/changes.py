@@ -9,7 +9,7 @@ import numpy as np
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, thinned
 from gradlens.diagnosis.features.events import CONVERGED
 from gradlens.diagnosis.features.progress import MAX_ROWS, RANDOM_REBOUND
-from gradlens.diagnosis.signs.base import Ramp, part, rows_are_steps, share, sign, times
+from gradlens.diagnosis.signs.base import Ramp, has_batch_noise, part, rows_are_steps, share, sign, times
 
 if TYPE_CHECKING:
     from gradlens.diagnosis.measured import Measured
@@ -74,21 +74,25 @@ def sudden_drop(
     within_few_rows: Ramp = share(0.35, 0.8),
     lasting: Ramp = share(0.3, 0.7),
     norm_errors: Ramp = Ramp(5.0, 9.0),
+    rows: Ramp = Ramp(60.0, 120.0),
 ) -> float:
     """The loss falls by {errors} standard errors and {deviations} deviations, the norm by {norm_errors} standard errors.
 
-    Of the fall of the loss, {within_few_rows} are made within a few rows and {lasting} last: the data became easier. Where a
-    row stands for many steps, a phase of fast learning looks as sudden, and then this says nothing.
+    Of the fall of the loss, {within_few_rows} are made within a few rows and {lasting} last: the data became easier. Judged
+    from {rows} rows on, since in fewer any descent looks as sudden, as does a phase of fast learning where a row stands for
+    many steps. Without batch noise a fall has no deviations to be measured in.
     """
     loss, norm = measured.loss_drop, measured.norm_step_down
     if (
         not loss.errors
         or abs(loss.row - norm.row) > max(len(measured) // 50, 5)
         or measured.schedule.falls_near(loss.row)
+        or has_batch_noise(measured) < 0.5
     ):
         return 0.0
     return (
-        errors(loss.errors)
+        rows(float(len(measured)))
+        * errors(loss.errors)
         * deviations(loss.deviations)
         * within_few_rows(loss.sharpness)
         * lasting(loss.lasting)
@@ -161,7 +165,7 @@ def norm_step_alone(
     strength = errors(step.errors) * size(abs(step.size)) * within_few_rows(step.sharpness)
     strength *= not_beyond(abs(step.size)) * not_before(step.row / len(measured))
     strength *= abruptness(step.abruptness)
-    if _near_jump(measured, step.row) or step.lasting < 0.5:
+    if _near_jump(measured, step.row) or step.lasting < 0.5 or has_batch_noise(measured) < 0.5:
         return 0.0
     loss = measured.loss.value
     width = int(np.clip(len(measured) // 40, 8, 30))
@@ -194,7 +198,7 @@ def noise_changes(
     {not_before} of the rows, where the end of the start-up is such a change by itself.
     """
     found = measured.noise_break
-    if found is None or _near_jump(measured, found.row):
+    if found is None or _near_jump(measured, found.row) or has_batch_noise(measured) < 0.5:
         return 0.0
     # A smaller batch raises all three, a larger one lowers them: what goes the other way speaks against both.
     way = 1.0 if found.norm_size + found.loss_spread > 0 else -1.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.diagnosis.features.norms import FAR_ABOVE
-from gradlens.diagnosis.signs.base import Ramp, falls_beyond_loss, log_share, share, sign, times
+from gradlens.diagnosis.signs.base import Ramp, falls_beyond_loss, has_batch_noise, log_share, share, sign, times
 from gradlens.diagnosis.signs.changes import sudden_step
 from gradlens.diagnosis.signs.course import never_learned
 
@@ -137,6 +137,25 @@ def norm_wild(measured: Measured, *, spread: Ramp = Ramp(0.45, 0.75), loss_noise
     return spread(measured.norms.upper_spread) * quiet_loss * (1.0 - never_learned(measured))
 
 
+#: Rows with both a loss and a norm below which their courses cannot be compared.
+MIN_BOTH = 40
+
+
+def falls_further_than_loss(measured: Measured, *, fall: Ramp = Ramp(0.0, 0.15)) -> float:
+    """How far ln norm falls further than ln loss, from a difference of {fall} on; 1 where the two cannot be compared.
+
+    Gaussian gradients in d dimensions have norms that vary by 1/sqrt(2d) alone, which is nothing in a large network, but they
+    fall with the loss, at most as far in logarithms as it does. A norm that a penalty dominates falls with the weights.
+    """
+    loss, norm = measured.signals.loss, measured.signals.norm
+    both = np.isfinite(loss) & np.isfinite(norm) & (loss > 0) & (norm > 0)
+    if np.count_nonzero(both) < MIN_BOTH:
+        return 1.0
+    part = max(int(np.count_nonzero(both)) // 20, 5)
+    fell = [float(np.median(x[:part]) - np.median(x[-part:])) for x in (np.log(norm[both]), np.log(loss[both]))]
+    return fall(fell[0] - fell[1])
+
+
 @sign("the norm hardly reacts to the batch: it varies by {noise} or less from row to row")
 def norm_quiet(
     measured: Measured,
@@ -155,7 +174,8 @@ def norm_quiet(
         return 0.0
     # Means over an epoch are quiet too, but then the loss is as well, and it learns.
     averaged = measured.norms.loss_noise < 0.005 and never_learned(measured) < 0.5 and len(measured) < 400
-    return 0.0 if averaged else rows(float(len(measured))) * noise(np.log(measured.norms.noise))
+    quiet = rows(float(len(measured))) * noise(np.log(measured.norms.noise))
+    return 0.0 if averaged else quiet * has_batch_noise(measured) * falls_further_than_loss(measured)
 
 
 @sign("the norm only ever falls, far more smoothly than batch noise allows")
@@ -177,6 +197,7 @@ def norm_fades_smoothly(
     if n is None or measured.provenance.verdict in {"post_clip", "loss_scaled"} or not n.fade > 0:
         return 0.0
     smooth = smoothness(n.smoothness) * noise_of_fade(n.noise / n.fade)
+    smooth *= has_batch_noise(measured) * falls_further_than_loss(measured)
     return fade(n.fade) * smooth * noise(n.noise) * rows(float(len(measured)))
 
 
