@@ -2,7 +2,7 @@
 
 One comparison, constant, operator or condition of a module is changed at a time, and the tests are run on it. A mutant that no
 test fails on is printed with its line: either a test is missing or the change means nothing. Each mutant runs in a fork of a
-process that has loaded the packages already.
+process that has loaded the packages already. Takes about as long as the tests, times the mutants.
 """
 
 from __future__ import annotations

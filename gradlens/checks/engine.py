@@ -81,7 +81,9 @@ def require_known(words: Iterable[str], origin: str) -> None:
             continue
         import difflib
 
-        near = difflib.get_close_matches(word.upper(), [check.code for check in checks], n=1)
+        # Letters that look like digits are the likeliest slip in a code.
+        as_code = word.upper().replace("O", "0").replace("I", "1")
+        near = difflib.get_close_matches(as_code, [check.code for check in checks], n=1)
         near = difflib.get_close_matches(word.lower(), [check.name for check in checks], n=1) or near
         raise UsageError(
             f"{origin}: unknown check {word!r}",

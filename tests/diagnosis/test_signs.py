@@ -60,9 +60,16 @@ def test_a_resumed_run_that_counts_anew_shows_no_first_updates():
     run = blown_up()
     step = np.concatenate([np.arange(N // 2), np.arange(N // 2)])
     half = {name: np.concatenate([healthy()[name][: N // 2], value[: N // 2]]) for name, value in run.items()}
-    case = make(half, step=step)
+    resumed = dict(half)
+    # A resumed run opens where the attempt before it ended.
+    level = float(np.median(half["loss"][N // 2 - 20 : N // 2]) / np.median(half["loss"][N // 2 : N // 2 + 3]))
+    resumed["loss"] = np.concatenate([half["loss"][: N // 2], half["loss"][N // 2 :] * level])
+    # It dies at another step: attempts over the very same steps are variants.
+    rows = N - 20
+    case = make({name: value[:rows] for name, value in resumed.items()}, step=step[:rows])
     assert not case.signals.from_the_start
     assert grade(case, "blown_up_by_updates") == 0.0
+    case = make(half, step=step)
     # The loss begins where the first attempt began: a second start, which is no damage.
     assert [(f.code, f.severity) for f in case.facts if f.code == "GL007"] == [("GL007", "note")]
     assert case.cause != "resume_artifact"

@@ -147,8 +147,10 @@ class TestSize:
     @pytest.mark.parametrize("opening", ["[", '{"a":'])
     def test_nesting(self, tmp_path, depth, opening):
         text = "\n".join([*lines(50), opening * depth, *lines(50)]) + "\n"
-        (run,) = gradlens.read(write(tmp_path / "a.jsonl", text))
-        assert codes(run)["malformed-record"] == 1
+        # Its steps begin again after the damaged line: two starts.
+        runs = gradlens.read(write(tmp_path / "a.jsonl", text))
+        assert [len(run.grad_norm) for run in runs] == [50, 50]
+        assert sum(codes(run).get("malformed-record", 0) for run in runs) == 1
         with pytest.raises(gradlens.GradlensError):
             gradlens.read(write(tmp_path / "b.json", opening * depth))
 

@@ -110,9 +110,15 @@ def _layers(c: Curves) -> Traits:
         "layers": float(len(c.layers)),
         "layers fade first": float(np.clip(first[-1] - first[0], -30, 30)),
         "layers fade end": float(np.clip(last[-1] - last[0], -30, 30)),
-        "layers range": float(np.clip(np.nanmax(last) - np.nanmin(last), 0, 40)),
-        "layers change": float(np.clip(np.nanmax(last - first), -30, 30)),
+        "layers range": float(np.clip(_largest(last) + _largest(-last), 0, 40)),
+        "layers change": float(np.clip(_largest(last - first), -30, 30)),
     }
+
+
+def _largest(values: Array) -> float:
+    """The largest value that is known, NaN where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.max()) if len(known) else float("nan")
 
 
 def layer_levels(columns: list[Array]) -> Array:
