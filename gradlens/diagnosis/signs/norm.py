@@ -94,7 +94,7 @@ def diverges_in_few_rows(
     """{min_rows} to {max_rows} rows: in two of them {rise} times the lowest loss so far, and {above} times the first one.
 
     For excerpts and short logs, in which a course cannot be measured. The rise must pass the range of that many rows of noise
-    by {beyond_noise} deviations, the noise being that of the calmer rows: a divergence makes the others. Not where the last
+    by {beyond_noise} deviations, the noise being that of the calmer rows: a divergence makes the others. Not where all of the last
     three rows are back below {regained} times the first one: what the first updates threw off was regained.
     """
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
@@ -106,7 +106,7 @@ def diverges_in_few_rows(
     calm = max(float(np.quantile(np.abs(np.diff(size)), 0.25)) / QUARTER_OF_DIFFERENCES, 1e-12)
     # The mean range of 10 to 60 independent normal values, within .1.
     by_chance = 1.2 + 0.8 * float(np.log(len(size)))
-    ends = regained(float(np.median(size[-3:]) - size[0]))
+    ends = regained(float(np.max(size[-3:]) - size[0]))
     return rise(found) * beyond_noise(found / calm - by_chance) * above(over_first) * ends
 
 
