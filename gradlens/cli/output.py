@@ -15,7 +15,7 @@ from gradlens.errors import OutputError, UsageError
 from gradlens.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from gradlens.reporters.base import Document, Kind, Reporter
     from gradlens.reports.analysis import Report
@@ -55,13 +55,13 @@ class Writer:
         kind: Kind = "report",
         verbose: bool = False,
     ) -> None:
-        from gradlens.reporters import load, suffixes
+        from gradlens.reporters import format_of, load, suffixes
 
         self._main: Reporter = load(output_format, kind)
         self._files: list[tuple[Path, Reporter]] = []
         self._verbose = verbose
         for path in paths:
-            name = _format_of(path, suffixes())
+            name = format_of(path)
             if name is None:
                 raise UsageError(
                     f"--save {path}: no format for {path.suffix or 'a file without suffix'}",
@@ -120,12 +120,6 @@ def _print_as_utf8() -> None:
     """Documents that go to a file or a pipe are UTF-8, as HTML and XML say of themselves; a terminal keeps its encoding."""
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
-
-
-def _format_of(path: Path, suffixes: Mapping[str, str]) -> str | None:
-    """The format of the longest suffix that the name ends with: `x.bencher.json` is not plain JSON."""
-    hits = [suffix for suffix in suffixes if path.name.lower().endswith(suffix)]
-    return suffixes[max(hits, key=len)] if hits else None
 
 
 def append_summary(report: Document) -> None:

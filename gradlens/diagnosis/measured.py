@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_ROWS = 60
+#: Changes of the loss from row to row below which their correlation is not known.
+MIN_CHANGES = 20
 #: Share of the first loss below which a loss is zero for every purpose: its relative changes mean nothing.
 MIN_LOSS_SHARE = 1e-6
 
@@ -110,6 +112,19 @@ class Measured:
     def loss(self) -> Curve:
         """The loss with its level taken out; anything below a millionth of the first loss counts as zero."""
         return curve_of(self.signals.loss, window_of(len(self)), floor=MIN_LOSS_SHARE)
+
+    @cached_property
+    def change_correlation(self) -> float | None:
+        """How far each change of the loss follows the one before: +1 for a smooth curve, -1/2 for a level with noise.
+
+        None with fewer than 20 changes between finite losses; 1 for a constant loss.
+        """
+        change = np.diff(self.signals.loss[np.isfinite(self.signals.loss)])
+        if len(change) < MIN_CHANGES:
+            return None
+        size = float(np.mean(change**2))
+        # Twice one minus the correlation is what the squares of second differences are to those of first ones.
+        return 1.0 if size == 0.0 else 1.0 - 0.5 * float(np.mean(np.diff(change) ** 2)) / size
 
     @cached_property
     def norm(self) -> Curve:

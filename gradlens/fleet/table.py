@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +85,6 @@ def _schema(mark: Mapping[str, Any]) -> pa.Schema:
         [pa.field(name, types[kind], metadata={"meaning": meaning}) for name, kind, meaning in COLUMNS],
         metadata={_META: json.dumps(head, sort_keys=True).encode()},
     )
-
-
-def describe_columns() -> Sequence[tuple[str, str, str]]:
-    """Name, type and meaning of every column, for the docs."""
-    return COLUMNS
 
 
 def _arrow() -> Any:

@@ -125,8 +125,7 @@ def _pair(one: Run, a: RunSummary, x: Signals, other: Run, b: RunSummary, y: Sig
         parts_in=parts_in,
         fingerprints=tuple(marks),
         verdict=_verdict(
-            ratio,
-            _loss_words(loss, tolerance, factor, ratio, differs=differs),
+            _level_words(ratio, loss, tolerance, differs=differs) if factor is None else _factor_words(factor, ratio),
             tuple(marks),
             parts_at,
             identical,
@@ -192,23 +191,23 @@ def _loss_factor(one: NDArray[np.float64], two: NDArray[np.float64], a: Run, b: 
     return None
 
 
-def _loss_words(
-    change: float | None, tolerance: float | None, factor: Fingerprint | None, ratio: float | None, *, differs: bool
-) -> str:
-    """How the losses compare, in words that hide no difference whose interval excludes zero."""
-    if factor is not None:
-        agree = ratio is not None and abs(math.log(ratio)) <= MATCH
-        where = " at equal norms" if agree else ""
-        told = f"{factor.meaning}{' (in the log only: the gradients agree)' if agree else ''}"
-        return f"the loss differs by a constant factor close to {factor.factor}{where}: {told}"
+def _factor_words(factor: Fingerprint, ratio: float | None) -> str:
+    """What a constant factor between the losses means, given the ratio of the norms."""
+    agree = ratio is not None and abs(math.log(ratio)) <= MATCH
+    where = " at equal norms" if agree else ""
+    told = f"{factor.meaning}{' (in the log only: the gradients agree)' if agree else ''}"
+    return f"the loss differs by a constant factor close to {factor.factor}{where}: {told}"
+
+
+def _level_words(ratio: float | None, change: float | None, tolerance: float | None, *, differs: bool) -> str:
+    """How norms and losses compare, in words that hide no difference of the losses whose interval excludes zero."""
+    text = f"norms {ratio:.3g} times those of the first run" if ratio is not None else "norms not comparable"
     if change is None or tolerance is None:
-        return ""
-    side = "higher" if change > 0 else "lower"
-    if abs(change) > tolerance:
-        return f"loss {side} by {abs(change):.3g}"
-    if differs:
-        return f"loss {side} by {abs(change):.3g}, within the tolerance of {tolerance:.3g}"
-    return "equal loss"
+        return text
+    if abs(change) <= tolerance and not differs:
+        return f"{text}, equal loss"
+    text += f", loss {'higher' if change > 0 else 'lower'} by {abs(change):.3g}"
+    return text if abs(change) > tolerance else f"{text}, within the tolerance of {tolerance:.3g}"
 
 
 def _fingerprints(
@@ -302,8 +301,7 @@ def _parts(
 
 
 def _verdict(
-    ratio: float | None,
-    loss: str,
+    text: str,
     marks: tuple[Fingerprint, ...],
     parts_at: int | None,
     identical: int | None,
@@ -315,9 +313,4 @@ def _verdict(
         return "the same to six digits in every shared step"
     if marks:
         return f"norms differ by a constant factor close to {marks[0].factor} at equal loss: {marks[0].meaning}"
-    if "constant factor" in loss:
-        text = loss
-    else:
-        text = f"norms {ratio:.3g} times those of the first run" if ratio is not None else "norms not comparable"
-        text += f", {loss}" if loss else ""
     return text + (f"; the curves part at step {parts_at:,}" if parts_at is not None else "")

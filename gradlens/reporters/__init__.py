@@ -80,6 +80,13 @@ def suffixes() -> dict[str, str]:
     return {suffix: name for name, entry in table().items() for suffix in entry.patterns}
 
 
+def format_of(path: Path) -> str | None:
+    """The format of the longest suffix that the name ends with: `x.bencher.json` is not plain JSON. None where none fits."""
+    known = suffixes()
+    hits = [suffix for suffix in known if path.name.lower().endswith(suffix)]
+    return known[max(hits, key=len)] if hits else None
+
+
 def names(kind: str) -> list[str]:
     """The formats that show this kind of document."""
     return [name for name, entry in table().items() if kind in entry.kinds]
@@ -121,7 +128,7 @@ def save(document: Document, path: str | os.PathLike[str]) -> None:
     from gradlens.files import write_whole
 
     target = Path(path)
-    hits = [suffix for suffix in suffixes() if target.name.lower().endswith(suffix)]
-    if not hits:
+    name = format_of(target)
+    if name is None:
         raise UsageError(f"{target}: no format for this suffix", hint="choose from " + " ".join(suffixes()))
-    write_whole(target, render(document, suffixes()[max(hits, key=len)]))
+    write_whole(target, render(document, name))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
-from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.escape import for_html
 from gradlens.reporters.fleet_terminal import onset_sentence
 from gradlens.reports.fleet import Count, FleetOverview, FleetRun
 
@@ -41,35 +41,34 @@ CSS = """
 """
 
 
-def _safe(text: str) -> str:
-    return escape(for_terminal(text))
-
-
 def fleet_body(fleet: FleetOverview) -> str:
     """Counts, groups, changes, and the table of all runs."""
-    parts = [f'<h1>{_safe(fleet.table)}</h1><p class="verdict">{fleet.runs:,} runs</p>', f"<p>{_statuses(fleet)}</p>"]
+    parts = [
+        f'<h1>{for_html(fleet.table)}</h1><p class="verdict">{fleet.runs:,} runs</p>',
+        f"<p>{_statuses(fleet)}</p>",
+    ]
     if fleet.causes:
         parts.append("<h2>Causes</h2>" + _count_table(fleet.causes, intervals=True))
     if fleet.groups:
-        parts.append(f"<h2>By {_safe(', '.join(fleet.by))}</h2>" + _groups(fleet))
+        parts.append(f"<h2>By {for_html(', '.join(fleet.by))}</h2>" + _groups(fleet))
     if fleet.onsets:
-        lines = "".join(f"<li>{_safe(onset_sentence(found))}</li>" for found in fleet.onsets)
+        lines = "".join(f"<li>{for_html(onset_sentence(found))}</li>" for found in fleet.onsets)
         parts.append(f"<h2>Where trouble starts</h2><ul>{lines}</ul>")
     if fleet.changes:
         lines = "".join(
-            f"<li>{_safe(c.name)}: {_safe(c.before or 'new')} → {_safe(c.now or 'gone')}</li>"
+            f"<li>{for_html(c.name)}: {for_html(c.before or 'new')} → {for_html(c.now or 'gone')}</li>"
             for c in fleet.changes[:50]
         )
         parts.append(f"<h2>Changed since the last table</h2><ul>{lines}</ul>")
     if fleet.errors:
         parts.append("<h2>Not read</h2>" + _count_table(fleet.errors, intervals=False))
     parts.append("<h2>All runs</h2>" + _runs(fleet))
-    parts.append(f'<p class="dim">gradlens {_safe(fleet.gradlens_version)}</p>')
+    parts.append(f'<p class="dim">gradlens {for_html(fleet.gradlens_version)}</p>')
     return "".join(parts)
 
 
 def _statuses(fleet: FleetOverview) -> str:
-    known = [f'<span class="{_TONES.get(c.what, "dim")}">{c.runs:,} {_safe(c.what)}</span>' for c in fleet.statuses]
+    known = [f'<span class="{_TONES.get(c.what, "dim")}">{c.runs:,} {for_html(c.what)}</span>' for c in fleet.statuses]
     others = (
         (fleet.unread, "not read"), (fleet.copies, "copies left out"), (fleet.continued, "restarts"),
         (fleet.not_logs, "other files"),
@@ -81,7 +80,7 @@ def _count_table(counts: Sequence[Count], *, intervals: bool) -> str:
     rows = "".join(
         f'<tr><td class="n">{c.runs:,}</td>'
         + (f'<td class="n">{c.share:.1%} ({c.interval[0]:.1%} to {c.interval[1]:.1%})</td>' if intervals else "")
-        + f'<td>{_safe(c.what)}</td><td class="dim">{_safe(", ".join(c.examples))}</td></tr>'
+        + f'<td>{for_html(c.what)}</td><td class="dim">{for_html(", ".join(c.examples))}</td></tr>'
         for c in counts
     )
     head = (
@@ -93,14 +92,14 @@ def _count_table(counts: Sequence[Count], *, intervals: bool) -> str:
 
 
 def _groups(fleet: FleetOverview) -> str:
-    head = "".join(f"<th>{_safe(key)}</th>" for key in fleet.by)
+    head = "".join(f"<th>{for_html(key)}</th>" for key in fleet.by)
     rows = "".join(
         "<tr>"
-        + "".join(f"<td>{_safe('not logged' if v is None else f'{v:g}' if isinstance(v, float) else str(v))}</td>"
+        + "".join(f"<td>{for_html('not logged' if v is None else f'{v:g}' if isinstance(v, float) else str(v))}</td>"
                   for v in (group.settings[key] for key in fleet.by))
         + f'<td class="n">{group.runs:,}</td><td class="n">{group.trouble:,}</td>'
         f'<td class="n">{group.rate:.0%} ({group.interval[0]:.0%} to {group.interval[1]:.0%})</td>'
-        f"<td>{_safe(', '.join(f'{c.what} {c.runs:,}' for c in group.causes[:3]))}</td></tr>"
+        f"<td>{for_html(', '.join(f'{c.what} {c.runs:,}' for c in group.causes[:3]))}</td></tr>"
         for group in fleet.groups
     )  # fmt: skip
     tail = '<th class="n">runs</th><th class="n">problems</th><th class="n">rate (95 %)</th><th>causes</th>'
@@ -110,7 +109,7 @@ def _groups(fleet: FleetOverview) -> str:
 def _runs(fleet: FleetOverview) -> str:
     runs = fleet.all_runs[:MAX_ROWS]
     causes = sorted({run.cause for run in runs if run.cause})
-    picks = "".join(f'<option value="{_safe(cause)}">{_safe(cause)}</option>' for cause in causes)
+    picks = "".join(f'<option value="{for_html(cause)}">{for_html(cause)}</option>' for cause in causes)
     cut = "" if len(runs) == len(fleet.all_runs) else f" The worst {MAX_ROWS:,} of {len(fleet.all_runs):,} runs."
     heads = "".join(
         f'<th><button type="button">{title}</button></th>'
@@ -131,14 +130,14 @@ def _row(run: FleetRun) -> str:
     text = " ".join((run.name, status, run.outcome or "", run.cause or "", found)).lower()
     sure = "" if run.confidence is None else f"{run.confidence:.0%}"
     since = "" if run.since_step is None else f" from step {run.since_step:,}"
-    name = _safe(run.name)
+    name = for_html(run.name)
     # Only a path is linked: a URL from a log's name would lead a reader away.
     link = name if "://" in run.source else f'<a href="{escape(quote(run.source))}">{name}</a>'
     last = next((v for v in reversed(run.loss_curve) if v is not None), None)
     return (
-        f'<tr data-text="{_safe(text)}" data-cause="{_safe(run.cause or "")}"><td>{link}</td>'
-        f'<td class="{_TONES.get(status, "dim")}">{_safe(status)}</td><td>{_safe((run.outcome or "") + since)}</td>'
-        f'<td>{_safe(run.cause or "")}</td><td class="n" data-key="{run.confidence or 0:.4f}">{sure}</td><td>{_safe(found)}</td>'
+        f'<tr data-text="{for_html(text)}" data-cause="{for_html(run.cause or "")}"><td>{link}</td>'
+        f'<td class="{_TONES.get(status, "dim")}">{for_html(status)}</td><td>{for_html((run.outcome or "") + since)}</td>'
+        f'<td>{for_html(run.cause or "")}</td><td class="n" data-key="{run.confidence or 0:.4f}">{sure}</td><td>{for_html(found)}</td>'
         f'<td data-key="{"" if last is None else last}">{_small(run)}</td></tr>'
     )
 

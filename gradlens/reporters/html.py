@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
-from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.escape import for_html
 from gradlens.reporters.report_words import columns_used, course_sentence, facts, norm_caveat, number_rows
 from gradlens.reporters.svg import chart
 from gradlens.reporters.wording import number, percent
@@ -54,7 +54,7 @@ class HtmlReporter(Reporter):
     name = "html"
 
     def render(self, report: Report, screen: Screen) -> str:  # noqa: ARG002
-        title = "gradlens: " + (_safe(report.runs[0].id) if len(report.runs) == 1 else f"{len(report.runs)} runs")
+        title = "gradlens: " + (for_html(report.runs[0].id) if len(report.runs) == 1 else f"{len(report.runs)} runs")
         return page(title, render_fragment(report))
 
     def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
@@ -103,10 +103,6 @@ def render_fragment(report: Report) -> str:
     return f'<style>{_CSS}</style><div class="gl">{overview}{runs}{foot}</div>'
 
 
-def _safe(text: str) -> str:
-    return escape(for_terminal(text))
-
-
 def _tone(run: RunReport) -> str:
     worst = run.worst
     return worst.value if worst and worst is not Severity.NOTE else "ok"
@@ -114,7 +110,7 @@ def _tone(run: RunReport) -> str:
 
 def _overview(report: Report) -> str:
     rows = "".join(
-        f'<tr><td>{_safe(run.id)}</td><td class="{_tone(run)}">{escape(wording.verdict(run))}</td>'
+        f'<tr><td>{for_html(run.id)}</td><td class="{_tone(run)}">{escape(wording.verdict(run))}</td>'
         f'<td class="n">{percent(run.clipping.clip_rate)}</td>'
         f'<td class="n">{wording.spike_counts(run)}</td>'
         f'<td class="n">{number(run.suggestion.threshold)}</td></tr>'
@@ -127,11 +123,11 @@ def _overview(report: Report) -> str:
 
 def _run(run: RunReport) -> str:
     parts = [
-        f"<h1>{_safe(run.id)}</h1>",
-        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>columns: {_safe(columns_used(run)) or "none"}</p>',
+        f"<h1>{for_html(run.id)}</h1>",
+        f'<p class="dim">{escape(run.format)}, {escape(wording.span(run))}<br>columns: {for_html(columns_used(run)) or "none"}</p>',
         f'<p class="verdict {_tone(run)}">{escape(wording.verdict(run))}</p>',
-        f"<p>{_safe(course_sentence(run))}</p>",
-        f'<p class="dim">{_safe(norm_caveat(run))}</p>',
+        f"<p>{for_html(course_sentence(run))}</p>",
+        f'<p class="dim">{for_html(norm_caveat(run))}</p>',
         _charts(run),
     ]
     problems = [f for f in run.findings if f.severity is not Severity.NOTE]
@@ -140,17 +136,17 @@ def _run(run: RunReport) -> str:
         parts += ["<h2>Evidence</h2>", *(_finding(f) for f in problems)]
     to_do = [wording.sentence(line) for line in run.actions]
     if to_do:
-        parts += ["<h2>What to do</h2><ul>", *(f"<li>{_safe(a)}</li>" for a in to_do), "</ul>"]
+        parts += ["<h2>What to do</h2><ul>", *(f"<li>{for_html(a)}</li>" for a in to_do), "</ul>"]
     parts += ["<h2>Numbers</h2><table>"]
-    parts += [f"<tr><th>{escape(label)}</th><td>{_safe(text)}</td></tr>" for label, text in number_rows(run)]
+    parts += [f"<tr><th>{escape(label)}</th><td>{for_html(text)}</td></tr>" for label, text in number_rows(run)]
     parts += ["</table>", _steps(run), _ranking(run)]
     if notes:
         parts += ["<h2>Notes</h2>", *(_finding(f) for f in notes)]
     if run.notices:
         parts += ["<h2>Reading</h2><ul>"]
         parts += [
-            f'<li class="dim"><b>{_safe(n.code)}</b>{f" ×{n.count:,}" if n.count > 1 else ""}: {_safe(n.message)}'
-            f"{f' ({_safe(n.where)})' if n.where else ''}</li>"
+            f'<li class="dim"><b>{for_html(n.code)}</b>{f" ×{n.count:,}" if n.count > 1 else ""}: {for_html(n.message)}'
+            f"{f' ({for_html(n.where)})' if n.where else ''}</li>"
             for n in run.notices
         ]
         parts.append("</ul>")
@@ -182,11 +178,11 @@ def _charts(run: RunReport) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    measured = _safe(facts(finding))
+    measured = for_html(facts(finding))
     steps = ", ".join(f"{s:,}" for s in finding.steps[:12]) + (" …" if len(finding.steps) > 12 else "")
     return (
-        f'<div class="card {finding.severity.value}"><b class="code">{escape(finding.code)} {_safe(finding.name)}</b> '
-        f"<span>{_safe(finding.message)}</span>"
+        f'<div class="card {finding.severity.value}"><b class="code">{escape(finding.code)} {for_html(finding.name)}</b> '
+        f"<span>{for_html(finding.message)}</span>"
         + (f'<p class="dim">{measured}</p>' if measured else "")
         + (f'<p class="dim">steps {steps}</p>' if steps else "")
         + "</div>"
@@ -208,7 +204,7 @@ def _steps(run: RunReport) -> str:
 def _ranking(run: RunReport) -> str:
     rows = "".join(
         f'<tr><td class="n">{percent(r.confidence)}</td><td>{escape(wording.TITLES[r.cause])}</td>'
-        f"<td>{_safe('; '.join(r.because))}</td></tr>"
+        f"<td>{for_html('; '.join(r.because))}</td></tr>"
         for r in run.diagnosis.ranking[:5]
     )
     return f"<h2>Ranking</h2><table>{rows}</table>" if rows else ""

@@ -42,7 +42,7 @@ def picture(run: RunReport, screen: Screen) -> RenderableType | None:
         if key in curves:
             for row in _rows(run, key, label, height, curves[key], width, screen):
                 table.add_row(*row)
-    steps = _steps_of_columns(axis, run.last_step, width)
+    steps = _steps_of_columns(axis, width)
     clipped = _clipped(run, steps)
     if any(clipped):
         table.add_row(
@@ -71,30 +71,27 @@ def _rows(
         yield Text(left, style="dim"), Text(dots, style=_STYLES[key]), Text(right, style="dim")
 
 
-def _steps_of_columns(axis: Curve, last_step: int, width: int) -> list[tuple[int, int]]:
-    """First and last step of each column of the picture; the bins of a curve share the width equally."""
-    starts = [*axis.first_step, last_step + 1]
+def _steps_of_columns(axis: Curve, width: int) -> list[int]:
+    """The first step of each column of the picture; the bins of a curve share the width equally."""
     n = len(axis.first_step)
-    edges = [starts[min(column * n // width, n - 1)] for column in range(width)]
-    return [(edge, (edges[i + 1] if i + 1 < width else last_step + 1)) for i, edge in enumerate(edges)]
+    return [axis.first_step[column * n // width] for column in range(width)]
 
 
-def _clipped(run: RunReport, columns: Sequence[tuple[int, int]]) -> list[float | None]:
+def _clipped(run: RunReport, steps: Sequence[int]) -> list[float | None]:
     """The clip rate of the window into which each column falls."""
     windows = run.clipping.windows
     firsts = [window.first_step for window in windows]
     found: list[float | None] = []
-    for first, _ in columns:
-        place = bisect.bisect_right(firsts, first) - 1
+    for step in steps:
+        place = bisect.bisect_right(firsts, step) - 1
         found.append(windows[place].clip_rate if place >= 0 else None)
     return found
 
 
-def _marks(run: RunReport, columns: Sequence[tuple[int, int]], screen: Screen) -> Text | None:
+def _marks(run: RunReport, starts: Sequence[int], screen: Screen) -> Text | None:
     """A mark below each column that holds a step of a warning or an error."""
-    starts = [first for first, _ in columns]
-    cells = [" "] * len(columns)
-    styles = [""] * len(columns)
+    cells = [" "] * len(starts)
+    styles = [""] * len(starts)
     for finding in run.findings:
         if finding.severity is Severity.NOTE:
             continue

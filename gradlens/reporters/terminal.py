@@ -91,19 +91,19 @@ def _parts(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
     yield from _evidence(run, screen)
     if run.actions:
         numbered = [
-            hanging(Text(f"{place}."), Text(_safe(wording.sentence(line))))
+            hanging(Text(f"{place}."), Text(for_terminal(wording.sentence(line))))
             for place, line in enumerate(run.actions[:4], 1)
         ]
         told = " ".join(run.actions)
         if run.diagnosis.experiment and run.verdict.status == "problem" and run.diagnosis.experiment not in told:
-            numbered.append(Text(f"To confirm: {_safe(run.diagnosis.experiment)}", style="dim"))
+            numbered.append(Text(f"To confirm: {for_terminal(run.diagnosis.experiment)}", style="dim"))
         yield section("What to do", numbered)
     yield _facts(run)
     # What clipping lacks stands beside its name already.
     lacking = [n for n in run.verdict.not_judged if n.what != "clipping"]
     if lacking:
         lines = [f"{n.what}: {n.why}" + (f" – {n.remedy}" if n.remedy else "") for n in lacking]
-        yield section("Not judged", [hanging(_mark(Severity.NOTE, screen), Text(_safe(line))) for line in lines])
+        yield section("Not judged", [hanging(_mark(Severity.NOTE, screen), Text(for_terminal(line))) for line in lines])
     if run.notices:
         yield _reading(run, screen)
     if screen.verbose:
@@ -115,15 +115,11 @@ def _parts(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
     )
 
 
-def _safe(text: str) -> str:
-    return for_terminal(text)
-
-
 def _header(run: RunReport) -> RenderableType:
-    text = Text(_safe(run.id), style="bold")
+    text = Text(for_terminal(run.id), style="bold")
     text.append(f"  {run.format}, {wording.span(run)}", style="dim")
     told = guessed_columns(run)
-    return Group(text, Text(_safe(told), style="dim")) if told else text
+    return Group(text, Text(for_terminal(told), style="dim")) if told else text
 
 
 def _verdict(run: RunReport) -> RenderableType:
@@ -131,16 +127,16 @@ def _verdict(run: RunReport) -> RenderableType:
     worst = run.worst
     if run.verdict.status == "problem" and worst is not None and worst is not Severity.ERROR:
         style = "bold yellow"
-    head = Text(_safe(wording.verdict(run)), style=style)
+    head = Text(for_terminal(wording.verdict(run)), style=style)
     others = [r for r in run.diagnosis.ranking if r.cause != run.diagnosis.cause and r.confidence >= 0.1][:2]
     if others and run.verdict.status == "problem":
         named = ", ".join(f"{wording.TITLES[r.cause]} {percent(r.confidence)}" for r in others)
         head.append(f"   else {named}", style="dim")
-    lines = [head, Text(_safe(course_sentence(run)))]
+    lines = [head, Text(for_terminal(course_sentence(run)))]
     spoken = any(f.message == run.provenance.reason for f in run.findings)
     caveat = norm_caveat(run, brief=spoken)
     if caveat:
-        lines.append(Text(_safe(caveat), style="" if run.provenance.trusted else "yellow"))
+        lines.append(Text(for_terminal(caveat), style="" if run.provenance.trusted else "yellow"))
     return Group(*(line for line in lines if line.plain))
 
 
@@ -165,7 +161,7 @@ def _mark(severity: Severity, screen: Screen) -> Text:
 
 
 def _finding(finding: Finding, screen: Screen) -> RenderableType:
-    body = Text(_safe(wording.sentence(finding.message)))
+    body = Text(for_terminal(wording.sentence(finding.message)))
     listed = step_list(finding)
     if listed:
         body.append(f" {listed}")
@@ -180,7 +176,7 @@ def _facts(run: RunReport) -> RenderableType:
     grid.add_column(ratio=1)
     for label, text in (("Clipping", clipping_sentence(run)), ("Threshold", suggestion_sentence(run))):
         if text:
-            grid.add_row(label, Text(_safe(text)))
+            grid.add_row(label, Text(for_terminal(text)))
     return Group(grid, Text()) if grid.row_count else Group()
 
 
@@ -189,8 +185,10 @@ def _reading(run: RunReport, screen: Screen) -> RenderableType:
     lines: list[RenderableType] = []
     for n in shown:
         count = f" ×{n.count:,}" if n.count > 1 else ""
-        where = f" ({_safe(n.where)})" if n.where else ""
-        lines.append(hanging(_mark(Severity.NOTE, screen), Text(f"{_safe(n.message)}{count}{where}", style="dim")))
+        where = f" ({for_terminal(n.where)})" if n.where else ""
+        lines.append(
+            hanging(_mark(Severity.NOTE, screen), Text(f"{for_terminal(n.message)}{count}{where}", style="dim"))
+        )
     if len(run.notices) > len(shown):
         lines.append(Text(f"and {len(run.notices) - len(shown)} more (--verbose)", style="dim"))
     return section("Reading", lines)
@@ -202,8 +200,8 @@ def _overview(report: Report) -> RenderableType:
         table.add_column(title, overflow="fold")
     for run in report.runs:
         table.add_row(
-            _safe(run.id),
-            _safe(wording.verdict(run)),
+            for_terminal(run.id),
+            for_terminal(wording.verdict(run)),
             percent(run.clipping.clip_rate),
             wording.spike_counts(run),
             number(run.suggestion.threshold),

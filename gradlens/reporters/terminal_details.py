@@ -22,7 +22,7 @@ from gradlens.reports.analysis import CoincidenceTest, Diagnosis, Finding, RunRe
 def details(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
     """Everything that the short report leaves out."""
     yield _numbers(run)
-    yield section("Columns", [Text(_safe(columns_used(run)))])
+    yield section("Columns", [Text(for_terminal(columns_used(run)))])
     if run.findings:
         yield section("Evidence", [_finding(f, screen) for f in run.findings])
     yield from _ranking(run.diagnosis)
@@ -69,7 +69,7 @@ def _ranking(diagnosis: Diagnosis) -> Iterator[RenderableType]:
         rows.add_column(justify="right", no_wrap=True, min_width=7)
         rows.add_column(ratio=1)
         for figure, text in weighing_rows(ranked):
-            rows.add_row(figure, Text(_safe(text), style="dim"))
+            rows.add_row(figure, Text(for_terminal(text), style="dim"))
         lines.append(Padding(rows, (0, 0, 0, 4)))
     if lines:
         yield section("Ranking", lines)
@@ -86,14 +86,10 @@ def _test(test: CoincidenceTest) -> str:
     return text
 
 
-def _safe(text: str) -> str:
-    return for_terminal(text)
-
-
 def _finding(finding: Finding, screen: Screen) -> RenderableType:
-    body = Text(f"{finding.code} {finding.name}: {_safe(finding.message)}")
+    body = Text(f"{finding.code} {finding.name}: {for_terminal(finding.message)}")
     lines: list[RenderableType] = [body]
-    measured = _safe(facts(finding))
+    measured = for_terminal(facts(finding))
     if measured:
         lines.append(Text(measured, style="dim"))
     if finding.steps:
@@ -106,5 +102,5 @@ def _numbers(run: RunReport) -> RenderableType:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(ratio=1)
     for label, text in number_rows(run):
-        grid.add_row(label, Text(_safe(text)))
+        grid.add_row(label, Text(for_terminal(text)))
     return section("Numbers", [grid])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradlens.fleet.table import describe_columns
+from gradlens.fleet.row import COLUMNS
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "fleet.md").read_text(encoding="utf-8")
 
 
 def test_every_column_stands_on_the_page():
-    for name, kind, meaning in describe_columns():
+    for name, kind, meaning in COLUMNS:
         assert f"| `{name}` | {kind} | {meaning} |" in PAGE

@@ -161,20 +161,11 @@ def is_measured(measured: Measured, sign: str) -> bool:
     return sign != "grows_before_death" or measured.norms is not None
 
 
-#: Changes of the loss from row to row below which their correlation is not known.
-MIN_CHANGES = 20
-
-
 def has_batch_noise(measured: Measured, *, jitter: Ramp = Ramp(0.3, 0.0)) -> float:
     """Whether the loss varies by the batch: 0 where its changes follow each other, with a correlation of {jitter} from row to row.
 
     A data set that is one batch has no batch noise: its loss is smooth, and each change is nearly the one before (a
     correlation of +1). The changes of a level with noise have one of -1/2. 1 where too few losses are finite.
     """
-    loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
-    change = np.diff(loss)
-    if len(change) < MIN_CHANGES:
-        return 1.0
-    size = float(np.mean(change**2))
-    # Twice one minus the correlation is what the squares of second differences are to those of first ones.
-    return 0.0 if size == 0.0 else jitter(1.0 - 0.5 * float(np.mean(np.diff(change) ** 2)) / size)
+    correlation = measured.change_correlation
+    return 1.0 if correlation is None else jitter(correlation)
