@@ -84,7 +84,12 @@ def main() -> None:
     # A character that the encoding of a terminal or a pipe lacks is shown as "?" and does not end the command.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    sys.exit(run())
+    try:
+        code = run()
+    finally:
+        # All is said. A signal from here on would hit the interpreter while it takes itself down and has no handler left.
+        _ignore_signals()
+    sys.exit(code)
 
 
 class _Stop(BaseException):
@@ -96,10 +101,14 @@ class _Stop(BaseException):
 
 
 def _stop(number: int, _frame: object) -> None:
+    _ignore_signals()
+    raise _Stop(number)
+
+
+def _ignore_signals() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    raise _Stop(number)
 
 
 def _open_closed_streams() -> None:

@@ -39,6 +39,7 @@ def finish(processes):
         for process in processes:
             process.kill()
             process.wait()
+            process.stdout.close()
 
 
 @pytest.fixture(scope="module")
