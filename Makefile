@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install dev test fast coverage lint types docs bench gate-example clean
+.PHONY: demo install dev test fast coverage lint types docs site bench gate-example clean
 
 demo: $(VENV)/.installed  ## install and diagnose a sample log
 	$(BIN)/gradlens analyze sample_logs/bad_data.jsonl --threshold 1
@@ -32,6 +32,10 @@ lint: $(VENV)/.dev  ## style, formatting, types, layers, and whether the generat
 docs: $(VENV)/.dev  ## rewrite the generated pages
 	$(BIN)/python -m benchmarks.docs
 
+site: $(VENV)/.docs  ## build the documentation as a site that is read without a network, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo 'open build/site/index.html'
+
 gate-example: $(VENV)/.installed  ## train the small example and gate it against its committed baseline
 	$(BIN)/python examples/train.py --out build/example.jsonl
 	$(BIN)/gradlens gate build/example.jsonl --baseline examples/baseline.json --threshold 1.2
@@ -51,11 +55,16 @@ $(VENV)/.fast: pyproject.toml
 	$(BIN)/python -m compileall -q gradlens
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.docs: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m compileall -q gradlens
-	touch $@ $(VENV)/.fast $(VENV)/.installed
+	touch $@ $(VENV)/.fast $(VENV)/.installed $(VENV)/.docs
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
