@@ -1,4 +1,4 @@
-"""The pages behind `gradlens explain`: of checks, causes and signs, and of the methods behind the figures.
+"""The pages behind `gradlens explain`: of checks, causes and signs, of lessons, and of the methods behind the figures.
 
 Nothing is written twice: a page is made from the docstring, the limits and the weights that the program itself uses.
 """
