@@ -204,7 +204,8 @@ def gate(
     candidate
         One run, or several seeds of one training.
     baseline
-        Runs, paths of logs, or paths of files that `gradlens baseline` wrote; several are several seeds.
+        Runs, paths of logs, or paths of files that `gradlens baseline` wrote; several are several seeds. Or one file that it
+        wrote from a fleet's table: the candidate is then compared with the healthy runs of that table.
     threshold, config
         As for `analyze`.
     settings
@@ -222,6 +223,10 @@ def gate(
     GradlensError
         Neither a baseline nor a limit, an unreadable baseline, or an unknown setting.
     """
+    from pathlib import Path
+
+    from gradlens.fleet.against import gate_population
+    from gradlens.fleet.population import is_population, load_population
     from gradlens.gating.assess import gate_runs
     from gradlens.gating.baseline import load_sides
     from gradlens.gating.settings import gate_settings
@@ -231,10 +236,16 @@ def gate(
     single = isinstance(baseline, (Run, str, os.PathLike)) or is_data(baseline)
     given = [baseline] if single else list(baseline)
     named = [one for one in given if isinstance(one, (str, os.PathLike))]
+    chosen = gate_settings({**(settings or {}), **limits}, origin="settings")
+    if len(given) == 1 and named and is_population(path := Path(named[0])):
+        return gate_population(
+            read(candidate), load_population(path), chosen, threshold=_threshold(threshold), config=_config(config),
+            source=path,
+        )  # fmt: skip
     runs, summaries = load_sides(named, lambda path: read_logs(path, split_starts=False))
     others = [run for one in given if not isinstance(one, (str, os.PathLike)) for run in read(one)]
     report, _ = gate_runs(
-        read(candidate), [*others, *runs], summaries, gate_settings({**(settings or {}), **limits}, origin="settings"),
+        read(candidate), [*others, *runs], summaries, chosen,
         threshold=_threshold(threshold), config=_config(config),
     )  # fmt: skip
     return report

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gradlens.cli.settings import Settings
     from gradlens.config import TrainingConfig
+    from gradlens.fleet.population import Population
     from gradlens.gating.summary import RunSummary
     from gradlens.reports.base import ThresholdOption
     from gradlens.reports.gate import GateReport
@@ -29,7 +30,7 @@ def gate(
         typer.Option(
             "--baseline",
             metavar="FILE",
-            help="A file of `gradlens baseline`, a golden file or a log. Repeat for several seeds.",
+            help="A file of `gradlens baseline`, a golden file or a log. Repeat for several seeds of logs.",
         ),
     ] = None,
     max_clip_rate: Annotated[
@@ -88,26 +89,37 @@ def gate(
         **stated, allow_inconclusive=True if allow_inconclusive else None
     )
     files = list(baseline or [])
+    population = _population(files, update=update)
     target = _update_target(files) if update else None
     reading = options.reading(
         settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
         loss_scale=loss_scale,
     )  # fmt: skip
     candidates = reading.runs()
-    # Options about columns are about the candidates; a baseline log may spell its own.
-    known = [f for f in files if target is None or Path(f).exists()]
-    runs, summaries = load_sides(known, lambda path: _read_baseline(path, reading))
     threshold_given = options.threshold_value(threshold if threshold is not None else settings.get("threshold"))
     training = options.training_config(settings, config)
-    if target is not None and not known and not stated:
-        from gradlens.gating.assess import summarize_runs
+    named = {role for role in ("loss", "grad_norm") if getattr(reading, role)}
+    known = [f for f in files if target is None or Path(f).exists()]
+    judged: list[RunSummary] = []
+    summaries: list[RunSummary] = []
+    if population is not None:
+        from gradlens.fleet.against import gate_population
 
-        _write_baseline(target, [], summarize_runs(candidates, threshold=threshold_given, config=training))
-        return
-    report, judged = gate_runs(
-        candidates, runs, summaries, chosen, threshold=threshold_given, config=training, baseline_sources=known,
-        named={role for role in ("loss", "grad_norm") if getattr(reading, role)},
-    )  # fmt: skip
+        report = gate_population(
+            candidates, population, chosen, threshold=threshold_given, config=training, source=files[0], named=named
+        )
+    else:
+        # Options about columns are about the candidates; a baseline log may spell its own.
+        runs, summaries = load_sides(known, lambda path: _read_baseline(path, reading))
+        if target is not None and not known and not stated:
+            from gradlens.gating.assess import summarize_runs
+
+            _write_baseline(target, [], summarize_runs(candidates, threshold=threshold_given, config=training))
+            return
+        report, judged = gate_runs(
+            candidates, runs, summaries, chosen, threshold=threshold_given, config=training, baseline_sources=known,
+            named=named,
+        )  # fmt: skip
     if table:
         report = _with_settings(report, settings)
     if report.outcome != "pass":
@@ -119,6 +131,22 @@ def gate(
     code = {"pass": 0, "fail": 1, "inconclusive": 0 if chosen.allow_inconclusive else 2}[report.outcome]
     if code:
         raise typer.Exit(code)
+
+
+def _population(files: Sequence[str], *, update: bool) -> Population | None:
+    """The population among the baselines, which must be the only one; None where there is none."""
+    from gradlens.fleet.population import is_population, load_population
+
+    found = [Path(name) for name in files if is_population(Path(name))]
+    if not found:
+        return None
+    if len(files) > 1:
+        raise UsageError(f"--baseline {found[0]}: a population is compared with alone", hint="give one --baseline")
+    if update:
+        raise UsageError(
+            f"--update: {found[0]} is a population", hint="make it again from the table with `gradlens baseline`"
+        )
+    return load_population(found[0])
 
 
 def _with_settings(report: GateReport, settings: Settings) -> GateReport:

@@ -66,6 +66,23 @@ def load_table(path: Path) -> tuple[list[Row], dict[str, Any]]:
     return rows, head.get("mark", {})
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is a fleet's table, of whatever version, and not a log that is a Parquet file."""
+    try:
+        with path.open("rb") as handle:
+            if handle.read(4) != b"PAR1":
+                return False
+    except OSError:
+        return False
+    pa = _arrow()
+    import pyarrow.parquet as pq
+
+    try:
+        return _head(pq.read_schema(path).metadata).get("schema") == SCHEMA_NAME
+    except (pa.ArrowInvalid, OSError):
+        return False
+
+
 def _head(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
     try:
         found = json.loads((metadata or {}).get(_META, b"{}"))

@@ -107,15 +107,15 @@ def assess(
     metrics = (*always, *judge_log(candidates, baselines, named), *judgement.metrics)
     report = GateReport(
         gradlens_version=__version__,
-        outcome=_verdict([*limits, *metrics]),
+        outcome=verdict_of([*limits, *metrics]),
         headline="",
         metrics=metrics,
         limits=limits,
         runs=tuple(
-            _described(run, role) for role, side in (("candidate", candidates), ("baseline", baselines)) for run in side
+            described(run, role) for role, side in (("candidate", candidates), ("baseline", baselines)) for run in side
         ),
         compared_steps=judgement.compared_steps,
-        notices=(*judgement.notices, *_told(candidates)),
+        notices=(*judgement.notices, *told(candidates)),
         causes=(),
         settings=settings.to_dict(),
         baseline_sources=tuple(str(s) for s in baseline_sources),
@@ -123,7 +123,7 @@ def assess(
     return replace(report, headline=headline(report))
 
 
-def _told(candidates: Sequence[RunSummary]) -> Iterator[Notice]:
+def told(candidates: Sequence[RunSummary]) -> Iterator[Notice]:
     """What reading says about the candidates, with counts, and of which run where there are several."""
     for run in candidates:
         for notice in run.notices:
@@ -158,14 +158,14 @@ def _streams(runs: Sequence[RunSummary]) -> list[str]:
     return [run.id.rpartition(":")[2] if sources.count(run.source) > 1 else "" for run in runs]
 
 
-def _verdict(results: Sequence[MetricResult | LimitResult]) -> Verdict:
+def verdict_of(results: Sequence[MetricResult | LimitResult]) -> Verdict:
     outcomes = {r.outcome for r in results}
     if "fail" in outcomes:
         return "fail"
     return "pass" if "pass" in outcomes and "inconclusive" not in outcomes else "inconclusive"
 
 
-def _described(run: RunSummary, role: str) -> GateRun:
+def described(run: RunSummary, role: str) -> GateRun:
     return GateRun(
         role="candidate" if role == "candidate" else "baseline",
         id=run.id,

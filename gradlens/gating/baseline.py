@@ -6,54 +6,37 @@ training. A column that is the same in every window is one number.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
-from gradlens.errors import MalformedLogError, SourceError
+from gradlens.errors import MalformedLogError
+from gradlens.gating.checked import dump_checked, is_schema, load_checked, require_digest, rounded
 from gradlens.gating.summary import COLUMNS, MAX_WINDOWS, SUMS, RunSummary
 from gradlens.reports.base import ThresholdSource, plain_data
 from gradlens.run import Run
-from gradlens.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCHEMA = "gradlens-baseline"
 SCHEMA_VERSION = 1
-DIGITS = 6
-LINE = 110
 HINT = "recreate it with `gradlens baseline SOURCE... -o FILE`"
 
 
 def dump_baseline(runs: Sequence[RunSummary]) -> str:
     """The text of a baseline file."""
-    plain = [_plain_run(run) for run in runs]
-    document = {
-        "digest": _digest(plain),
-        "gradlens_version": __version__,
-        "runs": plain,
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-    }
-    return "".join(_lines(document, 0)) + "\n"
-
-
-def _digest(runs: Any) -> str:
-    """A checksum of the runs of a file, whatever its spaces and line ends: a number that was changed by hand shows."""
-    return hashlib.sha256(json.dumps(runs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+    return dump_checked(SCHEMA, SCHEMA_VERSION, [_plain_run(run) for run in runs])
 
 
 def _plain_run(run: RunSummary) -> dict[str, Any]:
     return {
-        "clip_rate": _round(run.clip_rate),
+        "clip_rate": rounded(run.clip_rate),
         "columns": {name: _column(run.columns[name]) for name in COLUMNS},
         "config": plain_data(dict(run.config)),
         "first_step": run.first_step,
@@ -61,8 +44,8 @@ def _plain_run(run: RunSummary) -> dict[str, Any]:
         "id": run.id,
         "last_step": run.last_step,
         "log_interval": run.log_interval,
-        "loss_first": _round(run.loss_first),
-        "percentiles": {q: _round(v) for q, v in run.percentiles.items()},
+        "loss_first": rounded(run.loss_first),
+        "percentiles": {q: rounded(v) for q, v in run.percentiles.items()},
         "provenance": run.provenance,
         "provenance_reason": run.provenance_reason,
         "rows": run.rows,
@@ -76,16 +59,9 @@ def _plain_run(run: RunSummary) -> dict[str, Any]:
     }
 
 
-def _round(value: float | None) -> float | int | None:
-    if value is None or not math.isfinite(value):
-        return None
-    rounded = float(f"{value:.{DIGITS}g}")
-    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
-
-
 def _column(values: NDArray[np.float64]) -> Any:
-    rounded = [_round(float(v)) for v in values]
-    return rounded[0] if rounded and len(set(rounded)) == 1 else rounded
+    short = [rounded(float(v)) for v in values]
+    return short[0] if short and len(set(short)) == 1 else short
 
 
 def _stretches(window: NDArray[np.int64]) -> list[list[int]]:
@@ -96,57 +72,9 @@ def _stretches(window: NDArray[np.int64]) -> list[list[int]]:
     return [[int(part[0]), len(part)] for part in np.split(window, cuts)]
 
 
-def _lines(value: Any, indent: int) -> Iterator[str]:
-    """JSON with keys sorted and indented, and lists of numbers filled to the width of a line."""
-    inner = " " * (indent + 1)
-    if isinstance(value, Mapping) and value:
-        yield "{\n"
-        for i, key in enumerate(sorted(value)):
-            yield f"{inner}{json.dumps(key)}: "
-            yield from _lines(value[key], indent + 1)
-            yield ",\n" if i < len(value) - 1 else "\n"
-        yield " " * indent + "}"
-    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-        yield "[\n"
-        for i, item in enumerate(value):
-            yield inner
-            yield from _lines(item, indent + 1)
-            yield ",\n" if i < len(value) - 1 else "\n"
-        yield " " * indent + "]"
-    elif isinstance(value, list) and value:
-        yield from _filled([json.dumps(item, allow_nan=False) for item in value], indent)
-    else:
-        yield json.dumps(value, allow_nan=False)
-
-
-def _filled(words: Sequence[str], indent: int) -> Iterator[str]:
-    lines, current = [], ""
-    for word in words:
-        longer = f"{current}, {word}" if current else word
-        if current and len(longer) + indent + 1 > LINE:
-            lines.append(current)
-            longer = word
-        current = longer
-    lines.append(current)
-    if len(lines) == 1:
-        yield f"[{lines[0]}]"
-        return
-    inner = " " * (indent + 1)
-    yield "[\n" + ",\n".join(inner + line for line in lines) + "\n" + " " * indent + "]"
-
-
 def is_baseline(path: Path) -> bool:
     """Whether a file is a gradlens baseline, by its content."""
-    try:
-        if not path.is_file() or path.stat().st_size > 1 << 28:
-            return False
-        with path.open("rb") as handle:
-            if not handle.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-                return False
-            handle.seek(0)
-            return f'"{SCHEMA}"'.encode() in handle.read()
-    except OSError:
-        return False
+    return is_schema(path, SCHEMA)
 
 
 def load_sides(
@@ -174,32 +102,9 @@ def load_baseline(path: Path) -> list[RunSummary]:
     MalformedLogError
         It is not a baseline, of a newer version, or damaged.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}", hint="check the path given to --baseline") from error
-    except UnicodeDecodeError as error:
-        raise MalformedLogError(f"{path}: not UTF-8: {error}", hint=HINT) from error
-    try:
-        document = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise MalformedLogError(f"{path}: not JSON: {error}", hint=HINT) from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise MalformedLogError(f"{path}: not a gradlens baseline", hint=HINT)
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise MalformedLogError(
-            f"{path}: version {document.get('schema_version')} of the format, but this gradlens reads {SCHEMA_VERSION}",
-            hint=HINT,
-        )
-    runs = document.get("runs")
-    if not isinstance(runs, list) or not runs:
-        raise MalformedLogError(f"{path}: holds no runs", hint=HINT)
-    found = [_run(item, f"{path}: run {number}") for number, item in enumerate(runs, 1)]
-    if document.get("digest") != _digest(runs):
-        raise MalformedLogError(
-            f"{path}: does not match its own checksum: edited by hand, merged or damaged since it was written",
-            hint=HINT,
-        )
+    document = load_checked(path, SCHEMA, SCHEMA_VERSION, hint=HINT)
+    found = [_run(item, f"{path}: run {number}") for number, item in enumerate(document["runs"], 1)]
+    require_digest(path, document, hint=HINT)
     return found
 
 
@@ -243,10 +148,6 @@ def _run(item: Any, where: str) -> RunSummary:
 def _require(holds: bool, what: str) -> None:  # noqa: FBT001 - reads as a sentence
     if not holds:
         raise ValueError(what)
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON number")
 
 
 def _number(value: Any) -> float | None:

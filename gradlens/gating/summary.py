@@ -27,6 +27,8 @@ from gradlens.stats.warmup import find_warmup_end
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: What the norm may be for clip rates to be drawn from it.
+TRUSTED = frozenset({"pre_clip", "averaged", "unknown"})
 #: At most this many windows per run: a few kilobytes of JSON, and blocks long enough for autocorrelated norms.
 MAX_WINDOWS = 128
 #: Rows of the centred median that is the local level of the norm. Fixed, so that runs of different length compare.
@@ -128,7 +130,7 @@ class RunSummary:
     @property
     def clip_trusted(self) -> bool:
         """Whether the norms are a basis for clip rates."""
-        return self.provenance in {"pre_clip", "averaged", "unknown"}
+        return self.provenance in TRUSTED
 
     def steps(self, first: int, last: int) -> tuple[int, int]:
         """The first and last step of a stretch of windows; the last window ends where the run does."""

@@ -13,6 +13,7 @@ METHODS = {
     "runs": "runs as units",
     "counts": "exact test of counts",
     "limit": "",
+    "rank": "rank among healthy runs, corrected for the choice of metric",
     "": "",
 }
 
@@ -89,7 +90,8 @@ def details(result: MetricResult) -> list[str]:
     if result.worst_steps is not None:
         lines.append(f"worst in steps {result.worst_steps[0]:,} to {result.worst_steps[1]:,}")
     if result.p_adjusted is not None:
-        text = f"p = {number(result.p_adjusted)} (Holm, {METHODS[result.method]})"
+        holm = "" if result.method == "rank" else "Holm, "
+        text = f"p = {number(result.p_adjusted)} ({holm}{METHODS[result.method]})"
         if result.p_permutation is not None:
             text += f", by permutation {number(result.p_permutation)}"
         lines.append(text)

@@ -41,7 +41,7 @@ class MetricResult:
     p_adjusted: float | None = None
     p_permutation: float | None = None
     n_effective: float | None = None
-    method: Literal["", "blocks", "runs", "counts", "limit"] = ""
+    method: Literal["", "blocks", "runs", "counts", "limit", "rank"] = ""
     #: First and last step of the stretch that is worst, where there is one.
     worst_steps: tuple[int, int] | None = None
     advice: str = ""

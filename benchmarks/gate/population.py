@@ -1,0 +1,163 @@
+"""The gate against a population: false alarms on held-back healthy runs, and its power beside the pairwise gate.
+
+    python -m benchmarks.gate.population train FOLDER [--projects 24]   # needs torch; about a minute of one core per project
+    python -m benchmarks.gate.population score FOLDER
+
+A project is one training of `benchmarks.runs.drawn`: a task, a network and a recipe. Its healthy runs differ in their seed;
+in every third project in their learning rate as well, by up to a factor of 1.6 either way, as in a sweep. Faults are drawn
+for the same recipe. Runs are healthy or harmed by the rules of `benchmarks/runs/drawn/LABELS.md`, which know nothing of the
+gate. The form of the score was chosen on the first six projects; the figures of the docs are those of the others.
+
+`score` makes the table with `gradlens fleet` of a random part of the healthy runs, the baseline with `gradlens baseline`,
+and gates every other healthy run and every harmed one against it; then each against one healthy run, and against five.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.runs.drawn.group import Built
+    from benchmarks.runs.drawn.recipe import Recipe
+    from benchmarks.runs.drawn.rules import Run
+    from benchmarks.runs.drawn.space import Swept
+
+#: Projects on which the form of the score was chosen.
+TUNED = 6
+#: The number of the drawn group; the runs that the diagnosis learned from have 0 and 1.
+GROUP = 7
+HEALTHY, FAULTS, PROBES = 200, 60, 8
+
+
+def train(folder: Path, projects: int) -> None:
+    """Train what is missing, a project at a time."""
+    import torch
+
+    from benchmarks.runs.drawn.space import DEAR, LEARN, families
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    named = [family for family in families(LEARN) if family.net not in DEAR]
+    made = 0
+    for family in named:
+        if made == projects:
+            return
+        target = folder / f"{made:02d}-{family.name}"
+        if not (target / "labels.json").is_file():
+            begun = time.perf_counter()
+            runs = _project(family, sweep=made % 3 == 2)
+            if runs is None:
+                continue
+            _write(target, runs)
+            print(f"{target.name}: {len(runs)} runs, {time.perf_counter() - begun:.0f} s", flush=True)
+        made += 1
+
+
+def _project(family: Any, *, sweep: bool) -> list[Run] | None:
+    """All runs of a project; None where none of the recipes that were tried is healthy."""
+    from benchmarks.runs.drawn.group import build
+    from benchmarks.runs.drawn.group import sweep as swept_rates
+    from benchmarks.runs.drawn.space import healthy, setting
+
+    built = build(setting(family, GROUP))
+    swept: dict[str, Swept] = swept_rates(built)
+    recipes = [healthy(built.setting, i, swept) for i in range(PROBES)] if swept else []
+    probes = _trained(built, [r for r in recipes if not r.pretrained], [])
+    chosen = next((run for run in probes if run.verdict.expected == "healthy"), None)
+    if chosen is None:
+        return None
+    dice = random.Random(f"{family.name} population")
+    recipe = chosen.recorded.recipe
+    seeds = [
+        replace(recipe, seed=recipe.seed + 1000 * (i + 1), lr=_varied(recipe.lr, dice) if sweep else recipe.lr)
+        for i in range(HEALTHY)
+    ]
+    well = _trained(built, seeds, [])
+    return well + _trained(built, *_faults(built, well, dice))
+
+
+def _varied(rate: float, dice: random.Random) -> float:
+    return float(f"{rate * 10 ** dice.uniform(-0.2, 0.2):.3g}")
+
+
+def _trained(built: Built, recipes: Sequence[Recipe], faults: Sequence[tuple[tuple[str, ...], Run]]) -> list[Run]:
+    """Runs with their labels; `faults` are what was done to each and its healthy twin, none for healthy recipes."""
+    from benchmarks.runs.drawn.lanes import train as train_lanes
+    from benchmarks.runs.drawn.rules import judged_run
+
+    recorded = train_lanes(built.group, built.start(recipes, None), list(recipes), built.keys) if recipes else []
+    done: list[tuple[tuple[str, ...], Run | None]] = [*faults] or [((), None) for _ in recorded]
+    return [judged_run(built.setting, run, *what) for run, what in zip(recorded, done, strict=True)]
+
+
+def _faults(
+    built: Built, well: Sequence[Run], dice: random.Random
+) -> tuple[list[Recipe], list[tuple[tuple[str, ...], Run]]]:
+    """Recipes to which something is done, as many as asked for, each of a healthy run."""
+    from benchmarks.runs.drawn.faults import draw
+    from benchmarks.runs.drawn.group import _twin
+
+    able = [run for run in well if run.verdict.expected == "healthy"]
+    recipes, done = [], []
+    for number in range(FAULTS):
+        twin = dice.choice(able)
+        drawn = draw(twin.recorded.recipe, _twin(twin.recorded, built.group.task, built.group.inputs), dice)
+        recipes.append(
+            replace(twin.recorded.recipe, **drawn.changes, seed=twin.recorded.recipe.seed + 500_000 + number)
+        )
+        done.append((drawn.faults, twin))
+    return recipes, done
+
+
+def _write(target: Path, runs: Sequence[Run]) -> None:
+    """A folder per run with its log and its settings, and the labels of all."""
+    shutil.rmtree(target, ignore_errors=True)
+    labels = {}
+    for number, run in enumerate(runs):
+        name = f"run{number:03d}"
+        recipe = run.recorded.recipe
+        place = target / name
+        place.mkdir(parents=True)
+        columns = {k: v for k, v in run.table.items() if k in {"step", "loss", "grad_norm", "lr", "loss_scale"}}
+        rows = zip(*(v.tolist() for v in columns.values()), strict=True)
+        lines = (json.dumps({k: _plain(v) for k, v in zip(columns, row, strict=True)}) for row in rows)
+        (place / "run.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        known = {"max_grad_norm": recipe.clip, "learning_rate": recipe.lr, "optimizer": recipe.opt}
+        (place / "config.json").write_text(json.dumps({k: v for k, v in known.items() if v is not None}), "utf-8")
+        labels[name] = {
+            "faults": list(run.faults), "expected": run.verdict.expected, "harmful": run.verdict.harmful,
+            "clip": recipe.clip,
+        }  # fmt: skip
+    (target / "labels.json").write_text(json.dumps(labels, indent=1) + "\n", encoding="utf-8")
+
+
+def _plain(value: float) -> float:
+    return int(value) if isinstance(value, int) else float(f"{value:.6g}") if math.isfinite(value) else value
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(dest="action", required=True)
+    trainer = actions.add_parser("train")
+    trainer.add_argument("folder", type=Path)
+    trainer.add_argument("--projects", type=int, default=24)
+    scorer = actions.add_parser("score")
+    scorer.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    if arguments.action == "train":
+        train(arguments.folder, arguments.projects)
+
+
+if __name__ == "__main__":
+    main()
