@@ -22,7 +22,7 @@ from gradlens.figures.notable import notable_steps
 from gradlens.reports.analysis import Curve, Report, RunReport
 from gradlens.reports.base import ThresholdOption
 from gradlens.run import Run
-from gradlens.signals.axis import Signals, notices_of, signals_of
+from gradlens.signals.axis import Signals, in_order, notices_of, signals_of
 from gradlens.signals.threshold import choose_threshold
 from gradlens.version import __version__
 
@@ -117,8 +117,11 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         notable_steps=notable_steps(signals, findings, threshold.known),
         courses={
             name: course
-            for name, series in (("loss", run.loss), ("val_loss", run.val_loss))
-            if (course := course_of(series)) is not None
+            for name, step, value in (
+                ("loss", signals.step, signals.loss),
+                ("val_loss", *in_order(signals, run.val_loss)),
+            )
+            if (course := course_of(step, value)) is not None
         },
         curves=_curves(run, signals),
     )

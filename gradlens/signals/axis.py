@@ -190,8 +190,14 @@ def laid_out(signals: Signals, series: Series | None) -> NDArray[np.float64]:
     """
     if series is None or not len(series) or not len(signals):
         return np.full(len(signals), np.nan)
-    step, value = _resolve(series, order_of(series.step, signals.order.restarts))
-    return _place(signals.step, step, value)[0]
+    return _place(signals.step, *in_order(signals, series))[0]
+
+
+def in_order(signals: Signals, series: Series | None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Strictly rising steps of a series and its values there, attempts resolved as on the axis; empty where it is None."""
+    if series is None or not len(series):
+        return _resolve(None, signals.order)
+    return _resolve(series, order_of(series.step, signals.order.restarts))
 
 
 def _place(

@@ -72,7 +72,6 @@ def test_packed(wanted, tmp_path):
     assert plain(report_of(packed)) == wanted
 
 
-@pytest.mark.xfail(reason="the course of a loss is told in the order written, not in that of its steps")
 @pytest.mark.parametrize("name", ["jsonl", "csv"])
 def test_shuffled(name, wanted, tmp_path):
     rows = list(ROWS)
