@@ -26,7 +26,7 @@ from gradlens import reporters
 from gradlens.checks import engine
 from gradlens.cli.app import app, run
 from gradlens.explain.prose import sections_of
-from gradlens.readers import detect
+from gradlens.readers import SERVICES, detect
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(<!-- output: (?P<command>.+?) -->\n```text\n).*?(```\n<!-- end -->)", re.DOTALL)
@@ -56,7 +56,7 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def formats() -> str:
     """The log formats: of each the docstring of its reader."""
     rows = []
-    for name, entry in detect.table().items():
+    for name, entry in (detect.table() | SERVICES).items():
         reader = entry.load()
         words = " ".join((inspect.getdoc(reader) or "").split()).removesuffix(".")
         needs = f" (`gradlens[{entry.extra}]`)" if entry.extra else ""

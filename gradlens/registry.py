@@ -22,6 +22,7 @@ class Entry:
 
     `patterns` are shell patterns of file names that make a reader the first to be asked; content decides all the same.
     `kinds` are the documents that a reporter shows (`reporters/base.py`).
+    `schemes` are those of the URLs of a service that holds runs and no files.
     `shapes` are the shapes of content (`readers/shape.py`) a reader is asked about; it is asked about all where empty.
     """
 
@@ -31,6 +32,7 @@ class Entry:
     patterns: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("report",)
+    schemes: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """The class or function itself."""

@@ -92,6 +92,20 @@ def test_packed_logs_and_urls_need_their_extras(tmp_path):
     needs(gradlens_without(CORE_ONLY, "analyze", "s3://bucket/a.jsonl", cwd=tmp_path), "remote", "s3://bucket/a.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("url", "modules", "extra"),
+    [
+        ("mlflow://127.0.0.1:1/a", ["mlflow"], "mlflow"),
+        ("wandb://a/b/c", ["wandb"], "wandb"),
+        ("s3://a/b.jsonl", ["s3fs"], "s3"),
+        ("hf://datasets/a/b/c.jsonl", ["huggingface_hub"], "hf"),
+    ],
+)
+def test_each_service_needs_an_extra_of_its_own(url, modules, extra, tmp_path):
+    pytest.importorskip("fsspec")
+    needs(gradlens_without(modules, "analyze", url, cwd=tmp_path), extra, url)
+
+
 @pytest.mark.parametrize(("method", "extra"), [("to_pandas", "pandas"), ("to_arrow", "arrow")])
 def test_tables_of_a_run_need_their_extras(method, extra, samples, tmp_path):
     code = (

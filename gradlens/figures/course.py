@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.reports.analysis import Course
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 

@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from gradlens.errors import MissingExtraError, SourceError
+from gradlens.errors import SourceError
+from gradlens.readers import detect
 from gradlens.sources.files import Source, Target, resolve
+from gradlens.sources.remote import is_url, listed, scheme_of
 
 _CHECKPOINT = re.compile(r"checkpoint-\d+$")
 _DOWNLOAD = re.compile(r"(.*?)[_-]?tag[_-].*\.(csv|json)$")
@@ -95,8 +97,8 @@ def plan(texts: Iterable[str]) -> list[Unit]:
 
 
 def _planned(text: str) -> Iterator[Unit]:
-    if "://" in text:
-        yield from _units(_remote(text), root=None)
+    if is_url(text):
+        yield from _remote(text)
         return
     for target in resolve(text):
         files = {source.name: _stamp(source) for source in target.sources}
@@ -111,28 +113,14 @@ def _stamp(source: Source) -> tuple[int, int, str]:
     return (stat.st_size, stat.st_mtime_ns, "")
 
 
-def _remote(url: str) -> dict[str, tuple[int, int, str]]:
-    """The files below a URL, or that it matches, with what the store says of each."""
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingExtraError(f"{url}: a URL", "remote") from error
-    try:
-        system, path = fsspec.core.url_to_fs(url)
-        found = system.glob(path, detail=True) if any(c in path for c in "*?[") else None
-        if found is None:
-            found = system.find(path, detail=True) if system.isdir(path) else {path: system.info(path)}
-        else:
-            folders = [name for name, info in found.items() if info.get("type") == "directory"]
-            below = [system.find(name, detail=True) for name in folders]
-            found = {n: i for n, i in found.items() if i.get("type") != "directory"} | {
-                n: i for part in below for n, i in part.items()
-            }
-        return {cast("str", system.unstrip_protocol(name)): _remote_stamp(info) for name, info in found.items()}
-    except ImportError as error:
-        raise SourceError(f"{url}: {error}", hint="install the package that fsspec asks for") from error
-    except Exception as error:
-        raise SourceError(f"{url}: {error}", hint="check the address and the credentials") from error
+def _remote(url: str) -> Iterator[Unit]:
+    """The units below a URL, or that it matches, with what the store says of each file; a service is asked when it is read."""
+    if scheme_of(url) in detect.services():
+        yield from _units({url: _remote_stamp({})}, root=None)
+        return
+    for found in listed(url):
+        files = {name: _remote_stamp(info) for name, info in found.files.items()}
+        yield from _units(files, root=found.url if found.is_folder else None)
 
 
 def _remote_stamp(info: Mapping[str, Any]) -> tuple[int, int, str]:

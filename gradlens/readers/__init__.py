@@ -1,4 +1,4 @@
-"""The log formats: one line each. The order breaks ties in detection: the first of equals is asked first."""
+"""The log formats and the services that hold runs: one line each; of equals in detection the first is asked first."""
 
 from __future__ import annotations
 
@@ -98,5 +98,21 @@ READERS: dict[str, Entry] = {
         title="Console output of trainers: Megatron-LM, torchtitan, nanoGPT, verl, fairseq, DeepSpeed and others",
         patterns=("*.log", "*.out", "*.err", "*.txt"),
         shapes=("other",),
+    ),
+}
+
+#: Services that hold runs and no files: each reads what a URL of its own scheme names.
+SERVICES: dict[str, Entry] = {
+    "mlflow-server": Entry(
+        target="gradlens.readers.mlflow_server:MlflowServerReader",
+        title="Runs on an MLflow server: mlflow://RUN, mlflow://EXPERIMENT, mlflow://HOST:PORT/...",
+        extra="mlflow",
+        schemes=("mlflow", "mlflow+https"),
+    ),
+    "wandb-server": Entry(
+        target="gradlens.readers.wandb_server:WandbServerReader",
+        title="Runs on W&B's servers or your own: wandb://ENTITY/PROJECT/RUN, wandb://ENTITY/PROJECT",
+        extra="wandb",
+        schemes=("wandb",),
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from gradlens.errors import MalformedLogError, UnknownFormatError, UsageError
-from gradlens.readers import READERS
+from gradlens.readers import READERS, SERVICES
 from gradlens.readers.base import Reader
 from gradlens.readers.shape import shape_of
 from gradlens.registry import Entry, with_plugins
@@ -38,6 +38,12 @@ def load(name: str) -> Reader:
     return reader
 
 
+@cache
+def services() -> dict[str, Entry]:
+    """The services that hold runs and no files, by the scheme of their URLs."""
+    return {scheme: entry for entry in SERVICES.values() for scheme in entry.schemes}
+
+
 def _by_name_first(file_name: str) -> Iterable[str]:
     first = [n for n, e in table().items() if any(fnmatch.fnmatch(file_name.lower(), p) for p in e.patterns)]
     return [*first, *(n for n in table() if n not in first)]
@@ -49,6 +55,8 @@ def rank(source: Source, least: float = 0.0, *, every: bool = False) -> list[tup
     A reader that is very sure makes it pointless to ask the others: then the list holds it alone. Readers are asked only
     about content of their shape, unless `every` one is to be asked.
     """
+    if source.scheme in services():
+        return [(1.0, services()[source.scheme].load()())]
     if _is_archive_of_files(source.head):
         return []
     shape = shape_of(source.head)

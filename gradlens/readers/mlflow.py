@@ -54,7 +54,7 @@ class MlflowFilesReader(Reader):
                     p for n, line in enumerate(_lines(source), 1) if (p := _point(line, book, f"{name} line {n}"))
                 ]
                 if points:
-                    series.append(_series(name, points))
+                    series.append(metric_series(name, points))
         if not series:
             raise MalformedLogError(f"{sources[0].name}: no metrics with values")
         run, found, _ = sources[0].name.rpartition("/metrics/")
@@ -109,7 +109,8 @@ def _whole(value: object) -> int:
         return int(as_float(value) or 0.0)
 
 
-def _series(name: str, points: Sequence[tuple[float, float, int]]) -> Series:
+def metric_series(name: str, points: Sequence[tuple[float, float, int]]) -> Series:
+    """A series of points: time in milliseconds, value and step."""
     time, value = np.array([point[:2] for point in points], dtype=np.float64).T
     step = np.array([point[2] for point in points], dtype=np.int64)
     return Series(name=name, step=step, value=value.copy(), wall_time_s=time / 1000)
@@ -194,15 +195,23 @@ def _database_series(
     )
     points: dict[str, list[tuple[float, float, int]]] = {}
     for key, time, value, step in rows:
-        number = float("nan") if value is None else as_float(value)
-        at = as_float(step or 0)
         # SQLite keeps any type in any column.
-        if number is None or at is None or not abs(at) < _MAX_STEP:
-            book.add("malformed-record", "a value or step that is not a number or out of range, left out", str(key))
-            continue
-        if abs(number) >= _MAX_FLOAT:
-            number = float("inf") if number > 0 else float("-inf")
-        points.setdefault(str(key), []).append((as_float(time or 0) or 0.0, number, _whole(step or 0)))
+        point = point_of(time, float("nan") if value is None else value, step, book, str(key))
+        if point is not None:
+            points.setdefault(str(key), []).append(point)
     for key, found in points.items():
         if options.wanted(key):
-            yield _series(key, found)
+            yield metric_series(key, found)
+
+
+def point_of(
+    time: object, value: object, step: object, book: NoticeBook, where: str
+) -> tuple[float, float, int] | None:
+    """Time in milliseconds, value and step of a point of a store; None, and a notice, where they are no numbers."""
+    number, at = as_float(value), as_float(step or 0)
+    if number is None or at is None or not abs(at) < _MAX_STEP:
+        book.add("malformed-record", "a value or step that is not a number or out of range, left out", where)
+        return None
+    if abs(number) >= _MAX_FLOAT:
+        number = float("inf") if number > 0 else float("-inf")
+    return as_float(time or 0) or 0.0, number, _whole(step or 0)

@@ -69,7 +69,8 @@ def read(
     options = ReadOptions(
         columns=columns, step=step, loss=loss, grad_norm=grad_norm, lr=lr, loss_scale=loss_scale, split_starts=split_starts
     )  # fmt: skip
-    return distinct([run for target in resolve_all(texts) for run in _read_target(target, options, input_format)])
+    targets = resolve_all(texts, services=detect.services())
+    return distinct([run for target in targets for run in _read_target(target, options, input_format)])
 
 
 def distinct(runs: Sequence[Run]) -> list[Run]:

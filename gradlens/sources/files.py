@@ -11,14 +11,15 @@ import glob as glob_module
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from gradlens.errors import GradlensError, MalformedLogError, MissingExtraError, SourceError
+from gradlens.errors import GradlensError, MalformedLogError, SourceError
 from gradlens.sources.archives import compression_of, unpacked
+from gradlens.sources.remote import SKIPPED_FOLDERS, is_url, listed, open_url, scheme_of
 
 HEAD_BYTES = 1 << 16
 #: A packed log unpacks to some ten times its size; a file that unpacks to this many times is an attack.
@@ -27,8 +28,6 @@ _FREE_BYTES = 1 << 28
 _PIECE = 1 << 20
 #: A pipe is kept in memory.
 _MAX_STREAM = 1 << 30
-#: Folders that never hold logs and may be huge.
-_SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +43,13 @@ class Source:
     @cached_property
     def compression(self) -> str | None:
         """`gzip`, `zstd` or None, by the first bytes."""
+        return compression_of(self._start)
+
+    @cached_property
+    def _start(self) -> bytes:
+        """The first 64 KiB as they are stored, fetched once."""
         with self._open_raw() as handle:
-            return compression_of(handle.read(4))
+            return handle.read(HEAD_BYTES)
 
     @cached_property
     def cuts(self) -> set[int]:
@@ -56,6 +60,8 @@ class Source:
     def head(self) -> bytes:
         """The first 64 KiB, decompressed."""
         try:
+            if self.compression is None:
+                return self._start
             with self.open() as handle:
                 return handle.read(HEAD_BYTES)
         except GradlensError:
@@ -84,6 +90,11 @@ class Source:
         return self.path.parent if self.path else None
 
     @property
+    def scheme(self) -> str:
+        """The scheme of a URL, "" for a file and what came through a pipe."""
+        return scheme_of(self.url) if self.url else ""
+
+    @property
     def is_plain_file(self) -> bool:
         """Whether the bytes on disk are the log itself, so that it can be mapped into memory."""
         return self.path is not None and self.compression is None
@@ -103,7 +114,7 @@ class Source:
                 return self.path.open("rb")
             except OSError as error:
                 raise SourceError(f"{self.name}: {error.strerror or error}") from error
-        return _open_url(cast("str", self.url))
+        return open_url(cast("str", self.url))
 
     def open(self) -> BinaryIO:
         """The log's bytes, decompressed."""
@@ -150,31 +161,6 @@ class Source:
         return MalformedLogError(f"{self.name}: {error}")
 
 
-def _open_url(url: str) -> BinaryIO:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingExtraError(f"{url}: a URL", "remote", "fsspec") from error
-    try:
-        return cast("BinaryIO", fsspec.open(url, "rb").open())
-    except ImportError as error:
-        raise SourceError(f"{url}: {error}", hint="install the package that fsspec asks for") from error
-    except Exception as error:
-        raise SourceError(f"{url}: {_reason(error, url)}", hint="check the address") from error
-
-
-def _reason(error: Exception, url: str) -> str:
-    """Why a URL could not be opened: fsspec raises FileNotFoundError with nothing but the address for many reasons."""
-    if url.endswith(str(error)):
-        return str(error.__cause__ or "") or "no such file"
-    return str(error)
-
-
-def _is_url(text: str) -> bool:
-    scheme, separator, _ = text.partition("://")
-    return bool(separator) and scheme.replace("+", "").replace("-", "").isalnum()
-
-
 def walk(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """Every regular file below a folder, sorted, hidden and package folders left out; links are not followed twice.
 
@@ -190,7 +176,7 @@ def walk(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iter
         # Links last: W&B's `latest-run` must not give its name to the run that it points to.
         links = {f for f in folders if os.path.islink(os.path.join(root, f))}  # noqa: PTH114, PTH118 -- a hot loop
         folders[:] = sorted(
-            (f for f in folders if f not in _SKIPPED_FOLDERS and not f.startswith(".")), key=lambda f: (f in links, f)
+            (f for f in folders if f not in SKIPPED_FOLDERS and not f.startswith(".")), key=lambda f: (f in links, f)
         )
         for name in sorted(files):
             path = Path(root, name)
@@ -243,8 +229,24 @@ def _folder(text: str, path: Path) -> Target:
     return Target(text=text, sources=sources, folder=path, refused=told)
 
 
-def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
-    """The targets of one SOURCE argument: a file, a folder, a glob, `-` or a URL.
+def _remote(url: str, services: Container[str]) -> list[Target]:
+    if scheme_of(url) in services:
+        return [Target(text=url, sources=(Source(name=url, url=url),))]
+    return [
+        Target(
+            text=found.url,
+            sources=tuple(Source(name=name, url=name) for name in found.files),
+            # Only ever joined and shortened, never opened.
+            folder=Path(found.url) if found.is_folder else None,
+        )
+        for found in listed(url)
+    ]
+
+
+def resolve(text: str, *, services: Container[str] = (), stdin: IO[bytes] | None = None) -> list[Target]:
+    """The targets of one SOURCE argument: a file, a folder, a glob, `-` or a URL, which may name a folder or a glob as well.
+
+    `services` are the schemes of what holds runs and no files, so that there is nothing to list.
 
     Raises
     ------
@@ -254,8 +256,8 @@ def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
     if text == "-":
         stream = stdin or sys.stdin.buffer
         return [Target(text=text, sources=(Source(name="<stdin>", data=_read_stream(stream, "<stdin>")),))]
-    if _is_url(text):
-        return [Target(text=text, sources=(Source(name=text, url=text),))]
+    if is_url(text):
+        return _remote(text, services)
     path = Path(text).expanduser()
     with contextlib.suppress(OSError):
         if path.is_dir():
@@ -266,13 +268,13 @@ def resolve(text: str, *, stdin: IO[bytes] | None = None) -> list[Target]:
         matches = sorted(glob_module.glob(str(path), recursive=True))  # noqa: PTH207 -- absolute patterns
         if not matches:
             raise SourceError(f"{text}: no file matches", hint="quote the pattern and check the folder")
-        return [target for match in matches for target in resolve(match)]
+        return [target for match in matches for target in resolve(match, services=services)]
     raise SourceError(f"{text}: no such file or folder", hint="check the path")
 
 
 def reads(text: str, path: Path, *, folders: bool = False) -> bool:
     """Whether a SOURCE argument names an existing file `path`, by whatever name; with `folders`, also as one it holds."""
-    if text == "-" or _is_url(text) or not path.exists():
+    if text == "-" or is_url(text) or not path.exists():
         return False
     found = Path(text).expanduser()
     with contextlib.suppress(OSError):
@@ -284,6 +286,6 @@ def reads(text: str, path: Path, *, folders: bool = False) -> bool:
     return any(reads(match, path, folders=folders) for match in matches)
 
 
-def resolve_all(texts: Iterable[str]) -> list[Target]:
-    """The targets of several SOURCE arguments, in order."""
-    return [target for text in texts for target in resolve(text)]
+def resolve_all(texts: Iterable[str], *, services: Container[str] = ()) -> list[Target]:
+    """The targets of several SOURCE arguments, in order; `services` as for `resolve`."""
+    return [target for text in texts for target in resolve(text, services=services)]

@@ -50,9 +50,9 @@ class TensorBoardReader(Reader):
 
     def group(self, sources: Sequence[Source]) -> Iterable[Sequence[Source]]:
         """The files of one folder are one run, in the order in which they were begun."""
-        folders: dict[object, list[Source]] = defaultdict(list)
+        folders: dict[str, list[Source]] = defaultdict(list)
         for source in sources:
-            folders[source.folder].append(source)
+            folders[source.name.rpartition("/")[0]].append(source)
         return [sorted(files, key=_file_time) for files in folders.values()]
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
