@@ -19,6 +19,7 @@ from gradlens.figures import measure
 from gradlens.figures.course import course_of
 from gradlens.figures.curves import reduce_curve
 from gradlens.figures.notable import notable_steps
+from gradlens.figures.picture import picture_of
 from gradlens.reports.analysis import Curve, Report, RunReport
 from gradlens.reports.base import ThresholdOption
 from gradlens.run import Run
@@ -32,7 +33,7 @@ class AnalysisOptions:
     """What the user said about judging.
 
     `threshold` is "auto" where it was not given, None where the run did not clip; `bootstrap` the draws for the p-value of the
-    power law.
+    power law; `picture` asks for what a page draws.
     """
 
     threshold: ThresholdOption = "auto"
@@ -41,6 +42,7 @@ class AnalysisOptions:
     ignore: tuple[str, ...] = ()
     value_threshold: float | None = None
     bootstrap: int = 0
+    picture: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as the report repeats them."""
@@ -89,6 +91,8 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
     warmup = measure.warmup_end(signals)
     suggestion = measure.suggestion(signals, provenance, warmup)
     finite = signals.norm[np.isfinite(signals.norm)]
+    tail = measure.tail(signals, threshold.known, warmup, options.bootstrap) if provenance.trusted else None
+    spikes = measure.spikes(signals, warmup, provenance, len(case.events))
     return RunReport(
         id=run.id,
         source=run.source,
@@ -106,8 +110,8 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
         clipping=measure.clipping(run, signals, threshold, provenance, warmup, options.value_threshold),
         percentiles=measure.percentiles(finite),
         nonfinite=measure.nonfinite(signals),
-        tail=measure.tail(signals, threshold.known, warmup, options.bootstrap) if provenance.trusted else None,
-        spikes=measure.spikes(signals, warmup, provenance, len(case.events)),
+        tail=tail,
+        spikes=spikes,
         findings=findings,
         verdict=verdict,
         diagnosis=diagnosis,
@@ -124,6 +128,11 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
             if (course := course_of(step, value)) is not None
         },
         curves=_curves(run, signals),
+        picture=picture_of(
+            run, signals, findings=findings, spikes=spikes, tail=tail, warmup=warmup, trusted=provenance.trusted
+        )
+        if options.picture
+        else None,
     )
 
 

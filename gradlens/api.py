@@ -138,6 +138,7 @@ def analyze(
             ignore=ignore,
             value_threshold=value_threshold,
             bootstrap=bootstrap,
+            picture=True,
         ),
     )
 
@@ -279,7 +280,7 @@ def compare(
     found = [run for one in runs for run in read(one)]
     if len(found) < 2:
         raise UsageError(f"compare needs at least two runs, got {len(found)}")
-    return compare_runs(found, threshold=_threshold(threshold), config=_config(config))
+    return compare_runs(found, threshold=_threshold(threshold), config=_config(config), picture=True)
 
 
 def _threshold(value: float | str | None) -> ThresholdOption:

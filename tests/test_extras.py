@@ -21,6 +21,7 @@ EXTRAS = {
     "pandas": ("pandas",),
     "arrow": ("pyarrow",),
     "zstd": ("zstandard",),
+    "html": ("bokeh",),
     "remote": ("fsspec",),
 }
 CORE_ONLY = [name for names in EXTRAS.values() for name in names]

@@ -64,6 +64,7 @@ def analyze(
         ignore=options.codes("ignore", ignore, settings),
         value_threshold=value_threshold if value_threshold is not None else settings.get("value-threshold"),
         bootstrap=bootstrap,
+        picture=writer.draws,
     )
     given = options.reading(
         settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,

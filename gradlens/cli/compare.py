@@ -42,5 +42,6 @@ def compare(
         runs,
         threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),
         config=options.training_config(settings, config),
+        picture=writer.draws,
     )
     writer.write(report)

@@ -72,6 +72,11 @@ class Writer:
                 raise UsageError(f"--save {path}: no such folder {path.parent}", hint="create the folder first")
             self._files.append((path, load(name, kind)))
 
+    @property
+    def draws(self) -> bool:
+        """Whether one of the formats shows pictures, which are not made otherwise."""
+        return any(reporter.draws for reporter in (self._main, *(reporter for _, reporter in self._files)))
+
     def write(self, report: Document) -> None:
         """Render everything, then write."""
         from gradlens.reporters.base import Screen

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradlens.config import TrainingConfig
 from gradlens.errors import NoTrainingSeriesError, UsageError
+from gradlens.gating.curves import gate_picture
 from gradlens.gating.judge import Judgement, judge_against, judge_nonfinite
 from gradlens.gating.limits import judge_limits
 from gradlens.gating.logged import judge_log, with_columns_of
@@ -119,6 +120,7 @@ def assess(
         causes=(),
         settings=settings.to_dict(),
         baseline_sources=tuple(str(s) for s in baseline_sources),
+        picture=gate_picture(candidates, baselines),
     )
     return replace(report, headline=headline(report))
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from gradlens.config import TrainingConfig
 from gradlens.gating.assess import known_threshold, summarize_runs
+from gradlens.gating.curves import SMOOTHING, comparison_picture
 from gradlens.gating.limits import final_loss
 from gradlens.gating.measures import Sides
 from gradlens.gating.summary import RunSummary, bring_together
@@ -39,7 +40,6 @@ HALVES = 0.05
 #: The most an uncertain ratio may be off: beyond it some factor always fits.
 MAX_HALF_WIDTH = 0.05
 FACTORS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 2048, 4096)
-SMOOTHING = 33
 SIGMAS = 6.0
 #: Curves part only where they are this far apart, relative to the level of the loss, or in the norm.
 APART = {"loss": 0.02, "grad_norm": 0.10}
@@ -49,20 +49,28 @@ MIN_ROWS_OF_FACTOR = 20
 
 @np.errstate(all="ignore")
 def compare_runs(
-    runs: Sequence[Run], *, threshold: ThresholdOption = "auto", config: TrainingConfig | None = None
+    runs: Sequence[Run],
+    *,
+    threshold: ThresholdOption = "auto",
+    config: TrainingConfig | None = None,
+    picture: bool = False,
 ) -> ComparisonReport:
-    """Compare every run with the first; at least two, each with a loss or a norm."""
+    """Compare every run with the first; at least two, each with a loss or a norm. `picture` asks for what a page draws."""
     judged = [run for run in runs if run.loss is not None or run.grad_norm is not None]
     rough = summarize_runs(judged, threshold=threshold, config=config)
     summaries = summarize_runs(judged, threshold=threshold, config=config, known=known_threshold(rough))
     signals = [signals_of(run) for run in judged]
+    pairs = tuple(
+        _pair(judged[0], summaries[0], signals[0], run, summary, x)
+        for run, summary, x in zip(judged[1:], summaries[1:], signals[1:], strict=True)
+    )
     return ComparisonReport(
         gradlens_version=__version__,
         runs=tuple(_figures(s, x) for s, x in zip(summaries, signals, strict=True)),
-        pairs=tuple(
-            _pair(judged[0], summaries[0], signals[0], run, summary, x)
-            for run, summary, x in zip(judged[1:], summaries[1:], signals[1:], strict=True)
-        ),
+        pairs=pairs,
+        picture=comparison_picture([run.id for run in judged], signals, [pair.parts_at for pair in pairs])
+        if picture
+        else None,
     )
 
 

@@ -34,7 +34,7 @@ REPORTERS: dict[str, Entry] = {
     ),
     "html": Entry(
         target="gradlens.reporters.html:HtmlReporter",
-        title="one page without requests to anywhere",
+        title="a page to look at: one file that asks no host for anything",
         patterns=(".html",),
         kinds=_EVERY,
     ),

@@ -49,6 +49,8 @@ class Reporter(ABC):
 
     #: The word for `--format`.
     name: ClassVar[str]
+    #: Whether it shows what stands beside a report to be drawn (`gradlens.reports.picture`).
+    draws: ClassVar[bool] = False
 
     @abstractmethod
     def render(self, report: Report, screen: Screen) -> str:

@@ -40,7 +40,10 @@ Interval = tuple[float, float]
 
 
 def plain_data(value: Any) -> Any:  # noqa: PLR0911 -- one return a kind of value
-    """Dataclasses, mappings and sequences as dicts and lists; NaN and infinities as None (strict JSON has neither)."""
+    """Dataclasses, mappings and sequences as dicts and lists; NaN and infinities as None (strict JSON has neither).
+
+    Fields that stand beside a document (`gradlens.reports.picture.BESIDE`) are left out.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int)):
@@ -48,7 +51,7 @@ def plain_data(value: Any) -> Any:  # noqa: PLR0911 -- one return a kind of valu
     if isinstance(value, str):
         return str(value)
     if is_dataclass(value):
-        return {f.name: plain_data(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain_data(getattr(value, f.name)) for f in fields(value) if "beside" not in f.metadata}
     if isinstance(value, Mapping):
         return {str(k): plain_data(v) for k, v in value.items()}
     if isinstance(value, (tuple, list, frozenset)):

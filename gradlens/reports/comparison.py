@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gradlens.reports.base import Interval, plain_data
+from gradlens.reports.picture import BESIDE, SidePicture
 from gradlens.run import Notice
 
 SCHEMA_VERSION = 1
@@ -86,6 +87,8 @@ class ComparisonReport:
     pairs: tuple[Pair, ...]
     notices: tuple[Notice, ...] = ()
     schema_version: int = SCHEMA_VERSION
+    #: What a page draws; no part of the JSON document.
+    picture: SidePicture | None = field(default=None, metadata=BESIDE)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain dicts, lists and numbers; non-finite numbers are None."""

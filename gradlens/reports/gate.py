@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gradlens.reports.base import Cause, Interval, Severity, plain_data
+from gradlens.reports.picture import BESIDE, SidePicture
 from gradlens.run import Notice
 
 SCHEMA_VERSION = 1
@@ -107,6 +108,8 @@ class GateReport:
     #: Where the baselines were read from, for annotations and SARIF locations.
     baseline_sources: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
+    #: What a page draws; no part of the JSON document.
+    picture: SidePicture | None = field(default=None, metadata=BESIDE)
 
     @property
     def results(self) -> tuple[MetricResult | LimitResult, ...]:

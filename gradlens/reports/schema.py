@@ -69,7 +69,7 @@ def _dataclass(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
     if name not in definitions:
         definitions[name] = {}  # stands in while the class is being described, should it contain itself
         hints = get_type_hints(kind)
-        names = [f.name for f in dataclasses.fields(kind)]
+        names = [f.name for f in dataclasses.fields(kind) if "beside" not in f.metadata]
         definitions[name] = {
             "type": "object",
             "description": (kind.__doc__ or "").strip().partition("\n")[0],

@@ -194,6 +194,34 @@ def shrink_factor(norm: NDArray[np.float64], threshold: float) -> float | None:
     return float(np.mean(max(threshold, 0.0) / np.maximum(size, max(threshold, 1e-300))))
 
 
+def replay(
+    norm: NDArray[np.float64], threshold: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each of several thresholds would have done to the same norms, first-order: a clipped run has other norms.
+
+    Parameters
+    ----------
+    norm : float64[n]
+        Norms before clipping; those that are not finite are left out.
+    threshold : float64[k]
+        Positive.
+
+    Returns
+    -------
+    (clip_rate, shrink_factor)
+        float64[k] each: the share of norms strictly above, and mean(min(1, C / norm)) as of `shrink_factor`; NaN without
+        a finite norm.
+    """
+    size = np.sort(np.abs(norm[np.isfinite(norm)]))
+    if not size.size:
+        return np.full(len(threshold), np.nan), np.full(len(threshold), np.nan)
+    kept = np.searchsorted(size, threshold, side="right")
+    inverse = np.concatenate(([0.0], np.cumsum(1.0 / np.maximum(size[::-1], 1e-300))))[::-1]
+    rate = 1.0 - kept / size.size
+    # A norm of zero stands below every threshold, so that its inverse is in no sum that is used.
+    return rate, np.minimum((kept + threshold * inverse[kept]) / size.size, 1.0)
+
+
 def wilson_interval(rate: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return the Wilson score interval of a proportion.
 

@@ -28,7 +28,7 @@ from gradlens.stats.robust import positive_sample
 from gradlens.stats.search import golden_section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -115,6 +115,39 @@ def fit_families(value: NDArray[np.float64], *, n_effective: float | None = None
             )
         )  # fmt: skip
     return tuple(sorted(fits, key=lambda fit: fit.aic))
+
+
+def family_survival(family: str, parameters: Mapping[str, float], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return P(X > x) under a fitted family.
+
+    Parameters
+    ----------
+    family, parameters
+        As of `FamilyFit`.
+    value : float64[n]
+        Positive and ascending. A power law with cut-off says nothing below its `xmin`: NaN there.
+
+    Returns
+    -------
+    float64[n]
+        In the far tail of a gamma law and of a cut-off no smaller than rounding allows.
+    """
+    p = parameters
+    log = np.log(value)
+    if family == "lognormal":
+        return 1.0 - normal_cdf((log - p["mu"]) / p["sigma"])
+    if family == "weibull":
+        return np.asarray(np.exp(-np.exp(np.minimum(p["shape"] * (log - math.log(p["scale"])), 700.0))))
+    if family == "gamma":
+        return gamma_survival(p["shape"], value / p["scale"])
+    if family == "exponential":
+        return np.asarray(np.exp(-value / p["mean"]))
+    if family == "power_law_cutoff":
+        above = log >= math.log(p["xmin"])
+        share = np.full(len(value), np.nan)
+        share[above] = 1.0 - _cutoff_cdf(log[above] - math.log(p["xmin"]), p["alpha"], p["rate"] * p["xmin"])
+        return share
+    raise ValueError(f"{family}: no such family")
 
 
 if TYPE_CHECKING:

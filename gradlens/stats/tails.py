@@ -206,6 +206,22 @@ def describe_tail(
     )
 
 
+def detrended(norm: NDArray[np.float64], *, warmup_end: int = 0) -> NDArray[np.float64]:
+    """Return the norms after the warm-up, each divided by the level around it: what the detrended view is made from.
+
+    Parameters
+    ----------
+    norm : float64[n]
+        In order; values that are not finite or not positive are left out.
+    warmup_end : int
+        First position used.
+    """
+    log_norm = safe_log(as_series(norm)[max(warmup_end, 0) :])
+    log_norm = log_norm[np.isfinite(log_norm)]
+    level = local_level(log_norm, detrending_window(log_norm.size))
+    return np.asarray(np.exp(np.clip(log_norm - level, -700.0, 700.0)))
+
+
 def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, power_law: bool = True) -> TailView:
     """Fit everything to one series and judge its tail.
 

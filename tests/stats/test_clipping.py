@@ -103,3 +103,13 @@ def test_interval_covers_the_true_rate(phi):
         low, high = clipping.wilson_interval(float((row > threshold).mean()), clipping.effective_steps(row, threshold))
         covered += low <= 0.1 <= high
     assert 0.92 <= covered / 600 <= 0.98
+
+
+def test_replay_is_what_each_threshold_would_have_done():
+    norm = np.concatenate((np.exp(np.random.default_rng(3).standard_normal(500)), [0.0, np.nan, np.inf]))
+    threshold = np.array([1e-6, 0.5, 1.0, 3.0, 1e3])
+    rate, shrink = clipping.replay(norm, threshold)
+    finite = norm[np.isfinite(norm)]
+    assert rate == pytest.approx([np.mean(finite > c) for c in threshold])
+    assert shrink == pytest.approx([clipping.shrink_factor(norm, c) for c in threshold])
+    assert np.isnan(clipping.replay(np.array([np.nan]), threshold)).all()

@@ -91,3 +91,20 @@ def test_long_samples_keep_the_likelihood_of_all_values():
 @pytest.mark.parametrize("x", [np.zeros(0), np.ones(5), np.ones(100), np.full(100, np.inf), -np.arange(100.0)])
 def test_thin_data_has_no_fits(x):
     assert families.fit_families(x) == ()
+
+
+@pytest.mark.parametrize(
+    "fit", families.fit_families(np.random.default_rng(4).gamma(3.0, 2.0, 4_000)), ids=lambda fit: fit.family
+)
+def test_survival_is_that_of_the_fit(fit):
+    value = np.sort(np.random.default_rng(4).gamma(3.0, 2.0, 4_000))
+    share = families.family_survival(fit.family, fit.parameters, value)
+    rank = np.arange(len(value))
+    distance = max(np.max(1.0 - share - rank / len(value)), np.max((rank + 1) / len(value) - 1.0 + share))
+    assert distance == pytest.approx(fit.ks, abs=2e-3)
+    assert np.all(np.diff(share) <= 1e-12)
+
+
+def test_survival_of_an_unknown_family():
+    with pytest.raises(ValueError, match="no such family"):
+        families.family_survival("cauchy", {}, np.ones(1))

@@ -8,37 +8,12 @@ from urllib.parse import quote
 
 from gradlens.reporters.escape import for_html
 from gradlens.reporters.fleet_terminal import onset_sentence
+from gradlens.reporters.html.small import small
 from gradlens.reports.fleet import Count, FleetOverview, FleetRun
 
 #: Rows of the table; a browser sorts this many at once without a pause.
 MAX_ROWS = 5_000
 _TONES = {"problem": "error", "insufficient": "warning", "clear": "ok"}
-
-#: Sorts and filters the table.
-SCRIPT = """
-const table=document.querySelector('table.fleet'),body=table.tBodies[0],all=[...body.rows];
-const shown=document.querySelector('.shown'),find=document.querySelector('input'),pick=document.querySelector('select');
-function filter(){const words=find.value.toLowerCase().split(/\\s+/).filter(Boolean);let n=0;
-for(const row of all){const text=row.dataset.text;
-const ok=words.every(w=>text.includes(w))&&(!pick.value||row.dataset.cause===pick.value);row.hidden=!ok;n+=ok}
-shown.textContent=n.toLocaleString('en')+' of '+all.length.toLocaleString('en')+' shown'}
-find.addEventListener('input',filter);pick.addEventListener('change',filter);
-table.tHead.querySelectorAll('button').forEach((button,column)=>button.addEventListener('click',()=>{
-const up=button.getAttribute('aria-sort')!=='ascending';
-table.tHead.querySelectorAll('button').forEach(b=>b.removeAttribute('aria-sort'));
-button.setAttribute('aria-sort',up?'ascending':'descending');
-const key=r=>r.cells[column].dataset.key??r.cells[column].textContent;
-all.sort((a,b)=>{const x=key(a),y=key(b),p=parseFloat(x),q=parseFloat(y);
-const c=!isNaN(p)&&!isNaN(q)?p-q:x.localeCompare(y);return up?c:-c});body.append(...all)}));filter();
-"""
-CSS = """
-.gl{max-width:1180px}.gl .tools{display:flex;gap:12px;flex-wrap:wrap;align-items:center;margin:10px 0}
-.gl input,.gl select{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:5px 8px}
-.gl th button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:0;cursor:pointer}
-.gl th button[aria-sort=ascending]::after{content:" \\25b2"}.gl th button[aria-sort=descending]::after{content:" \\25bc"}
-.gl table.fleet td:nth-child(-n+5):not(:first-child){white-space:nowrap}
-.gl svg.small{width:120px;height:28px;margin:0}.gl .scroll{overflow-x:auto}.gl a{color:var(--note)}
-"""
 
 
 def fleet_body(fleet: FleetOverview) -> str:
@@ -116,10 +91,11 @@ def _runs(fleet: FleetOverview) -> str:
         for title in ("run", "status", "outcome", "cause", "confidence", "what was found", "loss")
     )
     return (
-        '<div class="tools"><label>Find <input type="search" placeholder="name, cause, words"></label>'
+        '<div class="listing"><div class="tools"><label>Find <input type="search" placeholder="name, cause, words"></label>'
         f'<label>Cause <select><option value="">all</option>{picks}</select></label>'
         f'<span class="dim shown" aria-live="polite"></span></div><p class="dim">Select a heading to sort.{cut}</p>'
-        f'<div class="scroll"><table class="fleet"><thead><tr>{heads}</tr></thead>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="All runs">'
+        f'<table class="sortable wide fleet"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(_row(run) for run in runs)}</tbody></table></div>"
     )
 
@@ -135,21 +111,8 @@ def _row(run: FleetRun) -> str:
     link = name if "://" in run.source else f'<a href="{escape(quote(run.source))}">{name}</a>'
     last = next((v for v in reversed(run.loss_curve) if v is not None), None)
     return (
-        f'<tr data-text="{for_html(text)}" data-cause="{for_html(run.cause or "")}"><td>{link}</td>'
+        f'<tr data-text="{for_html(text)}" data-pick="{for_html(run.cause or "")}"><td>{link}</td>'
         f'<td class="{_TONES.get(status, "dim")}">{for_html(status)}</td><td>{for_html((run.outcome or "") + since)}</td>'
         f'<td>{for_html(run.cause or "")}</td><td class="n" data-key="{run.confidence or 0:.4f}">{sure}</td><td>{for_html(found)}</td>'
-        f'<td data-key="{"" if last is None else last}">{_small(run)}</td></tr>'
+        f'<td data-key="{"" if last is None else last}">{small(run.loss_curve)}</td></tr>'
     )
-
-
-def _small(run: FleetRun) -> str:
-    """The loss as a small line; its text alternative says from where to where it went."""
-    points = [(i, v) for i, v in enumerate(run.loss_curve) if v is not None]
-    if len(points) < 2:
-        return ""
-    low, high = min(v for _, v in points), max(v for _, v in points)
-    scale = 24 / (high - low) if high > low else 0.0
-    width = 116 / max(len(run.loss_curve) - 1, 1)
-    line = " ".join(f"{2 + i * width:.1f},{26 - (v - low) * scale:.1f}" for i, v in points)
-    label = f"loss from {points[0][1]:.4g} to {points[-1][1]:.4g}"
-    return f'<svg class="small" viewBox="0 0 120 28" role="img" aria-label="{label}"><polyline class="loss" points="{line}"/></svg>'
