@@ -11,7 +11,8 @@ from typing import NamedTuple
 from tests.readers.console_examples import EXAMPLES
 from tests.readers.writers import ROWS_OF, WRITERS
 
-ROWS = 40
+#: Rows of a log that can be judged, and of one that only has to be read, which costs a fraction of the time.
+ROWS, FEW_ROWS = 40, 8
 
 
 class Sample(NamedTuple):
@@ -23,12 +24,12 @@ class Sample(NamedTuple):
 
 
 @cache
-def samples() -> tuple[Sample, ...]:
-    """One or more samples of each format."""
+def samples(rows: int = ROWS) -> tuple[Sample, ...]:
+    """One or more samples of each format; those of trainers' consoles are as short as they are."""
     found = []
     for name, write in WRITERS.items():
         with tempfile.TemporaryDirectory() as folder:
-            written = write(ROWS_OF(ROWS), Path(folder))
+            written = write(ROWS_OF(rows), Path(folder))
             files = sorted(p for p in written.rglob("*") if p.is_file()) if written.is_dir() else [written]
             found += [Sample(name, path.name, path.read_bytes()) for path in files if path.stat().st_size]
     for name, examples in EXAMPLES.items():

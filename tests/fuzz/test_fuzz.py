@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz.__main__ import run_part
+from benchmarks.fuzz.batches import case, run_batches, run_cases
 from benchmarks.fuzz.judging import judge
-from benchmarks.fuzz.mutations import mutated
 from benchmarks.fuzz.samples import samples
 from gradlens.readers import READERS
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_every_format_has_a_sample():
@@ -21,20 +25,45 @@ def test_every_format_has_a_sample():
 
 
 def test_a_case_can_be_made_again():
-    sample = samples()[0]
-    assert mutated(sample, samples(), random.Random("0:7")) == mutated(sample, samples(), random.Random("0:7"))
+    assert case(0, 7) == case(0, 7)
+    assert case(0, 7).data != case(1, 7).data
 
 
 def test_some_hundred_cases():
-    outcomes, failures = run_part(1, 0, 210, None)
+    outcomes, failures = run_cases(1, range(210))
     assert not failures, next(iter(failures.values()))
     assert min(outcomes["read"], outcomes["refused"]) > 20
 
 
 @pytest.mark.slow
 def test_some_thousand_cases():
-    _, failures = run_part(2, 0, 3000, None)
-    assert not failures, next(iter(failures.values()))
+    done = Counter()
+    for _, (outcomes, failures) in run_batches(2, range(3000)):
+        assert not failures, next(iter(failures.values()))
+        done += outcomes
+    assert done.total() == 3000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("means", "by"), [("os.abort()", "SIGABRT"), ("while True: pass", "SIGXCPU"), ("bytes(8 << 30)", "MemoryError")]
+)
+def test_a_case_that_ends_the_process_is_found_and_the_others_go_on(means, by):
+    code = (
+        "import os, signal\nfrom benchmarks.fuzz import batches, judging\n"
+        "batches.PART = 10\nbatches._MORE_SECONDS = 2\nreal = batches.judge\n"
+        "def judge(path, number, input_format=None):\n"
+        "    if batches.case(0, 14).turn == number:\n"
+        f"        {means}\n"
+        "    return real(path, number=number, input_format=input_format)\n"
+        "batches.judge = judge\n"
+        "for count, found in batches.run_batches(0, range(30)):\n"
+        "    print(count, found.outcomes['failed'], *found.failures.values())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert sum(int(line.split()[0]) for line in done.stdout.splitlines() if line[:1].isdigit()) == 30
+    assert "case 14 (" in done.stdout
+    assert by in done.stdout
 
 
 numbers = st.one_of(
