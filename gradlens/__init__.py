@@ -9,14 +9,15 @@ Importing this package loads nothing heavy; numpy comes with the first call.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-from gradlens.errors import GradlensError
 from gradlens.version import __version__
 
+# Not imported from `typing`: until the command line has taken over, Ctrl-C is a traceback, so nothing is loaded here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from gradlens.api import analyze, compare, gate, read, suggest_threshold
+    from gradlens.errors import GradlensError
     from gradlens.recorder.recorder import Recorder
     from gradlens.reports.analysis import Report
     from gradlens.run import Run, Series
@@ -27,6 +28,7 @@ _LAZY = {
     "suggest_threshold": "gradlens.api",
     "gate": "gradlens.api",
     "compare": "gradlens.api",
+    "GradlensError": "gradlens.errors",
     "Recorder": "gradlens.recorder.recorder",
     "Run": "gradlens.run",
     "Series": "gradlens.run",
@@ -40,6 +42,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
+        import importlib
+
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'gradlens' has no attribute {name!r}")
 

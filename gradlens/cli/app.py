@@ -78,17 +78,19 @@ def main() -> None:
     if not sys.warnoptions:
         # What numpy thinks of extreme numbers is no business of whoever reads the report.
         warnings.simplefilter("ignore")
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _stop)
     # A character that the encoding of a terminal or a pipe lacks is shown as "?" and does not end the command.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
-        code = run()
-    finally:
-        # All is said. A signal from here on would hit the interpreter while it takes itself down and has no handler left.
-        _ignore_signals()
+        try:
+            _catch_signals()
+            code = run()
+        finally:
+            # All is said. A signal from here on would hit the interpreter while it takes itself down and has no handler left.
+            _ignore_signals()
+    except _Stop as stop:
+        # It came before the command began, or after what ended it was caught.
+        code = _told(stop)
     sys.exit(code)
 
 
@@ -100,9 +102,26 @@ class _Stop(BaseException):
         self.number = number
 
 
+def _catch_signals() -> None:
+    sys.unraisablehook = _not_raised
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _stop)
+
+
 def _stop(number: int, _frame: object) -> None:
     _ignore_signals()
     raise _Stop(number)
+
+
+def _not_raised(unraisable: sys.UnraisableHookArgs) -> None:
+    """Where a signal came while Python ran a destructor or a callback, which swallow exceptions, it comes again at once."""
+    error = unraisable.exc_value
+    if not isinstance(error, _Stop):
+        sys.__unraisablehook__(unraisable)
+    elif hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda *_: _stop(error.number, None))
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
 
 
 def _ignore_signals() -> None:

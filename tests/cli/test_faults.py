@@ -92,20 +92,74 @@ def test_a_signal_is_one_line(good, number):
     assert said.startswith("gradlens: ")
 
 
+#: Runs a command after saying that it is about to. A Ctrl-C before it is reached, which Python answers, ends with 99.
+ABOUT_TO = (
+    "import os, signal, sys\nimport gradlens.__main__\n"
+    "signal.signal(signal.SIGINT, lambda *_: os._exit(99) if not began else gradlens.__main__._end(0, None))\n"
+    "began = False\nprint(flush=True)\nbegan = True\ngradlens.__main__.main()"
+)
+
+
 @pytest.mark.slow
-def test_ctrl_c_at_any_time_is_no_traceback(good):
-    for delay in (0.15, 0.3, 0.5, 0.8):
+def test_ctrl_c_at_any_time_is_one_line_or_comes_too_late(good):
+    ended = []
+    for delay in (0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0):
         process = subprocess.Popen(
-            [sys.executable, "-c", "print(flush=True)\nimport sys\nfrom gradlens.__main__ import main\nmain()", "analyze", str(good)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-c", ABOUT_TO, "analyze", str(good)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         process.stdout.readline()
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-        if delay > 0.2:
-            assert process.returncode in {130, 0}
-            assert "Traceback" not in said
+        _, said = process.communicate(timeout=120)
+        ended.append((process.returncode, said))
+    assert set(ended) <= {(130, "gradlens: interrupted\n"), (0, ""), (99, "")}
+    assert (130, "gradlens: interrupted\n") in ended
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module", ["gradlens.cli.gate", "typer", "gradlens.analyzer", "numpy", "gradlens.reporters.terminal"]
+)
+def test_ctrl_c_while_a_module_loads(good, module):
+    # The signal comes in the middle of the import, however slow the machine is.
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from gradlens.__main__ import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "analyze", str(good)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "gradlens: interrupted\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "gone",
+    ["Last()", "weakref.ref(Thing(), lambda _: os.kill(os.getpid(), signal.SIGINT))"],
+    ids=["destructor", "callback"],
+)
+def test_ctrl_c_where_python_swallows_exceptions_is_not_lost(good, gone):
+    code = (
+        "import os, signal, weakref\nfrom gradlens import analyzer\nfrom gradlens.cli.app import main\n"
+        "class Thing:\n    pass\n"
+        "class Last:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGINT)\n"
+        "def analyze_run(*_):\n"
+        f"    {gone}\n"
+        "    while True:\n        pass\n"
+        "analyzer.analyze_run = analyze_run\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "analyze", str(good)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (130, "gradlens: interrupted\n")
 
 
 @pytest.mark.slow

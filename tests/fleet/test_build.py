@@ -123,11 +123,12 @@ def test_killed_in_mid_run_nothing_is_lost_and_nothing_doubled(tmp_path):
     for seed in range(40):
         write_jsonl(folder / f"run{seed}" / "log.jsonl", seed=seed, rows=2000)
     table = tmp_path / "f.parquet"
+    # Nice, so that this test sees the journal grow however busy the machine is.
     process = subprocess.Popen(
-        [sys.executable, "-m", "gradlens", "fleet", str(folder), "-o", str(table), "--jobs", "2"]
+        ["nice", sys.executable, "-m", "gradlens", "fleet", str(folder), "-o", str(table), "--jobs", "2"]
     )
     journal = table.with_name("f.parquet.journal")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (journal.exists() and journal.read_text(encoding="utf-8").count("\n") > 5):
         assert time.monotonic() < deadline
         assert process.poll() is None

@@ -100,7 +100,7 @@ def test_long_lines_take_no_quadratic_time(text, tmp_path):
 
     path = tmp_path / "long.log"
     path.write_text(text)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(gradlens.GradlensError):
         gradlens.read(path)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
