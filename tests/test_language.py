@@ -12,7 +12,7 @@ TEXTS = [
         for folder in ("gradlens", "benchmarks", "examples", "tests")
         for path in sorted((ROOT / folder).rglob("*.py"))
     ),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "benchmarks").rglob("*.md")),
     *sorted(ROOT.glob("*.md")),
 ]
