@@ -1,7 +1,8 @@
 """The command line: wires the commands and chooses the exit code.
 
-Every command is a module with one function, imported here; they import what they need when they run, so that `--help`
-stays fast. Exit codes: 0 judged, 1 findings at the fail level or a failed gate, 2 could not judge, 70 internal error.
+Every command is a module with one function, listed in `commands.py`; they are imported, and import what they need, when
+they run, so that `--help` stays fast. Exit codes: 0 judged, 1 findings at the fail level or a failed gate, 2 could not
+judge, 70 internal error.
 """
 
 from __future__ import annotations
@@ -16,23 +17,13 @@ from typing import Annotated
 
 import typer
 
-from gradlens.cli.analyze import analyze
-from gradlens.cli.baseline import baseline
-from gradlens.cli.compare import compare
-from gradlens.cli.convert import convert
-from gradlens.cli.explain import explain
-from gradlens.cli.fleet import fleet
-from gradlens.cli.formats import formats
-from gradlens.cli.gate import gate
-from gradlens.cli.help import Command
-from gradlens.cli.output import drop_output
-from gradlens.cli.suggest_threshold import suggest_threshold
-from gradlens.cli.watch import watch
+from gradlens.cli.commands import Commands
 from gradlens.errors import GradlensError
 from gradlens.version import __version__
 
 app = typer.Typer(
     name="gradlens",
+    cls=Commands,
     help="Diagnose training runs from the logs they already write.",
     no_args_is_help=True,
     add_completion=True,
@@ -40,16 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=Command)(analyze)
-app.command("suggest-threshold", cls=Command)(suggest_threshold)
-app.command(cls=Command)(gate)
-app.command(cls=Command)(baseline)
-app.command(cls=Command)(compare)
-app.command(cls=Command)(explain)
-app.command(cls=Command)(formats)
-app.command(cls=Command)(convert)
-app.command(cls=Command)(watch)
-app.add_typer(fleet, name="fleet")
 
 
 def _print_version(value: bool) -> None:
@@ -151,6 +132,8 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as stop:
+        from gradlens.cli.output import drop_output
+
         # typer leaves with 1, which would read as findings, where a pipe is closed while a command writes.
         if not isinstance(stop, BrokenPipeError) and not isinstance(stop.__context__, BrokenPipeError):
             raise
@@ -173,6 +156,8 @@ def _told(error: BaseException) -> int:
         _say(f"gradlens: {by}")
         return 128 + int(error.number)
     if isinstance(error, OSError):
+        from gradlens.cli.output import drop_output
+
         # What reads and writes files says which; without a name it was standard output, such as on a full disk.
         _say(f"gradlens: error: {error.filename or 'standard output'}: {error.strerror or error}")
         drop_output()

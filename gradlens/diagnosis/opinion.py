@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -74,7 +74,7 @@ def load_network() -> Network:
     """The network that ships with the package."""
     import io
 
-    data = files("gradlens.diagnosis").joinpath("opinion.npz").read_bytes()
+    data = Path(__file__).with_name("opinion.npz").read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         return network_from({name: file[name] for name in file.files})
 

@@ -21,7 +21,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import cast
 
 from gradlens.reports.base import Cause
@@ -108,7 +108,7 @@ class _Ledger:
 @cache
 def load_weights() -> Weights:
     """The table that ships with the package."""
-    data = json.loads(files("gradlens.diagnosis").joinpath("weights.json").read_text(encoding="utf-8"))
+    data = json.loads(Path(__file__).with_name("weights.json").read_text(encoding="utf-8"))
     table = cast("dict[Cause, dict[str, float]]", data["weights"])
     return Weights(bias=cast("dict[Cause, float]", data["bias"]), signs=table)
 

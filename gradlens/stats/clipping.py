@@ -32,6 +32,7 @@ import numpy as np
 
 from gradlens.stats.dependence import autocovariance, effective_size, inner
 from gradlens.stats.normal import normal_quantile, quantile
+from gradlens.stats.quadrature import gauss_legendre
 from gradlens.stats.robust import as_series
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 MAX_ORDER = 10
 MIN_EFFECTIVE = 50.0  # below this an interval of a rate says little, so a warning is given
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_NODES = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -377,9 +378,10 @@ def orthant_covariance(correlation: NDArray[np.float64], z: float) -> NDArray[np
         Common threshold in standard deviations.
     """
     theta = np.arcsin(np.clip(correlation, -1.0, 1.0))
-    angle = 0.5 * theta[:, None] * (1.0 + _NODES)
+    nodes, weights = gauss_legendre(_NODES)
+    angle = 0.5 * theta[:, None] * (1.0 + nodes)
     slope = np.maximum(1.0 + np.sin(angle), 1e-12)
-    return np.asarray(0.5 * theta * (np.exp(-z * z / slope) @ _WEIGHTS) / (2.0 * math.pi))
+    return np.asarray(0.5 * theta * (np.exp(-z * z / slope) @ weights) / (2.0 * math.pi))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -24,6 +24,7 @@ import numpy as np
 from gradlens.stats.dependence import inner
 from gradlens.stats.gammafn import digamma, gamma_survival, trigamma
 from gradlens.stats.normal import log_normal_cdf, mills_ratio, normal_cdf
+from gradlens.stats.quadrature import gauss_legendre
 from gradlens.stats.robust import positive_sample
 from gradlens.stats.search import golden_section
 
@@ -247,8 +248,7 @@ def _cutoff(x: NDArray[np.float64], scale: float) -> Made | None:
     )
 
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(160)
-_CELL_NODES, _CELL_WEIGHTS = np.polynomial.legendre.leggauss(6)
+_NODES, _CELL_NODES = 160, 6
 
 
 def _cutoff_range(alpha: float, rate: float) -> tuple[float, float, float]:
@@ -277,8 +277,9 @@ def _cutoff_moments(alpha: float, rate: float) -> tuple[float, NDArray[np.float6
     low, high, peak = _cutoff_range(alpha, rate)
     # Two thirds of the nodes go where the density lives, however long the tail beyond it is.
     middle = low + (high - low) / 3.0
-    u = np.concatenate([a + 0.5 * (b - a) * (1.0 + _NODES) for a, b in ((low, middle), (middle, high))])
-    weight = np.concatenate([0.5 * (b - a) * _WEIGHTS for a, b in ((low, middle), (middle, high))])
+    nodes, weights = gauss_legendre(_NODES)
+    u = np.concatenate([a + 0.5 * (b - a) * (1.0 + nodes) for a, b in ((low, middle), (middle, high))])
+    weight = np.concatenate([0.5 * (b - a) * weights for a, b in ((low, middle), (middle, high))])
     x = np.exp(u)
     density = weight * np.exp((1.0 - alpha) * u - rate * x - peak)
     total = float(density.sum())
@@ -361,8 +362,9 @@ def _cutoff_cdf(log_value: NDArray[np.float64], alpha: float, rate: float) -> ND
     """Return P(X <= x) for increasing ln x >= 0 by quadrature between them."""
     low, high, peak = _cutoff_range(alpha, rate)
     knots = np.linspace(low, high, 400)
-    u = knots[:-1, None] + 0.5 * np.diff(knots)[:, None] * (1.0 + _CELL_NODES)
-    cell = 0.5 * np.diff(knots) * (np.exp((1.0 - alpha) * u - rate * np.exp(u) - peak) @ _CELL_WEIGHTS)
+    nodes, weights = gauss_legendre(_CELL_NODES)
+    u = knots[:-1, None] + 0.5 * np.diff(knots)[:, None] * (1.0 + nodes)
+    cell = 0.5 * np.diff(knots) * (np.exp((1.0 - alpha) * u - rate * np.exp(u) - peak) @ weights)
     cumulative = np.concatenate(([0.0], np.cumsum(cell)))
     return np.asarray(np.interp(log_value, knots, cumulative / cumulative[-1]))
 
