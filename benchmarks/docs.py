@@ -25,7 +25,8 @@ from benchmarks.notices import notices
 from benchmarks.site import causes
 from gradlens import reporters
 from gradlens.checks import engine
-from gradlens.cli.app import app, run
+from gradlens.cli.app import run
+from gradlens.cli.commands import COMMANDS, load
 from gradlens.explain.prose import sections_of
 from gradlens.readers import SERVICES, detect
 
@@ -117,10 +118,10 @@ def checks_page() -> str:
 
 def commands_page() -> str:
     """docs/commands.md: the help of every command."""
-    names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-    for group in app.registered_groups:
-        inner = group.typer_instance.registered_commands if group.typer_instance else []
-        names += [f"{group.name} {c.name or getattr(c.callback, '__name__', '')}" for c in inner]
+    names = []
+    for name in COMMANDS:
+        inner = getattr(load(name), "commands", None)
+        names += [name] if inner is None else [f"{name} {one}" for one in inner]
     parts = ["# Commands", "", "Written by `python -m benchmarks.docs`: what `gradlens COMMAND --help` prints."]
     for name in names:
         parts += ["", f"## {name}", "", "```text", output_of(f"gradlens {name} --help").strip(), "```"]

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from gradlens.cli.help import Command
+from gradlens.errors import UsageError
 
 
 class Entry(NamedTuple):
@@ -73,6 +74,16 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """The command of a name, None where there is none."""
         return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first word names; for an unknown word the error says what is spelled like it."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`gradlens --help` lists the commands"
+            raise UsageError(f"no command {args[0]}", hint=hint)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the names with their summaries, without loading a command."""

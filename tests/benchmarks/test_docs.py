@@ -34,8 +34,9 @@ def test_a_table_escapes_its_bars():
 
 def test_every_command_of_gradlens_is_on_the_page_of_commands():
     page = docs.commands_page()
-    names = [c.name or c.callback.__name__ for c in docs.app.registered_commands]
-    assert [line[3:] for line in page.splitlines() if line.startswith("## ")][: len(names)] == names
+    told = [line[3:] for line in page.splitlines() if line.startswith("## ")]
+    assert list(dict.fromkeys(line.split()[0] for line in told)) == list(docs.COMMANDS)
+    assert "fleet show" in told
     assert "Usage: gradlens analyze" in page
 
 

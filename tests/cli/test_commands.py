@@ -10,7 +10,7 @@ import pytest
 
 import gradlens
 from gradlens import reporters
-from gradlens.cli.app import app
+from gradlens.cli.commands import COMMANDS, load
 from gradlens.cli.app import run as command_line
 from gradlens.cli.settings import find_settings
 from gradlens.errors import ConfigError
@@ -230,12 +230,14 @@ def test_a_configuration_without_a_known_setting_is_an_error(capsys, samples, tm
     assert "max_grad_norm" in capsys.readouterr().err
 
 
-def test_every_command_is_in_the_readme_and_in_the_help():
+def test_every_command_is_in_the_readme_and_in_the_help(capsys):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    for command in app.registered_commands:
-        name = command.name or command.callback.__name__.replace("_", "-")
+    told = out_of(capsys, "--help")
+    for name, entry in COMMANDS.items():
         assert f"gradlens {name}" in readme, name
-        assert command.callback.__doc__
+        assert f"  {name} " in told
+        assert f"{entry.summary}\n" in told, "longer than a line of 80 columns"
+        assert load(name).help
 
 
 @pytest.mark.parametrize("command", ["analyze", "gate", "compare"])
