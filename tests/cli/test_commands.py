@@ -10,8 +10,8 @@ import pytest
 
 import gradlens
 from gradlens import reporters
-from gradlens.cli.commands import COMMANDS, load
 from gradlens.cli.app import run as command_line
+from gradlens.cli.commands import COMMANDS, load
 from gradlens.cli.settings import find_settings
 from gradlens.errors import ConfigError
 from gradlens.explain import METHODS
