@@ -53,6 +53,10 @@ def why_insufficient(case: Case) -> str:
         return "no finite loss or norm"
     if min(rows) < MIN_ROWS:
         return f"{counted(min(rows), 'row')}, at least {MIN_ROWS} are needed"
+    if case.provenance.placeholder:
+        return case.provenance.reason
+    if case.outcome.word == "stalled":
+        return "the loss hardly moves, as that of a trained model that is fine-tuned, or of one that learns nothing"
     if case.progress is None:
         return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
     return ""

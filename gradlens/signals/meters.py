@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MIN_ROWS, MIN_POSITIVE, MIN_NOISE, MIN_TIMES = 100, 0.98, 0.02, 20.0
 #: Rows on either side of a level step, the range of steps that count as a factor of two, and the noise that lets one
 #: be told.
-SIDE, TWO, MAX_NOISE = 25, (1.75, 2.3), 0.45
+SIDE, TWO, MAX_NOISE = 25, (1.75, 2.3), 0.6
 #: Rows on either side of the very edge of such a step, and the share of the step that must be made there.
 EDGE, SHARP = 8, 0.8
 #: Steps of two that prove a loss scale, and with a halving at an infinite norm. Our own choice.
@@ -47,7 +47,7 @@ def steps_of_two(norm: NDArray[np.float64]) -> tuple[list[int], int]:
     """The rows at which the level of float64[n] changes twofold from one row to the next, and the number of halvings at an infinity.
 
     A loss scale doubles after a fixed number of clean steps and halves at each overflow, whose norm is infinite. Nothing is found where the
-    noise of the norm is beyond 30 %.
+    noise of the norm is beyond 40 %.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.log2(norm)
@@ -55,11 +55,14 @@ def steps_of_two(norm: NDArray[np.float64]) -> tuple[list[int], int]:
     value = size[known]
     if len(value) < 4 * SIDE:
         return [], 0
-    if MAD_TO_SIGMA * float(np.median(np.abs(np.diff(value)))) / np.sqrt(2.0) > MAX_NOISE:
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(value)))) / np.sqrt(2.0)
+    if noise > MAX_NOISE:
         return [], 0
     table = np.median(np.lib.stride_tricks.sliding_window_view(value, SIDE), axis=1)
     rise = table[SIDE:] - table[:-SIDE]  # at row SIDE + i: what follows less what came before
-    low, high = np.log2(TWO)
+    # Two medians differ by that much by chance.
+    error = 1.2533 * noise * np.sqrt(2.0 / SIDE)
+    low, high = np.log2(TWO[0]) - error, np.log2(TWO[1]) + error
     found: list[int] = []
     halvings = 0
     for at in np.flatnonzero((np.abs(rise) > low) & (np.abs(rise) < high)):
@@ -76,7 +79,7 @@ def steps_of_two(norm: NDArray[np.float64]) -> tuple[list[int], int]:
         if len(after) and sign * float(np.median(after) - np.median(before)) < SHARP * low:
             continue  # a spike that decays: the level did not stay
         found.append(row)
-        around = norm[max(known[row] - EDGE // 2, 0) : known[row] + EDGE // 2]
+        around = norm[max(known[row] - SIDE // 2, 0) : known[row] + SIDE // 2]
         halvings += int(sign < 0 and bool(np.isinf(around).any()))
     return [int(known[row]) for row in found], halvings
 

@@ -66,16 +66,15 @@ def judge_provenance(run: Run, signals: Signals, threshold: float | None, source
     if len(norm) == 0:
         return Provenance(verdict="unknown", reason="no finite gradient norm is logged", averaged=averaged)
     if _is_placeholder(norm) or "placeholder-norm" in codes:
-        return Provenance(
-            verdict="placeholder", reason=f"all {len(norm):,} norms are {norm[0]:g}: never measured", averaged=averaged,
-            evidence=(Evidence(label="distinct norms", value=1, n=len(norm)),),
-        )  # fmt: skip
+        return _constant(norm, threshold if source != "assumed" else None, averaged=averaged)
     with np.errstate(all="ignore"):
         verdict = _between_attempts(run) or _suspected(signals) or _from_values(signals, norm, threshold, source)
         cumulative = verdict.verdict != "loss_scaled" and is_running_mean(signals.norm)
     if cumulative:
-        reason = "the norm is the mean over all steps so far (its changes shrink as 1 over the step): single steps "
-        "cannot be seen in it"
+        reason = (
+            "the norm is the mean over all steps so far (its changes shrink as 1 over the step): single steps "
+            "cannot be seen in it"
+        )
         return Provenance(verdict="averaged", reason=reason, averaged=True, cumulative=True)
     if verdict.verdict != "loss_scaled":
         if "norm-post-clip" in codes:
@@ -88,6 +87,17 @@ def judge_provenance(run: Run, signals: Signals, threshold: float | None, source
         reason = f"each row holds the mean of several steps; {verdict.reason}"
         verdict = replace(verdict, verdict="averaged", reason=reason)
     return replace(verdict, averaged=averaged)
+
+
+def _constant(norm: NDArray[np.float64], threshold: float | None, *, averaged: bool) -> Provenance:
+    """The verdict on norms that are all the same: clipped in each step and then measured, or never measured."""
+    facts = (Evidence(label="distinct norms", value=1, n=len(norm)),)
+    said = f"all {len(norm):,} norms are {norm[0]:g}"
+    if threshold is not None and abs(norm[0] - threshold) <= BAND * threshold:
+        reason = f"{said}, the threshold: every step was clipped, and the norm measured after clipping"
+        return Provenance(verdict="post_clip", reason=reason, averaged=averaged, evidence=facts)
+    reason = f"{said}: measured after clipping each of them, or never" if norm[0] > 0 else f"{said}: never measured"
+    return Provenance(verdict="placeholder", reason=reason, averaged=averaged, evidence=facts)
 
 
 def _is_placeholder(norm: NDArray[np.float64]) -> bool:

@@ -9,6 +9,8 @@ from gradlens.diagnosis.facts import (
     course,
     dead,
     early_floor,
+    epochs,
+    explosion,
     layers,
     meaning,
     measurement,
@@ -16,6 +18,7 @@ from gradlens.diagnosis.facts import (
     rate,
     recurring,
     restart,
+    small_events,
     validation,
     words,
 )
@@ -27,7 +30,7 @@ __all__ = ["FINDERS", "Fact", "find_facts"]
 #: The first fact that proves a cause names it, so the order is one of precedence.
 FINDERS: tuple[Finder, ...] = (
     words.find, layers.find, nonfinite.find, dead.find, measurement.find, rate.find, restart.find, recurring.find, course.find,
-    validation.find, early_floor.find, clipping.find, meaning.find,
+    explosion.find, validation.find, epochs.find, small_events.find, early_floor.find, clipping.find, meaning.find,
 )  # fmt: skip
 
 

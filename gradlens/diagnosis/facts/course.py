@@ -15,6 +15,7 @@ from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.course import never_learned, progress_lost
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
+from gradlens.stats.robust import MAD_TO_SIGMA
 
 #: A loss ends this many times above its lowest level, by this share of its descent and for this share of the run,
 #: before a lasting rise that is
@@ -49,6 +50,16 @@ CLASSES = (
     128_256,
 )
 NEAR_CHANCE = 0.005
+#: Deviations of the noise between rows from which a descent, or a rise, is more than noise.
+CLEAR_RISE = 3.0
+#: How far around ln 2 the level of a noisy loss that is stuck there lies: confident guesses cost more than fair ones, so above rather
+#: than below; two standard errors are added, which must be small themselves. Rows without which none is told. Our own choice.
+BINARY, MAX_ERROR, MIN_BINARY = (-0.002, 0.01), 0.008, 200
+#: Deviations of the noise between rows from which a descent, or a rise, is more than noise.
+CLEAR_RISE = 3.0
+#: Around ln 2, the eighths of a noisy loss that is stuck there, and its second half: confident guesses cost more than fair ones,
+#: so it lies above rather than below. Rows from which a level is that certain. Our own choice.
+BINARY, BINARY_HALF, MIN_BINARY = (-0.005, 0.025), (-0.003, 0.01), 200
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
@@ -56,7 +67,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     p = measured.progress
     if p is None or measured.numerics.dead_from is not None or not measured.loss_descends:
         return ()
-    for one in (_diverged, _ended_worse, _at_chance, _hardly_moves):
+    for one in (_diverged, _ended_worse, _at_chance, _at_noisy_chance, _hardly_moves):
         fact = one(measured, p)
         if fact is not None:
             return (fact,)
@@ -164,15 +175,46 @@ def _at_chance(measured: Measured, p: Progress) -> Fact | None:
     return None
 
 
+def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
+    """A loss of two classes that comes to ln 2, or begins there, and stays however its batches vary."""
+    loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
+    chance = float(np.log(2.0))
+    if len(loss) < MIN_BINARY or p.start < chance * (1.0 - NEAR_CHANCE):
+        return None
+    parts = [*np.array_split(loss, 8)[1:], loss[len(loss) // 2 :]]
+    away = np.array([float(np.median(part)) / chance - 1.0 for part in parts])
+    error = 1.2533 * MAD_TO_SIGMA * float(np.median(np.abs(parts[-1] - np.median(parts[-1])))) / chance
+    errors = 2.0 * error / np.sqrt([len(part) for part in parts])
+    if errors[-1] > 2.0 * MAX_ERROR or (away < BINARY[0] - errors).any() or (away > BINARY[1] + errors).any():
+        return None
+    half = float(away[-1])
+    level = chance * (1.0 + half)
+    return Fact(
+        code="GL511",
+        severity=Severity.WARNING,
+        cause="not_learning",
+        confidence=0.7,
+        outcome="stalled",
+        since_step=int(measured.signals.step[0]),
+        message=f"the loss stays at {level:.3g} to the end, which is ln 2: what guessing between two classes gives",
+        advice="try to overfit ten examples: if that fails, look at labels, loss and the norms of single layers; then "
+        "try a tenth and ten times the learning rate",
+        evidence=(Evidence(label="loss over chance", value=1.0 + half, threshold=1.0 + BINARY[1], n=len(loss)),),
+    )
+
+
 def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
     known = measured.signals.loss[np.isfinite(measured.signals.loss)]
     noise = neighbour_noise(known)
     if not p.start > 0 or never_learned(measured) >= 0.5 or abs(p.start - p.end) > 4.0 * noise or p.in_noise > 6.0:
         return None
+    # Shares of a descent that is within the noise are shares of noise.
+    rises = p.rebound * max(p.in_noise, 2.0) > CLEAR_RISE
     return Fact(
         code="GL511",
         severity=Severity.NOTE,
         outcome="stalled",
+        rules_out=frozenset() if p.in_noise >= CLEAR_RISE or rises else frozenset({"lr_too_high", "no_warmup"}),
         message=f"the loss hardly moves: {p.start:.4g} at first, {p.end:.4g} at the end, within its own noise of "
         f"{noise:.2g} from row to row; usual "
         "where a trained model is fine-tuned",

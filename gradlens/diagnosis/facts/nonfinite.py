@@ -42,6 +42,8 @@ BY_GROWTH: frozenset[Cause] = frozenset(
         "fp16_overflow",
     }
 )
+#: What grows until it is not finite did not change its level.
+NOT_BY_GROWTH: frozenset[Cause] = frozenset({"data_shift", "batch_size_change", "l2_contamination", "clip_too_tight"})
 LOOK = (
     "replay the batch of the first NaN from the checkpoint before it with torch.autograd.set_detect_anomaly(True); "
     "check labels, "
@@ -144,7 +146,7 @@ def _to_the_end(measured: Measured, dead: int) -> Fact:
         f"{since:,} to the end, "
         f"{counted(rows, 'row')}{hidden}{before}",
         advice=LOOK if sudden else "go back to a checkpoint from before the growth",
-        rules_out=BY_GROWTH if sudden else frozenset(),
+        rules_out=BY_GROWTH if sudden else NOT_BY_GROWTH if growth else frozenset(),
         steps=(since,),
         evidence=(Evidence(label="rows that are not finite", value=rows, n=len(s)),),
     )

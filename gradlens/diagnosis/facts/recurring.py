@@ -33,6 +33,8 @@ HOT, MIN_LOSS, MIN_NORM, GAP = 2.5, 5.0, 4.0, 10
 BEGINS, BACK = 3.0, 30
 #: Share of the spikes that the norm must lead; deviations of spikes of both in one row that are beyond all noise.
 MIN_LED, PLAIN = 0.75, 10.0
+#: Spikes of both from which less suffices: this many of five deviations that all recover are not chance.
+MANY = 5
 #: Rows by which a norm leads: of Adam's RMS ratio one to eight (Wortsman et al. 2023); a little more for the loss.
 LEADS = (1, 12)
 #: Deviations within which the loss lies before and after a spike that has recovered, and rows looked at.
@@ -70,6 +72,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         return (_led_by_the_norm(measured, wide, named, times, led, steps),)
     plain = [e for e in wide if e.loss_deviations >= PLAIN]
     if len(plain) < MIN_EVENTS:
+        plain = wide
+    if len(plain) < (MANY if plain is wide else MIN_EVENTS):
         return ()
     rows = max(e.last - e.first + 1 for e in plain)
     return (

@@ -1,0 +1,136 @@
+"""Variants of situations whose cause is known: how many are judged rightly, and whether a fault is ever called clear.
+
+    python -m benchmarks.variants [--each 10] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
+
+Each kind is described by a function (`faults.py`, `normal.py`) and drawn anew with other lengths, scales, onsets, schedules,
+names, formats, logging intervals and rounding. Written as a log, read and judged as a user would. A fault is right if it is
+a problem with one of the right causes; a normal run if nothing above a note is said; where only the measurement is at fault, if
+a note says so. Seeds are fixed. Takes about three minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import gradlens
+from benchmarks.variants.base import Kind
+from benchmarks.variants.faults import FAULTS
+from benchmarks.variants.normal import NORMAL
+from benchmarks.variants.writers import write
+
+KINDS: tuple[Kind, ...] = (*FAULTS, *NORMAL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """One variant and what was said of it; `wrong` is empty where that is right."""
+
+    kind: Kind
+    seed: int
+    said: str
+    wrong: str
+    clear: bool
+    alarmed: bool
+
+
+def judge(kind: Kind, seed: int, folder: Path) -> Judged:
+    """Write one variant into a folder, read and judge it."""
+    generator = np.random.default_rng([zlib.crc32(kind.name.encode()), seed])
+    path = write(generator, kind.make(generator), folder)
+    report = gradlens.analyze(path, config=kind_config(folder))
+    findings = [f for run in report.runs for f in run.findings]
+    statuses = {run.verdict.status for run in report.runs}
+    loud = any(f.severity.rank > 0 for f in findings)
+    causes = {run.diagnosis.cause for run in report.runs}
+    wrong = []
+    if kind.truth == "fault":
+        if statuses != {"problem"}:
+            wrong.append("no problem")
+        elif kind.causes and not causes & set(kind.causes):
+            wrong.append("another cause")
+    elif loud or "problem" in statuses:
+        wrong.append("alarmed")
+    if kind.codes and not {f.code for f in findings} & set(kind.codes):
+        wrong.append(f"no {' or '.join(kind.codes)}")
+    said = ", ".join(sorted(f"{run.diagnosis.cause} {run.diagnosis.confidence:.0%}" for run in report.runs))
+    told = " ".join(f"{f.code}:{f.severity.value}" for f in findings)
+    return Judged(
+        kind=kind, seed=seed, said=f"{said} {told} ({path.name})", wrong="; ".join(wrong),
+        clear="clear" in statuses and kind.truth == "fault", alarmed=loud and kind.truth == "normal",
+    )  # fmt: skip
+
+
+def kind_config(folder: Path) -> dict[str, object] | None:
+    """The configuration beside a log, None where there is none."""
+    path = folder / "config.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+def page(judged: Iterable[Judged]) -> str:
+    """The table for the docs."""
+    judged = list(judged)
+    right = sum(not j.wrong for j in judged)
+    clear = sum(j.clear for j in judged)
+    normal = [j for j in judged if j.kind.truth == "normal"]
+    lines = [
+        "# Variants of known situations",
+        "",
+        "Written by `python -m benchmarks.variants`: situations whose cause is known, drawn anew with other lengths, scales,",
+        "onsets, names, formats, logging intervals and rounding, and judged as logs.",
+        "",
+        f"{right:,} of {len(judged):,} right ({right / len(judged):.1%}); faults called clear: {clear:,};",
+        f"normal runs alarmed: {sum(j.alarmed for j in normal):,} of {len(normal):,}.",
+        "",
+        "| situation | truth | variants | right | what was wrong |",
+        "|---|---|--:|--:|---|",
+    ]
+    for kind in KINDS:
+        some = [j for j in judged if j.kind.name == kind.name]
+        if not some:
+            continue
+        wrong = sorted({j.wrong for j in some if j.wrong})
+        lines.append(
+            f"| {kind.name} | {kind.truth} | {len(some)} | {sum(not j.wrong for j in some)} | {'; '.join(wrong)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--each", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    judged = []
+    for kind in KINDS:
+        if arguments.only not in kind.name:
+            continue
+        for seed in range(arguments.first, arguments.first + arguments.each):
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = Path(temporary)
+                if arguments.keep:
+                    folder = arguments.keep / f"{kind.name.replace(' ', '-')}-{seed}"
+                    folder.mkdir(parents=True, exist_ok=True)
+                one = judge(kind, seed, folder)
+            judged.append(one)
+            if one.wrong:
+                print(f"{kind.name} {seed}: {one.wrong}: {one.said}", flush=True)
+    text = page(judged)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

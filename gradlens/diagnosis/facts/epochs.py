@@ -1,0 +1,37 @@
+"""Rows that stand for an epoch: the first one averages over the first descent, and no batch can be seen.
+
+What share of the descent comes late, or how far the first updates threw the loss, is unknown where the first row is
+already the mean of thousands of updates; and a mean over an epoch that stands out is no bad batch.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.measured import Measured
+from gradlens.reports.base import Cause, Severity
+
+#: Rise above the lowest level and share of the descent kept, within which an averaged loss gives no sign of a rate that
+#: is too high. Our own choice.
+MAX_REBOUND, MIN_KEPT = 0.1, 0.9
+_EPOCH = re.compile(r"(?<![a-z])epochs?(?![a-z])")
+OF_STEPS: frozenset[Cause] = frozenset({"bad_data", "adam_beta2_lag", "no_warmup"})
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """A note where the rows are counted in epochs."""
+    name = measured.run.columns.step
+    if name is None or not _EPOCH.search(name.lower()) or (measured.signals.log_interval or 0.0) != 1.0:
+        return ()
+    p = measured.progress
+    falls = p is not None and p.rebound <= MAX_REBOUND and p.kept >= MIN_KEPT
+    return (
+        Fact(
+            code="GL005",
+            severity=Severity.NOTE,
+            message="each row stands for an epoch: single batches and the first descent are not in the log",
+            advice="log every step as well",
+            rules_out=OF_STEPS | {"lr_too_high"} if falls else OF_STEPS,
+        ),
+    )

@@ -1,0 +1,182 @@
+"""Facts that need no weighing, and what they rule out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradlens
+
+
+def judged(log, **options):
+    """The report of one run made of columns."""
+    n = len(next(iter(log.values())))
+    return gradlens.analyze({"step": np.arange(n), **log}, **options).runs[0]
+
+
+def finding(run, code):
+    found = [f for f in run.findings if f.code == code]
+    assert found, [f.code for f in run.findings]
+    return found[0]
+
+
+@pytest.fixture
+def g():
+    return np.random.default_rng(5)
+
+
+def learns(g, n, noise=0.05):
+    return (0.5 + 2.5 * np.exp(-np.arange(n) / (n / 6))) * np.exp(noise * g.standard_normal(n))
+
+
+class TestChance:
+    def test_a_noisy_loss_that_comes_to_ln_2_and_stays_has_learned_nothing(self, g):
+        n = 1200
+        level = np.log(2) * (1 + 0.4 * np.exp(-np.arange(n) / 30))
+        run = judged({
+            "loss": level + 0.08 * g.standard_normal(n), "grad_norm": np.exp(0.5 * g.standard_normal(n)), "lr": np.full(n, 1e-3),
+        })  # fmt: skip
+        assert run.verdict.status == "problem"
+        assert run.verdict.outcome == "stalled"
+        assert run.diagnosis.cause == "not_learning"
+        assert "guessing between two classes" in finding(run, "GL511").message
+
+    def test_a_loss_that_falls_through_ln_2_learns(self, g):
+        n = 1200
+        level = 0.9 - 0.4 * np.arange(n) / n
+        run = judged({"loss": level + 0.08 * g.standard_normal(n), "grad_norm": np.exp(0.3 * g.standard_normal(n))})
+        assert run.verdict.status == "clear"
+
+    def test_a_flat_loss_elsewhere_is_a_note_and_undetermined(self, g):
+        n = 800
+        run = judged({"loss": 0.83 + 0.08 * g.standard_normal(n), "grad_norm": np.exp(0.3 * g.standard_normal(n))})
+        assert run.verdict.status == "insufficient"
+        assert run.diagnosis.cause == "undetermined"
+        assert "hardly moves" in run.verdict.headline
+
+
+class TestExplosion:
+    def value_loss(self, g, n, times):
+        loss = 0.02 * np.exp(0.3 * g.standard_normal(n))
+        loss[-15:] *= np.exp(np.linspace(0, np.log(times), 15))
+        return {"value_loss": loss, "episode_reward": 20 + g.standard_normal(n), "entropy": np.full(n, 1.2)}
+
+    def test_a_value_loss_that_grows_without_bound_is_an_error_with_its_step(self, g):
+        log = self.value_loss(g, 120, 1e20)
+        log["value_loss"][-1] = np.inf
+        run = judged(log)
+        assert run.verdict.status == "problem"
+        assert run.verdict.outcome == "diverged"
+        told = finding(run, "GL510")
+        assert "explodes from step 10" in told.message
+        assert "not finite at step 119" in told.message
+
+    def test_one_that_grows_with_the_returns_is_none(self, g):
+        assert judged(self.value_loss(g, 120, 20.0)).verdict.status == "insufficient"
+
+
+class TestRowsOfEpochs:
+    def test_late_descent_of_epoch_means_is_no_high_rate(self, g):
+        n = 150
+        t = np.arange(n) / n
+        loss = -0.65 - 0.08 * np.minimum(np.arange(n) / 3, 1) - 0.03 * t**2
+        log = {
+            "epoch": np.arange(n), "train_loss": loss, "train_lr": 1e-3 * (0.5 + 0.5 * np.cos(np.pi * t)),
+            "train_grad_norm": 0.01 + 0.08 * t**4 + 1e-4 * g.standard_normal(n),
+        }  # fmt: skip
+        run = gradlens.analyze(log).runs[0]
+        assert not [f for f in run.findings if f.severity.rank > 0]
+        assert "each row stands for an epoch" in finding(run, "GL005").message
+
+
+class TestSmallEvents:
+    def test_rows_that_stand_out_of_tiny_noise_are_no_bad_batches(self, g):
+        n = 400
+        loss = learns(g, n, noise=0.002)
+        norm = 1.0 * np.exp(0.02 * g.standard_normal(n))
+        for at in (150, 290):
+            loss[at] *= 1.03
+            norm[at] *= 1.2
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)})
+        assert not [f for f in run.findings if f.severity.rank > 0]
+        assert "by little" in finding(run, "GL301").message
+
+
+class TestConstantNorms:
+    @pytest.mark.parametrize("value", [0.3, 1.0])
+    def test_are_never_below_a_clear_verdict(self, g, value):
+        run = judged({"loss": learns(g, 400), "grad_norm": np.full(400, value), "lr": np.full(400, 1e-3)})
+        assert run.verdict.status == "insufficient"
+        assert f"all 400 norms are {value:g}" in run.verdict.headline
+
+    def test_at_the_known_threshold_they_were_measured_after_clipping(self, g):
+        run = judged({"loss": learns(g, 400), "grad_norm": np.full(400, 0.3)}, threshold=0.3)
+        assert run.provenance.verdict == "post_clip"
+        assert run.diagnosis.cause == "postclip_logged"
+
+
+class TestSpikesThatRecover:
+    def test_five_of_six_deviations_are_a_warning(self, g):
+        n = 2400
+        loss, norm = learns(g, n), np.exp(0.15 * g.standard_normal(n))
+        for at in (400, 800, 1200, 1600, 2000, 2300):
+            decay = np.exp(-np.arange(n - at) / 4)
+            loss[at:] *= 1 + 0.55 * decay
+            norm[at:] *= 1 + 7 * decay
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)})
+        assert run.verdict.status == "problem"
+
+    def test_growth_to_nan_is_no_data_shift(self, g):
+        n = 276
+        loss, norm = learns(g, n), np.exp(0.3 * g.standard_normal(n))
+        grow = np.exp(0.4 * np.arange(20))
+        loss[200:220] *= np.minimum(grow, 30) ** 0.5
+        norm[200:220] *= grow
+        loss[220:] = norm[220:] = np.nan
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)})
+        assert run.diagnosis.cause in {"exploding", "lr_too_high"}
+
+
+class TestOverfitting:
+    def log(self, g, rise, best=0.4, n=1000):
+        t = np.arange(n) / n
+        val = (
+            1.2 * (0.5 + 0.5 * np.exp(-8 * t))
+            + rise * np.maximum(t - best, 0) / (1 - best)
+            + 0.003 * g.standard_normal(n)
+        )
+        val[np.arange(n) % 25 != 0] = np.nan
+        return {
+            "loss": learns(g, n),
+            "val_loss": val,
+            "grad_norm": np.exp(0.3 * g.standard_normal(n)),
+            "lr": np.full(n, 1e-3),
+        }
+
+    def test_names_best_step_gap_and_extent(self, g):
+        run = judged(self.log(g, 0.3))
+        told = finding(run, "GL306")
+        assert told.severity.value == "warning"
+        assert run.diagnosis.cause == "overfitting"
+        assert 350 <= told.steps[0] <= 450
+        assert "of 40 evaluations" in told.message
+        assert f"{told.steps[0]:,}" in told.advice
+
+    def test_a_little_is_a_note(self, g):
+        run = judged(self.log(g, 0.05))
+        assert finding(run, "GL306").severity.value == "note"
+        assert run.verdict.status == "clear"
+
+    def test_a_best_at_the_end_is_none(self, g):
+        assert not [f for f in judged(self.log(g, 0.0)).findings if f.code == "GL306"]
+
+    def test_where_the_training_loss_rises_too_it_is_something_else(self, g):
+        log = self.log(g, 0.4)
+        log["loss"] = log["loss"] * np.where(np.arange(1000) > 450, 3.0, 1.0)
+        assert not [f for f in judged(log).findings if f.code == "GL306"]
+
+    def test_is_drawn_and_its_course_told(self, g):
+        run = judged(self.log(g, 0.3))
+        assert run.curves is not None
+        assert "val_loss" in run.curves
+        assert 350 <= run.courses["val_loss"].lowest_step <= 450
