@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.case import Case, build_case
-from gradlens.run import Columns, Notice, Run, Series
+from gradlens.run import Columns, HistogramSeries, Notice, Run, Series
 from gradlens.signals.axis import signals_of
 
 N = 1200
@@ -369,6 +371,18 @@ def case_recurring():
     return make(run, threshold=None)
 
 
+def case_beyond_fp16():
+    case = make({**healthy(), "loss_scale": np.full(N, 65536.0)})
+    histogram = HistogramSeries(
+        name="gradients/block_3",
+        step=np.array([400, 800]),
+        limits=(np.array([-1.0, 0.0, 1.0, 7e4]), np.array([-1.0, 0.0, 7e4, 1e5])),
+        counts=(np.array([500.0, 400.0, 3.0]), np.array([500.0, 490.0, 2.0])),
+    )
+    run = replace(case.run, histograms={histogram.name: histogram})
+    return build_case(run, signals_of(run), config=TrainingConfig(), threshold=1.0, threshold_source="option")
+
+
 #: For each check: the runs in which it must find something.
 FINDS = {
     "GL001": (case_after_clipping,), "GL002": (case_loss_scaled,), "GL003": (case_placeholder,),
@@ -382,7 +396,7 @@ FINDS = {
     "GL503": (case_lost_progress,), "GL504": (case_oscillation,), "GL505": (case_dominant_layer,),
     "GL010": (case_policy,), "GL104": (case_clipped_before_unscaling,), "GL204": (case_rate_of_zero, case_rate_ends_early),
     "GL205": (case_schedule_wraps,), "GL306": (case_overfitting,), "GL405": (case_sudden_nan, case_nan_throughout),
-    "GL406": (case_norm_never_finite,), "GL407": (case_gave_up,), "GL514": (case_nothing_learned,), "GL510": (case_lost_progress,),
+    "GL406": (case_norm_never_finite,), "GL407": (case_gave_up,), "GL408": (case_beyond_fp16,), "GL514": (case_nothing_learned,), "GL510": (case_lost_progress,),
     "GL511": (case_at_chance,), "GL512": (case_layer_goes_first,), "GL513": (case_recurring,),
     "GL506": (case_lag,), "GL507": (case_penalty,), "GL508": (case_norm_spike,), "GL509": (case_steps_too_long,),
 }  # fmt: skip
@@ -406,4 +420,5 @@ PROVEN = {
     case_schedule_wraps: "schedule_mismatch", case_overfitting: "overfitting", case_sudden_nan: "nan_sudden",
     case_nan_throughout: "nan_sudden", case_norm_never_finite: "unknown", case_nothing_learned: "not_learning",
     case_layer_goes_first: "exploding", case_recurring: "recurring_instability", case_gave_up: "unknown",
+    case_beyond_fp16: "fp16_overflow",
 }  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradlens.advice.suggestion import suggest
 from gradlens.config import TrainingConfig
-from gradlens.diagnosis.case import build_case
+from gradlens.diagnosis.case import Case, build_case
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.reports.advice import Advice
 from gradlens.reports.base import ThresholdOption
@@ -34,4 +34,17 @@ def advise(
     known = run.config.merged(config)
     used = choose_threshold(run, known, threshold)
     case = build_case(run, signals, config=known, threshold=used.value, threshold_source=used.source)
-    return suggest(run, signals, case.provenance, mode=mode, target_clip_rate=target_clip_rate)
+    return suggest(
+        run,
+        signals,
+        case.provenance,
+        mode=mode,
+        target_clip_rate=target_clip_rate,
+        joint=_joint_rows(case),
+    )
+
+
+def _joint_rows(case: Case) -> list[int]:
+    """The row of each joint event at which the norm is highest."""
+    norm = np.nan_to_num(case.signals.norm, nan=-np.inf)
+    return [event.first + int(np.argmax(norm[event.first : event.last + 1])) for event in case.events]

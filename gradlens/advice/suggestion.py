@@ -7,6 +7,8 @@ are first-order: another threshold changes the run, and with it the norms.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,13 +25,17 @@ from gradlens.advice.policies import (
     replay,
 )
 from gradlens.advice.snippets import snippets
+from gradlens.advice.tensors import replay_tensors
 from gradlens.figures.measure import expected_clipping, moving_policy, rounded, warmup_end
 from gradlens.reports.advice import Advice, WhatIf
 from gradlens.reports.analysis import Provenance
 from gradlens.run import Run
-from gradlens.signals.axis import Signals
+from gradlens.signals.axis import Signals, laid_out
 from gradlens.stats.spikes import find_spikes
 from gradlens.stats.thresholds import Mode, suggest_level
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Customary thresholds, for the what-if table.
 CUSTOMARY = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -44,11 +50,13 @@ def suggest(
     *,
     mode: Mode = "safety_net",
     target_clip_rate: float | None = None,
+    joint: Sequence[int] = (),
 ) -> Advice:
     """The advice for one run, what-if tables included.
 
     Abstains, with the reason, on norms that are not trusted, fewer than 200 usable ones, and where no fixed threshold fits;
-    in the last case `policy` names what follows the level.
+    in the last case `policy` names what follows the level. `joint` are the rows in which loss and norm stand out together: they
+    count among the spikes that a policy is asked to catch.
     """
     warmup = warmup_end(signals)
     found = suggest_level(signals.norm, mode=mode, target_clip_rate=target_clip_rate, warmup_end=warmup)
@@ -58,7 +66,8 @@ def suggest(
     what_if: tuple[WhatIf, ...] = ()
     policies: tuple[WhatIf, ...] = ()
     if provenance.trusted and len(usable):
-        spikes = np.array([s.index for s in find_spikes(signals.norm, warmup_end=warmup).spikes], dtype=np.int64)
+        alone = [s.index for s in find_spikes(signals.norm, warmup_end=warmup).spikes]
+        spikes = np.array(sorted({*alone, *joint}), dtype=np.int64)
         what_if = tuple(
             _what_if(label, c, replay(signals.norm, FixedThreshold(threshold=c), spikes=spikes))
             for label, c in _candidates(threshold, usable)
@@ -67,6 +76,7 @@ def suggest(
         policies = tuple(
             _what_if(policy.name, None, replay(signals.norm, policy, loss=loss, spikes=spikes)) for policy in MOVING
         )
+        policies += _by_tensor(run, signals, spikes)
     return Advice(
         run=run.id,
         threshold=threshold,
@@ -86,6 +96,25 @@ def suggest(
         policies=policies,
         snippets=snippets(threshold) if threshold is not None else {},
         note=FIRST_ORDER,
+    )
+
+
+def _by_tensor(run: Run, signals: Signals, spikes: NDArray[np.int64]) -> tuple[WhatIf, ...]:
+    """AdaGC tensor by tensor, where layers are logged."""
+    done = replay_tensors({name: laid_out(signals, series) for name, series in run.layers.items()}, spikes)
+    if done is None:
+        return ()
+    return (
+        WhatIf(
+            label=f"AdaGC, {len(run.layers):,} tensors",
+            threshold=None,
+            clip_rate=done.clip_rate,
+            skip_rate=0.0,
+            shrink_factor=done.shrink_factor,
+            spikes_caught=done.spikes_caught,
+            spikes=done.spikes,
+            steps_lost=0,
+        ),
     )
 
 

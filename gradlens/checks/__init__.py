@@ -39,6 +39,7 @@ CHECKS: Mapping[str, Entry] = {
     "GL405": Entry(target="gradlens.checks.run_turned_nonfinite:RunTurnedNonfinite", title="run-turned-nonfinite"),
     "GL406": Entry(target="gradlens.checks.norm_never_finite:NormNeverFinite", title="norm-never-finite"),
     "GL407": Entry(target="gradlens.checks.trainer_gave_up:TrainerGaveUp", title="trainer-gave-up"),
+    "GL408": Entry(target="gradlens.checks.beyond_fp16:BeyondFp16", title="beyond-fp16"),
     "GL501": Entry(target="gradlens.checks.exploding_norm:ExplodingNorm", title="exploding-norm"),
     "GL502": Entry(target="gradlens.checks.vanishing_gradient:VanishingGradient", title="vanishing-gradient"),
     "GL503": Entry(target="gradlens.checks.no_recovery:NoRecovery", title="no-recovery"),

@@ -17,6 +17,7 @@ from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
 from gradlens.stats import tails as tail_stats
 from gradlens.stats import thresholds as threshold_stats
+from gradlens.stats.histograms import share_beyond
 from gradlens.stats.powerlaw import REJECTED_AT
 from gradlens.stats.warmup import find_phases, find_warmup_end
 
@@ -176,16 +177,7 @@ def value_clipping(run: Run, threshold: float | None) -> report.ValueClipping | 
         return None
 
     def share(limit: float) -> float | None:
-        total = beyond = 0.0
-        for histogram in histograms:
-            for edges, counts in zip(histogram.limits, histogram.counts, strict=True):
-                total += float(counts.sum())
-                width = np.maximum(edges[1:] - edges[:-1], np.finfo(np.float64).tiny)
-                above = np.clip((edges[1:] - limit) / width, 0.0, 1.0) + np.clip(
-                    (-limit - edges[:-1]) / width, 0.0, 1.0
-                )
-                beyond += float(np.dot(counts, np.minimum(above, 1.0)))
-        return beyond / total if total else None
+        return share_beyond((pair for h in histograms for pair in zip(h.limits, h.counts, strict=True)), limit)
 
     return report.ValueClipping(
         threshold=threshold,

@@ -37,6 +37,7 @@ from gradlens.stats.indices import TailIndices, tail_indices
 from gradlens.stats.normal import normal_quantile
 from gradlens.stats.powerlaw import PowerLaw, fit_power_law
 from gradlens.stats.robust import (
+    MAD_TO_SIGMA,
     MAX_USABLE,
     as_series,
     detrending_window,
@@ -104,7 +105,7 @@ class GaussianNull:
     Attributes
     ----------
     effective_dimension : float or None
-        1 / (2 CV^2) of the detrended norms; None for norms without spread.
+        1 / (2 CV^2) of the detrended norms, by their median absolute deviation; None for norms without spread.
     expected_clip_rate : float or None
         Clip rate that it predicts at the threshold, averaged over the level of the run; None without a threshold.
     observed_clip_rate : float or None
@@ -335,9 +336,10 @@ def gaussian_null(
     """Return how often gradients of Gaussian noise would be clipped whose norms scatter as much as these.
 
     If g ~ N(0, s^2 I_d), the squared norm over s^2 is chi-square with d degrees of freedom, and for large d the norm has a
-    coefficient of variation CV = 1 / sqrt(2 d). So the spread of the detrended norms gives the effective dimension d = 1 /
-    (2 CV^2), and P(norm > C) = P(chi-square_d > C^2 / s^2) the clip rate to expect, with s from the level of the run: its
-    median is s sqrt(d - 2/3), averaged over 64 of its levels. An observed rate far above it means, in plain words, a heavy tail.
+    coefficient of variation CV = 1 / sqrt(2 d). So the spread of the detrended norms gives the effective dimension
+    d = 1 / (2 CV^2), with CV by the median absolute residual of ln norm, and P(norm > C) = P(chi-square_d > C^2 / s^2)
+    the clip rate to expect, with s from the level of the run: its median is s sqrt(d - 2/3), averaged over 64 of its
+    levels. An observed rate far above it means, in plain words, a heavy tail.
 
     Parameters
     ----------
@@ -352,11 +354,10 @@ def gaussian_null(
         All None for norms without spread; no rates without a threshold.
     """
     residual = log_norm - level
-    spread = float(np.mean(np.minimum(residual**2, 1e6))) if residual.size >= 2 else 0.0
-    ratio = np.exp(np.clip(residual, -300.0, 300.0))
-    mean = float(ratio.mean()) if ratio.size else 0.0
-    variation = float(ratio.std()) / mean if mean > 0.0 else 0.0
-    if not (spread > 0.0 and math.isfinite(variation) and variation > 1e-9):
+    # Of a chi variable the logarithm varies as the value does over its mean, by 1 / sqrt(2 d) up to O(1/d). By its
+    # median size: ten outliers in a thousand norms, which the null is to be held against, must not widen it.
+    variation = MAD_TO_SIGMA * float(np.median(np.abs(residual - np.median(residual)))) if residual.size >= 2 else 0.0
+    if not (math.isfinite(variation) and variation > 1e-9):
         return GaussianNull(effective_dimension=None, expected_clip_rate=None, observed_clip_rate=None)
     dimension = 0.5 / variation**2
     if threshold is None or not threshold > 0.0:

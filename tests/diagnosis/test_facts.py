@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import gradlens
+import gradlens.config
+from tests import synthetic
 
 
 def judged(log, **options):
@@ -180,3 +182,21 @@ class TestOverfitting:
         assert run.curves is not None
         assert "val_loss" in run.curves
         assert 350 <= run.courses["val_loss"].lowest_step <= 450
+
+
+class TestElementsBeyondFp16:
+    def test_name_the_first_step_where_a_whole_bucket_lies_beyond(self):
+        case = synthetic.case_beyond_fp16()
+        fact = next(f for f in case.facts if f.code == "GL408")
+        assert fact.severity.value == "warning"
+        assert fact.steps == (800,)
+
+    def test_are_a_note_in_bfloat16(self):
+        case = synthetic.case_beyond_fp16()
+        other = synthetic.build_case(
+            case.run, case.signals, config=gradlens.config.TrainingConfig(precision="bf16"), threshold=1.0,
+            threshold_source="option",
+        )  # fmt: skip
+        fact = next(f for f in other.facts if f.code == "GL408")
+        assert fact.severity.value == "note"
+        assert other.cause == "healthy"

@@ -49,6 +49,22 @@ def test_the_gaussian_null_predicts_its_own_clip_rate():
     assert null.observed_clip_rate == pytest.approx(0.1, abs=0.001)
 
 
+def test_the_gaussian_null_of_a_thousand_dimensions_never_reaches_twice_its_norm():
+    # g ~ N(0, I/1000) in 1,000 dimensions, C = 2: P(chi-square_1000 > 4000) is zero to all digits that matter.
+    rng = np.random.default_rng(9)
+    norm = np.sqrt(rng.chisquare(1000, 4000) / 1000)
+    null = tails.describe_tail(norm, threshold=2.0).gaussian_null
+    assert null.effective_dimension == pytest.approx(1000, rel=0.1)
+    assert null.expected_clip_rate < 1e-100
+    assert null.observed_clip_rate == 0.0
+    # Ten outliers are what the null is held against: they must not widen it.
+    norm[np.arange(10) * 390 + 100] = 3.0
+    null = tails.describe_tail(norm, threshold=2.0).gaussian_null
+    assert null.effective_dimension == pytest.approx(1000, rel=0.1)
+    assert null.expected_clip_rate < 1e-100
+    assert null.observed_clip_rate == pytest.approx(10 / 4000)
+
+
 def test_unit_does_not_matter():
     x = np.exp(0.3 * np.random.default_rng(5).standard_normal(2000))
     a, b = tails.describe_tail(x), tails.describe_tail(4096.0 * x)
