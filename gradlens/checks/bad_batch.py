@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+import numpy as np
+
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.words import counted
 from gradlens.reports.base import Cause
 
 
@@ -61,9 +62,18 @@ class BadBatch(CauseCheck):
         if not case.events:
             return "the loss rises for a few rows and returns"
         strongest = max(case.events, key=lambda e: e.norm_ratio)
-        number, times = counted(len(case.events), "event"), f"{strongest.norm_ratio:.3g}"
-        return f"{number} hit loss and norm at the same step, the largest norm {times} times the level"
+        times = f"up to {strongest.norm_ratio:.2g} times its usual level" if strongest.norm_ratio > 1.05 else "a little"
+        where = "in 1 row" if len(case.events) == 1 else f"in {len(case.events):,} places"
+        back = ", both back at once" if all(e.isolated for e in case.events) else ""
+        return f"{where} loss and norm jump together, the loss to {_height(case)} and the norm {times}{back}"
 
     def rows(self, case: Case) -> Iterable[int]:
         """The events and stretches, strongest first."""
         return dict.fromkeys(e.first for e in sorted((*case.events, *case.bursts), key=lambda e: -e.strength))
+
+
+def _height(case: Case) -> str:
+    """The losses at the top of the events: one, or from lowest to highest."""
+    tops = [np.nanmax(case.signals.loss[e.first : e.last + 1]) for e in case.events]
+    low, high = f"{min(tops):.3g}", f"{max(tops):.3g}"
+    return low if low == high else f"{low}–{high}"

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import percent
 from gradlens.reports.base import Cause
 
 
@@ -52,5 +53,7 @@ class CoupledWeightPenalty(CauseCheck):
         """How quiet the norm is."""
         n = case.norms
         return (
-            f"the norm varies by only {n.noise:.2%} from batch to batch" if n else "the norm hardly reacts to the batch"
+            f"the norm varies by only {percent(n.noise, 2)} from batch to batch"
+            if n
+            else "the norm hardly reacts to the batch"
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -60,6 +61,6 @@ class DominantLayer(Check):
         if largest > 0.9 * total:
             yield self.finding(
                 Severity.NOTE,
-                f"{name} makes up {largest / total:.0%} of the squared norm of {len(squares)} layers",
+                f"{name} makes up {percent(largest / total)} of the squared norm of {len(squares)} layers",
                 Evidence(label="share of the squared norm", value=largest / total, threshold=0.9, n=len(squares)),
             )

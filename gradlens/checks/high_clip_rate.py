@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -54,6 +55,6 @@ class HighClipRate(Check):
         if rate > 0.10:
             yield self.finding(
                 Severity.NOTE,
-                f"{rate:.0%} of the norms exceed {case.threshold:g}",
+                f"{percent(rate)} of the norms exceed {case.threshold:g}",
                 Evidence(label="clip rate", value=rate, threshold=0.10, n=len(case.finite_norm)),
             )

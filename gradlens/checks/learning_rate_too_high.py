@@ -8,11 +8,13 @@ from gradlens.checks.base import CauseCheck
 from gradlens.checks.ending import ending
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.features.progress import Progress
-from gradlens.diagnosis.words import of_descent
+from gradlens.diagnosis.words import of_descent, percent
 from gradlens.reports.base import Cause
 
 #: Deviations of the noise between rows below which a descent is nothing to measure a climb by. Our own choice.
 CLEAR_DESCENT = 3.0
+#: Descents by which a climb has lost all of one, and by which it passes the start by far.
+NEARLY_ALL, FAR_ABOVE_START = 0.9, 1.3
 
 
 class LearningRateTooHigh(CauseCheck):
@@ -66,9 +68,9 @@ class LearningRateTooHigh(CauseCheck):
             return "the loss is unstable"
         if p.rebound > 0.1:
             where = int(case.signals.step[min(int(p.rebound_at * len(case)), len(case) - 1)])
-            return f"the loss climbs{climb(p)}, highest near step {where:,}"
+            return f"the loss climbs{climb(p)} while the rate is high, worst near step {where:,}"
         if p.drop_as_rate_falls > 0.1:
-            part = "all" if p.drop_as_rate_falls >= 1.0 else f"{p.drop_as_rate_falls:.0%}"
+            part = "all" if p.drop_as_rate_falls >= 1.0 else f"{percent(p.drop_as_rate_falls)}"
             return f"{part} of the descent comes only as the rate decays"
         return "the loss is stuck or unstable at this rate"
 
@@ -81,6 +83,8 @@ def climb(p: Progress) -> str:
     """How far the loss climbs, against its descent; against its noise where there is hardly a descent to measure by."""
     if p.in_noise < CLEAR_DESCENT:
         # A rebound is measured in descents of at least two deviations.
-        before = f"a descent of {p.in_noise:.2g}" if p.in_noise >= 0.1 else "no descent"
-        return f" by {p.rebound * max(p.in_noise, 2.0):.3g} deviations of its noise, with {before} before"
+        before = "with hardly a descent before" if p.in_noise >= 0.1 else "with no descent before"
+        return f" by {p.rebound * max(p.in_noise, 2.0):.2g} times its noise from row to row, {before}"
+    if p.rebound > NEARLY_ALL:
+        return " back to where it began" if p.rebound <= FAR_ABOVE_START else " far above where it began"
     return f" again by {of_descent(p.rebound)}"

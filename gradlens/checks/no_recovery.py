@@ -47,7 +47,9 @@ class NoRecovery(Check):
     def check(self, case: Case) -> Iterator[Finding]:
         """Yield one note where progress is lost at the end."""
         p = case.progress
-        if p is not None and p.in_noise > 3 and p.kept < 0.75:
+        # Where that is a fact of its own, it has been said.
+        told = any(fact.outcome in {"ended_worse", "diverged", "nonfinite"} for fact in case.facts)
+        if p is not None and not told and p.in_noise > 3 and p.kept < 0.75:
             yield self.finding(
                 Severity.NOTE,
                 f"the loss ends having lost {of_descent(1 - p.kept)}",

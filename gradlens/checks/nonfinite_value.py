@@ -61,7 +61,9 @@ class NonfiniteValue(Check):
         bad_loss, bad_norm = s.bad_loss, s.bad_norm
         rows = np.flatnonzero(bad_loss | bad_norm)
         yield from self._missing(case)
-        if len(rows) == 0 or case.numerics.longest_streak >= MIN_STREAK:
+        # Overflows of a run that goes on are told by the check of that cause.
+        overflows = case.cause == "fp16_overflow" and not bad_loss.any()
+        if len(rows) == 0 or overflows or case.numerics.longest_streak >= MIN_STREAK:
             return
         parts = [
             f"the {word} is {kind_of(value[bad])} in {counted(int(bad.sum()), 'row')}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
 from gradlens.reports.base import Cause
 
 
@@ -48,8 +49,12 @@ class Overflow(CauseCheck):
     reference = "https://pytorch.org/docs/stable/amp.html"
 
     def message(self, case: Case) -> str:
-        """The share of overflows."""
-        return f"{case.numerics.overflow_share:.1%} of the norms after the start are not finite while the loss is"
+        """How many overflows."""
+        found = int(np.count_nonzero(case.signals.bad_norm & np.isfinite(case.signals.loss)))
+        return (
+            f"{counted(found, 'row')} with an infinite or NaN norm and an ordinary loss: overflows of fp16, which a loss "
+            "scaler skips"
+        )
 
     def rows(self, case: Case) -> Iterable[int]:
         """The overflows."""

@@ -9,6 +9,7 @@ import numpy as np
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.features.events import period_of
+from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import MAX_STEPS_LISTED, Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -58,7 +59,7 @@ class PeriodicBadBatch(Check):
             position = int(np.median(steps % period))
             yield self.finding(
                 Severity.NOTE,
-                f"the events come every {period} steps ({share:.0%} of the gaps), at position {position} of that cycle",
+                f"the events come every {period} steps ({percent(share)} of the gaps), at position {position} of that cycle",
                 Evidence(label="period", value=period, unit="steps", n=len(steps)),
                 steps=tuple(int(step) for step in steps[:MAX_STEPS_LISTED]),
             )

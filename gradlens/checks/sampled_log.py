@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -57,6 +58,6 @@ class SampledLog(Check):
         elif case.signals.irregular > 0.10:
             yield self.finding(
                 Severity.NOTE,
-                f"{case.signals.irregular:.0%} of the rows are irregularly spaced: this looks like a sample of the log",
+                f"{percent(case.signals.irregular)} of the rows are irregularly spaced: this looks like a sample of the log",
                 Evidence(label="irregular distances", value=case.signals.irregular, threshold=0.10, n=len(case)),
             )

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradlens.checks.base import Check
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Cause, Severity
 
@@ -63,7 +64,7 @@ class StepTooLong(Check):
         safe = f"; along the same curves a rate of {r.safe_rate:.2g} would end lowest" if r.safe_rate > 0 else ""
         yield self.finding(
             Severity.WARNING,
-            f"{r.own_batch_worse:.0%} of {r.n_probes} probed steps raise the loss of their own batch{safe}",
+            f"{percent(r.own_batch_worse)} of {r.n_probes} probed steps raise the loss of their own batch{safe}",
             Evidence(
                 label="probed steps that end higher than they began",
                 value=round(r.own_batch_worse, 3),

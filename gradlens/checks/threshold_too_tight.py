@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import percent
 from gradlens.reports.base import Cause
 
 
@@ -53,4 +54,4 @@ class ThresholdTooTight(CauseCheck):
         c = case.clipped
         if c is None:
             return "most steps seem to be clipped"
-        return f"{c.rate:.0%} of the steps after warm-up are clipped at {case.threshold:g}"
+        return f"{percent(c.rate)} of the steps after warm-up are clipped at {case.threshold:g}"

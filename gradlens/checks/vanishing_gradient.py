@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import percent
 from gradlens.reports.base import Cause
 
 
@@ -56,4 +57,4 @@ class VanishingGradient(CauseCheck):
         p = case.progress
         if p is None or np.isnan(p.relative):
             return "the loss hardly moves"
-        return f"the loss comes down by {max(p.relative, 0.0):.1%} of its start in {len(case):,} rows"
+        return f"the loss comes down by {percent(max(p.relative, 0.0), 1)} of its start in {len(case):,} rows"

@@ -203,7 +203,11 @@ def with_line(text: str, case: Case) -> str:
     """An experiment, with the line of code that logs the column it needs, or one that would spare it."""
     for words, column, line in _LINES:
         if words in text and vocabulary.choose(column, case.run.series) is None:
-            return f"{text}; to log it: {line}" if text.startswith("log ") else f"{text}; or log it: {line}"
+            return (
+                f"{text}; to log it: {line}"
+                if text.startswith("log ")
+                else f"{text}; or log {column} with gradlens.Recorder"
+            )
     return text
 
 

@@ -30,7 +30,7 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "the log has no validation loss": ("overfitting", "log the validation loss"),
     "the log has no norms of single layers": ("single layers", "log grad_norm/<layer>"),
     "the log has no loss of a batch before and after its own update": (
-        "whether steps are too long", "rec.log(loss=loss, probe=lambda: loss_of(model, batch)) with gradlens.Recorder",
+        "whether steps are too long", "log a probe with gradlens.Recorder",
     ),
     "the norms cannot be trusted (see provenance)": ("clipping", "log the value that clip_grad_norm_ returns, after unscaling"),
     "fewer than 60 rows: too short to judge": ("the course of training", "log more rows: every step, or a longer run"),

@@ -10,4 +10,9 @@ def counted(count: int, noun: str) -> str:
 
 def of_descent(share: float) -> str:
     """A share of the descent in words; beyond ten descents the number says nothing more."""
-    return f"{share:.0%} of its descent" if share <= 10 else "more than ten times its descent"
+    return f"{percent(share)} of its descent" if share <= 10 else "more than ten times its descent"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as percent, in the one style of all messages: `4 %`."""
+    return f"{100.0 * share:.{digits}f} %"

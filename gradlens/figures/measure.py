@@ -157,7 +157,7 @@ def customary(
     if threshold.source != "assumed" or threshold.value is None or not provenance.trusted or not len(finite):
         return None
     rate = float(np.mean(finite > threshold.value))
-    text = f"if the run clipped at the usual C = {threshold.value:g}, it clipped {rate:.0%} of the steps"
+    text = f"if it clipped at the usual C = {threshold.value:g}: {100 * rate:.0f} % of the steps"
     if rate > 2 * WORTH_A_LOOK:
         text += f", {rate / WORTH_A_LOOK:.0f} times what deserves a look"
     elif rate > WORTH_A_LOOK:

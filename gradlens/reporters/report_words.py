@@ -220,7 +220,7 @@ def clipping_sentence(run: RunReport) -> str:
     if c.clip_rate is None or c.threshold is None:
         if c.customary is not None:
             told = wording.sentence(c.customary.sentence)
-            return f"Not judged: the log does not say the threshold; pass --threshold C, or none. {told}."
+            return f"Not judged: pass --threshold C, or none. {told}."
         # The verdict has said already why these norms say nothing.
         return f"Not judged: {c.withheld}." if c.withheld and c.withheld != run.provenance.reason else ""
     text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({wording.SOURCES[c.threshold_source]})"
@@ -232,6 +232,37 @@ def clipping_sentence(run: RunReport) -> str:
     if c.shrink_factor is not None and c.shrink_factor < 0.9995:
         text += f"; gradients shortened by {percent(1 - c.shrink_factor)} on average"
     return f"{text}."
+
+
+def lacking_sentence(run: RunReport) -> str:
+    """What could not be judged, each with what would change that; clipping has a line of its own."""
+    parts = [f"{n.what} ({n.remedy or n.why})" for n in run.verdict.not_judged if n.what != "clipping"]
+    return "; ".join(parts)
+
+
+#: Words of an experiment, and words of an action that is the same.
+_SAME = (
+    ("replay the", "rerun the batch"),
+    ("replay the", "replay the"),
+    ("replay the", "rerun step"),
+    ("at a third of the rate", "repeat with a"),
+    ("a third of the rate", "instead of"),
+    ("with a warm-up", "warm the rate up"),
+    ("clip_grad_norm_ returns", "clip_grad_norm_ returns"),
+    ("beta2 = 0.95", "beta2"),
+    ("unscale_", "unscale_"),
+    ("lowest validation loss", "best validation loss"),
+    ("99th percentile", "lower C"),
+    ("double the threshold", "raise C"),
+)
+
+
+def confirmation(run: RunReport) -> str:
+    """The experiment that would settle the cause; empty where there is no problem, or what to do holds it already."""
+    text, told = run.diagnosis.experiment, " ".join(run.actions)
+    if not text or run.verdict.status != "problem" or any(a in text and b in told for a, b in _SAME):
+        return ""
+    return text
 
 
 def suggestion_sentence(run: RunReport) -> str:

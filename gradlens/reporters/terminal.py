@@ -20,8 +20,10 @@ from gradlens.reporters.page import hanging, print_parts, section
 from gradlens.reporters.picture import picture
 from gradlens.reporters.report_words import (
     clipping_sentence,
+    confirmation,
     course_sentence,
     guessed_columns,
+    lacking_sentence,
     norm_caveat,
     pages,
     step_list,
@@ -94,16 +96,11 @@ def _parts(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
             hanging(Text(f"{place}."), Text(for_terminal(wording.sentence(line))))
             for place, line in enumerate(run.actions[:4], 1)
         ]
-        told = " ".join(run.actions)
-        if run.diagnosis.experiment and run.verdict.status == "problem" and run.diagnosis.experiment not in told:
-            numbered.append(Text(f"To confirm: {for_terminal(run.diagnosis.experiment)}", style="dim"))
+        experiment = confirmation(run)
+        if experiment:
+            numbered.append(Text(f"To confirm: {for_terminal(experiment)}", style="dim"))
         yield section("What to do", numbered)
     yield _facts(run)
-    # What clipping lacks stands beside its name already.
-    lacking = [n for n in run.verdict.not_judged if n.what != "clipping"]
-    if lacking:
-        lines = [f"{n.what}: {n.why}" + (f" – {n.remedy}" if n.remedy else "") for n in lacking]
-        yield section("Not judged", [hanging(_mark(Severity.NOTE, screen), Text(for_terminal(line))) for line in lines])
     if run.notices:
         yield _reading(run, screen)
     if screen.verbose:
@@ -170,11 +167,16 @@ def _finding(finding: Finding, screen: Screen) -> RenderableType:
 
 
 def _facts(run: RunReport) -> RenderableType:
-    """Clipping and the threshold, a line each."""
+    """Clipping, the threshold and what could not be judged, a line or two each."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(ratio=1)
-    for label, text in (("Clipping", clipping_sentence(run)), ("Threshold", suggestion_sentence(run))):
+    rows = (
+        ("Clipping", clipping_sentence(run)),
+        ("Threshold", suggestion_sentence(run)),
+        ("Not judged", lacking_sentence(run)),
+    )
+    for label, text in rows:
         if text:
             grid.add_row(label, Text(for_terminal(text)))
     return Group(grid, Text()) if grid.row_count else Group()

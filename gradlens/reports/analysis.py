@@ -529,7 +529,7 @@ class RunReport:
     picture: Picture | None = field(default=None, metadata=BESIDE)
 
     def __repr__(self) -> str:
-        return f"RunReport({self.id!r}, {self.verdict.status}, {self.diagnosis.cause} {self.diagnosis.confidence:.0%})"
+        return f"RunReport({self.id!r}, {self.verdict.status}, {self.diagnosis.cause} {100 * self.diagnosis.confidence:.0f} %)"
 
     @property
     def worst(self) -> Severity | None:

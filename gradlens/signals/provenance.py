@@ -128,7 +128,7 @@ def _from_values(signals: Signals, norm: NDArray[np.float64], threshold: float |
     if len(norm) >= MIN_NORMS and share >= SHARE_BELOW_GIVEN and contrast >= CONTRAST and facts[1].value == 0:
         return Provenance(
             verdict="post_clip",
-            reason=f"{share:.1%} of the norms lie within {BAND_IN_WORDS} of {threshold:g} and none above: measured after clipping",
+            reason=f"{100 * share:.1f} % of the norms lie within {BAND_IN_WORDS} of {threshold:g} and none above: measured after clipping",
             evidence=facts,
         )
     if source == "assumed":

@@ -11,6 +11,7 @@ import numpy as np
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.events import is_adaptive
+from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
 
@@ -46,7 +47,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         Fact(
             code="GL103",
             severity=Severity.NOTE,
-            message=f"{c.reach:.0%} of the norms exceed the threshold of {measured.threshold:g}: {tail}",
+            message=f"{percent(c.reach)} of the norms exceed the threshold of {measured.threshold:g}: {tail}",
             advice="compare thresholds with `gradlens suggest-threshold`",
             rules_out=frozenset({"clip_too_tight"}) if harmless else frozenset(),
             evidence=(

@@ -110,7 +110,7 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         outcome="ended_worse",
         since_step=since,
         otherwise="unknown",
-        message=f"the loss fell from {p.start:.3g} to {p.best:.3g}, rose again near step {since:,} and never "
+        message=f"the loss fell from {p.start:.3g} to about {p.best:.2g}, rose again near step {since:,} and never "
         f"recovered: it ends at {p.end:.3g}"
         f"{_norm_too(measured, since)}",
         advice=f"go back to a checkpoint from before step {since:,}; continue from it with a third of the learning "

@@ -12,7 +12,7 @@ from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.layers import grows_since
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
-from gradlens.diagnosis.words import counted
+from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 
@@ -195,7 +195,7 @@ def _share(measured: Measured) -> tuple[Fact, ...]:
             severity=Severity.WARNING,
             cause=None if scaled else "nan_sudden",
             confidence=0.7,
-            message=f"{len(rows):,} of {n:,} losses{both} are NaN or infinite ({share:.0%} of the rows), at most "
+            message=f"{len(rows):,} of {n:,} losses{both} are NaN or infinite ({percent(share)} of the rows), at most "
             f"{measured.numerics.longest_streak:,} on end, first at steps "
             f"{', '.join(f'{step:,}' for step in first)}; the run goes on",
             advice="look at the batches of these steps: a NaN loss points at the forward pass or the data (empty "

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
-from gradlens.diagnosis.words import counted
+from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 
@@ -85,7 +85,7 @@ def _from_some_step(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact 
         cause="schedule_mismatch" if faded else "lr_zero",
         confidence=0.9,
         message=f"the learning rate {how} 0 at step {since:,} and stays there to the end, for {rows:,} rows "
-        f"({rows / len(rate):.0%} of the run): "
+        f"({percent(rows / len(rate))} of the run): "
         "nothing is learned after it" + (", the schedule ends long before the run" if faded else ""),
         advice=f"give the scheduler the number of steps of the whole run (it now ends at step {since:,} of "
         f"{int(step[-1]):,}); with gradient "

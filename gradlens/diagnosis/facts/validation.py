@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
 
@@ -52,7 +53,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             cause="overfitting",
             confidence=0.8,
             message=f"the validation loss was best at step {int(step[best]):,} ({value[best]:.4g}) and ends "
-            f"{rise:.0%} higher ({end:.4g}) while the "
+            f"{percent(rise)} higher ({end:.4g}) while the "
             f"training loss falls: overfitting for {after:,} of {n:,} evaluations",
             advice=f"use the checkpoint of step {int(step[best]):,}; stop there, or add data, regularisation or "
             "augmentation",
