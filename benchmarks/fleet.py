@@ -1,27 +1,27 @@
-"""How fast a fleet is judged: runs per second, memory and speed-up, for `docs/speed.md`.
+"""How fast a fleet is judged: runs per second, memory, speed-up and growth, for `docs/speed.md`.
 
     python -m benchmarks.fleet make FOLDER [--runs 10000]       # the logs: several formats, 100 to 100,000 rows, 1 % damaged
-    python -m benchmarks.fleet measure FOLDER [--jobs 1 2] [--dask]   # times `gradlens fleet` on them, first and second pass
+    python -m benchmarks.fleet measure FOLDER [--jobs 1 2] [--dask 2] [--counts 10000]   # first and second pass
+    python -m benchmarks.fleet cost FOLDER [--counts 1000]      # which share of the time is reading and judging
 
 `make` writes the same bytes each time. Most runs are short and few are long, as in a bucket of a lab: the number of rows is
 log-uniform from 100 to 2,000, and one run in a hundred has up to 100,000. One in a hundred is damaged: cut off, garbage,
-empty or without a loss. Takes as long as the logs ask for: some minutes for 10,000 on two cores.
+empty or without a loss. `measure` gives each engine the folders in another order and prints a digest of each table. On a
+busy machine compare processor time, which is that of the command and all its processes; Dask's workers included. Takes as long
+as the logs ask for: half an hour for 10,000 on a quiet machine of two cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import hashlib
 import json
-import resource
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.fleet_processes import cluster, watched
 
 FORMATS = ("jsonl", "csv", "hf", "console", "jsonl.gz")
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -94,78 +94,63 @@ def _damaged(data: bytes, number: int) -> bytes:
     return (data[: len(data) // 3], b"", bytes(range(256)) * 8, b'{"step": 1, "x": 2}\n' * 20)[number % 4]
 
 
-def measure(folder: Path, jobs: list[int], *, dask: bool) -> None:
+def sources(folder: Path, runs: int, order: int) -> list[str]:
+    """Globs for the first `runs` runs, in an order of their own for each engine; whole folders where all are meant."""
+    digits = len(str(runs)) - 1
+    pattern = "run" + "0" * (5 - digits) + "[0-9]" * digits
+    found = [str(group / pattern) for group in sorted(folder.glob("group*")) if list(group.glob(pattern))]
+    np.random.default_rng(order).shuffle(found)
+    return found
+
+
+def measure(folder: Path, jobs: list[int], dask: int, counts: list[int]) -> None:
     """Print a table of times: each engine on a fresh table, then the second pass."""
-    n = sum(1 for _ in folder.glob("group*/run*"))
     print(
-        f"{n:,} runs\n\n| engine | seconds | runs per second | peak memory of a process, MiB | second pass, seconds |"
+        "| runs | engine | seconds | processor seconds | per run, s | runs per second | memory, MiB | second pass, s | table |"
     )
-    print("|---|--:|--:|--:|--:|")
+    print("|--:|---|--:|--:|--:|--:|--:|--:|---|")
+    engines = [(f"{n} process{'es' if n > 1 else ''}", n) for n in jobs]
+    for count in counts:
+        with tempfile.TemporaryDirectory() as scratch:
+            for order, (name, n) in enumerate(engines):
+                table = Path(scratch, f"{n}.parquet")
+                _row(count, name, [*sources(folder, count, order), "--jobs", str(n)], table, [])
+            if dask:
+                with cluster(dask) as (address, processes):
+                    options = [*sources(folder, count, len(jobs)), "--scheduler", address]
+                    _row(count, f"Dask, {dask} workers", options, Path(scratch, "dask.parquet"), processes)
+
+
+def _row(runs: int, name: str, options: list[str], table: Path, beside: list[int]) -> None:
+    first = watched(["fleet", *options, "-o", str(table)], beside)
+    second = watched(["fleet", *options, "-o", str(table)], beside)
+    digest = hashlib.blake2b(table.read_bytes(), digest_size=6).hexdigest()
+    print(
+        f"| {runs:,} | {name} | {first.seconds:.1f} | {first.processor:.1f} | {first.processor / runs:.4f} "
+        f"| {runs / first.seconds:.1f} | {first.memory / 2**20:.0f} | {second.seconds:.1f} | `{digest}` |",
+        flush=True,
+    )
+
+
+def cost(folder: Path, runs: int) -> None:
+    """Print which share of the processor time of a call is spent in reading and judging."""
     with tempfile.TemporaryDirectory() as scratch:
-        tables = [
-            _one(f"{n_jobs} process(es)", folder, Path(scratch, f"{n_jobs}.parquet"), ["--jobs", str(n_jobs)], n)
-            for n_jobs in jobs
-        ]
-        if dask:
-            with cluster(2) as address:
-                tables.append(
-                    _one("Dask, 2 workers", folder, Path(scratch, "dask.parquet"), ["--scheduler", address], n)
-                )
-        same = len({table.read_bytes() for table in tables}) == 1
-        print(f"\ntables of all engines {'are the same to the byte' if same else 'DIFFER'}")
-        print(
-            f"processor time of the first engine: {_spent(folder, Path(scratch, 'again.parquet')):.1f} s outside reading and judging"
+        told = Path(scratch, "spent")
+        code = (
+            "import sys; import gradlens.fleet.isolation as i; i.WORKER = 'benchmarks.fleet_worker'; "
+            "from gradlens.cli.app import run; sys.exit(run(sys.argv[1:]))"
         )
-
-
-def _one(name: str, folder: Path, table: Path, options: list[str], n: int) -> Path:
-    command = [sys.executable, "-m", "gradlens", "fleet", str(folder), "-o", str(table), *options]
-    seconds = []
-    for _ in range(2):
-        begin = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds.append(time.perf_counter() - begin)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"| {name} | {seconds[0]:.1f} | {n / seconds[0]:.1f} | {peak:.0f} | {seconds[1]:.1f} |", flush=True)
-    return table
-
-
-def _spent(folder: Path, table: Path) -> float:
-    """Processor seconds of the calling process alone, its children (which read and judge) left out."""
-    code = (
-        "import sys, resource; from gradlens.cli.app import run; "
-        "run(sys.argv[1:]); print(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "fleet", str(folder), "-o", str(table), "--jobs", "1"],
-        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    return float(done.stderr.split()[-1])
-
-
-def _quiet(command: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-@contextlib.contextmanager
-def cluster(workers: int) -> Iterator[str]:
-    """A real scheduler and workers, each a process of its own on this machine."""
-    with tempfile.TemporaryDirectory() as folder:
-        where = Path(folder, "scheduler.json")
-        base = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-        started = [_quiet([*base, "--no-dashboard", "--scheduler-file", str(where)])]
-        try:
-            while not where.exists() or not where.read_text():
-                time.sleep(0.1)
-            address = json.loads(where.read_text())["address"]
-            worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
-            started += [_quiet([*worker, "--local-directory", folder, "--name", str(i)]) for i in range(workers)]
-            yield address
-        finally:
-            for process in reversed(started):
-                process.terminate()
-            for process in started:
-                process.wait(20)
+        table = Path(scratch, "f.parquet")
+        options = ["fleet", *sources(folder, runs, 0), "-o", str(table), "--jobs", "1"]
+        whole = watched(options, [], code=code, environment={"GRADLENS_BENCHMARK_SPENT": str(told)})
+        reading, judging, judged = json.loads(told.read_text(encoding="utf-8"))
+        idle = watched(["fleet", *sources(folder, runs, 0), "-o", str(table), "--jobs", "1"], [])
+    share = (reading + judging) / whole.processor
+    each = 1000 / runs
+    print(f"{runs:,} runs, {judged:,} files opened: {whole.processor * each:.1f} ms of processor time per run")
+    print(f"reading {reading * each:.1f} ms, judging {judging * each:.1f} ms: {share:.1%} of it")
+    print(f"the rest: {(whole.processor - reading - judging) * each:.2f} ms, of which start-up, listing and writing the table "
+          f"take {idle.processor * each:.2f} ms (a second pass)")  # fmt: skip
 
 
 def main() -> None:
@@ -177,13 +162,19 @@ def main() -> None:
     maker.add_argument("--runs", type=int, default=10_000)
     timer = actions.add_parser("measure")
     timer.add_argument("folder", type=Path)
-    timer.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
-    timer.add_argument("--dask", action="store_true")
+    timer.add_argument("--jobs", type=int, nargs="*", default=[1, 2])
+    timer.add_argument("--dask", type=int, default=0, metavar="WORKERS")
+    timer.add_argument("--counts", type=int, nargs="+", default=[10_000], choices=(100, 1_000, 10_000))
+    share = actions.add_parser("cost")
+    share.add_argument("folder", type=Path)
+    share.add_argument("--counts", type=int, default=1_000, choices=(100, 1_000, 10_000))
     arguments = parser.parse_args()
     if arguments.action == "make":
         make(arguments.folder, arguments.runs)
+    elif arguments.action == "measure":
+        measure(arguments.folder, arguments.jobs, arguments.dask, arguments.counts)
     else:
-        measure(arguments.folder, arguments.jobs, dask=arguments.dask)
+        cost(arguments.folder, arguments.counts)
 
 
 if __name__ == "__main__":

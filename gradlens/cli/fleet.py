@@ -15,9 +15,15 @@ from gradlens.cli.help import Command
 from gradlens.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gradlens.fleet.build import Fleet
+    from gradlens.fleet.row import Row
 
 _SUFFIX = ".parquet"
+_PASSING = "for a reason that may pass (time, memory, a store that does not answer): the next call tries"
+#: Runs without a page that are named.
+MAX_TOLD = 5
 
 
 class _Group(TyperGroup):
@@ -111,16 +117,23 @@ def _engine(job: Any, limits: Any, jobs: int | None, scheduler: str | None) -> A
     from gradlens.fleet.engines import ENGINES
 
     if scheduler is not None:
-        return ENGINES["dask"].load()(job, limits, scheduler)
+        return ENGINES["dask"].load()(job, limits, scheduler, _tell)
     return ENGINES["local"].load()(job, limits, jobs or len(os.sched_getaffinity(0)))
+
+
+def _tell(text: str) -> None:
+    """A word in between, on a line of its own."""
+    end = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(f"{end}gradlens: {text}", file=sys.stderr, flush=True)
 
 
 class _Progress:
     """A line on standard error that is written over: units done, time left; nothing in a pipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "logs") -> None:
         import time
 
+        self._what = what
         self._clock = time.monotonic
         self._begin = self._next = self._clock()
         self._first: int | None = None
@@ -137,7 +150,7 @@ class _Progress:
         fresh = done - self._first
         left = (total - done) * (now - self._begin) / fresh if fresh else None
         told = "" if left is None else f", {_time(left)} left"
-        sys.stderr.write(f"\r{done:,} of {total:,} logs{told}\x1b[K" + ("\r\x1b[K" if done >= total else ""))
+        sys.stderr.write(f"\r{done:,} of {total:,} {self._what}{told}\x1b[K" + ("\r\x1b[K" if done >= total else ""))
         sys.stderr.flush()
 
 
@@ -158,6 +171,7 @@ def _report(output: Path, made: Fleet) -> None:
         + (f", taken up again {made.recovered:,}" if made.recovered else "")
     )
     notes = (
+        (made.open, f"log could not be judged {_PASSING} it again", f"logs could not be judged {_PASSING} them again"),
         (made.not_logs, "file that is not a log", "files that are not logs"),
         (made.gone, "row of the last table is gone with its log", "rows of the last table are gone with their logs"),
         (
@@ -182,6 +196,14 @@ def show(
         str, typer.Option("--format", metavar="NAME", help="One of {formats of a fleet}.")
     ] = "text",
     save: options.SavePaths = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH",
+            help="With --save FILE.html: read the logs of the runs with a problem (problem) or of all again, and link a "
+            "page for each.",
+        ),
+    ] = None,
 ) -> None:
     """What ails the fleet: causes by count, the worst runs, what changed, which settings lead to trouble."""
     from gradlens.cli import output
@@ -191,6 +213,28 @@ def show(
     writer = output.Writer(output_format, save or [], [str(table)], kind="fleet")
     rows, mark = load_table(table)
     keys = [key.strip() for key in (by or "").split(",") if key.strip()]
+    links = _pages(rows, mark, save or [], pages) if pages is not None else {}
     writer.write(
-        overview(rows, str(table), not_logs=len(mark.get("not_logs", ())), changes=mark.get("changes", ()), by=keys)
-    )
+        overview(
+            rows, str(table), not_logs=len(mark.get("not_logs", ())), changes=mark.get("changes", ()), by=keys,
+            pages=links,
+        )
+    )  # fmt: skip
+
+
+def _pages(rows: list[Row], mark: dict[str, Any], save: list[Path], which: str) -> Mapping[str, str]:
+    """Write the pages of single runs beside the page of the fleet; where each lies."""
+    from gradlens.fleet.pages import wanted, write_pages
+    from gradlens.reporters.escape import for_terminal
+
+    chosen = wanted(rows, which)
+    beside = [path for path in save if path.suffix.lower() == ".html"]
+    if len(beside) != 1:
+        raise UsageError("--pages needs a page that links them", hint="give one --save FILE.html")
+    written = write_pages(chosen, beside[0], mark, _Progress("runs"))
+    print(f"gradlens: {len(written.links):,} pages of single runs beside {beside[0]}", file=sys.stderr)
+    for name, reason in list(written.failed.items())[:MAX_TOLD]:
+        print(for_terminal(f"gradlens: no page of {name}: {reason}"), file=sys.stderr)
+    if len(written.failed) > MAX_TOLD:
+        print(f"gradlens: no page of {len(written.failed) - MAX_TOLD:,} more", file=sys.stderr)
+    return written.links

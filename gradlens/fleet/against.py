@@ -64,10 +64,28 @@ def gate_population(
     only = next(iter(known)) if len(known) == 1 else None
     summaries = summarize_runs(candidates, threshold=threshold, config=config, known="auto" if only is None else only)
     runs = [run for run in candidates if run.loss is not None or run.grad_norm is not None]
-    shared = settings.alpha / len(summaries)
+    rows = []
+    for run, summary in zip(runs, summaries, strict=True):
+        given = summary.threshold if summary.threshold_source == "assumed" else threshold
+        report = analyze_run(run, AnalysisOptions(threshold=given, config=config or TrainingConfig()))
+        rows.append(row_of(run, report))
+    return gate_rows(rows, summaries, population, settings, source=source, named=named)
+
+
+def gate_rows(
+    rows: Sequence[Mapping[str, Any]],
+    summaries: Sequence[RunSummary],
+    population: Population,
+    settings: GateSettings,
+    *,
+    source: str | Path = "",
+    named: AbstractSet[str] = frozenset(),
+) -> GateReport:
+    """The same from the rows of the candidates and their summaries."""
+    shared = replace(settings, alpha=settings.alpha / len(summaries))
     ranked = [
-        _rank(run, summary, population, replace(settings, alpha=shared), threshold, config, several=len(summaries) > 1)
-        for run, summary in zip(runs, summaries, strict=True)
+        _rank(row, summary, population, shared, several=len(summaries) > 1)
+        for row, summary in zip(rows, summaries, strict=True)
     ]
     limits = judge_limits(summaries, settings)
     always = () if settings.max_nonfinite is not None else (judge_nonfinite(summaries, ()),)
@@ -89,18 +107,9 @@ def gate_population(
 
 
 def _rank(
-    run: Run,
-    summary: RunSummary,
-    population: Population,
-    settings: GateSettings,
-    threshold: ThresholdOption,
-    config: TrainingConfig | None,
-    *,
-    several: bool,
+    row: Mapping[str, Any], summary: RunSummary, population: Population, settings: GateSettings, *, several: bool
 ) -> _Ranked:
     """One candidate."""
-    given = summary.threshold if summary.threshold_source == "assumed" else threshold
-    row = row_of(run, analyze_run(run, AnalysisOptions(threshold=given, config=config or TrainingConfig())))
     own, others = np.array(figures_of(row)), population.figures
     chosen = [figure for figure in FIGURES if figure.metric in settings.metrics]
     refused: dict[str, MetricResult] = {}
@@ -119,11 +128,11 @@ def _rank(
     metrics.sort(key=lambda m: (m.outcome != "fail", m.p_adjusted if m.p_adjusted is not None else 1.0))
     metrics = [*_unlike_in_kind(summary, population, settings), *metrics]
     if several:
-        metrics = [replace(m, name=f"{run.id}/{m.name}", title=f"{run.id}: {m.title}") for m in metrics]
-    return _Ranked(metrics=tuple(metrics), notice=_notice(run, rank, settings.alpha))
+        metrics = [replace(m, name=f"{summary.id}/{m.name}", title=f"{summary.id}: {m.title}") for m in metrics]
+    return _Ranked(metrics=tuple(metrics), notice=_notice(summary.id, rank, settings.alpha))
 
 
-def _notice(run: Run, rank: Rank, alpha: float) -> Notice:
+def _notice(name: str, rank: Rank, alpha: float) -> Notice:
     """The rank and what it promises, in words."""
     n = rank.others
     as_unlike = round(rank.p_value * (n + 1)) - 1
@@ -131,7 +140,7 @@ def _notice(run: Run, rank: Rank, alpha: float) -> Notice:
     what = f"a healthy run fails in at most {percent(promised)} of cases" if promised else (
         f"{n} are too few for {percent(alpha)} false alarms, so that no figure can fail"
     )  # fmt: skip
-    message = f"{as_unlike:,} of {n:,} healthy runs are at least as unlike the others as {run.id} (p = {number(rank.p_value)}); {what}"
+    message = f"{as_unlike:,} of {n:,} healthy runs are at least as unlike the others as {name} (p = {number(rank.p_value)}); {what}"
     return Notice(code="population", message=message)
 
 

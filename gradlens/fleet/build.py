@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from gradlens.fleet.ledger import Journal, Known
 from gradlens.fleet.overview import changes_between
 from gradlens.fleet.plan import Unit, stamp_text
 from gradlens.fleet.relations import relate
-from gradlens.fleet.row import Row
+from gradlens.fleet.row import COLUMNS, Row, give_names
 from gradlens.fleet.table import dump_table, load_table
 from gradlens.version import __version__
 
@@ -36,6 +37,8 @@ class Fleet:
         Rows of the last table whose logs are no longer among the sources; they are not in the new one.
     damaged
         Lines of the journal that could not be used.
+    open
+        Logs that could not be judged for a reason that may pass; the next call tries them again.
     """
 
     rows: tuple[Row, ...]
@@ -45,6 +48,7 @@ class Fleet:
     not_logs: int
     gone: int
     damaged: int
+    open: int = 0
 
 
 def build(
@@ -63,8 +67,10 @@ def build(
     known, rows_before, changes_before = _known(path, mark)
     journal = Journal(path, json.dumps(mark, sort_keys=True))
     recovered, damaged = journal.recover()
-    stamps = {unit.key: stamp_text(unit) for unit in units}
-    recovered = {k: r for k, r in recovered.items() if r.rows and r.rows[0]["stamp"] == stamps.get(k)}
+    stamps = {unit.key: (stamp_text(unit), unit.root) for unit in units}
+    recovered = {
+        k: r for k, r in recovered.items() if r.rows and (r.rows[0]["stamp"], r.rows[0]["root"]) == stamps.get(k)
+    }
     results: dict[str, Result] = dict(recovered)
     for unit in units:
         if unit.key not in results and (found := known.unchanged(unit)) is not None:
@@ -75,8 +81,9 @@ def build(
         with journal.opened(recovered):
             judged = _judge(todo, len(units), known, results, journal, engine, progress)
     rows = [row for result in results.values() if result.is_log for row in result.rows]
+    rows.sort(key=lambda row: (str(row["unit"]), str(row["id"])))
+    give_names(rows)
     relate(rows)
-    rows.sort(key=lambda row: (str(row["unit"]), str(row["name"])))
     others = [row for result in results.values() if not result.is_log for row in result.rows]
     changes = changes_between(rows_before, rows) if todo and path.exists() else changes_before
     write_whole(path, dump_table(rows, {**mark, "not_logs": _left_out(others), "changes": changes}))
@@ -91,6 +98,7 @@ def build(
         not_logs=len(others),
         gone=sum(1 for row in rows_before if row["unit"] not in keys),
         damaged=damaged,
+        open=sum(1 for row in rows if row["error"] is not None and row["content"] is None),
     )
 
 
@@ -134,7 +142,9 @@ def _digest(unit: Unit) -> str | None:
 
 
 def _mark(job: Job) -> dict[str, Any]:
-    return {"gradlens_version": __version__, "job": {**job.to_plain(), "config": dict(job.config)}}
+    """What a row depends on besides its log; another mark is a reason to judge it again."""
+    columns = hashlib.blake2b(repr(COLUMNS).encode(), digest_size=8).hexdigest()
+    return {"gradlens_version": __version__, "columns": columns, "job": {**job.to_plain(), "config": dict(job.config)}}
 
 
 def _known(path: Path, mark: Mapping[str, Any]) -> tuple[Known, list[Row], list[Any]]:
@@ -149,6 +159,6 @@ def _known(path: Path, mark: Mapping[str, Any]) -> tuple[Known, list[Row], list[
 def _left_out(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Files that are not logs, so that the next call need not open them."""
     return sorted(
-        ({k: row[k] for k in ("unit", "bytes", "stamp", "content", "error", "name", "source")} for row in rows),
+        ({k: row[k] for k in ("unit", "root", "bytes", "stamp", "content", "error", "name", "source")} for row in rows),
         key=lambda row: str(row["unit"]),
     )

@@ -16,7 +16,9 @@ from gradlens.fleet.judge import Job, Result
 from gradlens.fleet.plan import Unit
 from gradlens.fleet.row import completed, error_row
 
-_START_S = 120.0
+#: Seconds for a child process to start; on a crowded machine importing can take minutes.
+WORKER = "gradlens.fleet.child"
+_START_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +81,7 @@ class Child:
             return self._process
         self.close()
         self._process = subprocess.Popen(  # noqa: S603 -- our own module
-            [sys.executable, "-m", "gradlens.fleet.child", self._job, str(self._limits.memory)],
+            [sys.executable, "-m", WORKER, self._job, str(self._limits.memory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},

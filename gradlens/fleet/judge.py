@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gradlens.analyzer import AnalysisOptions, analyze_run
@@ -70,6 +71,9 @@ def judge(unit: Unit, job: Job, *, content: str | None = None) -> Result:
     """
     try:
         content = content or digest(unit)
+        if _is_table(unit):
+            rows = [error_row(unit, f"{unit.key}: a fleet's table, not a log")]
+            return Result(rows=tuple(completed(rows, unit, content)), is_log=False)
         rows = _rows(unit, job)
     except (UnknownFormatError, NoTrainingSeriesError) as error:
         rows = [error_row(unit, str(error))]
@@ -90,6 +94,16 @@ def _rows(unit: Unit, job: Job) -> list[Row]:
     runs = read_unit(unit.target(), job.reading(), job.input_format, doubtful=looks_like_log(unit))
     options = job.options()
     return [row_of(run, analyze_run(run, options)) for run in runs]
+
+
+def _is_table(unit: Unit) -> bool:
+    """Whether a fleet's table lies among the logs, perhaps the one of last week."""
+    name = unit.files[0]
+    if "://" in name or not name.lower().endswith(".parquet"):
+        return False
+    from gradlens.fleet.table import is_table
+
+    return is_table(Path(name))
 
 
 def digest(unit: Unit) -> str:

@@ -108,12 +108,14 @@ class Known:
         rows = self._by_unit.get(unit.key)
         if not rows or rows[0]["content"] is None or any(size < 0 for size, _, _ in unit.stamp):
             return None
-        return self._result(unit) if rows[0]["stamp"] == stamp_text(unit) else None
+        same = rows[0]["stamp"] == stamp_text(unit) and rows[0]["root"] == unit.root
+        return self._result(unit) if same else None
 
     def same_content(self, unit: Unit, content: str) -> Result | None:
         """Its rows with the new stamp, if only the times of its files have changed."""
         rows = self._by_unit.get(unit.key)
-        return self._result(unit) if rows and rows[0]["content"] == content else None
+        same = rows and rows[0]["content"] == content and rows[0]["root"] == unit.root
+        return self._result(unit) if same else None
 
     def may_be_same(self, unit: Unit) -> bool:
         """Whether it has its old size, so that reading its bytes may save judging it."""

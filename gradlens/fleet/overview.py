@@ -5,17 +5,20 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from gradlens.errors import UsageError
-from gradlens.fleet.row import COLUMNS, Row
+from gradlens.fleet.row import COLUMNS, SETTINGS, Row
 from gradlens.reports.fleet import Change, Count, FleetOverview, FleetRun, Group, Onset, SeedAdvice
 from gradlens.stats.clipping import wilson_interval
 from gradlens.stats.onset import find_onset
 
-MAX_WORST, MAX_EXAMPLES = 10, 3
+MAX_WORST, MAX_EXAMPLES, MAX_SETTINGS = 10, 3, 4
+#: A number with more distinct values than this is grouped into so many ranges of about as many runs each.
+MAX_VALUES, RANGES = 8, 5
 #: p-value up to which a cut is told from chance.
 LEVEL = 0.05
 #: How bad an outcome is, the worst first; within one, errors come before warnings and sure causes before unsure ones.
@@ -32,11 +35,12 @@ def overview(
     not_logs: int = 0,
     changes: Iterable[Sequence[str | None]] = (),
     by: Sequence[str] = (),
+    pages: Mapping[str, str] = MappingProxyType({}),
 ) -> FleetOverview:
     """The overview of the rows of a table.
 
     Copies of a run count once. `changes` are name, verdict before and verdict now; `by` are columns whose values group the
-    runs.
+    runs, `pages` where the reports of single runs lie, by name.
 
     Raises
     ------
@@ -47,6 +51,7 @@ def overview(
     copies = [row for row in rows if row.get("copy_of")]
     read = [row for row in rows if row.get("error") is None and not row.get("copy_of")]
     failed = [row for row in rows if row.get("error") is not None]
+    settings = _varied(read)
     return FleetOverview(
         table=table,
         runs=len(read),
@@ -63,7 +68,8 @@ def overview(
         groups=_groups(read, by),
         onsets=tuple(found for key in by if (found := _onset(read, key)) is not None),
         advice=_advice(read),
-        all_runs=tuple(_run(row) for row in (*sorted(read, key=badness), *failed, *copies)),
+        settings=settings,
+        all_runs=tuple(_run(row, settings, pages) for row in (*sorted(read, key=badness), *failed, *copies)),
     )
 
 
@@ -91,6 +97,7 @@ def _count(what: str, rows: Sequence[Row], total: int) -> Count:
     return Count(
         what=what,
         runs=len(rows),
+        total=total,
         share=share,
         interval=wilson_interval(share, total) if total else (0.0, 1.0),
         examples=tuple(str(row["name"]) for row in sorted(rows, key=badness)[:MAX_EXAMPLES]),
@@ -116,7 +123,7 @@ def _reasons(failed: Sequence[Row]) -> tuple[Count, ...]:
         by_reason.setdefault(message, []).append(row)
     found = [
         Count(
-            what=reason, runs=len(members), share=len(members) / len(failed), interval=(0.0, 1.0),
+            what=reason, runs=len(members), total=len(failed), share=len(members) / len(failed), interval=(0.0, 1.0),
             examples=tuple(str(r["name"]) for r in members[:MAX_EXAMPLES]),
         )
         for reason, members in by_reason.items()
@@ -124,29 +131,42 @@ def _reasons(failed: Sequence[Row]) -> tuple[Count, ...]:
     return tuple(sorted(found, key=lambda c: (-c.runs, c.what)))
 
 
-def _run(row: Row) -> FleetRun:
+def _varied(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The settings that have more than one value, a missing one counted: those that differ most first, at most four."""
+    values = {key: {row.get(key) for row in rows} for key in SETTINGS}
+    found = [key for key in SETTINGS if len(values[key]) > 1]
+    return tuple(sorted(found, key=lambda key: (-len(values[key]), SETTINGS.index(key)))[:MAX_SETTINGS])
+
+
+def _run(row: Row, settings: Sequence[str] = (), pages: Mapping[str, str] = MappingProxyType({})) -> FleetRun:
     return FleetRun(
         name=str(row["name"]), source=str(row["source"]), status=row.get("status"), outcome=row.get("outcome"),
         cause=row.get("cause"), confidence=row.get("confidence"), headline=row.get("headline") or "",
-        since_step=row.get("since_step"), loss_curve=tuple(row.get("loss_curve") or ()), error=row.get("error"),
+        since_step=row.get("since_step"), loss_curve=tuple(row.get("loss_curve") or ()),
+        norm_curve=tuple(row.get("grad_norm_curve") or ()), settings=tuple(row.get(key) for key in settings),
+        copy_of=row.get("copy_of"), continues=row.get("continues"), page=pages.get(str(row["name"])),
+        error=row.get("error"),
     )  # fmt: skip
 
 
 def _groups(rows: Sequence[Row], by: Sequence[str]) -> tuple[Group, ...]:
     if not by:
         return ()
-    members: dict[tuple[Any, ...], list[Row]] = {}
+    ranges = {key: _ranges([row.get(key) for row in rows]) for key in by}
+    members: dict[tuple[int, ...], list[Row]] = {}
+    labels: dict[tuple[int, ...], tuple[Any, ...]] = {}
     for row in rows:
-        members.setdefault(tuple(row.get(key) for key in by), []).append(row)
+        found = [ranges[key][row.get(key)] for key in by]
+        place = tuple(order for order, _ in found)
+        members.setdefault(place, []).append(row)
+        labels[place] = tuple(label for _, label in found)
     groups = []
-    for values in sorted(
-        members, key=lambda vs: [(v is None, isinstance(v, str), v if v is not None else 0) for v in vs]
-    ):
-        runs = members[values]
+    for place in sorted(members):
+        runs = members[place]
         bad = [row for row in runs if row["status"] == "problem"]
         groups.append(
             Group(
-                settings=dict(zip(by, values, strict=True)),
+                settings=dict(zip(by, labels[place], strict=True)),
                 runs=len(runs),
                 trouble=len(bad),
                 rate=len(bad) / len(runs),
@@ -155,6 +175,29 @@ def _groups(rows: Sequence[Row], by: Sequence[str]) -> tuple[Group, ...]:
             )
         )
     return tuple(groups)
+
+
+def _ranges(values: Sequence[Any]) -> dict[Any, tuple[int, Any]]:
+    """The place and the label of every value: itself, or of a number with many values the range it is in.
+
+    A range ends where its share of the runs is reached and never between equal values; a missing value comes last.
+    """
+    known = [v for v in values if v is not None]
+    distinct = sorted(set(known), key=lambda v: (isinstance(v, str), v))
+    found: dict[Any, tuple[int, Any]] = {None: (len(distinct), None)}
+    if len(distinct) <= MAX_VALUES or not all(isinstance(v, (int, float)) for v in distinct):
+        return found | {value: (place, value) for place, value in enumerate(distinct)}
+    count, seen, parts = Counter(known), 0, [[distinct[0]]]
+    for value in distinct:
+        if seen >= len(parts) * len(known) / RANGES:
+            parts.append([])
+        if value not in parts[-1]:
+            parts[-1].append(value)
+        seen += count[value]
+    for place, part in enumerate(parts):
+        label = f"{part[0]:g} to {part[-1]:g}" if len(part) > 1 else part[0]
+        found |= dict.fromkeys(part, (place, label))
+    return found
 
 
 def _onset(rows: Sequence[Row], key: str) -> Onset | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -169,7 +170,10 @@ OWN: tuple[tuple[str, str, str], ...] = (
     ("error", "string", "why it could not be judged, null where it was"),
     ("copy_of", "string", "name of the run that this log is a copy of"),
     ("continues", "string", "name of the run that this one takes up again"),
-    ("unit", "string", "the files that were read together"),
+    ("id", "string", "name within `root`; `name` where no other run has it"),
+    ("root", "string", "the folder that was searched, null where the file itself or a URL was given"),
+    ("unit", "string", "what the files that were read together are called"),
+    ("files", "list<string>", "these files"),
     ("bytes", "int64", "their size"),
     ("stamp", "string", "size, time and version mark by which an unchanged log is known"),
     ("content", "string", "digest of their bytes"),
@@ -190,9 +194,26 @@ def error_row(unit: Unit, message: str) -> Row:
 def completed(rows: Sequence[Mapping[str, Any]], unit: Unit, content: str | None) -> list[Row]:
     """Rows with every column, those of the unit filled in."""
     own = {
+        "root": unit.root,
         "unit": unit.key,
+        "files": list(unit.files),
         "bytes": unit.size,
         "stamp": stamp_text(unit),
         "content": content,
     }
-    return [{name: row.get(name) for name, _, _ in COLUMNS} | own for row in rows]
+    return [{name: row.get(name) for name, _, _ in COLUMNS} | own | {"id": row["name"]} for row in rows]
+
+
+def give_names(rows: Sequence[Row]) -> None:
+    """Set `name` so that no two rows share one: the id, with the source where several have it, then with a number.
+
+    The rows are in the order of their units; the same spelling as in the other commands.
+    """
+    shared = {key for key, count in Counter(row["id"] for row in rows).items() if count > 1}
+    seen = Counter[str]()
+    for row in rows:
+        name = str(row["id"])
+        if name in shared and not name.startswith(str(row["source"])):
+            name = f"{row['source']} ({name})"
+        seen[name] += 1
+        row["name"] = name if seen[name] == 1 else f"{name}#{seen[name]}"

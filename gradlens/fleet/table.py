@@ -19,7 +19,7 @@ _META = b"gradlens"
 
 
 def dump_table(rows: Iterable[Mapping[str, Any]], mark: Mapping[str, Any]) -> bytes:
-    """The table as Parquet, its rows sorted by unit and name; `mark` says which settings made it."""
+    """The table as Parquet, its rows sorted by unit and id; `mark` says which settings made it."""
     pa = _arrow()
     import pyarrow.parquet as pq
 
@@ -32,8 +32,8 @@ def dump_table(rows: Iterable[Mapping[str, Any]], mark: Mapping[str, Any]) -> by
 
 
 def in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows by unit and name."""
-    return sorted(rows, key=lambda row: (str(row.get("unit")), str(row.get("name"))))
+    """Rows by unit and id."""
+    return sorted(rows, key=lambda row: (str(row.get("unit")), str(row.get("id"))))
 
 
 def load_table(path: Path) -> tuple[list[Row], dict[str, Any]]:

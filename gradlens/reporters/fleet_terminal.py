@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gradlens.reporters.base import Screen
 from gradlens.reporters.escape import for_terminal
-from gradlens.reports.fleet import Count, FleetOverview, Onset
+from gradlens.reports.fleet import Count, FleetOverview, Onset, SeedAdvice
 
 _STYLE = {"problem": "bold red", "insufficient": "bold yellow", "clear": "bold green"}
 MAX_CHANGES, MAX_GROUPS = 10, 40
@@ -33,12 +33,8 @@ def fleet_parts(fleet: FleetOverview, screen: Screen) -> Iterator[RenderableType
     if fleet.changes:
         yield _section("Changed since the last table", _changes(fleet))
     if fleet.advice:
-        lines = [
-            f"{found.threshold:.3g} ({found.lowest:.3g} to {found.highest:.3g} over {found.runs:,} runs)"
-            + (f"  {', '.join(f'{k} {_value(v)}' for k, v in found.settings.items())}" if found.settings else "")
-            for found in fleet.advice[:5]
-        ]
-        yield _section("Threshold over seeds", [Text(for_terminal(line)) for line in lines])
+        lines = [Text(for_terminal(advice_sentence(found))) for found in fleet.advice[:5]]
+        yield _section("Threshold over seeds", lines)
     if fleet.errors:
         yield _section("Not read", [_counts(fleet.errors, intervals=False)])
 
@@ -52,15 +48,18 @@ def _head(fleet: FleetOverview) -> Text:
     for count in fleet.statuses:
         text.append("  ")
         text.append(f"{count.runs:,} {count.what}", style=_STYLE.get(count.what, ""))
-    for number, what in (
-        (fleet.unread, "not read"),
-        (fleet.copies, "copies left out"),
-        (fleet.continued, "restarts"),
-        (fleet.not_logs, "other files"),
-    ):
-        if number:
-            text.append(f"  {number:,} {what}", style="dim")
+    for told in beside(fleet):
+        text.append(f"  {told}", style="dim")
     return text
+
+
+def beside(fleet: FleetOverview) -> list[str]:
+    """How many rows are no runs of their own, and files no logs; nothing where there are none."""
+    found = (
+        (fleet.unread, "not read", "not read"), (fleet.copies, "copy left out", "copies left out"),
+        (fleet.continued, "restart", "restarts"), (fleet.not_logs, "other file", "other files"),
+    )  # fmt: skip
+    return [f"{count:,} {one if count == 1 else many}" for count, one, many in found if count]
 
 
 def _counts(counts: Sequence[Count], *, intervals: bool = True) -> Table:
@@ -82,7 +81,7 @@ def _worst(fleet: FleetOverview, screen: Screen) -> Table:
         table.add_column(title, overflow="fold", no_wrap=title == "loss")
     for run in fleet.worst:
         happened = (run.outcome or "").replace("_", " ")
-        since = f" from step {run.since_step:,}" if run.since_step is not None else ""
+        since = f" from {run.since_step:,}" if run.since_step is not None else ""
         sure = f" {run.confidence:.0%}" if run.confidence is not None else ""
         spark = _spark(run.loss_curve, 16) if screen.unicode else ""
         table.add_row(for_terminal(run.name), f"{happened}{since}", f"{run.cause}{sure}", spark)
@@ -109,20 +108,29 @@ def _value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def advice_sentence(found: SeedAdvice) -> str:
+    """The threshold over the seeds of one configuration, in one sentence."""
+    where = ", ".join(f"{key} {_value(value)}" for key, value in found.settings.items())
+    return (
+        f"{found.threshold:.3g} ({found.lowest:.3g} to {found.highest:.3g} over {found.runs:,} runs)"
+        + (f"  {where}" if where else "")
+    )  # fmt: skip
+
+
 def onset_sentence(found: Onset) -> str:
     """Where trouble starts along one setting, in one sentence."""
     where = f"from {found.value:g} on" if found.rises else f"below {found.value:g}"
     low, high = found.interval
     range_ = f" (the data allow {low:g} to {high:g})" if low < high else ""
-    sides = f"{found.troubled.share:.0%} of {_of(found.troubled)} there, {found.quiet.share:.0%} of {_of(found.quiet)} elsewhere"
+    sides = f"{_share(found.troubled)} there, {_share(found.quiet)} elsewhere"
     p = "" if found.p_value is None else f"; p = {found.p_value:.3f}"
     told = "" if found.told_from_chance else "; not told from chance"
     return f"{found.setting}: {where}{range_}: problems in {sides}{p}{told}"
 
 
-def _of(count: Count) -> str:
-    total = round(count.runs / count.share) if count.share else None
-    return f"{total:,} runs" if total else "the runs"
+def _share(count: Count) -> str:
+    low, high = count.interval
+    return f"{count.share:.0%} ({low:.0%} to {high:.0%}) of {count.total:,} runs"
 
 
 def _changes(fleet: FleetOverview) -> list[RenderableType]:

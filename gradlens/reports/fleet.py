@@ -12,10 +12,11 @@ from gradlens.version import __version__
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Count:
-    """How many runs share something: a cause, a status, a reason. `interval` is the 95 % Wilson interval of the share."""
+    """How many of `total` runs share something: a cause, a status, a reason. `interval` is the 95 % one of the share (Wilson)."""
 
     what: str
     runs: int
+    total: int
     share: float
     interval: Interval
     examples: tuple[str, ...] = ()
@@ -23,7 +24,11 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FleetRun:
-    """One run in a list, with the curve of its loss as a few numbers."""
+    """One run in a list, with the curves of loss and norm as a few numbers.
+
+    `settings` are the values of `FleetOverview.settings`; `copy_of` and `continues` name other runs; `page` is where its report
+    lies, relative to the page of the fleet.
+    """
 
     name: str
     source: str
@@ -34,6 +39,11 @@ class FleetRun:
     headline: str
     since_step: int | None = None
     loss_curve: tuple[float | None, ...] = ()
+    norm_curve: tuple[float | None, ...] = ()
+    settings: tuple[Any, ...] = ()
+    copy_of: str | None = None
+    continues: str | None = None
+    page: str | None = None
     error: str | None = None
 
 
@@ -48,7 +58,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """The runs with the same values of the settings asked for (`--by`); `trouble` counts those with a problem."""
+    """The runs with the same values of the settings asked for (`--by`); `trouble` counts those with a problem.
+
+    A number with many values is grouped into ranges, whose names are texts such as "5 to 13".
+    """
 
     settings: Mapping[str, Any]
     runs: int
@@ -99,7 +112,7 @@ class SeedAdvice:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FleetOverview:
-    """What ails a fleet, on one screen."""
+    """What ails a fleet, on one screen. `settings` are those that differ between its runs, for the list of all."""
 
     table: str
     runs: int
@@ -116,6 +129,7 @@ class FleetOverview:
     groups: tuple[Group, ...] = ()
     onsets: tuple[Onset, ...] = ()
     advice: tuple[SeedAdvice, ...] = ()
+    settings: tuple[str, ...] = ()
     all_runs: tuple[FleetRun, ...] = ()
     gradlens_version: str = __version__
     schema_version: int = 1

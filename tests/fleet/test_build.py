@@ -143,3 +143,34 @@ def test_killed_in_mid_run_nothing_is_lost_and_nothing_doubled(tmp_path):
     assert len({row["name"] for row in found.rows}) == 40
     made(folder, tmp_path / "clean.parquet")
     assert table.read_bytes() == (tmp_path / "clean.parquet").read_bytes()
+
+
+def test_names_are_unique_whatever_the_sources(tmp_path):
+    for place in ("a", "b"):
+        write_jsonl(tmp_path / place / "run" / "log.jsonl", seed=ord(place), rows=60)
+    table = tmp_path / "f.parquet"
+
+    def names(*folders):
+        engine = lambda: LocalEngine(JOB, Limits(), 1)  # noqa: E731
+        return [row["name"] for row in build(plan(list(map(str, folders))), table, JOB, engine).rows]
+
+    alone = ["run/log.jsonl"]
+    a, b = tmp_path / "a", tmp_path / "b"
+    both = [f"{folder}/run/log.jsonl (run/log.jsonl)" for folder in (a, b)]
+    assert names(a) == alone
+    assert names(b, a) == both
+    # From the last table, too, and back again.
+    assert names(a, b) == both
+    assert names(a) == alone
+    # Under another root they go by other names, as in a fresh table. The table that lies there is no log.
+    assert names(tmp_path) == ["a/run/log.jsonl", "b/run/log.jsonl"]
+
+
+def test_the_table_is_the_same_to_the_byte_for_every_order_of_the_sources(bucket, tmp_path):
+    folders = sorted(str(path) for path in bucket.iterdir())
+    digests = set()
+    for i, order in enumerate((folders, folders[::-1], folders[3:] + folders[:3])):
+        engine = lambda: LocalEngine(JOB, Limits(), 2)  # noqa: E731
+        build(plan(order), tmp_path / f"{i}.parquet", JOB, engine)
+        digests.add((tmp_path / f"{i}.parquet").read_bytes())
+    assert len(digests) == 1

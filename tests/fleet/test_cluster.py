@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-from benchmarks.fleet import cluster
+from benchmarks.fleet_processes import cluster
+from gradlens.errors import SourceError
 from gradlens.fleet.build import build
 from gradlens.fleet.engines.dask import DaskEngine
 from gradlens.fleet.engines.local import LocalEngine
@@ -33,7 +34,7 @@ def local(source, table):
 
 def test_a_cluster_writes_the_same_table(bucket, tmp_path):
     local(bucket, tmp_path / "a.parquet")
-    with cluster(2) as address:
+    with cluster(2) as (address, _):
         found = build(plan([str(bucket)]), tmp_path / "b.parquet", JOB, lambda: DaskEngine(JOB, Limits(), address))
     assert found.judged == 8
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
@@ -44,7 +45,7 @@ def test_a_worker_killed_in_mid_run_loses_nothing(tmp_path):
     for seed in range(40):
         write_jsonl(folder / f"run{seed}" / "log.jsonl", seed=seed, rows=1000)
     local(folder, tmp_path / "a.parquet")
-    with cluster(2) as address:
+    with cluster(2) as (address, _):
         killed = threading.Event()
 
         def progress(done, _total):
@@ -52,9 +53,11 @@ def test_a_worker_killed_in_mid_run_loses_nothing(tmp_path):
                 killed.set()
                 kill_a_worker(address)
 
-        engine = lambda: DaskEngine(JOB, Limits(), address)  # noqa: E731
+        told = []
+        engine = lambda: DaskEngine(JOB, Limits(), address, told.append)  # noqa: E731
         found = build(plan([str(folder)]), tmp_path / "b.parquet", JOB, engine, progress)
     assert killed.is_set()
+    assert all("a worker has gone" in text or "no worker is there" in text for text in told)
     assert len(found.rows) == 40
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
@@ -65,6 +68,29 @@ def kill_a_worker(address):
     with Client(address, set_as_default=False) as client:
         pids = client.run(os.getpid)
         os.kill(next(iter(pids.values())), signal.SIGKILL)
+
+
+def test_a_scheduler_killed_in_mid_run_is_said_and_the_next_call_goes_on(tmp_path):
+    folder = tmp_path / "bucket"
+    for seed in range(40):
+        write_jsonl(folder / f"run{seed}" / "log.jsonl", seed=seed, rows=1000)
+    table = tmp_path / "b.parquet"
+    told = []
+    with cluster(1) as (address, processes):
+
+        def progress(done, _total):
+            if done == 8:
+                os.kill(processes[0], signal.SIGKILL)
+
+        engine = lambda: DaskEngine(JOB, Limits(), address, told.append)  # noqa: E731
+        with pytest.raises(SourceError, match="the scheduler has gone"):
+            build(plan([str(folder)]), table, JOB, engine, progress)
+    assert not table.exists()
+    again = local(folder, table)
+    assert again.recovered >= 8
+    assert again.recovered + again.judged == len(again.rows) == 40
+    local(folder, tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == table.read_bytes()
 
 
 class Server:

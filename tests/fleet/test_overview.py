@@ -9,6 +9,7 @@ from gradlens.errors import UsageError
 from gradlens.fleet.overview import changes_between, overview
 from gradlens.fleet.relations import relate
 from gradlens.fleet.row import COLUMNS
+from gradlens.reporters.fleet_terminal import onset_sentence
 
 
 def row(name, **values):
@@ -83,3 +84,48 @@ def test_changes_name_new_gone_and_other_verdicts():
 def test_an_unknown_column_is_refused():
     with pytest.raises(UsageError, match="no such column"):
         overview([], "t", by=["learning_rat"])
+
+
+def test_a_number_with_many_values_is_grouped_into_ranges_of_about_as_many_runs():
+    rows = [row(f"r{i:03d}", warmup_steps=float(i // 2), status="problem" if i < 30 else "clear", cause="bad_data")
+            for i in range(100)]  # fmt: skip
+    rows += [row("missing"), row("tied1", warmup_steps=9.0), row("tied2", warmup_steps=9.0)]
+    groups = overview(rows, "t", by=["warmup_steps"]).groups
+    assert [g.settings["warmup_steps"] for g in groups] == [
+        "0 to 9", "10 to 19", "20 to 29", "30 to 39", "40 to 49", None,
+    ]  # fmt: skip
+    assert [(g.runs, g.trouble) for g in groups] == [(22, 20), (20, 10), (20, 0), (20, 0), (20, 0), (1, 0)]
+    assert all(g.interval[0] <= g.rate <= g.interval[1] for g in groups)
+
+
+def test_few_values_and_texts_stay_as_they_are():
+    rows = [row(f"r{i}", optimizer=name, learning_rate=rate)
+            for i, (name, rate) in enumerate([("adamw", 1e-3), ("sgd", 0.1), ("adamw", 1e-2)])]  # fmt: skip
+    groups = overview(rows, "t", by=["optimizer", "learning_rate"]).groups
+    assert [tuple(g.settings.values()) for g in groups] == [("adamw", 1e-3), ("adamw", 1e-2), ("sgd", 0.1)]
+
+
+def test_threshold_advice_over_the_seeds_of_one_configuration():
+    rows = [row(f"a{i}", learning_rate=1e-3, suggested_threshold=v) for i, v in enumerate((1.0, 1.2, 1.5))]
+    rows += [row(f"b{i}", learning_rate=1e-2, suggested_threshold=9.0) for i in range(2)]
+    rows += [
+        row("ill", learning_rate=1e-3, suggested_threshold=50.0, status="problem"),
+        row("none", learning_rate=1e-3),
+    ]
+    (advice,) = overview(rows, "t").advice
+    assert (advice.threshold, advice.lowest, advice.highest, advice.runs) == (1.2, 1.0, 1.5, 3)
+    assert advice.settings == {"learning_rate": 1e-3}
+
+
+def test_what_is_said_holds_intervals_and_counts():
+    (onset,) = overview(sweep(), "t", by=["learning_rate"]).onsets
+    text = onset_sentence(onset)
+    assert text == (
+        "learning_rate: from 0.01 on: problems in 80% (58% to 92%) of 20 runs there, 0% (0% to 16%) of 20 runs elsewhere; "
+        "p = 0.001"
+    )
+
+
+def test_settings_that_differ_are_listed():
+    assert overview(sweep(), "t").settings == ("learning_rate",)
+    assert overview([row("a"), row("b")], "t").settings == ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gradlens.errors import MissingExtraError, SourceError
@@ -16,6 +17,8 @@ from gradlens.fleet.row import completed, error_row
 
 #: Units per message to the scheduler, which costs it about a millisecond each; and messages under way per thread.
 BATCH, AHEAD = 8, 4
+#: Seconds between two looks at what is done, and at who is there.
+_POLL_S, _LOOK_S = 0.01, 2.0
 
 _of_thread = threading.local()
 
@@ -23,7 +26,9 @@ _of_thread = threading.local()
 class DaskEngine(Engine):
     """A client of an existing scheduler."""
 
-    def __init__(self, job: Job, limits: Limits, address: str) -> None:
+    def __init__(
+        self, job: Job, limits: Limits, address: str, tell: Callable[[str], None] = lambda _text: None
+    ) -> None:
         try:
             self._distributed: Any = importlib.import_module("distributed")  # its functions have no types
         except ImportError as error:
@@ -34,23 +39,28 @@ class DaskEngine(Engine):
             raise SourceError(
                 f"--scheduler {address}: no scheduler answers ({type(error).__name__})", hint="check address and port"
             ) from error
-        self._job, self._limits = job, limits
+        self._job, self._limits, self._address, self._tell = job, limits, address, tell
+        self._threads, self._looked = 0, 0.0
 
     def results(self, tasks: Iterable[Task]) -> Iterator[tuple[Unit, Result]]:
         """See `Engine.results`."""
         waiting = [list(part) for part in _batches(sorted(tasks, key=lambda t: (-t.unit.size, t.unit.key)))]
         waiting.reverse()
-        threads = sum(self._client.nthreads().values()) or 1
         running = self._distributed.as_completed(loop=self._client.loop)
         under_way: dict[str, list[Task]] = {}
         while waiting or under_way:
-            while waiting and len(under_way) < AHEAD * threads:
+            while waiting and len(under_way) < AHEAD * max(self._threads_now(), 1):
                 batch = waiting.pop()
                 future = self._client.submit(_judge_batch, _plain(batch), self._job.to_plain(), _limits(self._limits),
                                              pure=False)  # fmt: skip
                 under_way[future.key] = batch
                 running.add(future)
+            while not running.has_ready():
+                self._threads_now()
+                time.sleep(_POLL_S)
             future = next(running)
+            if future.status in {"cancelled", "lost"}:
+                raise self._gone()
             batch = under_way.pop(future.key)
             if future.status == "finished":
                 answers = future.result()
@@ -69,6 +79,28 @@ class DaskEngine(Engine):
     def close(self) -> None:
         """See `Engine.close`."""
         self._client.close()
+
+    def _threads_now(self) -> int:
+        """Threads of all workers, looked up every few seconds: a cluster may grow, shrink, or be there no more."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return self._threads
+        try:
+            found = int(sum(self._client.nthreads().values()))
+        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            raise self._gone() from error
+        if not found and (self._threads or not self._looked):
+            self._tell(f"no worker is there at {self._address}; waiting for one (after Ctrl-C the next call goes on)")
+        elif self._threads and found < self._threads:
+            self._tell("a worker has gone; what it had under way goes to the others")
+        self._threads, self._looked = found, now
+        return found
+
+    def _gone(self) -> SourceError:
+        return SourceError(
+            f"--scheduler {self._address}: the scheduler has gone",
+            hint="nothing that was judged is lost: call again, with this or another scheduler, and it goes on from there",
+        )
 
 
 def _batches(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:

@@ -24,14 +24,7 @@ class HtmlReporter(Reporter):
     draws = True
 
     def render(self, report: Report, screen: Screen) -> str:  # noqa: ARG002
-        from gradlens.reporters.html.document import page
-        from gradlens.reporters.html.overview import report_body
-
-        title = "gradlens: " + (for_html(report.runs[0].id) if len(report.runs) == 1 else f"{len(report.runs)} runs")
-        shown = report_body(report)
-        return page(
-            title, f'<main class="gl">{shown.body}{_foot(report.gradlens_version)}</main>', drawings=shown.drawings
-        )
+        return render_report(report)
 
     def render_gate(self, gate: GateReport, screen: Screen) -> str:  # noqa: ARG002
         from gradlens.reporters.html.document import page
@@ -58,6 +51,17 @@ class HtmlReporter(Reporter):
 
 def _foot(version: str) -> str:
     return f'<p class="dim">gradlens {for_html(version)}</p>'
+
+
+def render_report(report: Report, *, live: bool = True) -> str:
+    """The page of a report; without `live` its pictures stand still, which takes a hundredth of the space."""
+    from gradlens.reporters.html.document import page
+    from gradlens.reporters.html.overview import report_body
+
+    title = "gradlens: " + (for_html(report.runs[0].id) if len(report.runs) == 1 else f"{len(report.runs)} runs")
+    shown = report_body(report)
+    body = f'<main class="gl">{shown.body}{_foot(report.gradlens_version)}</main>'
+    return page(title, body, drawings=shown.drawings if live else ())
 
 
 def render_fragment(report: Report) -> str:

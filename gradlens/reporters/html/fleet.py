@@ -7,7 +7,7 @@ from html import escape
 from urllib.parse import quote
 
 from gradlens.reporters.escape import for_html
-from gradlens.reporters.fleet_terminal import onset_sentence
+from gradlens.reporters.fleet_terminal import advice_sentence, beside, onset_sentence
 from gradlens.reporters.html.small import small
 from gradlens.reports.fleet import Count, FleetOverview, FleetRun
 
@@ -35,6 +35,9 @@ def fleet_body(fleet: FleetOverview) -> str:
             for c in fleet.changes[:50]
         )
         parts.append(f"<h2>Changed since the last table</h2><ul>{lines}</ul>")
+    if fleet.advice:
+        lines = "".join(f"<li>{for_html(advice_sentence(found))}</li>" for found in fleet.advice)
+        parts.append(f"<h2>Threshold over seeds</h2><ul>{lines}</ul>")
     if fleet.errors:
         parts.append("<h2>Not read</h2>" + _count_table(fleet.errors, intervals=False))
     parts.append("<h2>All runs</h2>" + _runs(fleet))
@@ -44,11 +47,7 @@ def fleet_body(fleet: FleetOverview) -> str:
 
 def _statuses(fleet: FleetOverview) -> str:
     known = [f'<span class="{_TONES.get(c.what, "dim")}">{c.runs:,} {for_html(c.what)}</span>' for c in fleet.statuses]
-    others = (
-        (fleet.unread, "not read"), (fleet.copies, "copies left out"), (fleet.continued, "restarts"),
-        (fleet.not_logs, "other files"),
-    )  # fmt: skip
-    return " · ".join([*known, *(f'<span class="dim">{count:,} {what}</span>' for count, what in others if count)])
+    return " · ".join([*known, *(f'<span class="dim">{told}</span>' for told in beside(fleet))])
 
 
 def _count_table(counts: Sequence[Count], *, intervals: bool) -> str:
@@ -88,7 +87,17 @@ def _runs(fleet: FleetOverview) -> str:
     cut = "" if len(runs) == len(fleet.all_runs) else f" The worst {MAX_ROWS:,} of {len(fleet.all_runs):,} runs."
     heads = "".join(
         f'<th><button type="button">{title}</button></th>'
-        for title in ("run", "status", "outcome", "cause", "confidence", "what was found", "loss")
+        for title in (
+            "run",
+            "status",
+            "outcome",
+            "cause",
+            "confidence",
+            *fleet.settings,
+            "what was found",
+            "loss",
+            "norm",
+        )
     )
     return (
         '<div class="listing"><div class="tools"><label>Find <input type="search" placeholder="name, cause, words"></label>'
@@ -103,16 +112,39 @@ def _runs(fleet: FleetOverview) -> str:
 def _row(run: FleetRun) -> str:
     status = "not read" if run.error is not None else (run.status or "")
     found = run.error or run.headline
-    text = " ".join((run.name, status, run.outcome or "", run.cause or "", found)).lower()
+    text = " ".join((run.name, status, run.outcome or "", run.cause or "", found, *map(_told, run.settings))).lower()
     sure = "" if run.confidence is None else f"{run.confidence:.0%}"
     since = "" if run.since_step is None else f" from step {run.since_step:,}"
     name = for_html(run.name)
-    # Only a path is linked: a URL from a log's name would lead a reader away.
-    link = name if "://" in run.source else f'<a href="{escape(quote(run.source))}">{name}</a>'
-    last = next((v for v in reversed(run.loss_curve) if v is not None), None)
+    link = name if run.page is None else f'<a href="{escape(quote(run.page))}">{name}</a>'
+    related = [f"copy of {run.copy_of}"] * bool(run.copy_of) + [f"continues {run.continues}"] * bool(run.continues)
+    note = "".join(f'<br><span class="dim">{for_html(text)}</span>' for text in related)
     return (
-        f'<tr data-text="{for_html(text)}" data-pick="{for_html(run.cause or "")}"><td>{link}</td>'
+        f'<tr data-text="{for_html(text)}" data-pick="{for_html(run.cause or "")}">'
+        f'<td title="{for_html(run.source)}">{link}{note}</td>'
         f'<td class="{_TONES.get(status, "dim")}">{for_html(status)}</td><td>{for_html((run.outcome or "") + since)}</td>'
-        f'<td>{for_html(run.cause or "")}</td><td class="n" data-key="{run.confidence or 0:.4f}">{sure}</td><td>{for_html(found)}</td>'
-        f'<td data-key="{"" if last is None else last}">{small(run.loss_curve)}</td></tr>'
+        f'<td>{for_html(run.cause or "")}</td><td class="n" data-key="{_key(run.confidence)}">{sure}</td>'
+        + "".join(_setting(value) for value in run.settings)
+        + f"<td>{for_html(found)}</td>{_small(run.loss_curve, 'loss')}{_small(run.norm_curve, 'norm')}</tr>"
     )
+
+
+def _told(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f'<td class="n" data-key="{value!r}">{value:g}</td>'
+    return f"<td>{for_html(_told(value))}</td>"
+
+
+def _key(value: float | None) -> str:
+    """A number to sort by; empty, which is sorted to the end, where there is none."""
+    return "" if value is None else f"{value:.6g}"
+
+
+def _small(curve: Sequence[float | None], what: str) -> str:
+    """A cell with a curve as a small line, sorted by its last value."""
+    last = next((value for value in reversed(curve) if value is not None), None)
+    return f'<td data-key="{_key(last)}">{small(curve, what, what)}</td>'

@@ -15,10 +15,10 @@
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
         const column = head.cellIndex;
         rows.sort((a, b) => {
-          const x = key(a, column), y = key(b, column), p = parseFloat(x), q = parseFloat(y);
+          const x = key(a, column), y = key(b, column), p = Number(x), q = Number(y);
           // What has no number comes last, whichever way round.
           if (x === "" || y === "") return (x === "") - (y === "");
-          const order = !isNaN(p) && !isNaN(q) ? p - q : x.localeCompare(y);
+          const order = !isNaN(p) && !isNaN(q) ? p - q : x.localeCompare(y, "en", {numeric: true});
           return up ? order : -order;
         });
         body.append(...rows);
