@@ -26,7 +26,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "current_steps", "num_updates", "update", "updates", "train_step", "steps", "global_step_max_steps",
         "current_iteration", "cur_iter", "global_iter", "global_iteration", "n_iter", "optimizer_step", "train_steps",
         "num_steps", "training_step", "time_batch", "time_step", "time_total_timesteps", "total_timesteps",
-        "timesteps_total", "t_env", "env_step", "itr", "batch_idx", "batch", "epoch", "epochs", "train_epoch",
+        "timesteps_total", "t_env", "env_step", "itr", "it", "batch_idx", "batch", "epoch", "epochs", "train_epoch",
     ),
     "loss": (
         "loss", "train_loss", "training_loss", "lm_loss", "lmloss", "train_lm_loss", "loss_train_total", "loss_train",
@@ -39,7 +39,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "train_epoch_loss", "batch_loss", "train_batch_loss", "losses_total", "losses_train", "losses_loss", "nll_loss",
         "mse_loss", "ce_loss", "cross_entropy_loss", "loss_value", "loss_train_epoch", "train_loss_epoch", "model_loss",
         "loss_step", "step_loss",
-        "avr_loss", "xent", "cross_entropy", "rmse_trn", "cost", "act_loss", "cri_loss",
+        "avr_loss", "xent", "cross_entropy", "ce", "rmse_trn", "cost", "act_loss", "cri_loss",
         "train_step_loss", "loss_loss", "total_train_loss", "train_losses_total",
         "g_loss", "d_loss", "gan_loss", "loss_gen", "loss_disc", "loss_total_loss", "train",
     ),
@@ -56,7 +56,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "optim_grad_norm", "optimizer_grad_norm", "grad_norm_grad_norm", "grad_norm_step", "train_grad_norm_step",
         "grad_norm_val", "grad_norm_value", "grad_norm_avg", "grad_norm_mean", "grad_norm_median", "avg_grad_norm",
         "mean_grad_norm", "train_grad_norm_epoch", "norm", "train_norm", "learning_grad_norm",
-        "grad_gnorm", "grad_l2", "train_grad_l2", "l2_grad_norm", "gradient_global_norm", "gradient_l2_norm", "grdn",
+        "grad_gnorm", "grad_l2", "train_grad_l2", "l2_grad_norm", "gradient_global_norm", "gradient_l2_norm", "grdn", "grad",
     ),
     "grad_norm_squared": (
         "grad_norm_square", "grad_norm_squared", "grad_norm_sq", "squared_grad_norm", "grad_sq_norm", "grad_norm2",

@@ -42,6 +42,16 @@ _OF = " (of)"
 _BARE = re.compile(r"\[\d+\]:? ?")
 #: A bar that has not come to its end shows running means, which the whole bar repeats.
 _BAR, _WHOLE_BAR = "%|", "100%|"
+#: A bar as Keras draws it, `12/391 ━━━━ 3s 8ms/step`, `12/391 [>....]`.
+_KERAS_BAR = re.compile(r"^\s*(\d+)/(\d+) (?:━{4}|\[[=>.]{4})")
+#: Tables of `rich` and others are drawn with lines of their own.
+_DRAWN = str.maketrans("│┃║", "|||")
+#: A line that `rich` wrapped: behind it the place in the source, below it lines that begin where its text does.
+_WRAPPED = re.compile(
+    r"^(?:\[[^\]\n]{5,25}\]|[ ]{10,25})? {0,4}(?:INFO|WARNING|DEBUG|ERROR) {1,5}\S[^\n]*?(?P<source>\s{2,}[\w.]+\.py:\d+[^\S\n]*)"
+    r"(?P<rest>(?:\n {11,}\S[^\n]*)+)",
+    re.MULTILINE,
+)
 GUESS = Grammar(name="guess", lines=(), tier=2)
 
 
@@ -75,7 +85,9 @@ class GeneralParser:
 
     def feed(self, part: str) -> None:
         """Take the next part of the text, which ends where a line does."""
-        for line in part.split("\n"):
+        if ".py:" in part:
+            part = _WRAPPED.sub(_unwrapped, part)
+        for line in part.translate(_DRAWN).split("\n"):
             if line and len(line) <= _MAX_CHARS:
                 self._line(line)
             self._place += len(line) + 1
@@ -96,6 +108,10 @@ class GeneralParser:
             if len(self._plans) > _MAX_PLANS:
                 return
             plan = self._plans[key] = _plan(LAUNCHER.sub(_hidden, line))
+        bar = _KERAS_BAR.match(line)
+        if bar is not None and bar[1] != bar[2]:
+            self.book.add("unfinished-bar", "rows of bars that had not come to their end, left out")
+            return
         if plan is None or (self._header and all(map(_is_bare, plan.names))):
             self._row(line, plan)
             return
@@ -233,6 +249,8 @@ def steps_of_epochs(
     known = np.isfinite(epoch) & np.isfinite(count) & np.isfinite(length)
     if not known.any() or len(np.unique(length[known])) > 1 or np.max(count[known]) > length[known][0]:
         return None
+    if len(np.unique(count[known])) == 1 and np.any(count[known] != length[known]):
+        return None  # it does not count
     steps: NDArray[np.float64] = (epoch - np.min(epoch[known])) * length + count
     rises = np.diff(steps[known]) >= 0
     if (
@@ -243,6 +261,13 @@ def steps_of_epochs(
     ):
         return None
     return steps
+
+
+def _unwrapped(lines: re.Match[str]) -> str:
+    """The lines as one, of the same length, without the place in the source."""
+    begin, end = (at - lines.start() for at in lines.span("source"))
+    text = lines[0]
+    return text[:begin] + " " * (end - begin) + text[end:].replace("\n", " ")
 
 
 def _hidden(prefix: re.Match[str]) -> str:

@@ -259,7 +259,8 @@ GRAMMARS: tuple[Grammar, ...] = (
     ),
     Grammar(
         name="json-in-text",
-        lines=(Line(pattern=r"(?=\{\"[\w/. -]{1,60}\"\s*:)", fields=Fields.JSON),),
+        # The outermost object of a line: what is nested in it belongs to the same record.
+        lines=(Line(pattern=r"^[^{\n]*(?=\{\"[\w/. -]{1,60}\"\s*:)", fields=Fields.JSON),),
         tier=1,
         least=3,
     ),

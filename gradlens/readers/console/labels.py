@@ -172,7 +172,7 @@ class _Walk:
 
     def _bare(self, spot: _Spot) -> str:
         """What a whole number without a name counts, if anything."""
-        if not spot.token.isdigit() or spot.after.startswith("%"):
+        if not spot.token.replace(",", "").isdigit() or spot.after.startswith("%"):
             return ""
         if not self.slots:
             return "#1"

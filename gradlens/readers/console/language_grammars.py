@@ -52,6 +52,15 @@ LANGUAGE: tuple[Grammar, ...] = (
         lines=(Line(pattern=r"\bEpoch \d+ \| iter (?P<step>\d+) step \d+ \| ", fields=Fields.PIPES),),
     ),
     Grammar(
+        name="torchtune",  # the description of its bar
+        lines=(
+            Line(
+                pattern=rf"(?:^|\s)\d+\|(?P<step>\d+)\|Loss: (?P<loss>(?!\S*:\s*:){NUMBER})",
+                fields=Fields.NAMED,
+            ),
+        ),
+    ),
+    Grammar(
         name="mindspore",
         lines=(
             Line(

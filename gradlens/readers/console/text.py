@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gradlens.readers.base import as_float, parse_number
@@ -87,14 +87,20 @@ def pairs_in(body: str, shape: Fields) -> Iterator[Pair]:
 
 
 def json_fields(body: str) -> Iterator[tuple[str, float]]:
-    """The numbers of a record that is a JSON object."""
+    """The numbers of a record that is a JSON object; nested ones as `outer/inner`."""
     try:
         record, _ = json.JSONDecoder().raw_decode(body.lstrip())
     except (ValueError, RecursionError):
         return
-    if not isinstance(record, dict):
-        return
+    if isinstance(record, dict):
+        yield from _numbers(record, "")
+
+
+def _numbers(record: Mapping[str, object], prefix: str) -> Iterator[tuple[str, float]]:
     for key, value in record.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{prefix}{key}/")
+            continue
         number = number_of(value) if isinstance(value, str) else as_float(value)
         if number is not None:
-            yield key, number
+            yield f"{prefix}{key}", number
