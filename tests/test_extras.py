@@ -93,6 +93,13 @@ def test_packed_logs_and_urls_need_their_extras(tmp_path):
     needs(gradlens_without(CORE_ONLY, "analyze", "s3://bucket/a.jsonl", cwd=tmp_path), "remote", "s3://bucket/a.jsonl")
 
 
+def test_an_aim_repository_needs_aim(tmp_path):
+    (tmp_path / ".aim" / "meta" / "chunks" / ("0f" * 12)).mkdir(parents=True)
+    needs(gradlens_without(["aim"], "analyze", f"aim://{tmp_path}", cwd=tmp_path), "aim", str(tmp_path))
+    done = gradlens_without([], "analyze", tmp_path, cwd=tmp_path)
+    assert done.stderr.splitlines()[1] == f"  gradlens analyze aim://{tmp_path}"
+
+
 @pytest.mark.parametrize(
     ("url", "modules", "extra"),
     [

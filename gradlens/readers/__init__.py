@@ -70,6 +70,18 @@ READERS: dict[str, Entry] = {
         title="MLflow file store (mlruns/)",
         shapes=("other",),
     ),
+    "visualdl": Entry(
+        target="gradlens.readers.visualdl:VisualDLReader",
+        title="VisualDL record files (vdlrecords.*.log)",
+        patterns=("vdlrecords*.log",),
+        shapes=("other",),
+    ),
+    "trackio": Entry(
+        target="gradlens.readers.trackio:TrackioReader",
+        title="Trackio's local store (PROJECT.db)",
+        patterns=("*.db",),
+        shapes=("other",),
+    ),
     "mlflow-sqlite": Entry(
         target="gradlens.readers.mlflow:MlflowDatabaseReader",
         title="MLflow SQLite store (mlflow.db)",
@@ -114,5 +126,11 @@ SERVICES: dict[str, Entry] = {
         title="Runs on W&B's servers or your own: wandb://ENTITY/PROJECT/RUN, wandb://ENTITY/PROJECT",
         extra="wandb",
         schemes=("wandb",),
+    ),
+    "aim-store": Entry(
+        target="gradlens.readers.aim_store:AimStoreReader",
+        title="Runs of an Aim repository: aim://FOLDER, aim://FOLDER/RUN_HASH",
+        extra="aim",
+        schemes=("aim",),
     ),
 }

@@ -13,12 +13,12 @@ import numpy as np
 
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, as_float
+from gradlens.readers.sqlite_file import MAGIC, check_size, connect
 from gradlens.run import Series
 from gradlens.sources.files import Source
 
 #: One line of a metric file: time in milliseconds, value, step (absent in logs of MLflow before 1.0).
 _LINE = re.compile(r"^\d{12,14} \S{1,40}(?: -?\d{1,18})?$")
-_SQLITE = b"SQLite format 3\0"
 #: What MLflow's SQL stores keep for an infinity, which SQL has no number for.
 _MAX_FLOAT = 1.7976931348623157e308
 _MAX_STEP = 2.0**62
@@ -68,13 +68,13 @@ class MlflowDatabaseReader(Reader):
     settings_in = "its parameters"
 
     def sniff(self, source: Source) -> float:
-        return 1.0 if source.head.startswith(_SQLITE) else 0.0
+        return 1.0 if source.head.startswith(MAGIC) else 0.0
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
-        _check_size(source)
+        check_size(source)
         try:
-            with contextlib.closing(_connect(source)) as database:
+            with contextlib.closing(connect(source)) as database:
                 return list(_database_runs(database, source, options))
         except (sqlite3.Error, OverflowError, UnicodeError, TypeError, ValueError) as error:
             raise MalformedLogError(
@@ -127,36 +127,6 @@ def _parameters(folder: Path | None) -> dict[str, str]:
                         "utf-8", errors="replace"
                     ).strip()
     return found
-
-
-def _check_size(source: Source) -> None:
-    """SQLite reads a copy that is cut off as far as it goes, and says nothing of the rows that are gone.
-
-    Raises
-    ------
-    MalformedLogError
-        Fewer pages than the header counts (https://sqlite.org/fileformat2.html, section 1.3).
-    """
-    head = source.head[:100]
-    if len(head) < 100:
-        raise MalformedLogError(f"{source.name}: cut off inside the header of the database")
-    page = int.from_bytes(head[16:18], "big")
-    wanted = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
-    # The count of pages is only valid if the last change was made by a version of SQLite that writes it.
-    if source.compression is None and head[24:28] == head[92:96] and source.size is not None and source.size < wanted:
-        raise MalformedLogError(
-            f"{source.name}: {source.size} of {wanted} bytes of a database",
-            hint="copy it again, with its -wal file if there is one",
-        )
-
-
-def _connect(source: Source) -> sqlite3.Connection:
-    if source.is_plain_file and source.path is not None:
-        # Read-only: a store that a server writes at the same time must not be locked or changed.
-        return sqlite3.connect(f"{source.path.resolve().as_uri()}?mode=ro", uri=True)
-    database = sqlite3.connect(":memory:")
-    database.deserialize(source.read_bytes())
-    return database
 
 
 def _database_runs(database: sqlite3.Connection, source: Source, options: ReadOptions) -> Iterator[RawRun]:

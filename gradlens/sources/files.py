@@ -224,6 +224,8 @@ def _folder(text: str, path: Path) -> Target:
     told = tuple(f"{error.filename or text}: {error.strerror or error}" for error in refused)
     if not sources and told:
         raise SourceError(told[0], hint="give a folder that you may read")
+    if not sources and (path / ".aim").is_dir():
+        raise SourceError(f"{text}: an Aim repository, not a folder of logs", hint=f"gradlens analyze aim://{text}")
     if not sources:
         raise SourceError(f"{text}: an empty folder", hint="give a folder that holds logs")
     return Target(text=text, sources=sources, folder=path, refused=told)

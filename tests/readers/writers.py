@@ -177,6 +177,27 @@ def mlflow_sqlite(rows, folder):
     return path
 
 
+@writer("trackio")
+def trackio(rows, folder):
+    path = folder / "project.db"
+    database = sqlite3.connect(path)
+    database.executescript(
+        "CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, timestamp TEXT NOT NULL, "
+        "run_name TEXT NOT NULL, step INTEGER NOT NULL, metrics TEXT NOT NULL);"
+        "CREATE TABLE configs (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, run_name TEXT NOT NULL, "
+        "config TEXT NOT NULL, created_at TEXT NOT NULL);"
+    )
+    for row in rows:
+        numbers = {k: v if math.isfinite(v) else str(v) for k, v in row.items() if k != "step"}
+        database.execute(
+            "INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) VALUES ('3f', '2026', 'bold-bird', ?, ?)",
+            (int(row["step"]), json.dumps(numbers)),
+        )
+    database.commit()
+    database.close()
+    return path
+
+
 @writer("parquet")
 def parquet(rows, folder):
     import pyarrow as pa
@@ -206,6 +227,20 @@ def tensorboard(rows, folder, start=1.7e9):
                 events.add_event(Event(wall_time=start + place, step=int(row["step"]), summary=summary))
     events.close()
     return next((folder / "tb").iterdir())
+
+
+@writer("visualdl")
+def visualdl(rows, folder):
+    records = [_field(1, _field(2, b"meta_data_tag") + _field(10, b""))]
+    for place, row in enumerate(rows):
+        for name, value in row.items():
+            if name != "step":
+                step, time = (
+                    bytes([number << 3]) + _varint(what)
+                    for number, what in ((1, int(row["step"])), (3, 1700000000000 + place))
+                )
+                records.append(_field(1, step + _field(2, name.encode()) + time + b"\x25" + struct.pack("<f", value)))
+    return _put(folder / "vdlrecords.1700000000.log", b"".join(struct.pack("<Q", len(r)) + r for r in records))
 
 
 @writer("wandb")
