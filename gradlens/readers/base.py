@@ -13,7 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -247,8 +247,10 @@ def values_of_list(name: str, value: Sequence[object]) -> Iterator[tuple[str, fl
         yield name, None, False
 
 
-def load_json(text: str) -> object:
+def load_json(text: str, book: NoticeBook | None = None, where: str = "") -> object:
     """A JSON document, with the tokens NaN and Infinity.
+
+    Of a key that an object repeats the last value counts, as everywhere in Python; `book` takes a notice of it.
 
     Raises
     ------
@@ -256,9 +258,30 @@ def load_json(text: str) -> object:
         Not JSON, or nested too deeply to be a log.
     """
     try:
-        return json.loads(text)
+        return json.loads(text) if book is None else json.loads(text, object_pairs_hook=telling_repeated(book, where))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+REPEATED_KEY = "repeated-key"
+
+
+def telling_repeated(book: NoticeBook, where: str = "") -> Callable[[list[tuple[str, object]]], dict[str, object]]:
+    """For `json.loads`: makes the dict of an object, and a notice where a key stands in it twice."""
+
+    def made(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        record = dict(pairs)
+        if len(record) < len(pairs):
+            book.add(REPEATED_KEY, told_repeated(key for key, _ in pairs), where)
+        return record
+
+    return made
+
+
+def told_repeated(keys: Iterable[str]) -> str:
+    """What to say of a record with these keys, some of which are the same."""
+    first = next((key for key, count in Counter(keys).items() if count > 1), "")
+    return f"records in which a key stands twice: the last value counts (first: {first})"
 
 
 def csv_rows(text: str, book: NoticeBook) -> Iterator[list[str]]:

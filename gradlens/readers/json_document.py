@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
-from gradlens.readers.base import NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, as_float, load_json
+from gradlens.readers.base import (
+    NoticeBook,
+    RawRun,
+    Reader,
+    ReadOptions,
+    TableBuilder,
+    as_float,
+    load_json,
+    telling_repeated,
+)
 from gradlens.readers.json_stream import CutOffError, JsonStream, UnexpectedJsonError
 from gradlens.sources.files import Source
 
@@ -42,14 +51,15 @@ class JsonDocumentReader(Reader):
             raise MalformedLogError(
                 f"{source.name}: a single JSON document of more than 1 GiB", hint="write JSON lines instead"
             )
-        table = _list_of_records(source, options)
+        book = NoticeBook()
+        table = _list_of_records(source, options, book)
         if table.n_rows:
-            return [RawRun(columns=table.columns(), n_rows=table.n_rows)]
+            return [RawRun(columns=table.columns(), n_rows=table.n_rows, notices=book.notices())]
+        book, table = NoticeBook(), TableBuilder()
         try:
-            data = load_json(source.read_bytes().decode("utf-8-sig", errors="replace"))
+            data = load_json(source.read_bytes().decode("utf-8-sig", errors="replace"), book)
         except ValueError as error:
             raise MalformedLogError(f"{source.name}: {error}", hint="the document is incomplete") from error
-        book, table = NoticeBook(), TableBuilder()
         records = _records(data)
         rows = records if records is not None else _rows_of_arrays(data, book)
         for record in rows:
@@ -63,9 +73,9 @@ class JsonDocumentReader(Reader):
         return [RawRun(columns=table.columns(), n_rows=table.n_rows, config=settings, notices=book.notices())]
 
 
-def _list_of_records(source: Source, options: ReadOptions) -> TableBuilder:
+def _list_of_records(source: Source, options: ReadOptions, book: NoticeBook) -> TableBuilder:
     """The table of a document that is a list of objects and nothing else, read record by record; of others none."""
-    table, stream = TableBuilder(), JsonStream(source.pieces())
+    table, stream = TableBuilder(), JsonStream(source.pieces(), telling_repeated(book))
     try:
         for record in stream.records():
             _add(table, record, options)

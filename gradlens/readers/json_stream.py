@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _SOLID = re.compile(r"[^ \t\n\r]")
 _AFTER_RECORD = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
@@ -32,11 +32,14 @@ class CutOffError(ValueError):
 
 
 class JsonStream:
-    """Reads values from a document that comes in pieces, as `json.loads` would read them."""
+    """Reads values from a document that comes in pieces, as `json.loads` would read them with that `object_pairs_hook`."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(
+        self, pieces: Iterator[bytes], hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+    ) -> None:
         self._pieces = codecs.iterdecode(pieces, "utf-8-sig", errors="replace")
-        self._decode = json.JSONDecoder().raw_decode
+        self._decoder = json.JSONDecoder(object_pairs_hook=hook)
+        self._decode = self._decoder.raw_decode
         self._text, self._at = "", 0
 
     def peek(self) -> str:
@@ -114,7 +117,7 @@ class JsonStream:
             return []
         try:
             # Text that is a list if it ended here is the beginning of one, whatever follows.
-            found = json.loads(f"[{self._text[start : between[-1].start() + 1]}]")
+            found = self._decoder.decode(f"[{self._text[start : between[-1].start() + 1]}]")
         except (ValueError, RecursionError):
             return []
         if not all(isinstance(record, dict) for record in found):

@@ -52,7 +52,7 @@ class PhasedJsonReader(Reader):
             if not text:
                 continue
             try:
-                record = load_json(text)
+                record = load_json(text, book, f"line {number}")
             except ValueError:
                 code = "truncated-record" if number == len(lines) else "malformed-record"
                 book.add(code, "not a complete JSON object, left out", f"line {number}")

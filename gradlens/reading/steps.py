@@ -141,7 +141,7 @@ def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.i
     value, rows = column.value, column.row
     good = np.isfinite(value) & (np.abs(value) < _LIMIT)
     rows = np.arange(n_rows, dtype=np.int64) if rows is None else rows
-    beyond = int(np.count_nonzero(np.isfinite(value) & ~good))
+    beyond = int(np.count_nonzero(~np.isnan(value) & ~good))
     value, rows = value[good], rows[good]
     if len(rows) <= beyond:
         problem = (
@@ -160,9 +160,14 @@ def steps_of_rows(column: Column, n_rows: int, book: NoticeBook) -> NDArray[np.i
     if len(rows) == n_rows:
         return steps
     book.add(
+        "step-too-large",
+        f"records in which {column.name!r} is too large for a step (2**53 and more are rounded) took the step of the record before",
+        count=beyond,
+    )
+    book.add(
         "row-without-step",
         f"records without {column.name!r} took the step of the record before",
-        count=n_rows - len(rows),
+        count=n_rows - len(rows) - beyond,
     )
     at = np.searchsorted(rows, np.arange(n_rows), side="right") - 1
     filled: NDArray[np.int64] = steps[np.maximum(at, 0)]

@@ -319,3 +319,37 @@ def test_only_wanted_columns(tmp_path):
 def test_nothing_to_read():
     with pytest.raises(MalformedLogError, match="no record with a number in 2 lines"):
         read_text(b'{"a": "x"}\n{"a": "y"}')
+
+
+@pytest.mark.parametrize("nested", ["", ', "extra": {"a": 1.5}'])
+@pytest.mark.parametrize("which", [range(40), [9], [0]])
+def test_of_a_repeated_key_the_last_value_counts_and_a_notice_tells(which, nested, tmp_path):
+    path = tmp_path / "run.jsonl"
+    path.write_text(
+        "".join(
+            f'{{"step": {n}, "loss": 3.5{nested}{", " + chr(34) + "loss" + chr(34) + ": 7.5" if n in which else ""}}}\n'
+            for n in range(40)
+        )
+    )
+    (run,) = gradlens.read(path)
+    assert run.loss.value.tolist() == [7.5 if n in which else 3.5 for n in range(40)]
+    (notice,) = [n for n in run.notices if n.code == "repeated-key"]
+    assert (notice.count, "loss" in notice.message) == (len(which), True)
+    assert notice.where == f"line {which[0] + 1}"
+
+
+def test_repeated_keys_of_a_document(tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text("[" + ", ".join(f'{{"step": {n}, "loss": 1.5, "loss": 2.5}}' for n in range(9)) + "]")
+    (run,) = gradlens.read(path)
+    assert run.loss.value.tolist() == [2.5] * 9
+    assert {n.code: n.count for n in run.notices}["repeated-key"] == 9
+
+
+@pytest.mark.parametrize("huge", ["1e308", "9007199254740993", "1" + "0" * 400])
+def test_a_step_beyond_all_counting_is_told(huge, tmp_path):
+    path = tmp_path / "run.jsonl"
+    path.write_text("".join(f'{{"step": {huge if n == 20 else n}, "loss": {4 - n / 64}}}\n' for n in range(40)))
+    (run,) = gradlens.read(path)
+    assert run.loss.step.tolist() == [19 if n == 20 else n for n in range(40)]
+    assert {n.code: n.count for n in run.notices}["step-too-large"] == 1

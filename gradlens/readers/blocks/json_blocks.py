@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradlens.readers.base import as_float, values_of_list
+from gradlens.readers.base import REPEATED_KEY, as_float, told_repeated, values_of_list
 from gradlens.readers.blocks.block_table import Problem, Table
 from gradlens.readers.blocks.decimals import PADDING, parse_decimals
 from gradlens.readers.blocks.glued import glued_places, told
@@ -168,6 +168,19 @@ class _Values(NamedTuple):
         return _Values(self.value[:, good], self.is_present[:, good], self.is_text[:, good], good[good])
 
 
+def _repeated(text: str) -> list[str]:
+    """The keys of an object of the record that has one of them twice; empty where none has."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) < len(keys):
+            found.extend(keys)
+
+    json.loads(text, object_pairs_hook=look)
+    return found
+
+
 class _Lines(NamedTuple):
     """The lines of a block, separated by commas."""
 
@@ -262,6 +275,9 @@ class _Builder:
         if not isinstance(record, dict):
             self._problems.append(Problem("malformed-record", "not a JSON object, left out", line, 1))
             return
+        # A colon behind a quote for each key; more of them where objects are nested, or where a key stands twice.
+        if text.count('":') + text.count('" :') > len(record) and (keys := _repeated(text)):
+            self._problems.append(Problem(REPEATED_KEY, told_repeated(keys), line, 1))
         self._marks += [(key, mark, line) for key, mark in take_marks(record)]
         found = list(values_in(record, self._config))
         row = {name: (number, is_text) for name, number, is_text in found if number is not None}
