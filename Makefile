@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install dev test fast coverage lint types docs site bench gate-example clean
+.PHONY: browser demo install dev test fast coverage lint types docs site bench gate-example clean
 
 demo: $(VENV)/.installed  ## install and diagnose a sample log
 	$(BIN)/gradlens analyze sample_logs/bad_data.jsonl --threshold 1
@@ -15,6 +15,12 @@ test: size-of-test $(VENV)/.dev  ## install what the tests need and run all of t
 size-of-test:
 	@test -e $(VENV)/.dev || echo 'make test: first installs about 2.4 GB of packages into $(VENV), PyTorch and the clients that write logs among them'
 	@echo 'make test: all tests take 5 to 20 minutes; `make fast` leaves out the slow ones and needs 1 GB of packages'
+
+browser:  ## Debian's Chromium for the tests of the pages, where it is missing and may be installed; they are skipped without
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || { SUDO=; [ "$$(id -u)" = 0 ] || SUDO='sudo -n'; \
+	       $$SUDO apt-get update -qq && $$SUDO apt-get install -qq --yes --no-install-recommends chromium; } \
+	  || echo 'make browser: Chromium cannot be installed here; the tests that open pages in it are skipped' >&2
 
 fast: $(VENV)/.fast  ## the tests that take seconds, without PyTorch and the real clients
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"

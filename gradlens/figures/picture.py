@@ -28,6 +28,8 @@ MAX_NONFINITE = 500
 #: Cells of the map of layers, and layers of which each still has a line of pixels.
 MAX_CELLS, MAX_LAYERS, MAX_STRETCHES = 60_000, 400, 240
 MIN_NORMS_OF_TAIL = 200
+#: Values at which the fits of the tail are drawn.
+GRID = 120
 #: Columns of the recorder that have a course; batches have none.
 RECORDED = tuple(name for name in COLUMNS if name not in {"batch_id", "batch_size", "tokens", "grad_dot_update"})
 
@@ -179,22 +181,24 @@ def exceedance(norm: NDArray[np.float64], tail: Tail, warmup: int) -> Exceedance
     """
     ordered = np.sort(detrended(norm, warmup_end=warmup))
     n = len(ordered)
-    if n < MIN_NORMS_OF_TAIL:
+    if n < MIN_NORMS_OF_TAIL or not ordered[-1] > ordered[0] > 0:
         return None
     rank = np.unique(np.concatenate((np.arange(1, 21), np.geomspace(20, n, 140).astype(np.int64))))
     value, share = ordered[n - rank][::-1], (rank / n)[::-1]
     fits: dict[str, NDArray[np.float64]] = {}
+    # No order statistic lies in a gap of the tail, but what a fit says of it is to be seen.
+    grid = np.geomspace(value[0], value[-1], GRID)
     with np.errstate(all="ignore"):
         for fit in tail.fits[:3]:
-            fits[fit.family] = family_survival(fit.family, fit.parameters, value)
+            fits[fit.family] = family_survival(fit.family, fit.parameters, grid)
         pareto = tail.pareto_tail
         if pareto is not None and pareto.sigma is not None and pareto.xi is not None:
-            above = value >= pareto.threshold
-            survival = np.full(len(value), np.nan)
-            beyond = gpd_survival(value[above] - pareto.threshold, pareto.sigma, pareto.xi)
+            above = grid >= pareto.threshold
+            survival = np.full(GRID, np.nan)
+            beyond = gpd_survival(grid[above] - pareto.threshold, pareto.sigma, pareto.xi)
             survival[above] = pareto.n / n * beyond
             fits["pareto_tail"] = survival
-    return Exceedance(value=value, share=share, n=n, fits=fits)
+    return Exceedance(value=value, share=share, n=n, grid=grid, fits=fits)
 
 
 def what_if(norm: NDArray[np.float64]) -> WhatIfCurve | None:

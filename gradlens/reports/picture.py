@@ -77,12 +77,13 @@ class Exceedance:
     """The share of norms, each divided by its local level, that is larger than a value; measured, and by what was fitted.
 
     `value` and `share` are float64[k], rising and falling; `fits` has for each fitted family (`pareto_tail` among them) its
-    share at `value`, NaN where it says nothing.
+    share at the values of `grid`, float64[m], NaN where it says nothing.
     """
 
     value: NDArray[np.float64]
     share: NDArray[np.float64]
     n: int
+    grid: NDArray[np.float64]
     fits: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -68,7 +68,8 @@ def _counts(runs: Sequence[RunReport]) -> str:
 
 
 def _table(runs: Sequence[RunReport], in_full: set[int]) -> str:
-    rows = "".join(_row(i, run, linked=i in in_full) for i, run in enumerate(runs))
+    names = short_names([run.id for run in runs])
+    rows = "".join(_row(i, run, names[i], linked=i in in_full) for i, run in enumerate(runs))
     plain = ("run", "verdict")
     heads = "".join(f'<th><button type="button">{title}</button></th>' for title in plain)
     heads += "".join(
@@ -88,8 +89,8 @@ def _table(runs: Sequence[RunReport], in_full: set[int]) -> str:
     )
 
 
-def _row(place: int, run: RunReport, *, linked: bool) -> str:
-    name = for_html(run.id)
+def _row(place: int, run: RunReport, short: str, *, linked: bool) -> str:
+    name = for_html(short)
     title = f'<a href="#run-{place}">{name}</a>' if linked else name
     told, cause = wording.verdict(run), wording.TITLES[run.diagnosis.cause]
     text = for_html(f"{run.id} {told} {cause} {run.verdict.headline}".lower())
@@ -109,7 +110,7 @@ def _row(place: int, run: RunReport, *, linked: bool) -> str:
         for name, what, css in (("loss", "loss", "loss"), ("grad_norm", "norm", "norm"))
     )
     return (
-        f'<tr data-text="{text}" data-pick="{for_html(cause)}"><th scope="row">{title}</th>'
+        f'<tr data-text="{text}" data-pick="{for_html(cause)}"><th scope="row" title="{for_html(run.id)}">{title}</th>'
         f'<td class="{tone_of(run)}">{for_html(told)}</td>{cells}{pictures}</tr>'
     )
 

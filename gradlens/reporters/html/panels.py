@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gradlens.reporters.escape import for_terminal
 from gradlens.stats.thinning import extremes
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Style = Literal["line", "dashed", "dots", "steps"]
 #: Largest over smallest value from which on a log axis serves.
 SERVES_LOG = 10.0
+#: A largest share below which an axis up to 100 % would show nothing.
+SMALL_SHARE = 0.4
 #: Points of a line in a still picture, which is no wider than that.
 STILL_POINTS = 900
 #: Bytes of a point in the data and in a still picture, and how many points a line may have, in order of preference.
@@ -101,6 +104,13 @@ class Panel:
         low = min((float(v.min()) for v in values), default=0.0)
         return low > 0 and max(float(v.max()) for v in values) / low > SERVES_LOG
 
+    @property
+    def top_share(self) -> float:
+        """How far the axis of shares goes: to all of them, unless all that is drawn is far below."""
+        shares = [bar.share for bar in self.bars] + [float(line.y.max()) for line in self.lines if len(line.y)]
+        largest = max(shares, default=1.0)
+        return min(1.2 * largest, 1.0) if 0 < largest < SMALL_SHARE else 1.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Band:
@@ -166,11 +176,13 @@ def fitting(drawings: Sequence[Drawing], budget: int) -> list[Drawing]:
 
 
 def packed(drawing: Drawing) -> dict[str, Any]:
-    """The drawing as plain data for the script: columns as base64 of little-endian numbers."""
+    """The drawing as plain data for the script: columns as base64 of little-endian numbers, names without control characters."""
     return {
         "x": {"title": drawing.x_title, "log": drawing.x_log, "first": drawing.first, "last": drawing.last},
-        "legend": [[tone, name] for name, tone in drawing.keys.items()] if drawing.legend else [],
-        "bands": [[b.first, b.last, b.lane, b.text, b.tone, int(b.shade)] for b in drawing.bands],
+        "legend": [[tone, for_terminal(name)] for name, tone in drawing.keys.items()] if drawing.legend else [],
+        "bands": [
+            [b.first, b.last, for_terminal(b.lane), for_terminal(b.text), b.tone, int(b.shade)] for b in drawing.bands
+        ],
         "panels": [_panel(panel) for panel in drawing.panels],
     }
 
@@ -181,7 +193,8 @@ def _panel(panel: Panel) -> dict[str, Any]:
         "height": panel.height,
         "log": panel.log_scale,
         "percent": panel.percent,
-        "lines": [[li.name, li.tone, li.style, _column(li.x), _column(li.y)] for li in panel.lines],
+        "top": panel.top_share if panel.percent else None,
+        "lines": [[for_terminal(li.name), li.tone, li.style, _column(li.x), _column(li.y)] for li in panel.lines],
         "levels": [[level.value, level.name, level.tone] for level in panel.levels],
         "uprights": [[upright.at, upright.name, upright.tone] for upright in panel.uprights],
         "bars": [[bar.first, bar.last, bar.share, bar.name] for bar in panel.bars],
@@ -190,7 +203,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
     if panel.heat is not None:
         heat = panel.heat
         data["heat"] = {
-            "names": list(heat.names),
+            "names": [for_terminal(name) for name in heat.names],
             "edge": _column(heat.edge),
             "value": _column(np.where(np.abs(heat.value) > np.finfo(np.float32).max, np.inf, heat.value).ravel()),
         }

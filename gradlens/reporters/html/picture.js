@@ -203,7 +203,7 @@
       if (panel.heat) this.heat(plot, panel.heat, name);
       if (panel.bad.length) {
         const source = new Bokeh.ColumnDataSource({data: {x: panel.bad}});
-        plot.vspan({x: {field: "x"}, source, line_color: this.color("error"), line_alpha: .6});
+        plot.vspan({field: "x"}, {source, line_color: this.color("error"), line_alpha: .6});
         key("error", "│ NaN or infinity");
       }
       if (panel.bars.length) {
@@ -216,7 +216,7 @@
       for (const one of panel.lines) {
         const source = new Bokeh.ColumnDataSource({data: {x: one.x, y: one.y}});
         const color = this.color(one.tone), at = {x: {field: "x"}, y: {field: "y"}, source};
-        if (one.style === "dots") plot.scatter({...at, size: 5, fill_color: color, line_color: null});
+        if (one.style === "dots") plot.scatter({...at, size: one.x.length > 150 && one.name === "clipped" ? 3 : 5, fill_color: color, line_color: null});
         else if (one.style === "steps") plot.step({...at, mode: "after", line_color: color, line_width: 1.4});
         else plot.line({...at, line_color: color, line_width: 1.3, line_dash: one.style === "dashed" ? [6, 4] : []});
         if (panel.lines.length > 1 && !this.data.legend.length) key(one.tone, `${one.style === "dots" ? "●" : one.style === "dashed" ? "┄" : "─"} ${one.name}`);
@@ -307,7 +307,7 @@
     // From where to where a panel has to reach to show what lies between two steps.
     height(panel, start, end) {
       if (panel.heat) return [0, panel.heat.names.length];
-      if (panel.percent) return [0, 1.02];
+      if (panel.percent) return [0, panel.top * 1.02];
       let low = Infinity, high = -Infinity;
       for (const {x, y: values} of panel.lines) {
         // One point beyond either side belongs to the line that is seen.

@@ -112,7 +112,7 @@ def _ranking(run: RunReport) -> str:
         f"<td>{for_html('; '.join(r.because))}</td></tr>"
         for r in ranked
     )
-    experiment = f"<p>{for_html(wording.sentence(run.diagnosis.experiment))}</p>" if run.diagnosis.experiment else ""
+    experiment = f"<p>To confirm: {for_html(run.diagnosis.experiment)}</p>" if run.diagnosis.experiment else ""
     head = '<thead><tr><th class="n">confidence</th><th>cause</th><th>because</th></tr></thead>'
     return f'<h2>Why: the likely causes</h2><div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>{experiment}'
 
@@ -122,9 +122,7 @@ def _not_judged(run: RunReport) -> str:
     if not missing:
         return ""
     lines = "".join(
-        f"<li><b>{for_html(n.what)}</b>: {for_html(n.why)}"
-        + (f". {for_html(wording.sentence(n.remedy))}." if n.remedy else "")
-        + "</li>"
+        f"<li><b>{for_html(n.what)}</b>: {for_html(n.why)}{f' – {for_html(n.remedy)}' if n.remedy else ''}</li>"
         for n in missing
     )
     return f"<h2>What could not be judged</h2><ul>{lines}</ul>"
@@ -149,7 +147,7 @@ def _steps(run: RunReport, key: str | None) -> str:
     )
     heads = "".join(f'<th class="n">{title}</th>' for title in ("step", "norm", "of median", "loss"))
     return (
-        f"<details open><summary><h2>Steps to look at</h2></summary><table><thead><tr>{heads}</tr></thead>"
+        f'<details open><summary><h2>Steps to look at</h2></summary><table class="narrow"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></details>"
     )
 

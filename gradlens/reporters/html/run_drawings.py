@@ -197,7 +197,7 @@ def tail_drawing(run: RunReport, key: str) -> Drawing | None:
         shown = np.isfinite(share) & (share > 0.3 / found.n)
         if shown.any():
             label = _FAMILIES.get(name, name)
-            lines.append(Line(name=label, tone=tone, x=found.value[shown], y=share[shown], style="line"))
+            lines.append(Line(name=label, tone=tone, x=found.grid[shown], y=share[shown], style="line"))
     return Drawing(
         key=key,
         title="How heavy the tail is",

@@ -119,8 +119,8 @@ def _levels(panel: Panel, across: Scale, up: Scale, top: float, bottom: float) -
 
 def _range(panel: Panel) -> tuple[float, float, bool]:
     """From where to where the axis goes, with the threshold where it lies close enough to be seen beside the values."""
-    if panel.bars or not panel.lines:
-        return 0.0, 1.0, False
+    if panel.percent or not panel.lines:
+        return 0.0, panel.top_share, False
     values = np.concatenate([line.y for line in panel.lines])
     low, high, log = float(values.min()), float(values.max()), panel.log_scale
     for level in panel.levels:
