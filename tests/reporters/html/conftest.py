@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 
 import numpy as np
 import pytest
 
+from benchmarks.browser import started, why_not
 from gradlens.cli.app import run as command_line
 
-#: Headless, and talking to nobody: what Chromium asks its maker for by itself is switched off.
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 #: What could act in a page if it were not text.
 HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(2)</script>&amp;\u202e'
 
@@ -89,20 +84,13 @@ def pages(tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     """Debian's Chromium, driven by Playwright; no browser is downloaded."""
-    program = next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
-    if program is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    for module in ("playwright", "axe_core_python", "bokeh"):
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    for module in ("axe_core_python", "bokeh"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed: pip install '.[test]'")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield started
-        started.close()
+    with started() as running:
+        yield running
 
 
 class Opened:
