@@ -1,6 +1,7 @@
 """Verdicts on real logs that nobody here wrote, beside what was judged of them by eye.
 
     python -m benchmarks.real_logs FOLDER [--out docs/real-logs.md]
+    python -m benchmarks.real_logs FOLDER --reports docs/real-reports.md     # what is printed of those that were judged faulty
 
 FOLDER holds public logs and a MANIFEST.tsv (saved_file, repo, path). `benchmarks/real_logs.toml` says of each log whose curves were
 drawn and looked at what is wrong with it, if anything. Lists every run with a warning or an error, and every one that was judged
@@ -11,7 +12,9 @@ three minutes.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import io
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gradlens
+from gradlens.cli.app import run as run_command
 from gradlens.errors import GradlensError
 
 JUDGEMENTS = Path(__file__).with_suffix(".toml")
@@ -118,11 +122,42 @@ def page(seen: list[Seen], known: dict[str, Judgement]) -> tuple[str, int]:
     return "\n".join(lines) + "\n", bad
 
 
+def reports(folder: Path, known: dict[str, Judgement]) -> str:
+    """The report of every log that was judged faulty or open, as a terminal of 80 columns shows it."""
+    parts = [
+        "# Reports of real logs",
+        "",
+        "Written by `python -m benchmarks.real_logs FOLDER --reports docs/real-reports.md`: what `gradlens analyze` prints of the",
+        "public logs in which something is wrong or odd; [real-logs.md](real-logs.md) says what and where they are from.",
+    ]
+    for log, judged in known.items():
+        if judged.truth == "normal":
+            continue
+        stream = io.StringIO()
+        with contextlib.chdir(folder), contextlib.redirect_stdout(stream):
+            run_command(["analyze", log])
+        parts += [
+            "",
+            f"## {Path(log).name}",
+            "",
+            f"By eye: {judged.why}.",
+            "",
+            "```text",
+            stream.getvalue().rstrip(),
+            "```",
+        ]
+    return "\n".join(parts) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--reports", type=Path)
     arguments = parser.parse_args()
+    if arguments.reports:
+        arguments.reports.write_text(reports(arguments.folder, judgements()), encoding="utf-8")
+        return 0
     text, bad = page(list(seen_in(arguments.folder)), judgements())
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")

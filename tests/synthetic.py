@@ -371,6 +371,14 @@ def case_recurring():
     return make(run, threshold=None)
 
 
+def case_partly_lost():
+    run = healthy(noise=0.01)
+    row = np.arange(N)
+    run["loss"] = 4.0 + 3.0 * np.exp(-row / 40) + 1.1 * np.maximum(row / N - 0.5, 0.0) * 2.0
+    run["loss"] += 0.01 * np.random.default_rng(3).normal(size=N)
+    return make(run, threshold=None)
+
+
 def case_beyond_fp16():
     case = make({**healthy(), "loss_scale": np.full(N, 65536.0)})
     histogram = HistogramSeries(
@@ -393,7 +401,7 @@ FINDS = {
     "GL301": (case_bad_batches, case_burst), "GL302": (case_burst,), "GL303": (case_periodic,),
     "GL304": (case_shift,), "GL305": (case_batch_size,), "GL401": (case_overflow,), "GL402": (case_scale_collapse,),
     "GL403": (case_scale_collapse,), "GL404": (case_single_nans,), "GL501": (case_exploding,), "GL502": (case_vanishing,),
-    "GL503": (case_lost_progress,), "GL504": (case_oscillation,), "GL505": (case_dominant_layer,),
+    "GL503": (case_partly_lost,), "GL504": (case_oscillation,), "GL505": (case_dominant_layer,),
     "GL010": (case_policy,), "GL104": (case_clipped_before_unscaling,), "GL204": (case_rate_of_zero, case_rate_ends_early),
     "GL205": (case_schedule_wraps,), "GL306": (case_overfitting,), "GL405": (case_sudden_nan, case_nan_throughout),
     "GL406": (case_norm_never_finite,), "GL407": (case_gave_up,), "GL408": (case_beyond_fp16,), "GL514": (case_nothing_learned,), "GL510": (case_lost_progress,),

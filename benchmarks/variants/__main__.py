@@ -2,7 +2,7 @@
 
     python -m benchmarks.variants [--each 10] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
 
-Each kind is described by a function (`faults.py`, `normal.py`) and drawn anew with other lengths, scales, onsets, schedules,
+Each kind is described by a function (`faults.py`, `normal.py`) and drawn again with other lengths, scales, onsets, schedules,
 names, formats, logging intervals and rounding. Written as a log, read and judged as a user would. A fault is right if it is
 a problem with one of the right causes; a normal run if nothing above a note is said; where only the measurement is at fault, if
 a note says so. Seeds are fixed. Takes about three minutes.
@@ -83,7 +83,7 @@ def page(judged: Iterable[Judged]) -> str:
     lines = [
         "# Variants of known situations",
         "",
-        "Written by `python -m benchmarks.variants`: situations whose cause is known, drawn anew with other lengths, scales,",
+        "Written by `python -m benchmarks.variants`: situations whose cause is known, drawn again with other lengths, scales,",
         "onsets, names, formats, logging intervals and rounding, and judged as logs.",
         "",
         f"{right:,} of {len(judged):,} right ({right / len(judged):.1%}); faults called clear: {clear:,};",

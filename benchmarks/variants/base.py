@@ -42,7 +42,7 @@ class Kind:
     Attributes
     ----------
     make
-        A log of it, drawn anew each time.
+        A log of it, another one each time.
     truth
         `fault`: something is wrong and must be said. `normal`: nothing above a note. `measurement`: what was logged is
         no measure, to be said at least in a note, and no cause in the training may be named.

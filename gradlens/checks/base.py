@@ -133,9 +133,10 @@ class CauseCheck(Check):
         if not first and belief < HINT:
             return
         severity = (Severity.ERROR if self.fatal(case) else self.severity) if first else Severity.NOTE
+        message = self.message(case)
         yield self.finding(
             severity,
-            self.message(case),
+            message if first or case.cause == "healthy" else f"less likely: {message}",
             *self.facts(case),
             Evidence(label="confidence of this cause", value=belief),
             steps=steps_at(case, self.rows(case)),

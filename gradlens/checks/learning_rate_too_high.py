@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from gradlens.checks.base import CauseCheck
 from gradlens.checks.ending import ending
 from gradlens.diagnosis.case import Case
@@ -65,9 +67,13 @@ class LearningRateTooHigh(CauseCheck):
         if case.numerics.dead_from is not None:
             return ending(case)
         if p is None:
-            return "the loss is unstable"
+            return _range(case)
         if p.rebound > 0.1:
-            where = int(case.signals.step[min(int(p.rebound_at * len(case)), len(case) - 1)])
+            row = min(int(p.rebound_at * len(case)), len(case) - 1)
+            where = int(case.signals.step[row])
+            if p.in_noise < CLEAR_DESCENT and p.start > 0:
+                top = float(np.nanmax(np.where(np.isfinite(case.signals.loss), case.signals.loss, -np.inf)))
+                return f"the loss rises from {p.start:.3g} to {top:.3g}, with hardly a descent before, and ends at {p.end:.3g}"
             return f"the loss climbs{climb(p)} while the rate is high, worst near step {where:,}"
         if p.drop_as_rate_falls > 0.1:
             part = "all" if p.drop_as_rate_falls >= 1.0 else f"{percent(p.drop_as_rate_falls)}"
@@ -77,6 +83,16 @@ class LearningRateTooHigh(CauseCheck):
     def fatal(self, case: Case) -> bool:
         """Dead, or nothing kept."""
         return case.numerics.dead_from is not None or case.signs["progress_lost"] >= 1.0
+
+
+def _range(case: Case) -> str:
+    """Between which values a loss of few rows went, and where it began."""
+    loss = case.signals.loss[np.isfinite(case.signals.loss)]
+    if not len(loss):
+        return "the loss is unstable"
+    return (
+        f"in {len(loss):,} rows the loss went between {loss.min():.3g} and {loss.max():.3g}; it began at {loss[0]:.3g}"
+    )
 
 
 def climb(p: Progress) -> str:

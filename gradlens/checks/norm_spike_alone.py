@@ -8,7 +8,7 @@ import numpy as np
 
 from gradlens.checks.base import Check, steps_at
 from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.words import counted
+from gradlens.diagnosis.words import counted, in_words
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -56,7 +56,7 @@ class NormSpikeAlone(Check):
             times = float(np.exp(min(float(np.max((case.norm.value - case.norm.level)[rows])), 700.0)))
             yield self.finding(
                 Severity.NOTE,
-                f"{counted(len(rows), 'norm')} out of line alone, up to {times:.3g} times the level, with ordinary losses",
+                f"{counted(len(rows), 'norm')} far above the usual level, up to {in_words(times)} times, while the loss is ordinary",
                 Evidence(label="largest norm over its level", value=times, threshold=10.0, n=len(rows)),
                 steps=steps_at(case, rows.tolist()),
             )

@@ -16,3 +16,8 @@ def of_descent(share: float) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """A share as percent, in the one style of all messages: `4 %`."""
     return f"{100.0 * share:.{digits}f} %"
+
+
+def in_words(value: float) -> str:
+    """Two significant digits as people write them: `2.5`, `27`, `2,600`."""
+    return f"{float(f'{value:.2g}'):,.0f}" if abs(value) >= 10 else f"{value:.2g}"

@@ -42,6 +42,8 @@ _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE:
 _MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
 _ASCII_MARK = {Severity.ERROR: "x", Severity.WARNING: "!", Severity.NOTE: "-"}
 _STATUS_STYLE = {"problem": "bold red", "insufficient": "bold yellow", "clear": "bold green"}
+#: How the codes of checks begin that speak of the log itself.
+OF_THE_LOG = "GL0"
 #: Warnings and errors, notes, and notices of reading that the short report shows.
 MAX_PROBLEMS, MAX_NOTES, MAX_NOTICES = 3, 3, 4
 
@@ -127,7 +129,7 @@ def _verdict(run: RunReport) -> RenderableType:
     head = Text(for_terminal(wording.verdict(run)), style=style)
     others = [r for r in run.diagnosis.ranking if r.cause != run.diagnosis.cause and r.confidence >= 0.1][:2]
     if others and run.verdict.status == "problem":
-        named = ", ".join(f"{wording.TITLES[r.cause]} {percent(r.confidence)}" for r in others)
+        named = ", ".join(f"{wording.TITLES[r.cause]} {100 * r.confidence:.0f} %" for r in others)
         head.append(f"   else {named}", style="dim")
     lines = [head, Text(for_terminal(course_sentence(run)))]
     spoken = any(f.message == run.provenance.reason for f in run.findings)
@@ -139,7 +141,10 @@ def _verdict(run: RunReport) -> RenderableType:
 
 def _evidence(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
     problems = [f for f in run.findings if f.severity is not Severity.NOTE]
-    notes = [f for f in run.findings if f.severity is Severity.NOTE]
+    # What the run shows before what the log lacks.
+    notes = sorted(
+        (f for f in run.findings if f.severity is Severity.NOTE), key=lambda f: f.code.startswith(OF_THE_LOG)
+    )
     if problems:
         lines = [_finding(f, screen) for f in problems[:MAX_PROBLEMS]]
         if len(problems) > MAX_PROBLEMS:

@@ -114,9 +114,9 @@ def verdict(run: RunReport) -> str:
     d = run.diagnosis
     if run.verdict.status != "problem" or d.cause == "unknown":
         return run.verdict.headline
-    return f"{TITLES[d.cause].capitalize()} (confidence {percent(d.confidence)})"
+    return f"{TITLES[d.cause].capitalize()} (confidence {100 * d.confidence:.0f} %)"
 
 
 def sentence(text: str) -> str:
-    """A message with a capital at its beginning."""
-    return text[:1].upper() + text[1:]
+    """A message with a capital at its beginning, unless it begins with the name of a column."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].strip(",:;").isalpha() else text

@@ -355,7 +355,7 @@ def gaussian_null(
     """
     residual = log_norm - level
     # Of a chi variable the logarithm varies as the value does over its mean, by 1 / sqrt(2 d) up to O(1/d). By its
-    # median size: ten outliers in a thousand norms, which the null is to be held against, must not widen it.
+    # median size: ten outliers in a thousand norms, which the null is to be checked against, must not widen it.
     variation = MAD_TO_SIGMA * float(np.median(np.abs(residual - np.median(residual)))) if residual.size >= 2 else 0.0
     if not (math.isfinite(variation) and variation > 1e-9):
         return GaussianNull(effective_dimension=None, expected_clip_rate=None, observed_clip_rate=None)

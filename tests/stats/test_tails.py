@@ -57,7 +57,7 @@ def test_the_gaussian_null_of_a_thousand_dimensions_never_reaches_twice_its_norm
     assert null.effective_dimension == pytest.approx(1000, rel=0.1)
     assert null.expected_clip_rate < 1e-100
     assert null.observed_clip_rate == 0.0
-    # Ten outliers are what the null is held against: they must not widen it.
+    # Ten outliers are what the null is checked against: they must not widen it.
     norm[np.arange(10) * 390 + 100] = 3.0
     null = tails.describe_tail(norm, threshold=2.0).gaussian_null
     assert null.effective_dimension == pytest.approx(1000, rel=0.1)

@@ -18,15 +18,49 @@ from gradlens.reports.base import Severity
 MIN_ROWS, MIN_END, MIN_TIMES = 20, 3, 100.0
 #: Times its usual size by which growth is dated.
 BEGINS = 3.0
+#: Times its level that a norm must end at, and at which it leaves it. Our own choice.
+MIN_NORM, LEAVES = 5.0, 2.0
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
-    """An error where a loss that is no measure of progress ends a hundred times as large as it was, or infinite after growing."""
+    """What grows in a run whose loss is not a measure of progress."""
+    return (*_loss(measured), *_norm(measured)) if not measured.loss_descends else ()
+
+
+def _norm(measured: Measured) -> tuple[Fact, ...]:
+    """A note where the norm leaves its level within some rows and stays far above it: a policy that moves, or a reward that is found."""
+    s = measured.signals
+    rows = np.flatnonzero(np.isfinite(s.norm) & (s.norm > 0))
+    norm = s.norm[rows]
+    if len(norm) < MIN_ROWS:
+        return ()
+    level, end = float(np.median(norm[: len(norm) // 2])), float(np.median(norm[-max(len(norm) // 5, 3) :]))
+    at = int(np.flatnonzero(norm <= LEAVES * level)[-1]) + 1 if (norm <= LEAVES * level).any() else 0
+    if end < MIN_NORM * level or not len(norm) // 4 < at < len(norm):
+        return ()
+    far = np.flatnonzero(norm[at:] >= MIN_NORM * level)
+    if not len(far) or far[0] > max(len(norm) // 10, 5):
+        return ()
+    since = int(s.step[rows[at]])
+    return (
+        Fact(
+            code="GL501",
+            severity=Severity.NOTE,
+            message=f"the norm grows from about {level:.2g} to {end:.2g} from step {since:,} on, and stays there",
+            advice=f"look at reward, entropy and KL around step {since:,}",
+            steps=(since,),
+            evidence=(Evidence(label="end over the level of the first half", value=end / level, threshold=MIN_NORM),),
+        ),
+    )
+
+
+def _loss(measured: Measured) -> tuple[Fact, ...]:
+    """An error where a loss that is not a measure of progress ends a hundred times as large as it was, or infinite after growing."""
     s = measured.signals
     rows = np.flatnonzero(s.has_loss)
     size = np.abs(s.loss[rows])
     known = np.flatnonzero(np.isfinite(size))
-    if measured.loss_descends or len(known) < MIN_ROWS + MIN_END:
+    if len(known) < MIN_ROWS + MIN_END:
         return ()
     value = size[known]
     usual = float(np.quantile(value[: max(len(value) * 2 // 3, MIN_ROWS)], 0.9))
