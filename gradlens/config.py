@@ -17,7 +17,10 @@ from gradlens.errors import ConfigError
 
 #: Spellings by field. Keys are compared in lower case, without separators, whole or as the last parts of a dotted path.
 SPELLINGS: dict[str, tuple[str, ...]] = {
-    "optimizer": ("optimizer", "optim", "opt", "optimizer_type", "optimizer_name", "optimizer.type", "optimizer.name"),
+    "optimizer": (
+        "optimizer", "optim", "opt", "optimizer_type", "optimizer_name", "optimizer.type", "optimizer.name", "optim.type",
+        "optim.name",
+    ),
     "learning_rate": ("learning_rate", "lr", "max_lr", "peak_lr", "base_lr", "optimizer.lr", "optimizer.params.lr"),
     "beta1": ("beta1", "adam_beta1", "b1"),
     "beta2": ("beta2", "adam_beta2", "b2"),
@@ -100,6 +103,19 @@ _BY_SPELLING: dict[str, tuple[str, int]] = {
 }
 _TEXT = frozenset({"optimizer", "lr_schedule", "precision"})
 _SIDE_MODELS = frozenset({"critic", "ref", "reward", "rewardmodel", "rollout", "teacher", "ema"})
+#: Sections of the training, of what else has settings of such names, and of what is not trained at all: of a path the last
+#: of these words counts, `model.optim.lr` is the optimizer's.
+_TRAIN_SECTIONS = frozenset({
+    "train", "training", "trainer", "trainerargs", "optim", "optimizer", "optimizers", "optimwrapper", "optimization", "solver",
+    "schedule", "scheduler", "lrscheduler",
+})  # fmt: skip
+_OTHER_SECTIONS = frozenset(
+    {"model", "backbone", "head", "tokenizer", "data", "dataset", "dataloader", "finetune", "pretrained"}
+)
+_NO_TRAINING = frozenset(
+    {"eval", "evaluation", "val", "valid", "validation", "test", "inference", "generation", "predict", "sampling"}
+)
+_SECTIONS = _TRAIN_SECTIONS | _OTHER_SECTIONS | _NO_TRAINING
 _OFF = frozenset({"none", "null", "off", "false", "no", "inf", ""})
 _BETAS = frozenset({"betas", "adambetas"})
 #: How alike an unknown key must be to a spelling to pass for a typo of it: two letters of twelve. Our own choice.
@@ -175,10 +191,14 @@ def training_config(mapping: Mapping[str, Any], *, origin: str = "") -> Training
             if hit is None:
                 continue
             name, rank = hit
+            section = next((part for part in reversed(parts[:-1]) if part in _SECTIONS), "")
+            if section in _NO_TRAINING:
+                break
             converted = _convert(name, value)
             # Shallow keys beat deep ones: `lr` at the top is the run's, below `scheduler.` it may be a floor.
             # An actor-critic's own threshold is the actor's, and a reference model is not trained at all.
-            order = (rank + 100 * bool(_SIDE_MODELS.intersection(parts)), len(parts))
+            other = 50 * (section in _OTHER_SECTIONS) + 100 * bool(_SIDE_MODELS.intersection(parts))
+            order = (rank + other, len(parts))
             if converted is not None and (name not in best or order < best[name][:2]):
                 best[name] = (*order, converted)
             break

@@ -26,7 +26,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "current_steps", "num_updates", "update", "updates", "train_step", "steps", "global_step_max_steps",
         "current_iteration", "cur_iter", "global_iter", "global_iteration", "n_iter", "optimizer_step", "train_steps",
         "num_steps", "training_step", "time_batch", "time_step", "time_total_timesteps", "total_timesteps",
-        "timesteps_total", "t_env", "env_step", "itr", "it", "batch_idx", "batch", "epoch", "epochs", "train_epoch",
+        "timesteps_total", "t_env", "env_step", "itr", "it", "batch_idx", "batch", "tick",
+        "progress_tick", "progress_tick_mean", "epoch", "epochs", "train_epoch",
     ),
     "loss": (
         "loss", "train_loss", "training_loss", "lm_loss", "lmloss", "train_lm_loss", "loss_train_total", "loss_train",
@@ -332,6 +333,19 @@ def find_groups(names: Iterable[str]) -> tuple[str, ...]:
         return ()
     marks = tuple(dict.fromkeys(owners.values()))
     return marks if 1 < len(marks) <= _MAX_OPTIMIZERS else ()
+
+
+#: The two that train against each other.
+_PLAYERS = ("generator", "discriminator")
+
+
+def find_players(names: Iterable[str]) -> tuple[str, ...]:
+    """Generator and discriminator by mark, where a log has a loss of each and none of the whole; otherwise empty."""
+    losses = [n for n in names if layer_of(n) is None and (rank_of("loss", n) is not None or is_loss_like(n))]
+    owners = {name: _mark(name) for name in losses}
+    if any(mark not in _PLAYERS and rank_of("loss", name) is not None for name, mark in owners.items()):
+        return ()
+    return _PLAYERS if set(_PLAYERS) <= set(owners.values()) else ()
 
 
 def numbered_layers(names: Iterable[str]) -> set[str]:

@@ -86,6 +86,9 @@ def assemble(
     if marks:
         shared.add("several-optimizers", f"norms of several optimizers ({', '.join(marks)}): each is a separate run",
                    count=len(marks))  # fmt: skip
+    elif not fixed and (marks := vocabulary.find_players(usable)):
+        shared.add("several-players", f"losses of {' and '.join(marks)} and none of the whole: each is a separate run",
+                   count=len(marks))  # fmt: skip
     if any(name.startswith(_EVALUATION) for name in table):
         shared.add("evaluation-only", "its tags are those of an evaluation: no training series was used")
         usable = []
@@ -209,6 +212,8 @@ def _roles(
             stripped = {vocabulary.without_mark(n, mark): n for n in names if vocabulary.owner_of(n, [mark]) == mark}
             best = vocabulary.choose(role, stripped)
             taken = stripped[best] if best else None
+            if taken is None and role == "loss":
+                taken = _component(list(stripped.values()), table, book)
         if taken is None:
             shared = [n for n in names if mark is None or vocabulary.owner_of(n, [mark]) is None]
             taken = vocabulary.choose(role, _worth(role, shared, table))

@@ -108,3 +108,31 @@ def test_a_name_with_a_word_of_counters_must_rise(tmp_path):
 def test_a_group_called_loss_is_no_loss(tmp_path):
     run = read(tmp_path, [{"Loss/scores/fake/mean": 9.0, "Loss/G/loss/mean": 3 - i / 20} for i in range(30)])
     assert run.columns.loss == "Loss/G/loss/mean"
+
+
+def test_generator_and_discriminator_are_runs_of_their_own_without_norms(tmp_path):
+    path = tmp_path / "gan.csv"
+    path.write_text("step,g_loss,d_loss\n" + "".join(f"{n},{1.5 + n / 512},{0.9 - n / 1024}\n" for n in range(1, 41)))
+    runs = gradlens.read(path)
+    assert {run.id.rpartition(":")[2]: run.columns.loss for run in runs} == {
+        "generator": "g_loss",
+        "discriminator": "d_loss",
+    }
+    path.write_text("step,loss,g_loss,d_loss\n" + "".join(f"{n},2.5,1.5,0.75\n" for n in range(1, 41)))
+    (run,) = gradlens.read(path)
+    assert run.columns.loss == "loss"
+
+
+def test_the_ticks_of_stylegan_are_its_steps(tmp_path):
+    path = tmp_path / "stats.jsonl"
+
+    def row(n):
+        values = {"Loss/G/loss": 1.5 + n / 512, "Loss/D/loss": 0.75, "Loss/r1_penalty": 9.5, "Progress/tick": 2 * n}
+        return json.dumps(
+            {key: {"num": 1, "mean": value, "std": 0.0} for key, value in values.items()} | {"timestamp": 1.6e9 + n}
+        )
+
+    path.write_text("".join(row(n) + "\n" for n in range(40)))
+    generator, discriminator = gradlens.read(path)
+    assert (generator.columns.loss, discriminator.columns.loss) == ("Loss/G/loss/mean", "Loss/D/loss/mean")
+    assert generator.loss.step.tolist() == [2 * n for n in range(40)]
