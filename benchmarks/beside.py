@@ -1,10 +1,11 @@
 """One training with four bad batches, looked at by gradlens, trainspotter, trainscope and Trackio.
 
-    python -m benchmarks.beside FOLDER
+    python -m benchmarks.beside FOLDER [--given]
 
 Trains a small network in PyTorch once, and gives each of the tools that is installed what it asks for: a log (gradlens,
 trainspotter), a line in the loop (trainscope, Trackio). Writes what the command of each prints to FOLDER/TOOL.txt; pages of
-a browser are to be looked at by a person. `docs/comparison.md` says what was seen. Takes about a minute.
+a browser are to be looked at by a person. `docs/comparison.md` says what was seen. With `--given`, trainspotter judges the
+labelled runs that came with the project, too: any warning or error counts. Takes about a minute, or three.
 """
 
 from __future__ import annotations
@@ -87,17 +88,53 @@ def printed(folder: Path, tool: str, module: str, *words: str) -> None:
     except importlib.metadata.PackageNotFoundError:
         print(f"{tool}: not installed")
         return
-    done = subprocess.run([sys.executable, "-m", module, *words], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
     target = folder / f"{tool}.txt"
     target.write_text(f"{tool} {version}: {' '.join(words)}\n\n{done.stdout}{done.stderr}", encoding="utf-8")
     print(f"{target}: exit {done.returncode}, {len(done.stdout.splitlines())} lines")
 
 
+def given(folder: Path) -> None:
+    """How many healthy and faulty runs trainspotter warns of, among those that came with the project."""
+    from benchmarks.diagnosis.examples import load
+
+    counts = {True: [0, 0], False: [0, 0]}
+    log = folder / "given.jsonl"
+    for one in load("given"):
+        accepted = one.accepted
+        if not accepted:
+            continue
+        series = one.run.series
+        rows: dict[int, dict[str, float]] = {}
+        for name, values in series.items():
+            for step, value in zip(values.step.tolist(), values.value.tolist(), strict=True):
+                rows.setdefault(step, {"step": step})[name] = value
+        log.write_text("".join(json.dumps(row) + "\n" for row in rows.values()), encoding="utf-8")
+        words = [sys.executable, "-m", "trainspotter.cli", "analyze", str(log), "--output", "json"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if not done.stdout.strip():
+            raise RuntimeError(f"trainspotter: {done.stderr.strip().splitlines()[-1:]}")
+        warned = any(finding["severity"].lower() != "info" for finding in json.loads(done.stdout)["findings"])
+        count = counts["healthy" in accepted]
+        count[0] += warned
+        count[1] += 1
+    for healthy, (many, total) in counts.items():
+        print(
+            f"trainspotter: warns of {many} of {total} {'healthy' if healthy else 'faulty'} runs ({many / total:.0%})"
+        )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder.resolve()
+    parser.add_argument("--given", action="store_true")
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.given:
+        given(folder)
     train(folder)
     printed(folder, "gradlens", "gradlens", "analyze", "run.jsonl", "--threshold", "none")
     printed(folder, "trainspotter", "trainspotter.cli", "analyze", "run.jsonl")

@@ -21,17 +21,21 @@ import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import gradlens
 from benchmarks.notices import notices
-from benchmarks.site import causes
+from benchmarks.site import accuracy, causes
 from gradlens import reporters
 from gradlens.checks import engine
 from gradlens.cli.app import run
 from gradlens.cli.commands import COMMANDS, load
-from gradlens.explain.prose import sections_of
+from gradlens.explain.prose import Section, sections_of
 from gradlens.readers import SERVICES, detect
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(<!-- output: (?P<command>.+?) -->\n```text\n).*?(```\n<!-- end -->)", re.DOTALL)
+#: Lines of a session, and an entry of a section for callers: a name on a line of its own and a text set in below it.
+PROMPT = re.compile(r"(?:^>>> .*\n)+", re.MULTILINE)
+LISTED = re.compile(r"^(\S[^\n]*)\n((?:    [^\n]*\n)+)", re.MULTILINE)
 TABLE = re.compile(r"(<!-- table: (?P<name>[a-z]+)(?: (?P<of>\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -97,6 +101,7 @@ def benchmarks() -> str:
 
 
 TABLES: dict[str, Callable[..., str]] = {
+    "accuracy": accuracy.accuracy, "given": accuracy.given,
     "benchmarks": benchmarks, "causes": causes.index, "cure": causes.cure, "formats": formats, "outputs": outputs,
     "picture": causes.picture, "sure": causes.sure, "wrong": causes.wrong,
 }  # fmt: skip
@@ -138,8 +143,57 @@ def notices_page() -> str:
     return head + table(("notice", "words"), ((f"`{code}`", "<br>".join(words)) for code, words in notices().items()))
 
 
+def api_page() -> str:
+    """docs/api.md: what `import gradlens` offers."""
+    about = PROMPT.sub(lambda m: f"```python\n{m[0].replace('>>> ', '')}```\n", inspect.getdoc(gradlens) or "")
+    parts = ["# Python", "", "Written by `python -m benchmarks.docs` from the docstrings.", "", about]
+    for name in sorted(set(gradlens.__all__) - {"__version__"}, key=str.lower):
+        thing = getattr(gradlens, name)
+        text = inspect.getdoc(thing) or ""
+        parts += ["", f"## {name}", "", "```python", signature(name, thing), "```"]
+        for section in all_sections_of(text):
+            listed = LISTED.sub(lambda m: f"- `{m[1]}`: {' '.join(m[2].split())}\n", section.text + "\n")
+            parts += ["", *([f"**{section.title}**", ""] if section.title else []), listed.strip()]
+        for method in public_methods(thing):
+            first = (inspect.getdoc(getattr(thing, method)) or "").partition("\n\n")[0]
+            parts += ["", f"`.{method}`: {' '.join(first.split())}"]
+    return "\n".join(parts) + "\n"
+
+
+def signature(name: str, thing: object) -> str:
+    """`gradlens.read(source, *, loss=None)`, one argument per line where it is long; a class without its constructor."""
+    if inspect.isclass(thing) and name != "Recorder":
+        return f"class gradlens.{name}"
+    found = inspect.signature(thing)  # type: ignore[arg-type]
+    plain = [str(p.replace(annotation=inspect.Parameter.empty)) for p in found.parameters.values()]
+    if any(p.kind is inspect.Parameter.KEYWORD_ONLY for p in found.parameters.values()) and "*runs" not in plain:
+        place = next(i for i, p in enumerate(found.parameters.values()) if p.kind is inspect.Parameter.KEYWORD_ONLY)
+        plain.insert(place, "*")
+    line = f"gradlens.{name}({', '.join(plain)})"
+    return line if len(line) < 88 else f"gradlens.{name}(\n    " + ",\n    ".join(plain) + ",\n)"
+
+
+def public_methods(thing: object) -> list[str]:
+    """The methods and properties of a class with a docstring of their own, in the order of its source."""
+    if not inspect.isclass(thing) or issubclass(thing, Exception):
+        return []
+    return [
+        name
+        for name, value in vars(thing).items()
+        if not name.startswith("_") and (callable(value) or isinstance(value, property)) and inspect.getdoc(value)
+    ]
+
+
+def all_sections_of(text: str) -> list[Section]:
+    """The sections of a docstring, those for callers among them."""
+    pieces = re.split(r"^(\S.*)\n-{3,}$", text, flags=re.MULTILINE)
+    found = [Section("", pieces[0].strip())]
+    return found + [Section(t.strip(), s.strip()) for t, s in zip(pieces[1::2], pieces[2::2], strict=True)]
+
+
 #: Pages that are generated as a whole.
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/api.md": api_page,
     "docs/checks.md": checks_page,
     "docs/commands.md": commands_page,
     "docs/notices.md": notices_page,

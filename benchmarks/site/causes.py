@@ -18,9 +18,9 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 UNKNOWN = Numbers(rate=None, threshold=None, suggested=None, warmup=None, first_step=None, steps=())
 #: Tables of measured figures: the page, the beginning of the heading, and who judged.
 MEASURED = (
-    ("diagnosis", "## By cause (all, by family)", "the verdict, on kinds of training left out"),
-    ("diagnosis", "## By cause (unseen families)", "the verdict, on sixteen kinds seen by nobody before"),
-    ("naming", "## By cause", "verdict and second opinion joined, with the recorder's columns"),
+    ("diagnosis", "## By cause (all, by family)", "the signs, on kinds of training left out"),
+    ("diagnosis", "## By cause (unseen families)", "the signs, on sixteen kinds seen by nobody before"),
+    ("naming", "## By cause", "signs and network joined, with the recorder's columns"),
 )
 
 

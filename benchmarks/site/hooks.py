@@ -24,6 +24,16 @@ REPOSITORY = "repository"
 OUTWARD = re.compile(r"\]\((?P<target>(?:\.\./)+[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Puts pages that nobody has given a place under "More"."""
+    named = set(re.findall(r"'([\w/-]+\.md)'", repr(config.nav)))
+    docs = Path(config.docs_dir)
+    rest = sorted({path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - named)
+    if rest and config.nav is not None:
+        config.nav = [*config.nav, {"More": rest}]
+    return config
+
+
 def _target(page: str, link: str) -> Path | None:
     """The file of the repository outside docs/ that a link of a page leads to; None for one inside."""
     found = Path(os.path.normpath(ROOT / "docs" / Path(page).parent / link))

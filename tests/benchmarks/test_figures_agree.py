@@ -1,0 +1,69 @@
+"""The figures of the README are those of the pages that measure them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks import docs
+from benchmarks.site import accuracy
+
+README = " ".join((docs.ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def percent(cell: str) -> float:
+    return float(re.match(r"[\d.]+", cell)[0])
+
+
+def test_the_table_of_the_diagnosis_has_the_unflattering_rows():
+    table = accuracy.accuracy()
+    assert " ".join(table.split()) in README
+    words = [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+    assert "signs alone, kinds of training left out" in words
+    # The newest look: nothing below it in the table of looks is newer.
+    looks = [row["look"].partition(",")[0] for row in accuracy.table_of("naming", "look")]
+    assert f"first look at new kinds, the {looks[-1]} and newest, judged once" == words[-1]
+
+
+def test_every_figure_of_the_table_stands_in_the_page():
+    page = (docs.ROOT / "docs" / "naming.md").read_text(encoding="utf-8")
+    for line in accuracy.accuracy().splitlines()[2:]:
+        for cell in line.split("|")[2:-1]:
+            assert cell.strip() in page
+
+
+def test_odd_but_healthy_runs():
+    rows = accuracy.table_of("healthy-oddities", "kind")
+    worst = max(percent(row["alarmed"]) for row in rows if row["kind"] != "flat fine-tuning")
+    fine = [percent(row["alarmed"]) for row in rows if row["kind"] == "flat fine-tuning"]
+    assert (worst == 0) == ("no alarm in 600 simulated runs of each" in README)
+    assert f"flat fine-tuning: {fine[0]:.0f} % of 200 at 50 rows, less in longer logs" in README
+    assert fine == sorted(fine, reverse=True)
+
+
+def test_coverage_of_the_interval():
+    table = next(t for t in accuracy.tables("methods") if t[0][0] == "process")
+    name, shares = "", []
+    for row in table[1:]:
+        name = row[0] or name
+        # Norms whose neighbours are alike; the page says that the interval is too wide where they are not.
+        if "phi -" not in name and "phi 0" not in name:
+            shares += [float(cell) for cell in row[2:]]
+    assert f"covers {100 * min(shares):.0f} to {100 * max(shares):.0f} % on autocorrelated norms" in README
+
+
+def test_the_gate_and_the_naive_test():
+    rows = [row for row in accuracy.table_of("ci", "candidate") if row["candidate"] == "the same process"]
+    red, naive = (max(percent(row[column]) for row in rows) for column in ("red", "naive red"))
+    assert f"go red in at most {red:.0f} % of pairs, where a two-proportion test does in up to {naive:.0f} %" in README
+
+
+def test_gradlens_beside_trainspotter_is_what_the_page_of_the_diagnosis_says():
+    page = (docs.ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    assert accuracy.given() in page
+
+
+def test_a_page_without_the_table_is_an_error():
+    with pytest.raises(ValueError, match="no table of 'nothing'"):
+        accuracy.table_of("naming", "nothing")
