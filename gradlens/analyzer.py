@@ -33,7 +33,8 @@ class AnalysisOptions:
     """What the user said about judging.
 
     `threshold` is "auto" where it was not given, None where the run did not clip; `bootstrap` the draws for the p-value of the
-    power law; `picture` asks for what a page draws.
+    power law; `picture` asks for what a page draws; `is_running` says that the run goes on, so that nothing is concluded
+    from how it ends.
     """
 
     threshold: ThresholdOption = "auto"
@@ -43,6 +44,7 @@ class AnalysisOptions:
     value_threshold: float | None = None
     bootstrap: int = 0
     picture: bool = False
+    is_running: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as the report repeats them."""
@@ -83,7 +85,10 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
     signals = signals_of(run)
     config = run.config.merged(options.config)
     threshold = choose_threshold(run, config, options.threshold)
-    case = build_case(run, signals, config=config, threshold=threshold.value, threshold_source=threshold.source)
+    case = build_case(
+        run, signals, config=config, threshold=threshold.value, threshold_source=threshold.source,
+        is_running=options.is_running,
+    )  # fmt: skip
     provenance = case.provenance
     findings, results = run_checks(case, select=options.select, ignore=options.ignore)
     verdict = verdict_of(case, findings, results)

@@ -48,6 +48,10 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "precision": ("precision", "mixed_precision", "dtype", "amp_dtype", "torch_dtype"),
     "world_size": ("world_size", "num_gpus", "n_gpus", "num_processes", "distributed_world_size"),
     "log_interval": ("log_interval", "log_every", "logging_steps", "log_every_n_steps", "steps_per_print", "log_freq"),
+    "total_steps": (
+        "total_steps", "max_steps", "num_training_steps", "max_train_steps", "train_steps", "num_train_steps",
+        "train_iters", "max_iters", "max_iterations", "num_iterations", "total_num_update", "max_update", "max_updates",
+    ),
 }  # fmt: skip
 
 
@@ -72,6 +76,7 @@ class TrainingConfig:
     precision: str | None = None
     world_size: float | None = None
     log_interval: float | None = None
+    total_steps: float | None = None
     origin: str = ""
 
     def __bool__(self) -> bool:

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-import json
-import os
-import stat
-import sys
+import contextlib
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradlens.cli import options
-from gradlens.errors import GradlensError, SourceError, UsageError
+from gradlens.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
-    from gradlens.analyzer import AnalysisOptions
-    from gradlens.reports.analysis import Report, RunReport
+    from gradlens.cli.watch_output import Output
+    from gradlens.config import TrainingConfig
+    from gradlens.reports.base import Severity
+    from gradlens.watching.events import Event
+    from gradlens.watching.telling import Messenger
+    from gradlens.watching.watcher import Poll, State, Watcher
 
 
 def watch(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file or folder that is still being written.")],
-    interval: Annotated[float, typer.Option(metavar="SECONDS", help="Time between polls.")] = 10.0,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Files or folders that are still being written.")
+    ],
+    interval: Annotated[float, typer.Option(metavar="SECONDS", help="Time between looks.")] = 1.0,
     output_format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="text, or json: one object per line.")
+        str, typer.Option("--format", metavar="NAME", help="text (a live screen on a terminal), lines, or json.")
     ] = "text",
+    command: Annotated[
+        list[str] | None,
+        typer.Option("--exec", metavar="COMMAND", help="Run this for every alert, which it gets as JSON. Repeatable."),
+    ] = None,
+    webhook: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Post every alert to this address as JSON. Repeatable.")
+    ] = None,
+    bell: Annotated[bool, typer.Option("--bell", help="Ring the terminal's bell for every alert.")] = False,
+    alert_on: Annotated[
+        str, typer.Option(metavar="LEVEL", help="Lowest level that --exec, --webhook and --bell are for.")
+    ] = "warning",
+    silence: Annotated[
+        str,
+        typer.Option(metavar="SECONDS", help="Rest of a log that is an alert; auto learns it from the log, or never."),
+    ] = "auto",
+    steps: Annotated[
+        int | None, typer.Option("--total-steps", metavar="N", min=1, help="Steps of the training, for the time left.")
+    ] = None,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="Exit 0 once every log has come to its last step.")
+    ] = False,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="Exit 1 once findings of this level persist.")
+        str | None,
+        typer.Option(
+            metavar="LEVEL", help="Exit 1 once findings of this level persist or, for error, a log is silent."
+        ),
     ] = None,
     patience: Annotated[
         int,
-        typer.Option(metavar="N", help="Consecutive polls that must show the findings, whether or not the log grew."),
+        typer.Option(metavar="N", help="Verdicts on end that must show the findings; a log at rest has one a look."),
     ] = 3,
-    polls: Annotated[int, typer.Option("--polls", "--looks", metavar="N", help="Stop after N polls (0: never).")] = 0,
+    polls: Annotated[int, typer.Option("--polls", "--looks", metavar="N", help="Stop after N looks (0: never).")] = 0,
     threshold: options.Threshold = None,
     config: options.ConfigFile = None,
     input_format: options.InputFormat = None,
@@ -43,144 +69,191 @@ def watch(
     lr: options.LrColumn = None,
     loss_scale: options.ScaleColumn = None,
 ) -> None:
-    """Follow a growing log: print a line whenever it grows, and findings when they change.
+    """Follow growing logs: where the run stands, findings and spikes with their steps, and logs that fall silent.
 
-    Exit codes: 0 stopped after `--polls`, 1 findings of the level persisted, 2 nothing could be read in any poll.
+    Nothing is run and nothing is sent unless --exec or --webhook says so.
+
+    Exit codes: 0 stopped after `--polls` or done, 1 findings of the level persisted or a log fell silent, 2 nothing could be
+    read in any look.
     """
-    from gradlens.analyzer import AnalysisOptions
     from gradlens.cli.output import fail_level
     from gradlens.cli.settings import find_settings
+    from gradlens.reports.base import Severity
+    from gradlens.watching.telling import Messenger, require_command, require_url
 
-    if output_format not in {"text", "json"}:
-        raise UsageError(f"--format {output_format}: watch prints text or json")
     if interval <= 0 or patience < 1:
         raise UsageError("--interval must be positive and --patience at least 1")
     settings = find_settings()
     level = fail_level(fail_on or "never")
-    chosen = AnalysisOptions(
-        threshold=options.threshold_value(threshold if threshold is not None else settings.get("threshold")),
-        config=options.training_config(settings, config),
-    )
+    if alert_on not in {"error", "warning", "note"}:
+        raise UsageError(f"--alert-on {alert_on}: unknown severity", hint="one of error, warning, note")
+    hooks = [*map(require_command, command or ()), *map(require_url, webhook or ())]
     given = options.reading(
-        settings, [source], input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
+        settings, sources, input_format=input_format, step=step, loss=loss, grad_norm=grad_norm, lr=lr,
         loss_scale=loss_scale,
     )  # fmt: skip
-    _follow(given, chosen, interval=interval, as_json=output_format == "json", level=level, patience=patience,
-            polls=polls)  # fmt: skip
+    watcher = _watcher(
+        given, threshold if threshold is not None else settings.get("threshold"),
+        options.training_config(settings, config), silence=_seconds(silence), total=steps,
+    )  # fmt: skip
+    output = _output(output_format, interval=interval)
+    messenger = Messenger(hooks, output.remark)
+    with output, contextlib.closing(messenger), contextlib.closing(watcher):
+        _follow(
+            watcher, output, _Alerts(messenger, output, Severity(alert_on), bell=bell),
+            _Ending(None if level is None else Severity(level), patience=patience, polls=polls, until_done=until_done),
+            interval=interval,
+        )  # fmt: skip
 
 
-def _follow(
-    given: options.Reading,
-    chosen: AnalysisOptions,
-    *,
-    interval: float,
-    as_json: bool,
-    level: str | None,
-    patience: int,
-    polls: int,
-) -> None:
-    """Poll the log, also when it has stopped growing: a run that crashed is one that stopped writing."""
+def _output(name: str, *, interval: float) -> Output:
+    from gradlens.cli import watch_output
+
+    every = max(watch_output.LINE_SECONDS, interval)
+    if name == "json":
+        return watch_output.Lines(watch_output.JsonWords(), every=every)
+    if name == "lines" or (name == "text" and not watch_output.has_screen()):
+        return watch_output.Lines(watch_output.TextWords(), every=every)
+    if name != "text":
+        raise UsageError(f"--format {name}: watch shows text, lines or json")
+    from gradlens.cli.watch_screen import LiveScreen
+
+    return LiveScreen()
+
+
+def _seconds(text: str) -> float | None:
+    """`--silence`: None for `auto`, infinity for `never`."""
+    if text == "auto":
+        return None
+    if text == "never":
+        return float("inf")
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise UsageError(f"--silence {text}: not a number of seconds", hint="give seconds, auto or never")
+    return value
+
+
+def _watcher(
+    given: options.Reading, threshold: object, config: TrainingConfig, *, silence: float | None, total: float | None
+) -> Watcher:
+    from gradlens.analyzer import AnalysisOptions
+    from gradlens.readers.base import ReadOptions
+    from gradlens.watching.following import Follower
+    from gradlens.watching.watcher import Watcher
+
+    wanted = ReadOptions(
+        columns=given.columns, step=given.step, loss=given.loss, grad_norm=given.grad_norm, lr=given.lr,
+        loss_scale=given.loss_scale, split_starts=False,
+    )  # fmt: skip
+    chosen = AnalysisOptions(
+        threshold=options.threshold_value(threshold),
+        config=config,
+    )
+    followers = [Follower(text, wanted, given.input_format) for text in given.sources]
+    return Watcher(followers, chosen, patience=silence, total=total)
+
+
+class _Alerts:
+    """Passes on what is worth an alert."""
+
+    def __init__(self, messenger: Messenger, output: Output, least: Severity, *, bell: bool) -> None:
+        self._messenger, self._output, self._bell = messenger, output, bell
+        self._least = least
+
+    def pass_on(self, poll: Poll) -> None:
+        from gradlens.watching.judging import verdict
+
+        states = {state.run: state for state in poll.states}
+        for event in poll.events:
+            if event.level.rank < self._least.rank:
+                continue
+            state = states.get(event.run)
+            said = (
+                verdict(state.report, state.step, state.total)
+                if state is not None and state.report is not None
+                else None
+            )
+            self._messenger.tell({"text": _line(event), **event.to_dict(), "verdict": said})
+            if self._bell:
+                self._output.ring()
+
+
+def _line(event: Event) -> str:
+    from gradlens.reporters.escape import for_terminal
+
+    at = f" at step {event.step:,}" if event.step is not None else ""
+    return for_terminal(f"gradlens: {event.run}: {f'{event.code} ' if event.code else ''}{event.message}{at}")
+
+
+class _Ending:
+    """Decides when to stop, and with which exit code."""
+
+    def __init__(self, level: Severity | None, *, patience: int, polls: int, until_done: bool) -> None:
+        self._level = level
+        self._patience, self._polls, self._until_done = patience, polls, until_done
+        self._bad: dict[str, int] = {}
+        self._is_silent = False
+        self.looks = 0
+        self.saw_anything = False
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether the exit code says something about the runs."""
+        return self._level is not None
+
+    def code(self, poll: Poll) -> int | None:
+        """The exit code if this poll was the last one."""
+        self.saw_anything = self.saw_anything or bool(poll.states)
+        if self._level is not None:
+            level = self._level.rank
+            self._is_silent = self._is_silent or any(e.kind == "silent" and e.level.rank >= level for e in poll.events)
+        if not poll.is_whole:
+            return None
+        self.looks += 1
+        for state in poll.states:
+            self._count(state, poll)
+        if self._is_silent or any(n >= self._patience for n in self._bad.values()):
+            return 1
+        if self._until_done and poll.states and all(state.is_done for state in poll.states):
+            return 0
+        return 0 if self._polls and self.looks >= self._polls else None
+
+    def _count(self, state: State, poll: Poll) -> None:
+        """A verdict that is new counts, and one on a log that has not grown counts again."""
+        worst = state.report.worst if state.report is not None else None
+        if self._level is None or worst is None or worst.rank < self._level.rank:
+            self._bad[state.run] = 0
+        elif state.run in poll.judged or state.run not in poll.grew:
+            self._bad[state.run] = self._bad.get(state.run, 0) + 1
+
+
+def _follow(watcher: Watcher, output: Output, alerts: _Alerts, ending: _Ending, *, interval: float) -> None:
+    code = None
+    while code is None:
+        begun = time.monotonic()
+        for poll in watcher.look(begun):
+            code = ending.code(poll)
+            alerts.pass_on(poll)
+            _show(output, poll, is_last=code is not None, may_fail=ending.may_fail)
+        if code is None:
+            time.sleep(max(interval - (time.monotonic() - begun), 0.0))
+    if not ending.saw_anything and code == 0:
+        plural = "" if ending.looks == 1 else "s"
+        raise SourceError(f"{watcher.text}: nothing to read in {ending.looks} poll{plural}")
+    if code:
+        raise typer.Exit(code)
+
+
+def _show(output: Output, poll: Poll, *, is_last: bool, may_fail: bool) -> None:
     from gradlens.cli.output import drop_output
 
-    before: object = None
-    latest: Report | None = None
-    bad = seen = 0
-    known: dict[str, set[str]] = {}
-    while True:
-        now = _state(given.sources[0])
-        if now != before:
-            before = now
-            report = _look(given, chosen)
-            latest = report or latest
-            try:
-                for run in report.runs if report else ():
-                    _tell(run, known.setdefault(run.id, set()), as_json=as_json)
-            except BrokenPipeError:
-                if level is None:
-                    raise
-                # Whoever read the lines has gone; the exit code is still to come.
-                drop_output()
-        bad = bad + 1 if latest is not None and _fails(latest, level) else 0
-        seen += 1
-        if bad >= patience:
-            raise typer.Exit(1)
-        if polls and seen >= polls:
-            break
-        time.sleep(interval)
-    if latest is None:
-        raise SourceError(f"{given.sources[0]}: nothing to read in {polls} {'poll' if polls == 1 else 'polls'}")
-
-
-def _state(source: str) -> object:
-    """Sizes and times of the files below a path: cheap to compare, changes when a log grows."""
-    path = Path(source)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [
-        (str(f), s.st_size, s.st_mtime_ns) for f in files if (s := _stat(f)) is not None and stat.S_ISREG(s.st_mode)
-    ]
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    """None where the file went away after the folder was listed: rotation, temporary files."""
     try:
-        return path.stat()
-    except OSError:
-        return None
-
-
-def _look(given: options.Reading, chosen: AnalysisOptions) -> Report | None:
-    """The report as of now, or None while the log cannot be read yet."""
-    from gradlens.analyzer import analyze_runs
-    from gradlens.reporters.escape import for_terminal
-
-    try:
-        return analyze_runs(given.runs(), chosen)
-    except (GradlensError, OSError) as error:
-        # A file may go away while it is read.
-        print(f"gradlens: waiting: {for_terminal(str(error))}", file=sys.stderr)
-        return None
-
-
-def _fails(report: Report, level: str | None) -> bool:
-    from gradlens.reports.base import Severity
-
-    return level is not None and report.worst is not None and report.worst.rank >= Severity(level).rank
-
-
-def _tell(run: RunReport, known: set[str], *, as_json: bool) -> None:
-    from gradlens.reporters import wording
-    from gradlens.reporters.escape import for_terminal
-
-    norm = run.curves["grad_norm"] if run.curves and "grad_norm" in run.curves else None
-    loss = run.curves["loss"] if run.curves and "loss" in run.curves else None
-    news = [f for f in run.findings if f.code not in known]
-    gone = known - {f.code for f in run.findings}
-    known.update(f.code for f in run.findings)
-    known -= gone
-    if as_json:
-        line: dict[str, Any] = {
-            "id": run.id,
-            "step": run.last_step,
-            "steps": run.steps,
-            "cause": run.diagnosis.cause,
-            "confidence": run.diagnosis.confidence,
-            "clip_rate": run.clipping.clip_rate,
-            "nonfinite": run.nonfinite.rows,
-            "new": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in news],
-            "gone": sorted(gone),
-        }
-        print(json.dumps(line, allow_nan=False), flush=True)
-        return
-    parts = [
-        f"{time.strftime('%H:%M:%S')}  {for_terminal(run.id)}",
-        f"step {run.last_step:,}" if run.last_step is not None else "no step",
-        f"norm {wording.number(norm.median[-1])}" if norm else "no norm",
-        f"loss {wording.number(loss.median[-1])}" if loss else "no loss",
-        f"clipped {wording.percent(run.clipping.clip_rate)}",
-        wording.verdict(run),
-    ]
-    print("  ".join(parts), flush=True)
-    for finding in news:
-        print(f"    new: {finding.code} {finding.severity.value}: {for_terminal(finding.message)}", flush=True)
-    for code in sorted(gone):
-        print(f"    gone: {code}", flush=True)
+        output.show(poll, last=is_last)
+    except BrokenPipeError:
+        if not may_fail:
+            raise
+        # Whoever read the lines has gone; the exit code is still to come.
+        drop_output()

@@ -127,7 +127,10 @@ class Case(Measured):
 
 
 def build_case(
-    run: Run, signals: Signals, *, config: TrainingConfig, threshold: float | None, threshold_source: ThresholdSource
-) -> Case:
-    """The case of one run."""
-    return Case(run, signals, config=config, threshold=threshold, threshold_source=threshold_source)
+    run: Run, signals: Signals, *, config: TrainingConfig, threshold: float | None, threshold_source: ThresholdSource,
+    is_running: bool = False,
+) -> Case:  # fmt: skip
+    """The case of one run; `is_running` where its end is still to come."""
+    return Case(
+        run, signals, config=config, threshold=threshold, threshold_source=threshold_source, is_running=is_running
+    )

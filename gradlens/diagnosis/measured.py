@@ -42,6 +42,8 @@ MIN_ROWS = 60
 MIN_CHANGES = 20
 #: Share of the first loss below which a loss is zero for every purpose: its relative changes mean nothing.
 MIN_LOSS_SHARE = 1e-6
+#: Share of its steps from which on a training is over: the last rows may be missing.
+ENDED = 0.95
 
 
 class Measured:
@@ -65,15 +67,23 @@ class Measured:
         config: TrainingConfig,
         threshold: float | None,
         threshold_source: ThresholdSource,
+        is_running: bool = False,
     ) -> None:
         self.run = run
         self.signals = signals
         self.config = config
         self.threshold = threshold
         self.threshold_source = threshold_source
+        self._is_running = is_running
 
     def __len__(self) -> int:
         return len(self.signals)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the end of the training is known to lie after the last row."""
+        total = self.config.total_steps
+        return self._is_running or (total is not None and len(self) > 0 and self.signals.step[-1] < ENDED * total)
 
     def has(self, need: str) -> bool:
         """Whether the log holds what a check needs (the words of `checks.base.NEEDS`)."""

@@ -123,6 +123,8 @@ class Reader(ABC):
     settings_in: ClassVar[str] = ""
     #: A small log of this format, from which the contract suite starts. Formats that it has a writer for need none.
     example: ClassVar[bytes] = b""
+    #: Whether each line is read for itself, so that what was appended can be read without the rest.
+    reads_line_by_line: ClassVar[bool] = False
 
     @abstractmethod
     def sniff(self, source: Source) -> float:

@@ -66,6 +66,7 @@ class JsonLinesReader(Reader):
     """
 
     name = "jsonl"
+    reads_line_by_line = True
 
     def sniff(self, source: Source) -> float:
         every = [line.strip() for line in source.head_text.splitlines()[:_HEAD_LINES] if line.strip()]

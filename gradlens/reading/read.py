@@ -317,6 +317,13 @@ def _useful(run: Run) -> bool:
 
 
 def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, target: Target) -> list[Run]:
+    return runs_of(reader.read(bundle, options), reader, bundle, options, target)
+
+
+def runs_of(
+    raws: Iterable[RawRun], reader: Reader, bundle: Sequence[Source], options: ReadOptions, target: Target
+) -> list[Run]:
+    """The runs in what a reader found in files that belong together."""
     base = _id_of(bundle, target)
     beside = config_beside(bundle[0])
 
@@ -325,7 +332,7 @@ def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, 
             raw, id=_join(base, raw), source=bundle[0].name, format=reader.name, options=options, beside=beside
         )
 
-    raws = [_with_cuts(raw, bundle) for raw in reader.read(bundle, options)]
+    raws = [_with_cuts(raw, bundle) for raw in raws]
     if not options.split_starts:
         return [run for raw in raws for run in assembled(raw)]
     return [run for raw in raws for run in split_into_starts(raw, assembled(raw), assembled)]

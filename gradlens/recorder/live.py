@@ -6,12 +6,8 @@ done stands in the log, as records `{"recorder": {...}}`.
 
 from __future__ import annotations
 
-import json
 import logging
-import shlex
-import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +15,10 @@ from typing import Any
 
 from gradlens.errors import GradlensError
 from gradlens.recorder.sinks import Sink
+from gradlens.watching.standing import Standing
+from gradlens.watching.telling import ALERT_SECONDS, deliver
 
 _log = logging.getLogger("gradlens.recorder")
-#: Seconds that a command or a webhook may take.
-ALERT_SECONDS = 30.0
 Tell = Callable[[Mapping[str, Any]], None]
 
 
@@ -37,10 +33,11 @@ class Live:
     first
         Step before which none is made.
     alert
-        A callable that takes the verdict (a mapping with `at`, `status`, `cause`, `confidence` and `headline`); a command
+        A callable that takes the verdict (a mapping with `at`, `status`, `cause`, `confidence`, `headline` and `early`); a command
         (text or a list) that gets it as JSON on its standard input; or a URL that it is posted to. A tuple for several.
     patience
-        Verdicts in a row with the same cause before anybody is told.
+        Verdicts in a row with the same cause before anybody is told. One that comes too early to be trusted (`early`: up to 300
+        rows, unless the loss is not finite, constant or far above its start) counts for nothing.
     stop
         Whether the recorder then asks the training to stop (`recorder.should_stop`; the callbacks of the frameworks obey).
     causes
@@ -57,7 +54,7 @@ class Live:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     _next: int = 0
     _thread: threading.Thread | None = None
-    _told: str = ""
+    _standing: Standing | None = None
 
     def saw(self, path: Path, step: int, *, tell: Tell, sinks: Sequence[Sink] = ()) -> None:
         """Rows up to `step` are in the log: judge them if it is time."""
@@ -93,20 +90,19 @@ class Live:
     def _stands(self, verdict: Mapping[str, Any]) -> bool:
         """Whether the same trouble has been found often enough, and nobody knows of it."""
         cause = str(verdict["cause"])
-        last = [v["cause"] for v in self.verdicts[-self.patience :]]
         counts = cause in set(self.causes) if self.causes is not None else verdict["status"] == "problem"
-        return counts and len(last) == self.patience and set(last) == {cause} and self._told != cause
+        # Early in a run only facts count, whatever the curve looks like.
+        counts = counts and not verdict.get("early", False)
+        self._standing = self._standing or Standing(self.patience)
+        return bool(self._standing.saw({cause} if counts else ()))
 
     def _act(self, verdict: Mapping[str, Any], tell: Tell) -> None:
-        self._told = str(verdict["cause"])
         alerts = self.alert if isinstance(self.alert, tuple) else (self.alert,) if self.alert else ()
         for alert in alerts:
-            try:
-                done = send(alert, verdict)
-            except Exception as error:  # noqa: BLE001 - whoever cannot be told must not stop the training
-                done = f"failed: {type(error).__name__}: {error}"[:200]
-                _log.warning("alert %s", done)
-            tell({"event": "alert", "at": verdict["at"], "cause": verdict["cause"], "result": done})
+            delivery = deliver(alert, verdict)
+            if not delivery.arrived:
+                _log.warning("alert %s", delivery.result)
+            tell({"event": "alert", "at": verdict["at"], "cause": verdict["cause"], "result": delivery.result})
         if self.stop:
             self.wants_to_stop = True
             tell({"event": "stop-asked", "at": verdict["at"], "cause": verdict["cause"]})
@@ -120,39 +116,9 @@ def judge(path: Path, step: int) -> dict[str, Any]:
     GradlensError
         The log cannot be judged yet.
     """
-    from gradlens.api import analyze, read
+    from gradlens.analyzer import AnalysisOptions
+    from gradlens.api import read
+    from gradlens.watching.judging import judge as judge_run
+    from gradlens.watching.judging import verdict
 
-    report = analyze(read(path, columns="needed")).to_dict()["runs"][0]
-    diagnosis, verdict = report["diagnosis"], report.get("verdict") or {}
-    cause = diagnosis["cause"]
-    status = verdict.get("status") or ("clear" if cause == "healthy" else "problem")
-    return {
-        "at": step,
-        "status": status,
-        "cause": cause,
-        "confidence": round(float(diagnosis["confidence"]), 3),
-        "headline": verdict.get("headline") or diagnosis["summary"],
-    }
-
-
-def send(alert: Any, verdict: Mapping[str, Any]) -> str:
-    """Tell somebody; what came of it in a few words.
-
-    Raises
-    ------
-    OSError, ValueError, subprocess.SubprocessError
-        It could not be delivered.
-    """
-    if callable(alert):
-        alert(dict(verdict))
-        return "called"
-    body = json.dumps(dict(verdict))
-    if isinstance(alert, str) and alert.startswith(("http://", "https://")):
-        request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
-            alert, data=body.encode(), headers={"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=ALERT_SECONDS) as answer:  # noqa: S310
-            return f"posted: {answer.status}"
-    command = shlex.split(alert) if isinstance(alert, str) else [str(part) for part in alert]
-    done = subprocess.run(command, input=body, text=True, capture_output=True, timeout=ALERT_SECONDS, check=False)  # noqa: S603
-    return f"exit code {done.returncode}"
+    return verdict(judge_run(read(path, columns="needed")[0], AnalysisOptions()), step)

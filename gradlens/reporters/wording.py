@@ -54,7 +54,8 @@ def number(value: float | None) -> str:
         return "0"
     if size >= 1e6 or size < 1e-3:
         return f"{value:.2e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-    if size >= 1000:
+    # What three digits round to a thousand has four.
+    if size >= 999.5:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
@@ -120,3 +121,13 @@ def verdict(run: RunReport) -> str:
 def sentence(text: str) -> str:
     """A message with a capital at its beginning, unless it begins with the name of a column."""
     return text[:1].upper() + text[1:] if text.partition(" ")[0].strip(",:;").isalpha() else text
+
+
+def duration(seconds: float) -> str:
+    """A span of time in the two largest units that it has: `12 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`."""
+    whole = round(seconds)
+    for size, unit, small, small_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit} {rest} {small_unit}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"

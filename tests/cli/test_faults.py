@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gradlens.cli import watch
 from gradlens.cli.app import run as command_line
+from gradlens.watching.following import _files
 
 COMMAND = f"{sys.executable} -m gradlens"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and shells of POSIX")
@@ -236,12 +236,12 @@ def test_convert_escapes_names(capsys, tmp_path, good):
 
 def test_watch_goes_on_where_a_file_goes_away(capsys, monkeypatch, tmp_path, good):
     (tmp_path / "gone.jsonl").symlink_to(tmp_path / "nothing")
-    assert {name for name, *_ in watch._state(str(tmp_path))} == {str(good)}
+    assert {name for name, *_ in _files(str(tmp_path))} == {str(good)}
 
     def vanish(*_, **__):
         raise FileNotFoundError(2, "No such file or directory", "x.jsonl")
 
-    monkeypatch.setattr("gradlens.reading.read.read", vanish)
+    monkeypatch.setattr("gradlens.watching.following.read", vanish)
     assert command_line(["watch", str(tmp_path), "--interval", "0.01", "--polls", "2"]) == 2
     said = capsys.readouterr().err
     assert "waiting" in said

@@ -15,7 +15,8 @@ import gradlens
 torch = pytest.importorskip("torch")
 
 from gradlens.recorder import Live, Skip  # noqa: E402
-from gradlens.recorder.live import judge, send  # noqa: E402
+from gradlens.recorder.live import judge  # noqa: E402
+from gradlens.watching.telling import deliver  # noqa: E402
 from tests.recorder.conftest import loss_of, make_batches, make_net, read_marks, read_rows  # noqa: E402
 
 BAD = {"at": 9, "status": "problem", "cause": "lr_too_high", "confidence": 0.9, "headline": "it climbs"}
@@ -86,7 +87,7 @@ def test_an_alarm_that_fails_harms_nobody(tmp_path):
 
 def test_a_command_gets_the_verdict_on_its_standard_input(tmp_path):
     code = f"import sys; open({str(tmp_path / 'got')!r}, 'w').write(sys.stdin.read())"
-    assert send([sys.executable, "-c", code], BAD) == "exit code 0"
+    assert deliver([sys.executable, "-c", code], BAD).result == "exit code 0"
     assert json.loads((tmp_path / "got").read_text()) == BAD
 
 
@@ -105,7 +106,7 @@ def test_a_webhook():
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        assert send(f"http://127.0.0.1:{server.server_port}/hook", BAD) == "posted: 204"
+        assert deliver(f"http://127.0.0.1:{server.server_port}/hook", BAD).result == "posted: 204"
         thread.join(10)
     assert got == [BAD]
 

@@ -38,7 +38,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     step = s.step[rows]
     if not rate.any():
         return (_throughout(measured, step),)
-    for one in (_from_some_step, _wraps, _never_warm):
+    # A rate that rises to the last row is a warm-up in a run that goes on.
+    for one in (_from_some_step, _wraps, *(() if measured.is_unfinished else (_never_warm,))):
         fact = one(step, rate)
         if fact is not None:
             return (fact,)

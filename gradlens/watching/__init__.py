@@ -1,0 +1,1 @@
+"""Following a run that is still going on: what is new in it, and who is told."""
