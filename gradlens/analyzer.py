@@ -19,7 +19,7 @@ from gradlens.figures import measure
 from gradlens.figures.course import course_of
 from gradlens.figures.curves import reduce_curve
 from gradlens.figures.notable import notable_steps
-from gradlens.figures.picture import picture_of
+from gradlens.figures.picture import layer_map, picture_of
 from gradlens.reports.analysis import Curve, Report, RunReport
 from gradlens.reports.base import ThresholdOption
 from gradlens.run import Run
@@ -98,6 +98,11 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
     finite = signals.norm[np.isfinite(signals.norm)]
     tail = measure.tail(signals, threshold.known, warmup, options.bootstrap) if provenance.trusted else None
     spikes = measure.spikes(signals, warmup, provenance, len(case.events))
+    picture = (
+        picture_of(run, signals, findings=findings, spikes=spikes, tail=tail, warmup=warmup, trusted=provenance.trusted)
+        if options.picture
+        else None
+    )
     return RunReport(
         id=run.id,
         source=run.source,
@@ -133,11 +138,8 @@ def analyze_run(run: Run, options: AnalysisOptions) -> RunReport:
             if (course := course_of(step, value)) is not None
         },
         curves=_curves(run, signals),
-        picture=picture_of(
-            run, signals, findings=findings, spikes=spikes, tail=tail, warmup=warmup, trusted=provenance.trusted
-        )
-        if options.picture
-        else None,
+        layer_norms=layer_map(run.layers, signals) if picture is None else picture.layers,
+        picture=picture,
     )
 
 

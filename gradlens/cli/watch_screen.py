@@ -16,6 +16,7 @@ from gradlens.cli.watch_output import Output, event_text, verdict_text
 from gradlens.reporters import wording
 from gradlens.reporters.base import Screen
 from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.palette import AMBER, BAD, SEVERITY, STATUS, color_system
 from gradlens.reporters.picture import picture
 from gradlens.reports.base import Severity
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 _MAX_EVENTS = 200
 #: Lines that the state of a run, its picture and the rules between need beside the events.
 _MIN_EVENTS, _MAX_RUNS = 3, 12
-_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
-_STATUS = {"problem": "bold red", "insufficient": "bold yellow", "clear": "bold green"}
 _MARKS = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
 _ASCII_MARKS = {Severity.ERROR: "x", Severity.WARNING: "!", Severity.NOTE: "-"}
 
@@ -39,7 +38,7 @@ class LiveScreen(Output):
     """The whole terminal, drawn anew at every look; the events stay behind when it ends."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, markup=False, emoji=False)
+        self._console = console or Console(highlight=False, markup=False, emoji=False, color_system=color_system())
         self._live = Live(console=self._console, screen=True, auto_refresh=False, vertical_overflow="crop")
         self._events: deque[tuple[str, Event]] = deque(maxlen=_MAX_EVENTS)
         self._remarks: deque[str] = deque(maxlen=3)
@@ -68,8 +67,8 @@ class LiveScreen(Output):
         self._states = poll.states
         self._several = len(poll.states) > 1
         self._events.extend((time.strftime("%H:%M:%S"), event) for event in poll.events)
-        parts = [*self._runs(), *(Text(f"waiting: {for_terminal(p)}", style="yellow") for p in poll.problems)]
-        parts += [Text(f"gradlens: {for_terminal(remark)}", style="yellow") for remark in self._remarks]
+        parts = [*self._runs(), *(Text(f"waiting: {for_terminal(p)}", style=AMBER) for p in poll.problems)]
+        parts += [Text(f"gradlens: {for_terminal(remark)}", style=AMBER) for remark in self._remarks]
         used = self._height(parts)
         room = max(self._console.height - used - 2, _MIN_EVENTS)
         self._live.update(Group(*parts, *self._latest(room)), refresh=True)
@@ -115,7 +114,7 @@ def _line(at: str, event: Event, screen: Screen, *, several: bool) -> Renderable
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, min_width=12)
     grid.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
-    grid.add_row(at, Text(mark, style=_STYLES[event.level]), where, for_terminal(text))
+    grid.add_row(at, Text(mark, style=SEVERITY[event.level]), where, for_terminal(text))
     return grid
 
 
@@ -143,7 +142,7 @@ def _numbers(state: State, screen: Screen) -> Iterator[Text]:
     if state.left is not None and not state.is_done:
         pace.append(f"{wording.duration(state.left)} left")
     head.append(f"  {'  '.join(pace)}")
-    head.append(_rest(state), style="bold red" if state.is_silent and not state.is_done else "dim")
+    head.append(_rest(state), style=BAD if state.is_silent and not state.is_done else "dim")
     head.truncate(screen.width, overflow="ellipsis")
     yield head
     best = f" (best {wording.number(state.best)} at {state.best_step:,})" if state.best_step is not None else ""
@@ -165,7 +164,7 @@ def _rest(state: State) -> str:
 
 def _verdict(state: State) -> Text:
     is_sure = state.report is not None and not state.is_early
-    return Text(verdict_text(state), style=_STATUS[state.report.verdict.status] if state.report and is_sure else "dim")
+    return Text(verdict_text(state), style=STATUS[state.report.verdict.status] if state.report and is_sure else "dim")
 
 
 def _table(states: Iterable[State]) -> RenderableType:

@@ -12,6 +12,7 @@ from rich.text import Text
 from gradlens.reporters.base import Screen
 from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import print_parts
+from gradlens.reporters.palette import DOUBTFUL, GOOD
 from gradlens.reporters.wording import expected, interval, number, percent
 from gradlens.reports.advice import Advice, WhatIf
 
@@ -26,13 +27,13 @@ def render(advices: Iterable[Advice], screen: Screen, *, framework: str | None =
 def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
     yield Text(for_terminal(advice.run), style="bold")
     if advice.threshold is not None:
-        head = Text(f"C = {number(advice.threshold)}", style="bold green")
+        head = Text(f"C = {number(advice.threshold)}", style=GOOD)
         head.append(f"   95 % interval {interval(advice.interval)}")
         yield head
         yield Text(f"clips {expected(advice.expected)}")
         yield Text(f"{MODES[advice.mode]}: the {advice.quantile * 100:.4g} % quantile of {_basis(advice)}")
     else:
-        yield Text(f"No advice: {for_terminal(advice.abstained or '')}", style="bold yellow")
+        yield Text(f"No advice: {for_terminal(advice.abstained or '')}", style=DOUBTFUL)
         if advice.policy:
             yield Text(f"Instead: {for_terminal(advice.policy)}")
     yield Text()
@@ -71,7 +72,7 @@ def _table(title: str, rows: tuple[WhatIf, ...], *, fixed: bool) -> RenderableTy
     for head in ("clipped", *(() if fixed else ("skipped", "steps lost")), "shrink", "spikes caught"):
         table.add_column(head, justify="right")
     for row in rows:
-        style = "bold green" if row.label == "suggested" else ""
+        style = GOOD if row.label == "suggested" else ""
         first = (number(row.threshold), row.label) if fixed else (row.label,)
         rates = (percent(row.clip_rate), *(() if fixed else (percent(row.skip_rate), f"{row.steps_lost:,}")))
         table.add_row(*first, *rates, number(row.shrink_factor), f"{row.spikes_caught} of {row.spikes}", style=style)

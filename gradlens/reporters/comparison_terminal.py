@@ -12,6 +12,7 @@ from rich.text import Text
 from gradlens.reporters.base import Screen
 from gradlens.reporters.comparison_words import figure_rows, pair_facts
 from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.palette import DOUBTFUL
 from gradlens.reports.comparison import ComparisonReport, Pair
 
 
@@ -35,7 +36,7 @@ def _pair(pair: Pair) -> Iterator[RenderableType]:
     head = Text(for_terminal(pair.run), style="bold")
     head.append(f" against {for_terminal(pair.against)}", style="dim")
     yield head
-    yield Padding(Text(for_terminal(pair.verdict), style="bold yellow" if pair.fingerprints else ""), (0, 0, 0, 2))
+    yield Padding(Text(for_terminal(pair.verdict), style=DOUBTFUL if pair.fingerprints else ""), (0, 0, 0, 2))
     facts = [Text(f"{title}: {for_terminal(text)}", style="dim") for title, text in pair_facts(pair)]
     yield Padding(Group(*facts), (0, 0, 0, 2))
     yield Text()

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from gradlens.reporters.base import Screen
 from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.palette import STATUS
 from gradlens.reports.fleet import Count, FleetOverview, Onset, SeedAdvice
 
-_STYLE = {"problem": "bold red", "insufficient": "bold yellow", "clear": "bold green"}
 MAX_CHANGES, MAX_GROUPS = 10, 40
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -47,7 +47,7 @@ def _head(fleet: FleetOverview) -> Text:
     text = Text(f"{fleet.runs:,} runs", style="bold")
     for count in fleet.statuses:
         text.append("  ")
-        text.append(f"{count.runs:,} {count.what}", style=_STYLE.get(count.what, ""))
+        text.append(f"{count.runs:,} {count.what}", style=STATUS.get(count.what, ""))
     for told in beside(fleet):
         text.append(f"  {told}", style="dim")
     return text

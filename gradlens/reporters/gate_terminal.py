@@ -12,10 +12,11 @@ from rich.text import Text
 from gradlens.reporters import gate_words as words
 from gradlens.reporters.base import Screen
 from gradlens.reporters.escape import for_terminal
+from gradlens.reporters.palette import BAD, DOUBTFUL, GOOD
 from gradlens.reporters.wording import number
 from gradlens.reports.gate import GateReport, GateRun, LimitResult, MetricResult
 
-_STYLE = {"fail": "bold red", "inconclusive": "bold yellow", "pass": "bold green", "skipped": "dim"}
+_STYLE = {"fail": BAD, "inconclusive": DOUBTFUL, "pass": GOOD, "skipped": "dim"}
 
 
 def gate_parts(gate: GateReport, screen: Screen) -> Iterator[RenderableType]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradlens.reporters.base import Screen
+from gradlens.reporters.palette import color_system
 
 #: What reads well on a terminal that knows no Unicode.
 _PLAIN = str.maketrans({"–": "-", "×": "x", "…": "...", "σ": "sigma", "²": "^2", "η": "eta"})
@@ -23,7 +24,7 @@ def print_parts(parts: Iterable[RenderableType], screen: Screen) -> str:
         file=stream,
         width=screen.width,
         force_terminal=screen.color,
-        color_system="standard" if screen.color else None,
+        color_system=color_system() if screen.color else None,
         no_color=not screen.color,
         highlight=False,
         markup=False,

@@ -12,6 +12,7 @@ from gradlens.reports.analysis import Curve
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _LINE = "╌"
 BLOCKS = "▁▂▃▄▅▆▇█"
+SHADES = "░▒▓█"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,3 +77,24 @@ def sparkline(values: Sequence[float | None], *, unicode: bool = True) -> str:
     """Shares from 0 to 1 as blocks; a space where there is none."""
     marks = BLOCKS if unicode else "_.-=+*#@"
     return "".join(" " if v is None else marks[min(int(v * len(marks)), len(marks) - 1)] for v in values)
+
+
+def shades(rows: Sequence[Sequence[float | None]], *, unicode: bool = True) -> list[str]:
+    """Rows of values as shades, on one log scale from the smallest positive value to the largest.
+
+    A space where there is none, × (x) for infinity. Zero and what is below it have the lightest shade.
+    """
+    marks = SHADES if unicode else ".-+#"
+    known = [v for row in rows for v in row if v is not None and 0 < v < math.inf]
+    low, high = (math.log(min(known)), math.log(max(known))) if known else (0.0, 0.0)
+    span = (high - low) or 1.0
+
+    def mark(value: float | None) -> str:
+        if value is None or math.isnan(value):
+            return " "
+        if math.isinf(value):
+            return "×" if unicode else "x"
+        share = (math.log(value) - low) / span if value > 0 else 0.0
+        return marks[min(int(share * len(marks)), len(marks) - 1)]
+
+    return ["".join(mark(value) for value in row) for row in rows]

@@ -17,6 +17,7 @@ from gradlens.reporters import wording
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import hanging, print_parts, section
+from gradlens.reporters.palette import AMBER, DOUBTFUL, SEVERITY, STATUS
 from gradlens.reporters.picture import picture
 from gradlens.reporters.report_words import (
     clipping_sentence,
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
     from gradlens.reports.fleet import FleetOverview
     from gradlens.reports.gate import GateReport
 
-_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
 _ASCII_MARK = {Severity.ERROR: "x", Severity.WARNING: "!", Severity.NOTE: "-"}
-_STATUS_STYLE = {"problem": "bold red", "insufficient": "bold yellow", "clear": "bold green"}
 #: How the codes of checks begin that speak of the log itself.
 OF_THE_LOG = "GL0"
 #: Warnings and errors, notes, and notices of reading that the short report shows.
@@ -122,10 +121,10 @@ def _header(run: RunReport) -> RenderableType:
 
 
 def _verdict(run: RunReport) -> RenderableType:
-    style = _STATUS_STYLE[run.verdict.status]
+    style = STATUS[run.verdict.status]
     worst = run.worst
     if run.verdict.status == "problem" and worst is not None and worst is not Severity.ERROR:
-        style = "bold yellow"
+        style = DOUBTFUL
     head = Text(for_terminal(wording.verdict(run)), style=style)
     others = [r for r in run.diagnosis.ranking if r.cause != run.diagnosis.cause and r.confidence >= 0.1][:2]
     if others and run.verdict.status == "problem":
@@ -135,7 +134,7 @@ def _verdict(run: RunReport) -> RenderableType:
     spoken = any(f.message == run.provenance.reason for f in run.findings)
     caveat = norm_caveat(run, brief=spoken)
     if caveat:
-        lines.append(Text(for_terminal(caveat), style="" if run.provenance.trusted else "yellow"))
+        lines.append(Text(for_terminal(caveat), style="" if run.provenance.trusted else AMBER))
     return Group(*(line for line in lines if line.plain))
 
 
@@ -159,7 +158,7 @@ def _evidence(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
 
 
 def _mark(severity: Severity, screen: Screen) -> Text:
-    return Text((_MARK if screen.unicode else _ASCII_MARK)[severity], style=_STYLE[severity])
+    return Text((_MARK if screen.unicode else _ASCII_MARK)[severity], style=SEVERITY[severity])
 
 
 def _finding(finding: Finding, screen: Screen) -> RenderableType:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradlens.registry import load
 from gradlens.reports.base import Cause, Interval, ProvenanceVerdict, Severity, ThresholdSource, plain_data
 from gradlens.reports.frames import Findings, figures_frame
-from gradlens.reports.picture import BESIDE, Picture
+from gradlens.reports.picture import BESIDE, LayerMap, Picture
 from gradlens.reports.verdict import Verdict
 from gradlens.run import Columns, Notice
 
@@ -525,6 +525,8 @@ class RunReport:
     curves: Mapping[str, Curve] | None = None
     #: The findings left out by `--since`.
     findings_before: int = 0
+    #: Norms of layers over the run, for pictures; no part of the JSON document.
+    layer_norms: LayerMap | None = field(default=None, metadata=BESIDE)
     #: What a page draws; no part of the JSON document.
     picture: Picture | None = field(default=None, metadata=BESIDE)
 

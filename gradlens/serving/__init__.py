@@ -1,0 +1,1 @@
+"""Gradlens for programs that speak the Model Context Protocol."""
