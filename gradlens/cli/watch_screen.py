@@ -35,7 +35,7 @@ _ASCII_MARKS = {Severity.ERROR: "x", Severity.WARNING: "!", Severity.NOTE: "-"}
 
 
 class LiveScreen(Output):
-    """The whole terminal, drawn anew at every look; the events stay behind when it ends."""
+    """The whole terminal, redrawn at every look; the events stay behind when it ends."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, markup=False, emoji=False, color_system=color_system())

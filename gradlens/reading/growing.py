@@ -60,7 +60,7 @@ class GrowingLog:
         if not (is_text and self._reader.reads_line_by_line):
             raise NeedsWholeLogError
         self._raws = self._reader.read([first], self._options)
-        # What kind of log it is shows at its beginning: while that grows, it is looked at anew.
+        # What kind of log it is shows at its beginning: while that grows, all of it is read.
         self._head = data if len(data) < HEAD_BYTES else None
 
     def append(self, data: bytes) -> None:

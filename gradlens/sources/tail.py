@@ -25,12 +25,12 @@ class News:
     Attributes
     ----------
     change
-        "" for nothing, `grown` (also by less than a line), or how its content began anew: `rotated` (another file under the
-        name, the old one renamed), `replaced` (another file, the old one gone), `truncated` (the same file, written anew).
+        "" for nothing, `grown` (also by less than a line), or how other content took its place: `rotated` (another file under the
+        name, the old one renamed), `replaced` (another file, the old one gone), `truncated` (the same file, emptied first).
     rest
         Whole lines that the file of before still got.
     data
-        Whole lines that are new, those of the new content where it began anew.
+        Whole lines that are new, those of the other content where there is one.
     more
         Whether there is more to take at once.
     """
@@ -90,7 +90,7 @@ class Tail:
         self._offset, self._mark, self._partial = 0, b"", b""
 
     def _still_there(self) -> bool:
-        """Whether the file still holds what was read last: it may have been written anew and be longer than before."""
+        """Whether the file still holds what was read last: it may have been emptied and be longer than before by now."""
         return not self._mark or self._at(self._offset - len(self._mark), len(self._mark)) == self._mark
 
     def _at(self, place: int, size: int) -> bytes:

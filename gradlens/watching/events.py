@@ -8,7 +8,7 @@ from typing import Any, Literal
 from gradlens.reports.base import Severity
 
 Kind = Literal[
-    "finding", "again", "gone", "spike", "nonfinite", "silent", "grows-again", "rotated", "written-anew", "done",
+    "finding", "again", "gone", "spike", "nonfinite", "silent", "grows-again", "rotated", "restarted", "done",
 ]  # fmt: skip
 
 
@@ -20,7 +20,7 @@ class Event:
     ----------
     kind
         `finding` (a check speaks for the first time), `again` (it found more steps), `gone` (it takes that back), `spike`,
-        `nonfinite`, `silent` (the log does not grow), `grows-again`, `rotated`, `written-anew`, `done`.
+        `nonfinite`, `silent` (the log does not grow), `grows-again`, `rotated`, `restarted`, `done`.
     run
         The name of the run, from the log or its path: untrusted.
     level

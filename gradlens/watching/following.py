@@ -124,7 +124,7 @@ class Follower:
             self._turn(news)
         problem = ""
         if news.change:
-            problem = self._take(news, anew=turned)
+            problem = self._take(news, is_other=turned)
         while news.more:
             news = self._tail.look()
             problem = self._take(news) or problem
@@ -139,7 +139,7 @@ class Follower:
         return self._gathered(now, grew=grew, turned=turned, how=news.change)
 
     def _turn(self, news: News) -> None:
-        """The content begins anew: keep what there was, as it may go on."""
+        """Other content took its place: keep what there was, as it may go on."""
         if self._log is not None and news.rest:
             try:
                 self._log.append(news.rest)
@@ -148,9 +148,9 @@ class Follower:
                 pass
         self._before, self._log, self._is_whole = self._runs, None, False
 
-    def _take(self, news: News, *, anew: bool = False) -> str:
+    def _take(self, news: News, *, is_other: bool = False) -> str:
         """Take over what was appended; why it cannot be read, "" where it can."""
-        if self._is_whole or not (news.data or anew):
+        if self._is_whole or not (news.data or is_other):
             return ""
         try:
             if self._log is not None:
@@ -199,7 +199,7 @@ class Follower:
         )
 
     def _told_of(self, found: tuple[Run, ...], how: str) -> Iterator[Event]:
-        """What the new content is to the old one: its continuation, the same written again, or something else."""
+        """What the new content is to the old one: its continuation, the same with more, or something else."""
         before = {run.id: run for run in self._before}
         for run in found:
             old = before.get(run.id)
@@ -217,8 +217,8 @@ class Follower:
                 )
             else:
                 yield Event(
-                    kind="written-anew", run=run.id, level=Severity.NOTE, steps=first,
-                    message=f"the log was {how} and begins anew: what was read before is no longer judged",
+                    kind="restarted", run=run.id, level=Severity.NOTE, steps=first,
+                    message=f"the log was {how} and begins with another training: what was read before is no longer judged",
                 )  # fmt: skip
 
     # Several files
@@ -248,7 +248,7 @@ def _is_file_name(text: str, path: Path) -> bool:
 
 
 def _repeats(old: Run, new: Run) -> bool:
-    """Whether a log was written again with all that it had, as documents are: from the same step at least as far."""
+    """Whether a log was rewritten with all that it had, as documents are: from the same step at least as far."""
     first, then = main_series(old), main_series(new)
     if first is None or then is None or not len(first) or not len(then):
         return False

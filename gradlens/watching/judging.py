@@ -14,7 +14,7 @@ from gradlens.run import Run
 from gradlens.watching.events import Event
 from gradlens.watching.standing import Standing
 
-#: A run is young up to so many rows, and in the first part of its steps where their number is known.
+#: A run is young up to this many rows, and in the first part of its steps where their number is known.
 YOUNG_ROWS, YOUNG_SHARE = 300, 0.1
 #: What a young run is told to have become: facts about its loss and norm. All else weighs the course of a curve that has hardly
 #: begun: told as well, it would alarm a tenth of the healthy runs by their hundredth row (`python -m benchmarks.watching quiet`).

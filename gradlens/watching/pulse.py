@@ -14,7 +14,7 @@ from gradlens.watching.events import Event
 
 #: Rows before the new ones that tell their level and their noise.
 CONTEXT = 2000
-#: Spikes that noise makes by chance in so many rows. Our own choice.
+#: Spikes that noise makes by chance in this many rows. Our own choice.
 FALSE_ALARMS = 0.1
 #: Times the level below which a spike is no news.
 MIN_SIZE = 1.5

@@ -25,7 +25,7 @@ class Standing:
         Parameters
         ----------
         things
-            All that this look showed; what it did not show begins anew.
+            All that this look showed; what it did not show is counted from zero.
         """
         self._count = {thing: self._count.get(thing, 0) + 1 for thing in things}
         return self.tell({thing for thing, count in self._count.items() if count >= self._patience})

@@ -163,7 +163,7 @@ class Watcher:
             problems += [look.problem] if look.problem else []
             events += look.events
             for event in look.events:
-                if event.kind == "written-anew":
+                if event.kind == "restarted":
                     # What was found in the training before is no knowledge of this one.
                     self._watched.pop(event.run, None)
             if first:

@@ -188,7 +188,7 @@ def test_rotation_truncation_and_replacement_of_a_log_that_is_followed(path):
         other = path.with_suffix(".new")
         append(other, rows(0, 50))
         other.replace(path)
-        assert json.loads(watch.wait_for('"kind": "written-anew"')[0])["step"] == 0
+        assert json.loads(watch.wait_for('"kind": "restarted"')[0])["step"] == 0
         path.unlink()
         time.sleep(0.5)
         append(path, rows(50, 400))

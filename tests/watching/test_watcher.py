@@ -202,11 +202,11 @@ def test_another_training_under_the_name_begins_anew(path):
     other.write_text(text(rows(0, 80, seed=9)))
     other.replace(path)
     (event,) = watch.look()
-    assert (event.kind, event.step) == ("written-anew", 0)
+    assert (event.kind, event.step) == ("restarted", 0)
     assert (watch.state.rows, watch.state.step) == (80, 79)
 
 
-def test_a_document_that_is_written_again_and_again_is_no_news(tmp_path):
+def test_a_document_that_is_rewritten_all_the_time_makes_no_events(tmp_path):
     path = tmp_path / "trainer_state.json"
 
     def write(n):
@@ -221,7 +221,7 @@ def test_a_document_that_is_written_again_and_again_is_no_news(tmp_path):
     assert watch.state.rows == 400
     for n in (450, 500):
         write(n)
-        assert not [e for e in watch.look() if e.kind in {"rotated", "written-anew"}]
+        assert not [e for e in watch.look() if e.kind in {"rotated", "restarted"}]
         assert watch.state.rows == n
 
 
