@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -52,9 +52,7 @@ def _told() -> Iterator[None]:
 def build(places: Places, watches: tools.Watches) -> Server:
     """The server with its tools."""
     server = MCPServer("gradlens", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
-    tool: Callable[..., Any] = server.tool
 
-    @tool(annotations=_READS)
     def analyze(
         sources: Sources,
         threshold: Threshold = "auto",
@@ -69,7 +67,6 @@ def build(places: Places, watches: tools.Watches) -> Server:
         with _told():
             return tools.analyze(places, sources, threshold=threshold, since=since, detail=detail)
 
-    @tool(annotations=_READS)
     def explain(
         name: Annotated[
             str | None, Field(description="A code (GL301), a cause (bad_data), a sign or a method; omit to list them.")
@@ -79,13 +76,11 @@ def build(places: Places, watches: tools.Watches) -> Server:
         with _told():
             return tools.explain(name)
 
-    @tool(annotations=_READS)
     def compare(sources: Sources, threshold: Threshold = "auto") -> dict[str, Any]:
         """Set two or more runs side by side, each against the first: norms, losses, scale bugs, where the curves part."""
         with _told():
             return tools.compare(places, sources, threshold=threshold)
 
-    @tool(annotations=ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False))
     def watch(
         sources: Sources,
         wait_seconds: Annotated[
@@ -100,6 +95,10 @@ def build(places: Places, watches: tools.Watches) -> Server:
         with _told():
             return watches.look(sources, wait=wait_seconds, threshold=threshold)
 
+    for tool in (analyze, explain, compare):
+        server.add_tool(tool, annotations=_READS)
+    # The same question has another answer later.
+    server.add_tool(watch, annotations=_READS.model_copy(update={"idempotent_hint": False}))
     return server
 
 
