@@ -37,7 +37,8 @@ def comparison_body(comparison: ComparisonReport) -> Shown:
         parts.append(figure(drawing))
     titles = [row[0] for row in figure_rows(comparison)]
     cells = list(zip(*(row[1] for row in figure_rows(comparison)), strict=True))
-    rows = [(run.id, *values) for run, values in zip(comparison.runs, cells, strict=True)]
+    names = short_names([run.id for run in comparison.runs])
+    rows = [(name, *values) for name, values in zip(names, cells, strict=True)]
     # A row for each run: five runs are five lines, not five narrow columns.
     parts.append("<h2>Side by side</h2>" + table(("run", *titles), rows, numbers_from=1))
     parts += [f'<p class="dim">{for_html(n.code)}: {for_html(n.message)}</p>' for n in comparison.notices]

@@ -62,7 +62,12 @@ def _count_table(counts: Sequence[Count], *, intervals: bool) -> str:
         + ('<th class="n">share (95 %)</th>' if intervals else "")
         + "<th>what</th><th>such as</th>"
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return _wide("Counts", f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+
+
+def _wide(label: str, table: str) -> str:
+    """A table that scrolls by itself where the screen is too narrow."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
 
 
 def _groups(fleet: FleetOverview) -> str:
@@ -77,7 +82,7 @@ def _groups(fleet: FleetOverview) -> str:
         for group in fleet.groups
     )  # fmt: skip
     tail = '<th class="n">runs</th><th class="n">problems</th><th class="n">rate (95 %)</th><th>causes</th>'
-    return f"<table><thead><tr>{head}{tail}</tr></thead><tbody>{rows}</tbody></table>"
+    return _wide("Groups", f"<table><thead><tr>{head}{tail}</tr></thead><tbody>{rows}</tbody></table>")
 
 
 def _runs(fleet: FleetOverview) -> str:

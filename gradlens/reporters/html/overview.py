@@ -61,7 +61,7 @@ def _counts(runs: Sequence[RunReport]) -> str:
     counts = {"problem": 0, "insufficient": 0, "clear": 0}
     for run in runs:
         counts[run.verdict.status] += 1
-    tones = {"problem": "error", "insufficient": "warning", "clear": "ok"}
+    tones = {"problem": "error", "insufficient": "note", "clear": "ok"}
     words = {"problem": "with a problem", "insufficient": "not enough to judge", "clear": "clear"}
     told = (f'<span class="{tones[s]}">{n:,} {words[s]}</span>' for s, n in counts.items() if n)
     return f'<p class="verdict">{" · ".join(told)}</p>'

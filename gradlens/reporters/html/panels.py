@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Style = Literal["line", "dashed", "dots", "steps"]
 #: Largest over smallest value from which on a log axis serves.
 SERVES_LOG = 10.0
+LOWEST_PART = 0.02
 #: A largest share below which an axis up to 100 % would show nothing.
 SMALL_SHARE = 0.4
 #: Points of a line in a still picture, which is no wider than that.
@@ -97,12 +98,15 @@ class Panel:
 
     @property
     def log_scale(self) -> bool:
-        """Whether the axis is logarithmic: as said, otherwise where all values are positive and span more than a decade."""
+        """Whether the axis is logarithmic: as said, otherwise where all values are positive and all but the lowest span a decade."""
         if self.log is not None:
             return self.log
         values = [line.y for line in self.lines if len(line.y)]
-        low = min((float(v.min()) for v in values), default=0.0)
-        return low > 0 and max(float(v.max()) for v in values) / low > SERVES_LOG
+        if not values or min(float(v.min()) for v in values) <= 0:
+            return False
+        # A single low value would spread the axis over decades of nothing.
+        low = min(float(np.quantile(v, LOWEST_PART)) for v in values)
+        return max(float(v.max()) for v in values) / low > SERVES_LOG
 
     @property
     def top_share(self) -> float:

@@ -27,6 +27,8 @@
     return size >= 1000 ? value.toLocaleString("en", {maximumFractionDigits: 0}) : String(Number(value.toPrecision(4)));
   };
   const whole = value => Math.round(value).toLocaleString("en");
+  // The end of a long name tells runs apart.
+  const shortened = name => name.length > 56 ? `…${name.slice(-55)}` : name;
   // The first place whose value is not below `wanted`.
   const bisect = (values, wanted) => {
     let low = 0, high = values.length;
@@ -104,7 +106,7 @@
       this.live = element("div", {class: "live", tabindex: "0", role: "group", "aria-label": this.figure.querySelector("svg").getAttribute("aria-label")});
       this.live.append(this.tools());
       if (this.data.legend.length) {
-        const keys = this.data.legend.map(([tone, name]) => element("span", {class: tone}, `━ ${name}`));
+        const keys = this.data.legend.map(([tone, name]) => element("span", {class: tone, title: name}, `━ ${shortened(name)}`));
         this.live.append(element("div", {class: "legend"}, ...keys));
       }
       this.live.append(...this.lanes());
@@ -192,10 +194,12 @@
       if (last) plot.xaxis.axis_label = this.data.x.title;
       if (this.steps) {
         plot.xaxis.formatter = new Bokeh.NumeralTickFormatter({format: "0,0"});
-        for (const where of [plot.xaxis, plot.xgrid]) where.ticker = new Bokeh.BasicTicker({desired_num_ticks: 7, min_interval: 1});
+        for (const where of [plot.xaxis, plot.xgrid]) where.ticker = new Bokeh.BasicTicker({desired_num_ticks: Math.max(3, Math.min(8, Math.round((this.figure.clientWidth - 60) / 110))), min_interval: 1});
       }
       const ticker = new Bokeh.FixedTicker({ticks: []});
       for (const where of [plot.yaxis, plot.ygrid]) where.ticker = ticker;
+      const across = this.data.x.log ? new Bokeh.FixedTicker({ticks: []}) : null;
+      if (across) for (const where of [plot.xaxis, plot.xgrid]) where.ticker = across;
       const name = element("div", {class: "name"}, panel.title + " ");
       if (panel.log && !panel.heat) name.append(element("span", {class: "dim"}, "(log)"));
       const key = (tone, text) => name.append(element("i", {class: tone}, text));
@@ -218,7 +222,7 @@
         const color = this.color(one.tone), at = {x: {field: "x"}, y: {field: "y"}, source};
         if (one.style === "dots") plot.scatter({...at, size: one.x.length > 150 && one.name === "clipped" ? 3 : 5, fill_color: color, line_color: null});
         else if (one.style === "steps") plot.step({...at, mode: "after", line_color: color, line_width: 1.4});
-        else plot.line({...at, line_color: color, line_width: 1.3, line_dash: one.style === "dashed" ? [6, 4] : []});
+        else plot.line({...at, line_color: color, line_width: 1.3, line_alpha: this.data.legend.length ? .8 : 1, line_dash: one.style === "dashed" ? [6, 4] : []});
         if (panel.lines.length > 1 && !this.data.legend.length) key(one.tone, `${one.style === "dots" ? "●" : one.style === "dashed" ? "┄" : "─"} ${one.name}`);
       }
       for (const [value, text, tone] of panel.levels) {
@@ -237,7 +241,7 @@
         plot.toolbar.active_scroll = plot.toolbar.tools.find(tool => tool instanceof Bokeh.WheelZoomTool);
       }
       const holder = element("div", {class: "place"});
-      return {panel, plot, y, ticker, place: holder, element: element("div", {class: "row"}, name, holder)};
+      return {panel, plot, y, ticker, across, place: holder, element: element("div", {class: "row"}, name, holder)};
     }
 
     shade(plot) {
@@ -302,6 +306,10 @@
       const label = value => row.panel.percent ? `${number(value * 100)} %` : number(value);
       row.plot.yaxis.major_label_overrides = new Map(ticks.map(value => [value, label(value)]));
       row.ticker.ticks = ticks;
+      if (!row.across) return;
+      const places = roundTicks(start, end, 8, true);
+      row.plot.xaxis.major_label_overrides = new Map(places.map(value => [value, number(value)]));
+      row.across.ticks = places;
     }
 
     // From where to where a panel has to reach to show what lies between two steps.

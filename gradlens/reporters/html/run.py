@@ -26,9 +26,10 @@ MAX_STEPS, MAX_CAUSES = 12, 5
 
 
 def tone_of(run: RunReport) -> str:
-    """The colour of the verdict."""
-    worst = run.worst
-    return worst.value if worst and worst is not Severity.NOTE else "ok"
+    """The colour of the verdict: green only for a run that was judged and is clear."""
+    if run.verdict.status != "problem":
+        return "ok" if run.verdict.status == "clear" else "note"
+    return "error" if run.worst is Severity.ERROR else "warning"
 
 
 def drawings_of(run: RunReport, key: str) -> dict[str, Drawing]:

@@ -290,5 +290,5 @@ def test_hostile_names_stay_text(pages, opened):
     assert name in one.page.locator("tbody th").first.inner_text()
     assert one.page.locator("img").count() == 0
     live = one.drawn("overlay")
-    assert name in live.locator(".legend").inner_text()
+    assert name[-40:] in live.locator(".legend").inner_text()
     assert one.errors == []
