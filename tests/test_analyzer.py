@@ -96,7 +96,7 @@ def test_how_rare_spikes_are(samples):
 def test_headline_and_numbers_tell_spikes_and_joint_events_apart(samples, name):
     (run,) = gradlens.analyze(gradlens.read(samples / name), threshold=THRESHOLDS[name]).runs
     rows = dict(number_rows(run))
-    events = run.diagnosis.summary.split()[0]
+    events = run.diagnosis.summary.split()[1]
     assert run.spikes.joint_events == int(events)
     assert rows["coincidence"].startswith(f"{events} joint events (same step;")
     assert f"{run.spikes.counts['loss']} of loss" in rows["spikes"]

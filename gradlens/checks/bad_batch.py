@@ -9,6 +9,7 @@ import numpy as np
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import counted
 from gradlens.reports.base import Cause
 
 
@@ -63,7 +64,7 @@ class BadBatch(CauseCheck):
             return "the loss rises for a few rows and returns"
         strongest = max(case.events, key=lambda e: e.norm_ratio)
         times = f"up to {strongest.norm_ratio:.2g} times its usual level" if strongest.norm_ratio > 1.05 else "a little"
-        where = "in 1 row" if len(case.events) == 1 else f"in {len(case.events):,} places"
+        where = f"in {counted(len(case.events), 'step' if case.has('steps') else 'row')}"
         back = ", both back at once" if all(e.isolated for e in case.events) else ""
         return f"{where} loss and norm jump together, the loss to {_height(case)} and the norm {times}{back}"
 

@@ -1,8 +1,9 @@
 """The verdict: what became of the run, whether there is a problem, and what could not be judged.
 
-`problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows, no finite value, or a loss
-whose course says nothing; `clear` otherwise, and then only for the checks that ran. What could not run is listed with the reason and
-with what to log or pass so that it can.
+`problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows (400 where each stands for
+several steps), no finite value, norms that never change, or a loss that hardly moves or whose course says nothing; `clear`
+otherwise, and then only for the checks that ran. What could not run is listed with the reason and with what to log or pass so that it
+can.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from gradlens.reports.verdict import NotJudged, Verdict
 #: Rows below which seeing nothing says little: of labelled runs thinned to this many rows that show no sign of trouble, three in
 #: ten were faulty (`benchmarks/diagnosis/sparse.py`).
 MIN_ROWS = 200
+#: The same where a row stands for several steps: of labelled runs in about 200 such rows, one fault in seven shows nothing, of the
+#: whole logs one in twenty-five (`benchmarks/thinned.py`).
+MIN_SAMPLED_ROWS = 400
 
 #: What the inputs of checks allow to judge, and what to log or pass, by the reason for which a check did not run.
 REMEDIES: dict[str, tuple[str, str]] = {
@@ -47,18 +51,28 @@ def status_of(case: Case, findings: tuple[Finding, ...]) -> Status:
 
 def why_insufficient(case: Case) -> str:
     """Why a run without a sign of trouble cannot be called clear; empty where it can."""
-    s = case.signals
-    rows = [n for column in (s.loss, s.norm) if (n := int(np.isfinite(column).sum()))]
-    if not rows:
-        return "no finite loss or norm"
-    if min(rows) < MIN_ROWS:
-        return f"{counted(min(rows), 'row')}, at least {MIN_ROWS} are needed"
+    rows = _too_few_rows(case)
+    if rows:
+        return rows
     if case.provenance.placeholder:
         return case.provenance.reason
     if case.outcome.word == "stalled":
         return "the loss hardly moves, as that of a trained model that is fine-tuned, or of one that learns nothing"
     if case.progress is None:
         return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
+    return ""
+
+
+def _too_few_rows(case: Case) -> str:
+    s = case.signals
+    rows = [n for column in (s.loss, s.norm) if (n := int(np.isfinite(column).sum()))]
+    if not rows:
+        return "no finite loss or norm"
+    if min(rows) < MIN_ROWS:
+        return f"{counted(min(rows), 'row')}, at least {MIN_ROWS} are needed"
+    interval = s.log_interval or 1.0
+    if interval > 1.0 and min(rows) < MIN_SAMPLED_ROWS:
+        return f"{min(rows):,} rows, one every {interval:g} steps: at least {MIN_SAMPLED_ROWS} such rows are needed"
     return ""
 
 

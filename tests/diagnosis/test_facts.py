@@ -200,3 +200,18 @@ class TestElementsBeyondFp16:
         fact = next(f for f in other.facts if f.code == "GL408")
         assert fact.severity.value == "note"
         assert other.cause == "healthy"
+
+
+class TestRowsThatAreNeeded:
+    def log(self, g, n, every):
+        return {"step": np.arange(n) * every, "loss": learns(g, n), "grad_norm": np.exp(0.3 * g.standard_normal(n))}
+
+    @pytest.mark.parametrize(
+        ("n", "every", "status"),
+        [(150, 1, "insufficient"), (300, 1, "clear"), (300, 10, "insufficient"), (450, 10, "clear")],
+    )
+    def test_sampled_logs_need_more(self, g, n, every, status):
+        run = gradlens.analyze(self.log(g, n, every)).runs[0]
+        assert run.verdict.status == status
+        if status == "insufficient":
+            assert f"{n} rows" in run.verdict.headline

@@ -23,6 +23,8 @@ EXACT_ROWS = 20_000
 NONPOSITIVE = 0.01
 #: How many times its usual size around there a local deviation may be, and over how many windows "around" reaches. Our own.
 BURST_FACTOR, WIDE = 2.0, 5
+#: Share of neighbouring values that are equal from which a curve is rounded. Our own choice.
+MIN_EQUAL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -87,6 +89,10 @@ def curve_of(raw: NDArray[np.float64], window: int, *, floor: float = 0.0) -> Cu
     else:
         value[finite] = raw[finite]
     level, spread, upper = _level_and_spread(value, window)
+    step = rounding_step(raw[finite])
+    if step > 0:
+        least = step / np.exp(level) if logarithmic else step
+        spread, upper = np.fmax(spread, least), np.fmax(upper, least)
     unit = 1.0
     if not logarithmic and count:
         unit = float(np.nanmedian(spread)) or 1.0
@@ -200,5 +206,20 @@ def times_expected(moves: NDArray[np.float64], error: NDArray[np.float64], varia
 
 
 def neighbour_noise(value: NDArray[np.float64]) -> float:
-    """Standard deviation of the noise of a slowly moving curve, from the median size of its first differences."""
-    return float(np.median(np.abs(np.diff(value)))) / 0.9539 if len(value) > 1 else 0.0
+    """Standard deviation of the noise of a slowly moving curve, from the median size of its first differences.
+
+    At least the step to which the values are rounded: half of the differences of a rounded curve may be 0.
+    """
+    if len(value) < 2:
+        return 0.0
+    return max(float(np.median(np.abs(np.diff(value)))) / 0.9539, rounding_step(value))
+
+
+def rounding_step(value: NDArray[np.float64]) -> float:
+    """The step to which finite values are rounded: their smallest difference, where neighbours are often equal; 0 otherwise."""
+    size, larger = np.abs(np.diff(value)), np.maximum(np.abs(value[1:]), np.abs(value[:-1]))
+    # What is left of a difference of equal decimals in binary is not a step.
+    differs = size > 1e-9 * larger
+    if not differs.any() or float(np.mean(differs)) > 1.0 - MIN_EQUAL:
+        return 0.0
+    return float(size[differs].min())
