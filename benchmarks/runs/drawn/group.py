@@ -12,18 +12,20 @@ from torch import Tensor
 
 from benchmarks.runs.drawn.faults import Twin, draw
 from benchmarks.runs.drawn.lanes import HELD_OUT, Group, Recorded, layout, train
-from benchmarks.runs.drawn.nets import NETS, Net, Shape, initial
+from benchmarks.runs.drawn.nets import Net, Shape, initial
 from benchmarks.runs.drawn.recipe import POOLS, Recipe
 from benchmarks.runs.drawn.rules import Run, judged_run
 from benchmarks.runs.drawn.space import (
+    NETS,
     POOL_ROWS,
     SWEEP,
     SWEEP_STEPS,
+    TASKS,
     Setting,
     Swept,
     healthy,
 )  # fmt: skip
-from benchmarks.runs.drawn.tasks import TASKS, Task
+from benchmarks.runs.drawn.tasks import Task
 
 #: Healthy runs that a group must have before anything is done to their like.
 MIN_HEALTHY = 2

@@ -10,23 +10,35 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from benchmarks.runs.drawn.nets import CAUSAL, NETS, VECTOR, WHOLE
+from benchmarks.runs.drawn import later_nets, nets, tasks
+from benchmarks.runs.drawn.later_tasks import LATER
 from benchmarks.runs.drawn.recipe import Recipe
-from benchmarks.runs.drawn.tasks import TASKS, Task, World
+from benchmarks.runs.drawn.tasks import Task, World
 
-LEARN, FIRST, SECOND, THIRD = "learn", "first", "second", "third"
-PARTS = (LEARN, FIRST, SECOND, THIRD)
+VECTOR = nets.VECTOR | later_nets.LATER_VECTOR
+CAUSAL = nets.CAUSAL | later_nets.LATER_CAUSAL
+WHOLE = nets.WHOLE | later_nets.LATER_WHOLE
+NETS = nets.NETS | later_nets.LATER_VECTOR | later_nets.LATER_CAUSAL | later_nets.LATER_WHOLE
+TASKS = tasks.TASKS | LATER
+
+LEARN, FIRST, SECOND, THIRD, FOURTH, FIFTH = "learn", "first", "second", "third", "fourth", "fifth"
+PARTS = (LEARN, FIRST, SECOND, THIRD, FOURTH, FIFTH)
 #: Tasks and architectures that no run of another part has: a first look is at something new.
 KEPT_TASKS = {
     FIRST: ("logcosh", "contrast", "proximal", "forecast", "vae"),
     SECOND: ("mixture", "siamese", "values", "readdigits", "ratings"),
     THIRD: ("survival", "triplet", "reinforce", "masked", "diffusion"),
+    FOURTH: ("ordinal", "edges", "rotated", "growth", "clusters"),
+    FIFTH: ("bound", "sliced", "sorted", "bits", "worst"),
 }
-KEPT_NETS = {FIRST: ("highway", "lstm"), SECOND: ("experts", "tcn"), THIRD: ("dense", "mixer")}
+KEPT_NETS = {
+    FIRST: ("highway", "lstm"), SECOND: ("experts", "tcn"), THIRD: ("dense", "mixer"), FOURTH: ("spline", "gatedconv"),
+    FIFTH: ("memory", "linearattention"),
+}  # fmt: skip
 FAMILIES_IN_A_LOOK = 20
 GROUPS = 2
 #: Healthy runs and faults of a group: in the part that is learned from and in the looks, and where positions make a step dear.
-LANES = {LEARN: (24, 64), FIRST: (16, 30), SECOND: (16, 30), THIRD: (16, 30)}
+LANES = {LEARN: (24, 64)} | dict.fromkeys((FIRST, SECOND, THIRD, FOURTH, FIFTH), (16, 30))
 DEAR_LANES = LANES | {SECOND: (10, 20), THIRD: (10, 20)}
 DEAR = frozenset(CAUSAL) | frozenset(WHOLE)
 #: Learning rates that are tried for 120 steps before a group begins, each a factor of about three above the last.

@@ -761,7 +761,7 @@ def _digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(found.images / 16.0, dtype=torch.float32), torch.tensor(found.target)
 
 
-def _drawn_digits(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def drawn_digits(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     images, digits = _digits()
     pick = torch.randint(0, len(images), (n,), generator=rng)
     x = images[pick] + 0.1 * torch.randn(n, 8, 8, generator=rng)
@@ -770,19 +770,19 @@ def _drawn_digits(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Ten
 
 
 def _read_digits(world: World) -> Task:
-    return Task(kind="seq", d_in=8, out=10, length=8, make=_drawn_digits, labels=lambda y: y,
+    return Task(kind="seq", d_in=8, out=10, length=8, make=drawn_digits, labels=lambda y: y,
                 rows=lambda f, x, y, w, z, ref, p: chosen(f(x), y))  # fmt: skip
 
 
 def _draw_digits(world: World) -> Task:
-    return Task(kind="seq", d_in=8, out=8, length=8, per_token=True, causal=False, make=_drawn_digits,
+    return Task(kind="seq", d_in=8, out=8, length=8, per_token=True, causal=False, make=drawn_digits,
                 rows=lambda f, x, y, w, z, ref, p: mean_square(f(x), x))  # fmt: skip
 
 
 def _inpaint(world: World) -> Task:
     hidden = torch.ones(8, 8)
     hidden[:, 3:6] = 0
-    return Task(kind="seq", d_in=8, out=8, length=8, per_token=True, causal=False, make=_drawn_digits,
+    return Task(kind="seq", d_in=8, out=8, length=8, per_token=True, causal=False, make=drawn_digits,
                 rows=lambda f, x, y, w, z, ref, p: (f(x * hidden) - x).abs().flatten(1).mean(1))  # fmt: skip
 
 
@@ -796,7 +796,7 @@ def _segment(world: World) -> Task:
         return 1 - (2 * both + 1) / (said.flatten(1).sum(1) + ink.flatten(1).sum(1) + 1)
 
     return Task(
-        kind="seq", d_in=8, out=8, length=8, per_token=True, causal=False, make=_drawn_digits, noise=64, rows=cost
+        kind="seq", d_in=8, out=8, length=8, per_token=True, causal=False, make=drawn_digits, noise=64, rows=cost
     )
 
 
