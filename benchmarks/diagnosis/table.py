@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.diagnosis.examples import ROLES, SOURCES, Labelled, columns_of, load
 from benchmarks.runs.drawn.space import PARTS
 from benchmarks.runs.drawn.store import Stored, read, stored
+from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import NAMES, Curves, measure
 from gradlens.diagnosis.traits.source import curves_of
@@ -121,10 +122,20 @@ def measured(runs: Iterator[Labelled]) -> Table:
         traits.append(measure(curves))
         sparse.append(measure(sparser(curves, random.Random(case.run.id))))
         ceilings.append({str(cause): ceiling.at for cause, ceiling in case.ceilings.items()})
-        labels.append({name: run.label.get(name) for name in KEPT})
+        labels.append({name: run.label.get(name) for name in KEPT} | _facts(case))
     return Table(labels=labels, signs=np.array(signs).reshape(len(labels), len(SIGNS)),
                  traits=np.array(traits).reshape(len(labels), len(NAMES)),
                  sparse=np.array(sparse).reshape(len(labels), len(NAMES)), ceilings=ceilings)  # fmt: skip
+
+
+def _facts(case: Case) -> dict[str, Any]:
+    """What the facts say of a run: the cause that one proves, whether one is grave and what is named then, and what they rule out."""
+    serious = [fact for fact in case.facts if fact.severity.rank > 0]
+    return {
+        "proven": next((fact.cause for fact in serious if fact.cause is not None), None),
+        "grave": serious[0].otherwise if serious else None,
+        "excluded": sorted(case.excluded),
+    }
 
 
 def sparser(c: Curves, dice: random.Random) -> Curves:

@@ -7,11 +7,13 @@ import numpy as np
 from gradlens.diagnosis.traits.base import Array, Curves, Traits, logs, median, middle, named, spread, windows
 
 LEVELS, NOISE, FIRST, RATE = 40, 20, 10, 20
+#: Shares of the run that count as its start, and the fewest rows or windows that show anything of it.
+EARLY, MIN_START = (0.05, 0.15), 12
 
 
 def course(c: Curves) -> Traits:
     """All traits of the course."""
-    return _loss(c) | _norm(c) | _together(c) | _rate(c)
+    return _loss(c) | _norm(c) | _together(c) | _rate(c) | _start(c) | _with_rate(c)
 
 
 def _loss(c: Curves) -> Traits:
@@ -93,6 +95,73 @@ def _norm(c: Curves) -> Traits:
         "norm skew late": _skew(late),
     }
     return found
+
+
+def _start(c: Curves) -> Traits:
+    """How far the loss overshoots its first value early on, and where: what a missing warm-up does."""
+    n = len(c)
+    names = tuple(f"{kind} {share:g}" for share in EARLY for kind in ("overshoot", "overshoot at", "norm bump"))
+    if n < MIN_START or not np.isfinite(c.loss).any():
+        return dict.fromkeys(names, np.nan)
+    begin = max(int(EARLY[-1] * n), 5) + 4
+    rows, norms = (middle(np.lib.stride_tricks.sliding_window_view(v[:begin], 5)) for v in (c.loss, logs(c.norm)))
+    noise = spread(np.diff(c.loss)) / np.sqrt(2.0)
+    lowest = _largest(-middle(windows(c.loss, LEVELS)))
+    size = max(abs(rows[0] + lowest), noise, 1e-3 * abs(rows[0]), 1e-12)
+    found: Traits = {}
+    for share in EARLY:
+        early, norm = rows[: max(int(share * n), 5)], norms[: max(int(share * n), 5)]
+        known = np.isfinite(early).any()
+        at = int(np.nanargmax(early)) if known else 0
+        found |= {
+            f"overshoot {share:g}": float(np.arcsinh((early[at] - rows[0]) / size * 5)) if known else np.nan,
+            f"overshoot at {share:g}": at / len(early) if known else np.nan,
+            f"norm bump {share:g}": float(np.clip(_largest(norm) - norm[0], -1, 15)),
+        }
+    return {name: found[name] for name in names}
+
+
+def _largest(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.max()) if len(known) else np.nan
+
+
+def _with_rate(c: Curves) -> Traits:
+    """Where the loss came down: while the rate stood near its peak, while it fell, or while it was nearly nothing.
+
+    Noise of the weights holds a loss up in proportion to the rate, so that one whose rate is too high comes down only with it.
+    """
+    names = ("fall at high rate", "fall at falling rate", "fall at low rate", "noise with rate", "norm with rate", "rate low rows",
+             "rate back from low", "rate turns", "rate peak in last fifth")  # fmt: skip
+    levels, rate = middle(windows(c.loss, LEVELS)), middle(windows(c.rate, LEVELS))
+    both = np.isfinite(levels) & np.isfinite(rate)
+    if len(c) < MIN_START or both.sum() < MIN_START or not _largest(rate) > 0:
+        return dict.fromkeys(names, np.nan)
+    share = rate / _largest(rate)
+    fall = -np.diff(levels)
+    size = max(_largest(levels) + _largest(-levels), 1e-12)
+    at = share[1:]
+    noise = middle(windows(np.abs(np.diff(c.loss)), LEVELS))
+    rows = c.rate[np.isfinite(c.rate)]
+    rows = rows / max(float(rows.max()), 1e-300)
+    floor = int(np.argmin(rows))
+    rises = np.sign(np.diff(rows))
+    rises = rises[rises != 0]
+    values = (
+        np.nansum(fall[at > 0.7]) / size, np.nansum(fall[(at <= 0.7) & (at > 0.1)]) / size, np.nansum(fall[at <= 0.1]) / size,
+        _ranks_agree(noise, share), _ranks_agree(middle(windows(c.norm, LEVELS)), share), np.mean(rows <= 0.06),
+        np.max(rows[floor:]) - rows[floor], np.log1p(np.sum(np.diff(rises) != 0)), float(np.max(rows[: -max(len(rows) // 5, 1)]) < 1),
+    )  # fmt: skip
+    return {name: float(np.clip(v, -5, 12)) for name, v in zip(names, values, strict=True)}
+
+
+def _ranks_agree(a: Array, b: Array) -> float:
+    """The correlation of two columns by ranks, NaN where too little is known or one stands still."""
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.sum() < MIN_START or np.ptp(a[both]) == 0 or np.ptp(b[both]) == 0:
+        return np.nan
+    one, two = (np.argsort(np.argsort(v[both], kind="stable"), kind="stable") for v in (a, b))
+    return float(np.corrcoef(one, two)[0, 1])
 
 
 def _skew(values: Array) -> float:

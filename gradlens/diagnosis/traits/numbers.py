@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gradlens.diagnosis.traits.base import Array, Curves, Traits, logs, median, middle, windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Evaluations that are compared with the training loss around them, at most.
+MAX_PAIRS = 20
 
 
 def numbers(c: Curves) -> Traits:
@@ -83,7 +91,10 @@ def _threshold(c: Curves) -> Traits:
 
 def _held_out(c: Curves) -> Traits:
     at = np.flatnonzero(np.isfinite(c.held_out))
-    names = ("held-out rise", "held-out best at", "held-out end gap", "held-out last slope")
+    names = (
+        "held-out rise", "held-out best at", "held-out end gap", "held-out last slope", "held-out rise in noise", "training since best",
+        "held-out apart",
+    )  # fmt: skip
     if len(at) < 4:
         return dict.fromkeys(names, np.nan)
     values = c.held_out[at]
@@ -91,6 +102,10 @@ def _held_out(c: Curves) -> Traits:
     descent = max(values[0] - values[best], 1e-3 * abs(values[0]), 1e-12)
     late = max(len(values) // 5, 1)
     train = median(c.loss[-max(len(c) // 10, 3) :])
+    width = max(len(c) // 20, 3)
+    near = median(c.loss[max(int(at[best]) - width, 0) : int(at[best]) + width])
+    first = median(c.loss[: max(3, len(c) // 50)])
+    noise = median(np.abs(np.diff(values))) / 0.9539 + 1e-12
     return {
         "held-out rise": float(np.clip(np.arcsinh((values[-late:].mean() - values[best]) / descent * 5), -2, 12)),
         "held-out best at": best / (len(values) - 1),
@@ -98,7 +113,20 @@ def _held_out(c: Curves) -> Traits:
         "held-out last slope": float(
             np.clip((values[-late:].mean() - values[-2 * late : -late].mean()) / descent, -10, 10)
         ),
+        "held-out rise in noise": float(np.clip((median(values[-3:]) - values[best]) / noise, -5, 200)),
+        # Overfitting is a rise of one loss while the other falls.
+        "training since best": float(np.clip((near - train) / max(abs(first - train), 1e-12), -5, 5)),
+        "held-out apart": _apart(values, c.loss, at),
     }
+
+
+def _apart(values: Array, loss: Array, at: NDArray[np.intp]) -> float:
+    """By how much held-out and training loss drew apart from the first half of the evaluations to the end, over the range."""
+    chosen = np.unique(np.linspace(0, len(values) - 1, MAX_PAIRS).round().astype(int))
+    values, at, width = values[chosen], at[chosen], max(len(loss) // 20, 3)
+    gap = np.array([v - median(loss[max(i - width, 0) : i + width]) for v, i in zip(values, at.tolist(), strict=True)])
+    size, late = max(float(values.max() - values.min()), 1e-12), max(len(values) // 5, 2)
+    return float(np.clip((median(gap[-late:]) - median(gap[: max(len(values) // 2, 2)])) / size, -10, 10))
 
 
 def _layers(c: Curves) -> Traits:

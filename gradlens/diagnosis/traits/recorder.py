@@ -31,7 +31,23 @@ def recorder(c: Curves) -> Traits:
         "second moment event": _event(out),
         "skipped": float(np.nanmean(get["skipped"])) if np.isfinite(get["skipped"]).any() else np.nan,
     }  # fmt: skip
+    found |= _sensitivity(c, log_weight, logs(update))
     return found | _penalty(c, get["data_norm"]) | _batch(get["batch_size"]) | _own_batch(c, get)
+
+
+def _sensitivity(c: Curves, weight: Array, update: Array) -> Traits:
+    """Two numbers without units: what a step promises and what the weights' own length would do to the loss, over its descent.
+
+    Norm times update bounds the fall that first order promises; norm times weights is large where a signal grows from layer to layer.
+    """
+    known = c.loss[np.isfinite(c.loss)]
+    descent = median(known[: max(3, len(known) // 50)]) - float(np.min(known)) if len(known) else np.nan
+    noise = median(np.abs(np.diff(known))) if len(known) > 1 else np.nan
+    size = np.log(np.maximum(np.fmax(descent, noise), 1e-12))
+    log = logs(c.norm)
+    return named("promise ", middle(windows(log + update - size, 8)), 25.0) | named(
+        "sensitivity ", middle(windows(log + weight - size, 8)), 25.0
+    )
 
 
 def _top(values: Array) -> float:
