@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.diagnosis.examples import SOURCES, Labelled, columns_of, load, with_series
+from benchmarks.diagnosis.examples import SOURCES, Labelled, cut, load
 from gradlens.checks.engine import run_checks
 from gradlens.diagnosis.ranking import named_cause
 from gradlens.diagnosis.status import status_of
@@ -49,19 +49,6 @@ class Course:
             if right[place] and (place + 1 == len(SHARES) or right[place + 1]):
                 return share
         return None
-
-
-def cut(labelled: Labelled, share: float) -> Labelled:
-    """The run as its log stood after a share of its rows."""
-    longest = max(labelled.run.series.values(), key=len)
-    last = longest.step[max(int(share * len(longest)) - 1, 0)]
-    series = {}
-    for name, s in labelled.run.series.items():
-        # Up to the first time that the step is reached: later attempts had not begun.
-        reached = np.flatnonzero(s.step >= last)
-        end = len(s) if share == 1.0 or not len(reached) else int(reached[0]) + (s.step[reached[0]] == last)
-        series[name] = Series(name=name, step=s.step[:end], value=s.value[:end])
-    return replace(with_series(labelled, series), run=replace(labelled.run, series=series, columns=columns_of(series)))
 
 
 def verdict(labelled: Labelled) -> tuple[str, bool]:

@@ -153,6 +153,20 @@ def thinned(labelled: Labelled) -> Labelled:
     return with_series(labelled, series)
 
 
+def cut(labelled: Labelled, share: float) -> Labelled:
+    """The run as its log stood after a share of its rows."""
+    longest = max(labelled.run.series.values(), key=len)
+    last = longest.step[max(int(share * len(longest)) - 1, 0)]
+    series = {}
+    for name, s in labelled.run.series.items():
+        # Up to the first time that the step is reached: later attempts had not begun.
+        reached = np.flatnonzero(s.step >= last)
+        end = len(s) if share == 1.0 or not len(reached) else int(reached[0]) + (s.step[reached[0]] == last)
+        if end:
+            series[name] = Series(name=name, step=s.step[:end], value=s.value[:end])
+    return with_series(labelled, series)
+
+
 #: Other names for the columns, as trainers spell them.
 RESPELLED = {"loss": "train/loss", "grad_norm": "train/grad_norm", "lr": "train/learning_rate", "step": "global_step"}
 

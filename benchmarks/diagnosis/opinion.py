@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from benchmarks.diagnosis.examples import SOURCES
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.fit import Example, Model, learn
-from benchmarks.diagnosis.table import Table
+from benchmarks.diagnosis.table import Table, counts
 from gradlens.diagnosis.opinion import FLOOR, Network, inputs_of, joined_of, opinion_of
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import Curves, measure_recorder
@@ -46,10 +46,15 @@ Array = NDArray[np.float64]
 
 
 def scored(table: Table) -> Table:
-    """The runs that count: healthy ones, and faults that took effect."""
+    """The runs that count: healthy ones, and faults that took effect; each from its beginning to its end."""
     return table.chosen(
-        np.array([i for i, label in enumerate(table.labels) if label["expected"] == "healthy" or label["manifested"]])
+        np.array([i for i, label in enumerate(table.labels) if counts(label) and label["share"] == 1.0])
     )
+
+
+def beginnings(table: Table) -> Table:
+    """The logs of healthy runs as they stood on the way."""
+    return table.chosen(np.array([i for i, label in enumerate(table.labels) if label["share"] < 1.0], dtype=int))
 
 
 def accepted_of(table: Table) -> Array:

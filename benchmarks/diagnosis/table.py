@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.diagnosis.examples import ROLES, SOURCES, Labelled, columns_of, load
+from benchmarks.diagnosis.examples import ROLES, SOURCES, Labelled, columns_of, cut, load
 from benchmarks.runs.drawn.space import PARTS
 from benchmarks.runs.drawn.store import Stored, read, stored
 from gradlens.diagnosis.case import Case
@@ -36,8 +36,10 @@ PACKED = Path(__file__).parent / "table"
 #: What stays of a label.
 KEPT = (
     "run", "part", "family", "task", "net", "group", "faults", "expected", "manifested", "harmful", "also_acceptable", "lost",
-    "rows", "interval", "schedule", "opt",
+    "rows", "interval", "schedule", "opt", "share",
 )  # fmt: skip
+#: How much of a healthy run is measured besides all of it: an alarm must not be raised on its way either.
+BEGINNINGS = (0.1, 0.25, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -112,9 +114,9 @@ def archived_labels(source: str) -> Iterator[Labelled]:
 
 
 def measured(runs: Iterator[Labelled]) -> Table:
-    """Grade and measure runs."""
+    """Grade and measure the runs that count."""
     labels, signs, traits, sparse, ceilings = [], [], [], [], []
-    for run in runs:
+    for run in with_beginnings(run for run in runs if counts(run.label)):
         case = run.case()
         grades = case.signs
         signs.append([grades[name] for name in SIGNS])
@@ -126,6 +128,21 @@ def measured(runs: Iterator[Labelled]) -> Table:
     return Table(labels=labels, signs=np.array(signs).reshape(len(labels), len(SIGNS)),
                  traits=np.array(traits).reshape(len(labels), len(NAMES)),
                  sparse=np.array(sparse).reshape(len(labels), len(NAMES)), ceilings=ceilings)  # fmt: skip
+
+
+def counts(label: Mapping[str, Any]) -> bool:
+    """Whether a run is healthy, or has a fault that took effect; nothing is learned from others."""
+    return label["expected"] == "healthy" or bool(label["manifested"])
+
+
+def with_beginnings(runs: Iterator[Labelled]) -> Iterator[Labelled]:
+    """Each run, and of a healthy one also the log as it stood after a tenth, a quarter or a half: `share` in its label."""
+    for run in runs:
+        yield Labelled(run=run.run, label={**run.label, "share": 1.0})
+        if run.label["expected"] == "healthy":
+            share = random.Random(f"{run.run.id} begins").choice(BEGINNINGS)
+            begun = cut(run, share)
+            yield Labelled(run=begun.run, label={**begun.label, "share": share, "rows": len(begun.run.series["loss"])})
 
 
 def _facts(case: Case) -> dict[str, Any]:

@@ -7,8 +7,8 @@ training runs (`benchmarks/diagnosis/opinion.py`) and is data here: numpy alone 
 Signs and opinion are joined by adding the logarithms of their confidences, each with a weight of its own for every cause. The
 weights were learned on families of runs that neither had seen: where the two disagree, no cause stands far above the others.
 
-It is told beside the verdict and does not make it. On families never seen the joint judgement raises fewer false alarms than the
-signs, but it misses plain cases that the signs find (docs/naming.md): too few families were learned from so far.
+Together they make the verdict, unless a fact of the log proves a cause (docs/naming.md has the error rates of each on families of
+runs that were not learned from).
 """
 
 from __future__ import annotations

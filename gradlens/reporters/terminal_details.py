@@ -14,7 +14,7 @@ from gradlens.reporters.base import Screen
 from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import hanging, section
 from gradlens.reporters.report_words import columns_used, facts, number_rows, tail_lines
-from gradlens.reporters.weighing_words import scores_line, sums_shown, weighing_rows
+from gradlens.reporters.weighing_words import opinion_lines, scores_line, sums_shown, weighing_rows
 from gradlens.reporters.wording import number, percent
 from gradlens.reports.analysis import CoincidenceTest, Diagnosis, Finding, RunReport
 
@@ -73,6 +73,9 @@ def _ranking(diagnosis: Diagnosis) -> Iterator[RenderableType]:
         lines.append(Padding(rows, (0, 0, 0, 4)))
     if lines:
         yield section("Ranking", lines)
+    if diagnosis.decided:
+        told = [diagnosis.decided, *opinion_lines(diagnosis)]
+        yield section("Who decided", [Text(for_terminal(line), style="dim") for line in told])
     if diagnosis.scores:
         yield section("Scores of all causes", [Text(scores_line(diagnosis), style="dim")])
 

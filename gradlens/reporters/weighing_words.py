@@ -40,3 +40,10 @@ def scores_line(diagnosis: Diagnosis) -> str:
     titles = {str(cause): title for cause, title in wording.TITLES.items()}
     ordered = sorted(diagnosis.scores.items(), key=lambda pair: -pair[1])
     return ", ".join(f"{titles.get(cause, cause)} {score:.2f}" for cause, score in ordered)
+
+
+def opinion_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """What each judge says alone and both together, a line each."""
+    for opinion in diagnosis.opinions:
+        named = ", ".join(f"{wording.TITLES[r.cause]} {percent(r.confidence)}" for r in opinion.ranking)
+        yield f"{opinion.source}: {named}"
