@@ -14,20 +14,23 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.diagnosis.examples import ROLES, SOURCES, Labelled, columns_of, cut, load
+from benchmarks.diagnosis.examples import ROLES, SOURCES, Labelled, columns_of, cut, load, with_series
 from benchmarks.runs.drawn.space import PARTS
 from benchmarks.runs.drawn.store import Stored, read, stored
-from gradlens.diagnosis.case import Case
+from gradlens.config import TrainingConfig
+from gradlens.diagnosis.case import Case, build_case
 from gradlens.diagnosis.signs import SIGNS
-from gradlens.diagnosis.traits import NAMES, Curves, measure
+from gradlens.diagnosis.traits import NAMES, measure
+from gradlens.diagnosis.traits.base import RECORDED
 from gradlens.diagnosis.traits.source import curves_of
 from gradlens.run import Run, Series
+from gradlens.signals.axis import signals_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,17 +43,19 @@ KEPT = (
 )  # fmt: skip
 #: How much of a healthy run is measured besides all of it: an alarm must not be raised on its way either.
 BEGINNINGS = (0.1, 0.25, 0.5)
+#: The threshold that a report takes where nobody says one.
+ASSUMED = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Table:
-    """Labels, grades (runs, signs), traits (runs, traits), the traits of a sparser log of the same run, and ceilings."""
+    """Labels, grades (runs, signs), traits (runs, traits), and both again of a sparser log of the same run."""
 
     labels: Sequence[Mapping[str, Any]]
     signs: NDArray[np.float64]
     traits: NDArray[np.float64]
+    sparse_signs: NDArray[np.float64]
     sparse: NDArray[np.float64]
-    ceilings: Sequence[Mapping[str, float]]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,16 +63,17 @@ class Table:
     def chosen(self, rows: NDArray[np.intp]) -> Table:
         """Some of the rows."""
         return Table(labels=[self.labels[i] for i in rows], signs=self.signs[rows], traits=self.traits[rows],
-                     sparse=self.sparse[rows], ceilings=[self.ceilings[i] for i in rows])  # fmt: skip
+                     sparse_signs=self.sparse_signs[rows], sparse=self.sparse[rows])  # fmt: skip
 
 
 def joined(tables: Sequence[Table]) -> Table:
     """The rows of several tables."""
-    return Table(
-        labels=[label for t in tables for label in t.labels], signs=np.concatenate([t.signs for t in tables]),
-        traits=np.concatenate([t.traits for t in tables]), sparse=np.concatenate([t.sparse for t in tables]),
-        ceilings=[c for t in tables for c in t.ceilings],
-    )  # fmt: skip
+
+    def all_of(name: str) -> NDArray[np.float64]:
+        return np.concatenate([getattr(table, name) for table in tables])
+
+    return Table(labels=[label for t in tables for label in t.labels], signs=all_of("signs"), traits=all_of("traits"),
+                 sparse_signs=all_of("sparse_signs"), sparse=all_of("sparse"))  # fmt: skip
 
 
 def labelled_of(run: Stored) -> Labelled:
@@ -115,19 +121,20 @@ def archived_labels(source: str) -> Iterator[Labelled]:
 
 def measured(runs: Iterator[Labelled]) -> Table:
     """Grade and measure the runs that count."""
-    labels, signs, traits, sparse, ceilings = [], [], [], [], []
+    labels, found = [], []
     for run in with_beginnings(run for run in runs if counts(run.label)):
         case = run.case()
-        grades = case.signs
-        signs.append([grades[name] for name in SIGNS])
-        curves = curves_of(case.run, case.signals, case.threshold, is_known=True)
-        traits.append(measure(curves))
-        sparse.append(measure(sparser(curves, random.Random(case.run.id))))
-        ceilings.append({str(cause): ceiling.at for cause, ceiling in case.ceilings.items()})
+        found.append((*_grades_and_traits(case), *_grades_and_traits(sparser(run, random.Random(run.run.id)))))
         labels.append({name: run.label.get(name) for name in KEPT} | _facts(case))
-    return Table(labels=labels, signs=np.array(signs).reshape(len(labels), len(SIGNS)),
-                 traits=np.array(traits).reshape(len(labels), len(NAMES)),
-                 sparse=np.array(sparse).reshape(len(labels), len(NAMES)), ceilings=ceilings)  # fmt: skip
+    signs, traits, sparse_signs, sparse = (
+        np.array([row[k] for row in found]).reshape(len(labels), -1) for k in range(4)
+    )
+    return Table(labels=labels, signs=signs, traits=traits, sparse_signs=sparse_signs, sparse=sparse)
+
+
+def _grades_and_traits(case: Case) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    curves = curves_of(case.run, case.signals, case.threshold, is_known=case.threshold_source != "assumed")
+    return np.array([case.signs[name] for name in SIGNS]), measure(curves)
 
 
 def counts(label: Mapping[str, Any]) -> bool:
@@ -155,47 +162,42 @@ def _facts(case: Case) -> dict[str, Any]:
     }
 
 
-def sparser(c: Curves, dice: random.Random) -> Curves:
+def sparser(run: Labelled, dice: random.Random) -> Case:
     """The same run with fewer rows, sampled or averaged, and at times without a threshold, a rate or norms."""
-    n = len(c)
-    rows = min(dice.choice((40, 60, 100, 150, 250, 400)), n)
-    every = max(n // max(rows, 1), 1)
-    averaged, whole = dice.random() < 0.5, n // every * every
-
-    def thin(values: NDArray[np.float64], *, mean: bool = False) -> NDArray[np.float64]:
-        if len(values) != n or every == 1:
-            return values
-        if mean and averaged:
-            blocks: NDArray[np.float64] = values[:whole].reshape(-1, every).mean(axis=1)
-            return blocks
-        return values[every - 1 : whole : every] if averaged else values[::every][: whole // every]
-
-    left_out = dice.random()
-    nobody_knows = dice.random() < 0.3
-    short = Curves(
-        loss=thin(c.loss, mean=True), norm=thin(c.norm), rate=thin(c.rate), scale=thin(c.scale), held_out=thin(c.held_out),
-        recorded={k: thin(v) for k, v in c.recorded.items()}, threshold=np.nan if nobody_knows else c.threshold,
-        interval=c.interval * every, restarts=c.restarts, layers=c.layers,
+    loss = run.run.series["loss"]
+    n = len(loss)
+    every = max(n // min(dice.choice((40, 60, 100, 150, 250, 400)), n), 1)
+    averaged, kept = dice.random() < 0.5, np.arange(every - 1, n, every)
+    nobody_knows, left_out = dice.random() < 0.3, dice.random()
+    gone = ("lr",) if left_out < 0.15 else ("grad_norm", *RECORDED) if left_out < 0.25 else ()
+    series = {}
+    for name, s in run.run.series.items():
+        if name in gone or (name.startswith("grad_norm/") and "grad_norm" in gone):
+            continue
+        value = s.value
+        if averaged and name == "loss":
+            value = value.copy()
+            value[kept] = value[: len(kept) * every].reshape(-1, every).mean(axis=1)
+        chosen = kept if len(s) == n else np.flatnonzero(np.isin(s.step, loss.step[kept]))
+        if len(chosen):
+            series[name] = Series(name=name, step=s.step[chosen], value=value[chosen])
+    thin = with_series(run, series).run
+    unknown = nobody_knows or "grad_norm" in gone
+    return build_case(
+        thin, signals_of(thin), config=TrainingConfig(), threshold=ASSUMED if unknown else run.label["clip"],
+        threshold_source="assumed" if unknown else "option",
     )  # fmt: skip
-    nothing = np.full(len(short), np.nan)
-    if left_out < 0.15:
-        return replace(short, rate=nothing)
-    if left_out < 0.25:
-        return replace(short, norm=nothing, threshold=np.nan, layers=np.empty((0, 3)), recorded={})
-    return short
 
 
 def save(table: Table, path: Path) -> None:
     """Write a table: signs as bytes, traits in half precision."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(
-        {"labels": table.labels, "ceilings": table.ceilings, "signs": list(SIGNS), "traits": list(NAMES)}
-    ).encode()
+    text = json.dumps({"labels": table.labels, "signs": list(SIGNS), "traits": list(NAMES)}).encode()
     with np.errstate(over="ignore"):
         np.savez_compressed(
             path.with_suffix(".part.npz"), index=np.frombuffer(text, dtype=np.uint8),
-            signs=np.round(table.signs.T * 255).astype(np.uint8), traits=np.clip(table.traits, -6e4, 6e4).T.astype(np.float16),
-            sparse=np.clip(table.sparse, -6e4, 6e4).T.astype(np.float16),
+            **{name: np.round(getattr(table, name).T * 255).astype(np.uint8) for name in ("signs", "sparse_signs")},
+            **{name: np.clip(getattr(table, name), -6e4, 6e4).T.astype(np.float16) for name in ("traits", "sparse")},
         )  # fmt: skip
     path.with_suffix(".part.npz").replace(path)
 
@@ -204,17 +206,17 @@ def open_table(path: Path) -> Table:
     """Read a table back."""
     with np.load(path, allow_pickle=False) as file:
         index = json.loads(file["index"].tobytes())
-        signs = file["signs"].T / 255.0
+        signs, sparse_signs = (file[name].T / 255.0 for name in ("signs", "sparse_signs"))
         traits, sparse = (file[name].T.astype(np.float64) for name in ("traits", "sparse"))
     column = [index["traits"].index(name) for name in NAMES]
     # Signs that were made after the table are in no run of it: build it again to learn their worth.
     known = {name: i for i, name in enumerate(index["signs"])}
-    grades = np.zeros((len(signs), len(SIGNS)))
-    for place, name in enumerate(SIGNS):
-        if name in known:
-            grades[:, place] = signs[:, known[name]]
-    return Table(labels=index["labels"], signs=grades, traits=traits[:, column], sparse=sparse[:, column],
-                 ceilings=index["ceilings"])  # fmt: skip
+
+    def graded(table: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([table[:, known[name]] if name in known else np.zeros(len(table)) for name in SIGNS], axis=1)
+
+    return Table(labels=index["labels"], signs=graded(signs), traits=traits[:, column], sparse_signs=graded(sparse_signs),
+                 sparse=sparse[:, column])  # fmt: skip
 
 
 def _measure_group(paths: tuple[Path, Path]) -> int:
