@@ -126,10 +126,7 @@ def run(folder: Path = PACKED) -> dict[str, Any]:
         table = table_of(part, folder)
         network = opinion.with_join(fit_network(everything), all_said, everything)
         new = answers(table, signs, network)
-        p = {
-            recorded: joined_of(new.signs, new.of(recorded=recorded), network.join[int(recorded)])
-            for _, recorded in KINDS
-        }
+        p = {recorded: joined_of(*new.of(recorded=recorded), network.join[int(recorded)]) for _, recorded in KINDS}
         print(part, *(scores.line(table, p[recorded]) for _, recorded in KINDS), sep="\n", flush=True)
         look(part, table, p, published)
         judged = {recorded: np.concatenate([judged[recorded], p[recorded]]) for _, recorded in KINDS}

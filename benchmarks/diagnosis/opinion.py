@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from benchmarks.diagnosis.fit import Example, Model, learn
 from benchmarks.diagnosis.table import Table, counts
 from gradlens.diagnosis.opinion import FLOOR, Network, inputs_of, joined_of, opinion_of
 from gradlens.diagnosis.signs import SIGNS
-from gradlens.diagnosis.traits import Curves, measure_recorder
+from gradlens.diagnosis.traits import NAMES, Curves, measure_recorder
 from gradlens.diagnosis.weighing import UNEXPLAINED, load_weights
 from gradlens.reports.base import Cause
 
@@ -34,11 +34,16 @@ CAUSES: tuple[Cause, ...] = (
 )  # fmt: skip
 HEALTHY = CAUSES.index("healthy")
 RECORDED = np.array(sorted(measure_recorder(Curves.nothing())))
+RECORDED_SIGNS = np.array([i for i, one in enumerate(SIGNS.values()) if one.grade.__module__.endswith(".recorder")])
 KNOTS = 24
 HIDDEN, MEMBERS, EPOCHS, BATCH = 96, 2, 60, 128
 #: The share of healthy runs of unseen families that may be called ill.
 FALSE_ALARMS = 0.025
 FOLDS = 6
+#: The confidence in what a fact proves.
+PROVEN = 0.9
+#: The four answers on a run.
+KINDS = ("bare_signs", "signs", "bare", "full")
 #: What the weights of signs and opinion are pulled to, and how strongly.
 START, PULL = (0.4, 0.8), 3.0
 
@@ -81,21 +86,32 @@ def without_recorder(traits: Array) -> Array:
     return bare
 
 
+def without_recorded_signs(grades: Array) -> Array:
+    """The grades of the same logs without the recorder's columns: what a log cannot show grades 0."""
+    bare = grades.copy()
+    bare[:, RECORDED_SIGNS] = 0.0
+    return bare
+
+
 def fit_network(table: Table, *, seed: int = 0, members: int = MEMBERS, epochs: int = EPOCHS) -> Network:
     """Learn the ensemble; in each epoch a run is shown once, whole or sparse, with the recorder's columns or without."""
     import torch
     from scipy.special import ndtri
 
     scores = ndtri((np.arange(KNOTS) + 0.5) / KNOTS).astype(np.float32)
-    seen = np.concatenate([table.traits, table.sparse])
+    known = np.flatnonzero(np.isfinite(table.traits).any(axis=0))
+    views = [(table.traits, table.signs), (without_recorder(table.traits), without_recorded_signs(table.signs)),
+             (table.sparse, table.sparse_signs), (without_recorder(table.sparse), without_recorded_signs(table.sparse_signs))]  # fmt: skip
+    views = [(traits[:, known], grades) for traits, grades in views]
+    seen = np.concatenate([views[0][0], views[2][0]])
     with np.errstate(all="ignore"):
         levels = [np.nanquantile(column, (np.arange(KNOTS) + 0.5) / KNOTS) for column in seen.T]
     knots = np.nan_to_num(np.array(levels)).astype(np.float16).astype(np.float32)
-    gone = np.isnan(np.concatenate([seen, without_recorder(seen)])).mean(axis=0)
+    gone = np.isnan(np.concatenate([traits for traits, _ in views])).mean(axis=0)
     flagged = np.flatnonzero((gone > 0.01) & (gone < 0.99))
     versions = [
-        torch.from_numpy(inputs_of(traits, knots, scores, flagged))
-        for traits in (table.traits, without_recorder(table.traits), table.sparse, without_recorder(table.sparse))
+        torch.from_numpy(np.concatenate([inputs_of(traits, knots, scores, flagged), grades.astype(np.float32)], axis=1))
+        for traits, grades in views
     ]
     wanted = torch.from_numpy(targets_of(table)).float()
     torch.set_num_threads(1)
@@ -123,13 +139,9 @@ def fit_network(table: Table, *, seed: int = 0, members: int = MEMBERS, epochs: 
             torch.cat([m.weight.T, m.bias[None]]).detach().numpy().astype(np.float16).astype(np.float32) for m in linear
         ))  # fmt: skip
     return Network(
-        causes=CAUSES,
-        knots=knots,
-        scores=scores,
-        flagged=flagged,
-        layers=tuple(layers),
-        join=np.zeros((2, 4, len(CAUSES))),
-    )
+        causes=CAUSES, traits=tuple(NAMES[i] for i in known), signs=tuple(SIGNS), knots=knots, scores=scores, flagged=flagged,
+        layers=tuple(layers), join=np.zeros((2, 4, len(CAUSES))),
+    )  # fmt: skip
 
 
 def examples_of(table: Table) -> list[Example]:
@@ -143,13 +155,13 @@ def examples_of(table: Table) -> list[Example]:
     ]  # fmt: skip
 
 
-def signs_say(table: Table, model: Model) -> Array:
+def signs_say(grades: Array, model: Model) -> Array:
     """(runs, causes): the confidence of each cause by the signs alone, as `gradlens.diagnosis.weighing` gives it."""
     names = list(SIGNS)
-    score = np.full((len(table), len(CAUSES)), -np.inf)
+    score = np.full((len(grades), len(CAUSES)), -np.inf)
     for cause in SIGN_CAUSES:
         weights = np.array([model.weights[cause].get(name, 0.0) for name in names])
-        score[:, CAUSES.index(cause)] = model.bias[cause] + table.signs @ weights
+        score[:, CAUSES.index(cause)] = model.bias[cause] + grades @ weights
     power = np.exp(score - score.max(axis=1, keepdims=True))
     p: Array = power / power.sum(axis=1, keepdims=True)
     ill = p.argmax(axis=1) != HEALTHY
@@ -163,33 +175,36 @@ def signs_say(table: Table, model: Model) -> Array:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Answers:
-    """What signs and opinion say apart, (runs, causes) each; the opinion without and with the recorder's columns."""
+    """What signs and opinion say apart, (runs, causes) each, without and with the recorder's columns."""
 
+    bare_signs: Array
     signs: Array
     bare: Array
     full: Array
 
-    def of(self, *, recorded: bool) -> Array:
-        """The opinion of one kind of log."""
-        return self.full if recorded else self.bare
+    def of(self, *, recorded: bool) -> tuple[Array, Array]:
+        """The signs' answers and the opinion's of one kind of log."""
+        return (self.signs, self.full) if recorded else (self.bare_signs, self.bare)
 
     def chosen(self, rows: NDArray[np.intp]) -> Answers:
         """Some of the rows."""
-        return Answers(signs=self.signs[rows], bare=self.bare[rows], full=self.full[rows])
+        return Answers(
+            bare_signs=self.bare_signs[rows], signs=self.signs[rows], bare=self.bare[rows], full=self.full[rows]
+        )
 
 
 def answers(table: Table, model: Model, network: Network) -> Answers:
     """Ask both."""
+    grades = without_recorded_signs(table.signs)
     return Answers(
-        signs=signs_say(table, model),
-        bare=opinion_of(without_recorder(table.traits), network),
-        full=opinion_of(table.traits, network),
-    )
+        bare_signs=signs_say(grades, model), signs=signs_say(table.signs, model),
+        bare=opinion_of(without_recorder(table.traits), grades, network), full=opinion_of(table.traits, table.signs, network),
+    )  # fmt: skip
 
 
 def fit_join(said: Answers, table: Table, *, recorded: bool, false_alarms: float = FALSE_ALARMS) -> Array:
     """(4, causes): weights and offsets that make the joint answers likeliest, then so many of the healthy called ill."""
-    a, b = np.log(np.maximum(said.signs, FLOOR)), np.log(np.maximum(said.of(recorded=recorded), FLOOR))
+    a, b = (np.log(np.maximum(p, FLOOR)) for p in said.of(recorded=recorded))
     accepted, k = accepted_of(table), len(CAUSES)
     start = np.concatenate([np.full(k, START[0]), np.full(k, START[1]), np.zeros(k)])
 
@@ -230,13 +245,13 @@ def folds_of(families: Sequence[str], count: int = FOLDS) -> NDArray[np.intp]:
 def answers_apart(table: Table, *, folds: int = FOLDS, members: int = 1) -> Answers:
     """The answers on every run of signs and opinion that saw nothing of its family."""
     fold = folds_of([label["family"] for label in table.labels], folds)
-    shape = (len(table), len(CAUSES))
-    said = Answers(signs=np.zeros(shape), bare=np.zeros(shape), full=np.zeros(shape))
+    said = Answers(**{name: np.zeros((len(table), len(CAUSES))) for name in KINDS})
     for k in range(folds):
         mine, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
         seen = table.chosen(others)
         found = answers(table.chosen(mine), learn(examples_of(seen)), fit_network(seen, seed=k, members=members))
-        said.signs[mine], said.bare[mine], said.full[mine] = found.signs, found.bare, found.full
+        for name in KINDS:
+            getattr(said, name)[mine] = getattr(found, name)
     return said
 
 
@@ -247,21 +262,34 @@ def judged_apart(said: Answers, table: Table, *, recorded: bool, folds: int = FO
     for k in range(folds):
         mine, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
         join = fit_join(said.chosen(others), table.chosen(others), recorded=recorded)
-        found[mine] = joined_of(said.signs[mine], said.of(recorded=recorded)[mine], join)
+        signs, curves = said.of(recorded=recorded)
+        found[mine] = joined_of(signs[mine], curves[mine], join)
     return found
 
 
 def with_join(network: Network, said: Answers, table: Table) -> Network:
     """The network with a join learned from answers on families that it and the signs had not seen."""
     join = np.stack([fit_join(said, table, recorded=recorded) for recorded in (False, True)])
-    return Network(
-        causes=CAUSES,
-        knots=network.knots,
-        scores=network.scores,
-        flagged=network.flagged,
-        layers=network.layers,
-        join=join,
-    )
+    return replace(network, join=join)
+
+
+def with_facts(p: Array, table: Table) -> Array:
+    """The answers as a report gives them: a cause that a fact proves goes first, one that a fact rules out goes last.
+
+    A run with a grave fact is never called healthy: what the fact says is wrong otherwise takes its place.
+    """
+    found = p.copy()
+    for row, label in zip(found, table.labels, strict=True):
+        for cause in label["excluded"]:
+            row[CAUSES.index(cause)] = 0.0
+        row /= row.sum()
+        named = label["proven"] or (label["grave"] if row.argmax() == HEALTHY else None)
+        if named is not None:
+            at = CAUSES.index(named)
+            sure = max(PROVEN if label["proven"] else row[HEALTHY], row[at])
+            row *= (1.0 - sure) / max(row.sum() - row[at], 1e-12)
+            row[at] = sure
+    return found
 
 
 def shipped_signs() -> Model:
@@ -272,17 +300,14 @@ def shipped_signs() -> Model:
 
 def together(one: Answers, two: Answers) -> Answers:
     """Answers on the rows of one table and then those of another."""
-    return Answers(
-        signs=np.concatenate([one.signs, two.signs]),
-        bare=np.concatenate([one.bare, two.bare]),
-        full=np.concatenate([one.full, two.full]),
-    )
+    return Answers(**{name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in KINDS})
 
 
 def write(network: Network, target: Path = TARGET) -> None:
     """The network as data: half precision, which is what it was judged with."""
     arrays: dict[str, NDArray[np.generic]] = {
-        "causes": np.array(network.causes), "knots": network.knots.astype(np.float16), "scores": network.scores,
+        "causes": np.array(network.causes), "traits": np.array(network.traits), "signs": np.array(network.signs),
+        "knots": network.knots.astype(np.float16), "scores": network.scores,
         "flagged": network.flagged.astype(np.int16), "join": network.join,
     }  # fmt: skip
     for i, matrices in enumerate(network.layers):

@@ -12,7 +12,7 @@ from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.opinion import MIN_ROWS, Joint, joined
 from gradlens.diagnosis.outcome import RunOutcome, outcome_of
-from gradlens.diagnosis.signs import grade_all
+from gradlens.diagnosis.signs import SIGNS, grade_all
 from gradlens.diagnosis.traits import measure
 from gradlens.diagnosis.traits.source import curves_of
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, weigh
@@ -61,7 +61,8 @@ class Case(Measured):
         if int(np.isfinite(self.signals.loss).sum()) < MIN_ROWS or not self.loss_descends:
             return None
         curves = curves_of(self.run, self.signals, self.threshold, is_known=self.threshold_source != "assumed")
-        return joined(dict(weigh(self.signs).ranking), measure(curves), recorded=bool(curves.recorded))
+        grades = np.array([self.signs[name] for name in SIGNS])
+        return joined(dict(weigh(self.signs).ranking), measure(curves), grades, recorded=bool(curves.recorded))
 
     @cached_property
     def seen_in_curves_only(self) -> bool:

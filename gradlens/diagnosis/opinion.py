@@ -1,8 +1,9 @@
 """The second opinion: a small network that judges a run by the traits of its curves, and how it is joined with the signs.
 
 The network is an ensemble of perceptrons with two hidden layers. Each trait is first laid on the scale of the runs that were
-learned from (its normal score among them), so that only its rank counts and no outlier can shout. It was learned from labelled
-training runs (`benchmarks/diagnosis/opinion.py`) and is data here: numpy alone evaluates it.
+learned from (its normal score among them), so that only its rank counts and no outlier can shout; the grades of the signs go in
+beside the traits, so that the network knows what a person would see. It was learned from labelled training runs
+(`benchmarks/diagnosis/opinion.py`) and is data here: numpy alone evaluates it.
 
 Signs and opinion are joined by adding the logarithms of their confidences, each with a weight of its own for every cause. The
 weights were learned on families of runs that neither had seen: where the two disagree, no cause stands far above the others.
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from gradlens.diagnosis.signs import SIGNS
+from gradlens.diagnosis.traits import NAMES
 from gradlens.reports.base import Cause
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ class Network:
     ----------
     causes
         The causes in the order of the outputs.
+    traits, signs
+        The names of the traits and of the signs that go in; what was added to gradlens since is not looked at.
     knots, scores
         (traits, k) rising values of each trait and (k,) the normal scores they stand for.
     flagged
@@ -54,11 +59,23 @@ class Network:
     """
 
     causes: tuple[Cause, ...]
+    traits: tuple[str, ...]
+    signs: tuple[str, ...]
     knots: NDArray[np.float32]
     scores: NDArray[np.float32]
     flagged: NDArray[np.intp]
     layers: tuple[tuple[NDArray[np.float32], ...], ...]
     join: NDArray[np.float64]
+
+    @property
+    def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the network's traits stand among all traits, and its signs among all signs."""
+        traits = {name: i for i, name in enumerate(NAMES)}
+        signs = {name: i for i, name in enumerate(SIGNS)}
+        return (
+            np.array([traits[name] for name in self.traits], dtype=np.intp),
+            np.array([signs[name] for name in self.signs], dtype=np.intp),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +104,8 @@ def network_from(data: Mapping[str, NDArray[np.generic]]) -> Network:
     )
     return Network(
         causes=cast("tuple[Cause, ...]", tuple(str(cause) for cause in data["causes"])),
+        traits=tuple(str(name) for name in data["traits"]),
+        signs=tuple(str(name) for name in data["signs"]),
         knots=data["knots"].astype(np.float32),
         scores=data["scores"].astype(np.float32),
         flagged=data["flagged"].astype(np.intp),
@@ -126,9 +145,14 @@ def gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return bent
 
 
-def opinion_of(traits: NDArray[np.float64], network: Network) -> NDArray[np.float64]:
-    """(runs, causes): the confidence of each cause by the curves alone, the mean of the ensemble."""
-    x = inputs_of(traits, network.knots, network.scores, network.flagged)
+def opinion_of(traits: NDArray[np.float64], grades: NDArray[np.float64], network: Network) -> NDArray[np.float64]:
+    """(runs, causes): the confidence of each cause by the network, the mean of the ensemble.
+
+    `traits` (runs, all traits) and `grades` (runs, all signs) are in the order of `NAMES` and `SIGNS`.
+    """
+    which, seen = network.places
+    laid = inputs_of(np.atleast_2d(traits)[:, which], network.knots, network.scores, network.flagged)
+    x = np.concatenate([laid, np.atleast_2d(grades)[:, seen].astype(np.float32)], axis=1)
     total = np.zeros((len(x), len(network.causes)))
     for first, second, third in network.layers:
         h = gelu(x @ first[:-1] + first[-1])
@@ -156,14 +180,19 @@ def joined_of(
 
 
 def joined(
-    by_signs: Mapping[Cause, float], traits: NDArray[np.float64], *, recorded: bool, network: Network | None = None
+    by_signs: Mapping[Cause, float],
+    traits: NDArray[np.float64],
+    grades: NDArray[np.float64],
+    *,
+    recorded: bool,
+    network: Network | None = None,
 ) -> Joint:
-    """The confidences of the signs joined with the opinion on the traits of the same run, shape (traits,).
+    """The confidences of the signs joined with the opinion on traits and grades of the same run, (traits,) and (signs,).
 
     `recorded` says whether the log has columns of the recorder.
     """
     network = load_network() if network is None else network
-    curves = opinion_of(traits, network)
+    curves = opinion_of(traits, grades, network)
     # What no sign speaks of looks healthy to the signs.
     signs = np.array([[by_signs.get(cause, by_signs["healthy"]) for cause in network.causes]])
     both = joined_of(signs, curves, network.join[int(recorded)])
