@@ -2,13 +2,12 @@
 
     python -m benchmarks.diagnosis.naming [--print]
 
-From the packed table; needs PyTorch. Takes about three minutes.
+From the packed table; needs PyTorch. Takes about three minutes on an idle core.
 
-In order: every archived and drawn family is judged by what saw nothing of it (`FOLDS` parts of the families, one left out at a
-time); then three first looks at twenty families each, whose tasks or architectures no earlier run had, each scored once by what
-was learned from all before it and only then learned from; then the network that ships, learned from all; then the learning curve.
-Writes `gradlens/diagnosis/opinion.npz`, `benchmarks/diagnosis/looks.json` and `docs/naming.md`. A look that is in `looks.json`
-stays as it was published there.
+In order: every family but those of the newest look is judged by what saw nothing of it (`FOLDS` parts of the families, one left out
+at a time); the newest look, whose tasks or architectures no earlier run had, is judged once by what was learned from all others;
+then the network that ships is learned from all; then the learning curve. Writes `gradlens/diagnosis/opinion.npz`,
+`benchmarks/diagnosis/looks.json` and `docs/naming.md`. A look that is in `looks.json` stays as it was published there.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from benchmarks.diagnosis.opinion import (
     answers_apart,
     fit_network,
     judged_apart,
+    with_facts,
 )
 from benchmarks.diagnosis.table import PACKED, Table, joined, open_table
 from benchmarks.runs.drawn.faults import UNLISTED
@@ -40,14 +40,15 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "naming.md"
 LOOKS = Path(__file__).parent / "looks.json"
-LOOK_PARTS = ("first", "second", "third")
+#: Looks that were published and have been learned from since, and the newest.
+OLD_LOOKS, NEWEST = ("first", "second", "third"), "fourth"
 FIGURES = ("false alarms", "detected", "named", "named in three", "harmful detected", "harmful named")
 KINDS = (("without the recorder's columns", False), ("with them", True))
 
 
-def table_of(part: str, folder: Path = PACKED) -> Table:
-    """The scored runs of a part."""
-    return opinion.scored(open_table(folder / f"{part}.npz"))
+def all_of(parts: Iterable[str], folder: Path = PACKED) -> Table:
+    """All rows of some parts, those that are there."""
+    return joined([open_table(folder / f"{part}.npz") for part in parts if (folder / f"{part}.npz").is_file()])
 
 
 def figures_of(table: Table, p: Array) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def curve(
             if kind == "runs" and share == 1.0:
                 continue
             seen = table.chosen(chosen)
-            said = answers(table.chosen(judged), opinion.shipped_signs(), fit_network(seen, members=1))
+            said = answers(table.chosen(judged), opinion.learned_signs(seen), fit_network(seen, members=1))
             families = len({label["family"] for label in seen.labels})
             # The opinion alone: a join would need families of its own.
             rows.append((kind, families, len(seen), scores.counts(table.chosen(judged), said.full)))
@@ -114,27 +115,29 @@ def look(part: str, table: Table, p: Mapping[bool, Array], published: dict[str, 
 def run(folder: Path = PACKED) -> dict[str, Any]:
     """Everything that the page tells."""
     published: dict[str, Any] = json.loads(LOOKS.read_text(encoding="utf-8")) if LOOKS.is_file() else {}
-    seen = joined([table_of("archive", folder), table_of("learn", folder)])
-    said = answers_apart(seen)
-    apart = {recorded: judged_apart(said, seen, recorded=recorded) for _, recorded in KINDS}
-    print("apart", *(scores.line(seen, apart[recorded]) for _, recorded in KINDS), sep="\n", flush=True)
-    everything, all_said, judged = seen, said, dict(apart)
-    signs = opinion.shipped_signs()
-    for part in LOOK_PARTS:
-        if not (folder / f"{part}.npz").is_file():
-            continue
-        table = table_of(part, folder)
-        network = opinion.with_join(fit_network(everything), all_said, everything)
-        new = answers(table, signs, network)
-        p = {recorded: joined_of(*new.of(recorded=recorded), network.join[int(recorded)]) for _, recorded in KINDS}
-        print(part, *(scores.line(table, p[recorded]) for _, recorded in KINDS), sep="\n", flush=True)
-        look(part, table, p, published)
-        judged = {recorded: np.concatenate([judged[recorded], p[recorded]]) for _, recorded in KINDS}
-        everything, all_said = joined([everything, table]), opinion.together(all_said, new)
-    network = opinion.with_join(fit_network(everything), all_said, everything)
+    rows = all_of(("archive", "learn", *OLD_LOOKS), folder)
+    table, begun = opinion.scored(rows), opinion.beginnings(rows)
+    sparse = opinion.sparse_of(table)
+    said = answers_apart(table, (begun, sparse))
+    others = [(said[1], begun), (said[2], sparse)]
+    apart = {recorded: judged_apart(said[0], table, others, recorded=recorded) for _, recorded in KINDS}
+    reported = {recorded: with_facts(apart[recorded][0], table) for recorded in apart}
+    print("apart", *(scores.line(table, reported[recorded]) for _, recorded in KINDS), sep="\n", flush=True)
+    network = opinion.with_join(fit_network(table), said[0], table)
+    result = {"table": table, "judged": reported, "said": said[0], "begun": begun, "apart": apart}
+    newest = opinion.scored(all_of((NEWEST,), folder))
+    new = answers(newest, opinion.learned_signs(table), network)
+    p = {
+        recorded: with_facts(joined_of(*new.of(recorded=recorded), network.join[int(recorded)]), newest)
+        for _, recorded in KINDS
+    }
+    print(NEWEST, *(scores.line(newest, p[recorded]) for _, recorded in KINDS), sep="\n", flush=True)
+    look(NEWEST, newest, p, published)
+    everything = joined([table, newest])
+    network = opinion.with_join(fit_network(everything), opinion.together(said[0], new), everything)
     opinion.write(network)
     print(f"{opinion.TARGET.stat().st_size:,} bytes", flush=True)
-    return {"table": everything, "judged": judged, "said": all_said, "looks": published}
+    return result | {"looks": published}
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -164,11 +167,22 @@ def page(result: Mapping[str, Any], learning: Sequence[Any]) -> str:
         for name, chosen in groups.items():
             found = figures_of(table.chosen(chosen), judged[recorded][chosen])
             rows.append([f"{name}, {words}", found["runs"], found["families"], *shares(found)])
-    for name, said_alone in (
-        ("all, signs alone", said.signs), ("all, curves alone", said.bare), ("all, curves alone, with them", said.full),
+    begun, apart = result["begun"], result["apart"]
+    for name, p in (
+        ("all, together, before facts", apart[False][0]), ("the same with them", apart[True][0]),
+        ("all, signs alone", said.bare_signs), ("the same with them", said.signs), ("all, network alone", said.bare),
+        ("the same with them", said.full), ("sparse logs of all, together, before facts", apart[False][2]),
     ):  # fmt: skip
-        rows.append([name, len(table), count, *shares(figures_of(table, said_alone))])
+        rows.append([name, len(table), count, *shares(figures_of(table, p))])
     lines += markdown(("families not seen", "runs", "families", *FIGURES, "Brier"), rows)
+    lines += ["", "## Healthy runs on their way", "", BEGUN.strip(), ""]
+    part = np.array([label["share"] for label in begun.labels])
+    rows = []
+    for share in sorted(set(part.tolist())):
+        mine = part == share
+        alarmed = [int((apart[recorded][1].argmax(axis=1) != opinion.HEALTHY)[mine].sum()) for _, recorded in KINDS]
+        rows.append([f"{share:.0%}", int(mine.sum()), *(scores.shown(n, int(mine.sum())) for n in alarmed)])
+    lines += markdown(("share of the run", "runs", *(f"called ill, {words}" for words, _ in KINDS)), rows)
     lines += ["", "## First looks", "", LOOK_TEXT.strip(), ""]
     rows = []
     for part in result["looks"]:
@@ -207,33 +221,39 @@ def _length(rows: int) -> str:
 
 TEXT = """
 Written by `python -m benchmarks.diagnosis.naming`. Two judges are joined: the hand-made signs, whose weights were learned from
-the archived runs ([how they do alone](diagnosis.md)), and a small network that judges some hundreds of generic numbers of the
-curves. {runs:,} runs of {families} families are scored: those of the archive, and those that `benchmarks.runs.drawn` draws at
-random. A family is judged only by signs, network and join that saw no run of it: a sixth of the families was left out at a
-time, and the families of the first looks were judged before they were learned from.
+the archived runs ([how they do alone](diagnosis.md)), and a small network that judges the grades of the signs and some hundreds of
+generic numbers of the curves. {runs:,} runs of {families} families are scored here: those of the archive, and those that
+`benchmarks.runs.drawn` draws at random. A family is judged only by signs, network and join that saw no run of it: a fifth of the
+families was left out at a time.
 
-The joint judgement is told in a report beside the verdict, which stays with the signs: on families never seen it raises fewer
-false alarms than the signs do, but it misses plain cases that they find, and it was learned from too few families.
+Signs and network together make the verdict, unless a fact of the log proves a cause (a rate of zero, a NaN from one step to the
+next). The first six rows are what a report says of a run, facts included, without the ceilings of confidence.
 
 A false alarm is a healthy run for which a fault is likeliest. A fault is detected if anything but `healthy` is likeliest, named
 if that is the expected cause or one that the label accepts too. Harmful faults cost more than 5 % of the progress of the same run
-without the fault. Facts that a report states without weighing (a rate of zero, a NaN) are not in these shares, nor are ceilings
-of confidence. Intervals are of 95 %, as if runs of a family were independent.
+without the fault. Many of them show only beside that run: the same loss without it would be a healthy one, and no judge of a
+single log can know. Intervals are of 95 %, as if runs of a family were independent.
+"""
+BEGUN = """
+The logs of healthy runs as they stood after a tenth, a quarter or a half (one of these for each run), judged by what saw nothing
+of their family. Logs of fewer than 40 rows are judged by the signs alone, which this table does not tell apart.
 """
 LOOK_TEXT = """
-Three times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
-learned from everything before it, and learned from only then. Before the second look at the first two one rule was changed,
-because of runs that had come with the project: an alarm on which signs and curves agree stands, whatever the operating point. And
-a mistake was undone: the signs had been learned from twelve of the drawn families too. So `first` and `second` are there twice,
-as they were scored at first and by what ships; `third` was scored once. Of a family in which too few healthy runs learned, nothing
-is scored: 20, 19 and 17 of the twenty are left.
+Four times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
+learned from everything before it, and learned from only then.
+
+The first three were judged by an earlier network, which did not see the signs, and told its opinion beside a verdict that was the
+signs'. Before the second look at the first two of them one rule was changed, because of runs that had come with the project, and a
+mistake was undone: the signs had been learned from twelve of the drawn families too. So `first` and `second` are there twice.
+
+`fourth` was judged by the network and join that decide, learned from everything else, facts included. Of a family in which too few
+healthy runs learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.
 """
 CURVE = """
-The curves alone, with the recorder's columns, on a fifth of the families, when learned from a part of the others. Neither curve
-is flat yet: more families lower the false alarms, more runs of each raise what is named.
+The network alone, with the recorder's columns, on a fifth of the families, when learned from a part of the others.
 """
 
 

@@ -19,10 +19,10 @@ from benchmarks.diagnosis.examples import SOURCES
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.fit import Example, Model, learn
 from benchmarks.diagnosis.table import Table, counts
-from gradlens.diagnosis.opinion import FLOOR, Network, inputs_of, joined_of, opinion_of
+from gradlens.diagnosis.opinion import FLOOR, Network, inputs_of, is_plain, joined_of, opinion_of
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import NAMES, Curves, measure_recorder
-from gradlens.diagnosis.weighing import UNEXPLAINED, load_weights
+from gradlens.diagnosis.weighing import UNEXPLAINED
 from gradlens.reports.base import Cause
 
 TARGET = Path(__file__).parent.parent.parent / "gradlens" / "diagnosis" / "opinion.npz"
@@ -36,10 +36,13 @@ HEALTHY = CAUSES.index("healthy")
 RECORDED = np.array(sorted(measure_recorder(Curves.nothing())))
 RECORDED_SIGNS = np.array([i for i, one in enumerate(SIGNS.values()) if one.grade.__module__.endswith(".recorder")])
 KNOTS = 24
-HIDDEN, MEMBERS, EPOCHS, BATCH = 96, 2, 60, 128
+HIDDEN, MEMBERS, EPOCHS, BATCH = 96, 3, 30, 128
 #: The share of healthy runs of unseen families that may be called ill.
-FALSE_ALARMS = 0.025
-FOLDS = 6
+FALSE_ALARMS = 0.028
+FOLDS = 5
+#: Confidences of the signs that may make a cause plain; the share of healthy runs that may have it so, the runs that must, and the
+#: share of them that must be named rightly.
+PLAIN_FROM, PLAIN_ALARMS, PLAIN_RUNS, PLAIN_RIGHT = (0.6, 0.7, 0.8, 0.9, 0.95), 0.001, 5, 0.9
 #: The confidence in what a fact proves.
 PROVEN = 0.9
 #: The four answers on a run.
@@ -140,7 +143,7 @@ def fit_network(table: Table, *, seed: int = 0, members: int = MEMBERS, epochs: 
         ))  # fmt: skip
     return Network(
         causes=CAUSES, traits=tuple(NAMES[i] for i in known), signs=tuple(SIGNS), knots=knots, scores=scores, flagged=flagged,
-        layers=tuple(layers), join=np.zeros((2, 4, len(CAUSES))),
+        layers=tuple(layers), join=np.zeros((2, 5, len(CAUSES))),
     )  # fmt: skip
 
 
@@ -203,7 +206,7 @@ def answers(table: Table, model: Model, network: Network) -> Answers:
 
 
 def fit_join(said: Answers, table: Table, *, recorded: bool, false_alarms: float = FALSE_ALARMS) -> Array:
-    """(4, causes): weights and offsets that make the joint answers likeliest, then so many of the healthy called ill."""
+    """(5, causes): weights and offsets that make the joint answers likeliest, then so many of the healthy called ill."""
     a, b = (np.log(np.maximum(p, FLOOR)) for p in said.of(recorded=recorded))
     accepted, k = accepted_of(table), len(CAUSES)
     start = np.concatenate([np.full(k, START[0]), np.full(k, START[1]), np.zeros(k)])
@@ -222,49 +225,96 @@ def fit_join(said: Answers, table: Table, *, recorded: bool, false_alarms: float
 
     bounds = [(0.0, 2.0)] * (2 * k) + [(-4.0, 4.0)] * k
     join: Array = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x.reshape(3, k)
-    # The operating point: healthy runs are called ill where some cause stands above `healthy`, and where both agree that it does.
+    plain = plain_from(np.exp(a), accepted)
+    caution = np.zeros(k)
+    join = np.concatenate([join, caution[None], plain[None]])
+    caution[HEALTHY] = _caution(a, b, join, table, false_alarms)
+    join[3] = caution
+    return join
+
+
+def plain_from(signs: Array, accepted: Array) -> Array:
+    """(causes,): the confidence of the signs from which on a cause is plain: hardly a healthy run of an unseen family has it.
+
+    2 (never) where no confidence will do. At least nine in ten of the runs that the signs are so sure of must be named rightly.
+    """
+    first, found = signs.argmax(axis=1), np.full(len(CAUSES), 2.0)
+    sure, right = signs[np.arange(len(signs)), first], accepted[np.arange(len(signs)), first] > 0
+    healthy = accepted[:, HEALTHY] > 0
+    for cause in range(1, len(CAUSES)):
+        for limit in PLAIN_FROM:
+            named = (first == cause) & (sure >= limit)
+            few = (named & healthy).sum() <= PLAIN_ALARMS * healthy.sum()
+            if few and named.sum() >= PLAIN_RUNS and right[named].mean() >= PLAIN_RIGHT:
+                found[cause] = limit
+                break
+    return found
+
+
+def _caution(a: Array, b: Array, join: Array, table: Table, false_alarms: float) -> float:
+    """The operating point: what must be added to `healthy` so that few healthy runs are called ill, those that must be included.
+
+    An alarm on which both agree, or that is plain to the signs, stands whatever is added.
+    """
     healthy = np.array([label["expected"] == "healthy" for label in table.labels])
     score = join[0] * a[healthy] + join[1] * b[healthy] + join[2]
     lead = np.delete(score, HEALTHY, axis=1).max(axis=1) - score[:, HEALTHY]
     one, two = a[healthy].argmax(axis=1), b[healthy].argmax(axis=1)
-    agreed = (one == two) & (one != HEALTHY)
-    allowed = max(false_alarms * len(lead) - int((agreed & (lead > 0)).sum()), 0.0)
-    free = np.sort(lead[~agreed])[::-1]
-    caution = np.zeros(k)
-    caution[HEALTHY] = max(float(free[min(int(allowed), len(free) - 1)]), 0.0) + 1e-9 if len(free) else 0.0
-    return np.concatenate([join, caution[None]])
+    plain = is_plain(np.exp(a[healthy]), join)
+    stands = ((one == two) & (one != HEALTHY) & (lead > 0)) | plain
+    allowed = max(false_alarms * len(lead) - int(stands.sum()), 0.0)
+    free = np.sort(lead[~stands])[::-1]
+    return max(float(free[min(int(allowed), len(free) - 1)]), 0.0) + 1e-9 if len(free) else 0.0
 
 
-def folds_of(families: Sequence[str], count: int = FOLDS) -> NDArray[np.intp]:
-    """The fold of each run: families, in an order of their own, dealt out."""
-    names = sorted(set(families))
+def folds_of(families: Sequence[str], count: int = FOLDS, among: Sequence[str] = ()) -> NDArray[np.intp]:
+    """The fold of each run: families (`among`, or those that are there), in an order of their own, dealt out."""
+    names = sorted(among or set(families))
     random.Random("folds").shuffle(names)
     return np.array([names.index(family) % count for family in families])
 
 
-def answers_apart(table: Table, *, folds: int = FOLDS, members: int = 1) -> Answers:
-    """The answers on every run of signs and opinion that saw nothing of its family."""
-    fold = folds_of([label["family"] for label in table.labels], folds)
-    said = Answers(**{name: np.zeros((len(table), len(CAUSES))) for name in KINDS})
+def answers_apart(table: Table, others: Sequence[Table] = (), *, folds: int = FOLDS) -> list[Answers]:
+    """The answers on every run of a table, then of others, by signs and a network that learned from the table without its family.
+
+    The others are more logs of the same families: nothing is learned from them.
+    """
+    tables = (table, *others)
+    names = sorted({label["family"] for label in table.labels})
+    fold = [folds_of([label["family"] for label in t.labels], folds, names) for t in tables]
+    said = [Answers(**{name: np.zeros((len(t), len(CAUSES))) for name in KINDS}) for t in tables]
     for k in range(folds):
-        mine, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
-        seen = table.chosen(others)
-        found = answers(table.chosen(mine), learn(examples_of(seen)), fit_network(seen, seed=k, members=members))
-        for name in KINDS:
-            getattr(said, name)[mine] = getattr(found, name)
+        seen = table.chosen(np.flatnonzero(fold[0] != k))
+        model, network = learn(examples_of(seen)), fit_network(seen, seed=k, members=1)
+        for t, where, into in zip(tables, fold, said, strict=True):
+            mine = np.flatnonzero(where == k)
+            found = answers(t.chosen(mine), model, network)
+            for name in KINDS:
+                getattr(into, name)[mine] = getattr(found, name)
     return said
 
 
-def judged_apart(said: Answers, table: Table, *, recorded: bool, folds: int = FOLDS) -> Array:
-    """(runs, causes): the joint answers on every run by a join that saw nothing of its family either."""
-    fold = folds_of([label["family"] for label in table.labels], folds)
-    found = np.zeros((len(table), len(CAUSES)))
+def judged_apart(
+    said: Answers, table: Table, others: Sequence[tuple[Answers, Table]] = (), *, recorded: bool, folds: int = FOLDS
+) -> list[Array]:
+    """(runs, causes): the joint answers on every run, and on others of the same families, by a join that saw nothing of its family."""
+    names = sorted({label["family"] for label in table.labels})
+    both = ((said, table), *others)
+    fold = [folds_of([label["family"] for label in t.labels], folds, names) for _, t in both]
+    found = [np.zeros((len(t), len(CAUSES))) for _, t in both]
     for k in range(folds):
-        mine, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
-        join = fit_join(said.chosen(others), table.chosen(others), recorded=recorded)
-        signs, curves = said.of(recorded=recorded)
-        found[mine] = joined_of(signs[mine], curves[mine], join)
+        rest = np.flatnonzero(fold[0] != k)
+        join = fit_join(said.chosen(rest), table.chosen(rest), recorded=recorded)
+        for (answered, _), where, into in zip(both, fold, found, strict=True):
+            mine = np.flatnonzero(where == k)
+            signs, curves = answered.of(recorded=recorded)
+            into[mine] = joined_of(signs[mine], curves[mine], join)
     return found
+
+
+def sparse_of(table: Table) -> Table:
+    """The same runs by their sparse logs."""
+    return replace(table, signs=table.sparse_signs, traits=table.sparse)
 
 
 def with_join(network: Network, said: Answers, table: Table) -> Network:
@@ -279,23 +329,21 @@ def with_facts(p: Array, table: Table) -> Array:
     A run with a grave fact is never called healthy: what the fact says is wrong otherwise takes its place.
     """
     found = p.copy()
-    for row, label in zip(found, table.labels, strict=True):
-        for cause in label["excluded"]:
-            row[CAUSES.index(cause)] = 0.0
-        row /= row.sum()
-        named = label["proven"] or (label["grave"] if row.argmax() == HEALTHY else None)
+    for i, label in enumerate(table.labels):
+        found[i, [CAUSES.index(cause) for cause in label["excluded"]]] = 0.0
+        found[i] /= found[i].sum()
+        named = label["proven"] or (label["grave"] if found[i].argmax() == HEALTHY else None)
         if named is not None:
             at = CAUSES.index(named)
-            sure = max(PROVEN if label["proven"] else row[HEALTHY], row[at])
-            row *= (1.0 - sure) / max(row.sum() - row[at], 1e-12)
-            row[at] = sure
+            sure = max(PROVEN if label["proven"] else found[i, HEALTHY], found[i, at])
+            found[i] *= (1.0 - sure) / max(1.0 - found[i, at], 1e-12)
+            found[i, at] = sure
     return found
 
 
-def shipped_signs() -> Model:
-    """The weights of the signs that ship."""
-    weights = load_weights()
-    return Model(bias=weights.bias, weights=weights.signs)
+def learned_signs(table: Table) -> Model:
+    """The weights of the signs, learned from the archived runs of a table."""
+    return learn(examples_of(table))
 
 
 def together(one: Answers, two: Answers) -> Answers:

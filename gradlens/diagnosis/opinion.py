@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MIN_ROWS = 40
 #: The confidence below which neither opinion tells one cause from another.
 FLOOR = 1e-3
+#: The least confidence in a fault that the signs show plainly, whatever the curves say.
+MIN_PLAIN = 0.51
 #: Normal scores are cut off here.
 MAX_SCORE = 2.5
 
@@ -54,8 +56,8 @@ class Network:
     layers
         For each member of the ensemble its three matrices, each with the offsets as last row.
     join
-        (2, 4, causes): for logs without and with columns of the recorder, the weights of signs and opinion, an offset, and one
-        that counts only where the two do not agree on a fault.
+        (2, 5, causes): for logs without and with columns of the recorder, the weights of signs and opinion, an offset, one that
+        counts only where the two do not agree on a fault, and the confidence of the signs from which on a cause is plain.
     """
 
     causes: tuple[Cause, ...]
@@ -169,14 +171,28 @@ def joined_of(
 ) -> NDArray[np.float64]:
     """(runs, causes): the joint confidence from those of both, in the order of the network's causes, `healthy` first.
 
-    The last row of `join` is caution: it is left out where both have the same fault first, since an alarm that two raise apart
-    from each other stands.
+    `join[3]` is caution: it is left out where both have the same fault first, since an alarm that two raise apart from each other
+    stands. So does a fault that the signs show plainly (`join[4]`: no healthy run of a family unseen looked like that to them),
+    with what the two give it on average.
     """
     score = join[0] * np.log(np.maximum(signs, FLOOR)) + join[1] * np.log(np.maximum(curves, FLOOR)) + join[2]
     one, two = signs.argmax(axis=1), curves.argmax(axis=1)
     score = score + np.where((one == two) & (one > 0), 0.0, 1.0)[:, None] * join[3]
     power = np.exp(score - score.max(axis=1, keepdims=True))
-    return cast("NDArray[np.float64]", power / power.sum(axis=1, keepdims=True))
+    both = power / power.sum(axis=1, keepdims=True)
+    for i in np.flatnonzero(is_plain(signs, join)):
+        cause = one[i]
+        sure = max((signs[i, cause] + both[i, cause]) / 2, both[i, cause], MIN_PLAIN)
+        both[i] *= (1.0 - sure) / max(1.0 - both[i, cause], 1e-12)
+        both[i, cause] = sure
+    return cast("NDArray[np.float64]", both)
+
+
+def is_plain(signs: NDArray[np.float64], join: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(runs,): whether the signs show a fault plainly."""
+    one = signs.argmax(axis=1)
+    found: NDArray[np.bool_] = (one > 0) & (signs[np.arange(len(signs)), one] >= join[4][one])
+    return found
 
 
 def joined(
