@@ -82,6 +82,7 @@ def curve(
     dice = random.Random("curve")
     dice.shuffle(names)
     rows = []
+    signs = opinion.learned_signs(table.chosen(rest))
     for kind in ("families", "runs"):
         for share in shares:
             if kind == "families":
@@ -92,7 +93,7 @@ def curve(
             if kind == "runs" and share == 1.0:
                 continue
             seen = table.chosen(chosen)
-            said = answers(table.chosen(judged), opinion.learned_signs(seen), fit_network(seen, members=1))
+            said = answers(table.chosen(judged), signs, fit_network(seen, members=1))
             families = len({label["family"] for label in seen.labels})
             # The opinion alone: a join would need families of its own.
             rows.append((kind, families, len(seen), scores.counts(table.chosen(judged), said.full)))
@@ -223,7 +224,7 @@ TEXT = """
 Written by `python -m benchmarks.diagnosis.naming`. Two judges are joined: the hand-made signs, whose weights were learned from
 the archived runs ([how they do alone](diagnosis.md)), and a small network that judges the grades of the signs and some hundreds of
 generic numbers of the curves. {runs:,} runs of {families} families are scored here: those of the archive, and those that
-`benchmarks.runs.drawn` draws at random. A family is judged only by signs, network and join that saw no run of it: a fifth of the
+`benchmarks.runs.drawn` draws at random. A family is judged only by signs, network and join that saw no run of it: a quarter of the
 families was left out at a time.
 
 Signs and network together make the verdict, unless a fact of the log proves a cause (a rate of zero, a NaN from one step to the

@@ -36,10 +36,10 @@ HEALTHY = CAUSES.index("healthy")
 RECORDED = np.array(sorted(measure_recorder(Curves.nothing())))
 RECORDED_SIGNS = np.array([i for i, one in enumerate(SIGNS.values()) if one.grade.__module__.endswith(".recorder")])
 KNOTS = 24
-HIDDEN, MEMBERS, EPOCHS, BATCH = 96, 3, 30, 128
+HIDDEN, MEMBERS, EPOCHS, BATCH = 96, 3, 20, 128
 #: The share of healthy runs of unseen families that may be called ill.
 FALSE_ALARMS = 0.028
-FOLDS = 5
+FOLDS = 4
 #: Confidences of the signs that may make a cause plain; the share of healthy runs that may have it so, the runs that must, and the
 #: share of them that must be named rightly.
 PLAIN_FROM, PLAIN_ALARMS, PLAIN_RUNS, PLAIN_RIGHT = (0.6, 0.7, 0.8, 0.9, 0.95), 0.001, 5, 0.9

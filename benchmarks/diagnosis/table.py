@@ -126,8 +126,9 @@ def measured(runs: Iterator[Labelled]) -> Table:
         case = run.case()
         found.append((*_grades_and_traits(case), *_grades_and_traits(sparser(run, random.Random(run.run.id)))))
         labels.append({name: run.label.get(name) for name in KEPT} | _facts(case))
+    widths = (len(SIGNS), len(NAMES), len(SIGNS), len(NAMES))
     signs, traits, sparse_signs, sparse = (
-        np.array([row[k] for row in found]).reshape(len(labels), -1) for k in range(4)
+        np.array([row[k] for row in found]).reshape(len(labels), width) for k, width in enumerate(widths)
     )
     return Table(labels=labels, signs=signs, traits=traits, sparse_signs=sparse_signs, sparse=sparse)
 

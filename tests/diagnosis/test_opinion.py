@@ -7,6 +7,7 @@ from gradlens.checks.engine import run_checks
 from gradlens.diagnosis.opinion import Joint, joined, joined_of, load_network, opinion_of
 from gradlens.diagnosis.opinions import decided
 from gradlens.diagnosis.ranking import diagnose
+from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.status import verdict_of
 from gradlens.diagnosis.traits import NAMES, measure
 from gradlens.diagnosis.weighing import Beliefs
@@ -14,10 +15,12 @@ from tests import synthetic
 from tests.diagnosis.test_traits import curves
 
 
-def test_the_network_is_small_and_fits_the_traits():
+def test_the_network_is_small_and_fits_the_traits_and_signs():
     assert len(files("gradlens.diagnosis").joinpath("opinion.npz").read_bytes()) <= 1_000_000
     network = load_network()
-    assert len(network.knots) == len(NAMES)
+    assert len(network.knots) == len(network.traits) == len(network.places[0])
+    assert set(network.traits) <= set(NAMES)
+    assert set(network.signs) <= set(SIGNS)
     assert network.causes[0] == "healthy"
     assert (np.diff(network.knots, axis=1) >= 0).all()
 
@@ -25,7 +28,7 @@ def test_the_network_is_small_and_fits_the_traits():
 def test_confidences_add_up_to_one():
     network = load_network()
     traits = np.stack([measure(curves()), np.full(len(NAMES), np.nan), np.full(len(NAMES), 1e30)])
-    found = opinion_of(traits, network)
+    found = opinion_of(traits, np.zeros((3, len(SIGNS))), network)
     assert found.shape == (3, len(network.causes))
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
 
@@ -45,9 +48,26 @@ def test_confidence_falls_where_the_two_disagree(recorded):
         assert split.max() < agreed.max()
 
 
+def test_what_the_signs_show_plainly_stands():
+    network = load_network()
+    causes, join = list(network.causes), network.join[0]
+    plain = [cause for cause, limit in zip(causes, join[4], strict=True) if limit <= 1.0]
+    assert "postclip_logged" in plain
+    assert "healthy" not in plain
+    for cause in plain:
+        signs = np.full((1, len(causes)), 0.01 / (len(causes) - 1))
+        signs[0, causes.index(cause)] = 0.99
+        calm = np.full((1, len(causes)), 0.01 / (len(causes) - 1))
+        calm[0, causes.index("healthy")] = 0.99
+        both = joined_of(signs, calm, join)
+        assert both.argmax() == causes.index(cause)
+        assert both.max() < 0.99
+        assert both.sum() == pytest.approx(1.0)
+
+
 def test_what_no_sign_speaks_of_looks_healthy_to_the_signs():
     by_signs = {"healthy": 0.9, "lr_too_high": 0.1}
-    both = joined(by_signs, measure(curves()), recorded=False)
+    both = joined(by_signs, measure(curves()), np.zeros(len(SIGNS)), recorded=False)
     assert set(both.together) == set(load_network().causes)
     assert sum(both.together.values()) == pytest.approx(1.0)
 
