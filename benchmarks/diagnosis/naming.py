@@ -129,7 +129,14 @@ def run(folder: Path = PACKED) -> dict[str, Any]:
     newest = opinion.scored(all_of((NEWEST,), folder))
     new = answers(newest, opinion.learned_signs(table), network)
     p = {
-        recorded: with_facts(joined_of(*new.of(recorded=recorded), network.join[int(recorded)]), newest)
+        recorded: with_facts(
+            joined_of(
+                *new.of(recorded=recorded),
+                network.join[int(recorded)],
+                opinion.silent_on(newest.traits, opinion.CAUSES),
+            ),
+            newest,
+        )
         for _, recorded in KINDS
     }
     print(NEWEST, *(scores.line(newest, p[recorded]) for _, recorded in KINDS), sep="\n", flush=True)

@@ -19,7 +19,17 @@ from benchmarks.diagnosis.examples import SOURCES
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.fit import Example, Model, learn
 from benchmarks.diagnosis.table import Table, counts
-from gradlens.diagnosis.opinion import FLOOR, Network, inputs_of, is_plain, joined_of, opinion_of
+from gradlens.diagnosis.opinion import (
+    FACTS_DECIDE,
+    FLOOR,
+    NEVER,
+    Network,
+    inputs_of,
+    is_plain,
+    joined_of,
+    opinion_of,
+    silent_on,
+)
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import NAMES, Curves, measure_recorder
 from gradlens.diagnosis.weighing import UNEXPLAINED
@@ -35,10 +45,11 @@ CAUSES: tuple[Cause, ...] = (
 HEALTHY = CAUSES.index("healthy")
 RECORDED = np.array(sorted(measure_recorder(Curves.nothing())))
 RECORDED_SIGNS = np.array([i for i, one in enumerate(SIGNS.values()) if one.grade.__module__.endswith(".recorder")])
+ARITHMETIC = np.array([cause in FACTS_DECIDE for cause in CAUSES])
 KNOTS = 24
 HIDDEN, MEMBERS, EPOCHS, BATCH = 96, 3, 20, 128
 #: The share of healthy runs of unseen families that may be called ill.
-FALSE_ALARMS = 0.028
+FALSE_ALARMS = 0.022
 FOLDS = 4
 #: Confidences of the signs that may make a cause plain; the share of healthy runs that may have it so, the runs that must, and the
 #: share of them that must be named rightly.
@@ -226,6 +237,7 @@ def fit_join(said: Answers, table: Table, *, recorded: bool, false_alarms: float
     bounds = [(0.0, 2.0)] * (2 * k) + [(-4.0, 4.0)] * k
     join: Array = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x.reshape(3, k)
     plain = plain_from(np.exp(a), accepted)
+    plain[ARITHMETIC] = NEVER
     caution = np.zeros(k)
     join = np.concatenate([join, caution[None], plain[None]])
     caution[HEALTHY] = _caution(a, b, join, table, false_alarms)
@@ -257,7 +269,7 @@ def _caution(a: Array, b: Array, join: Array, table: Table, false_alarms: float)
     An alarm on which both agree, or that is plain to the signs, stands whatever is added.
     """
     healthy = np.array([label["expected"] == "healthy" for label in table.labels])
-    score = join[0] * a[healthy] + join[1] * b[healthy] + join[2]
+    score = np.where(join[4] == NEVER, -np.inf, join[0] * a[healthy] + join[1] * b[healthy] + join[2])
     lead = np.delete(score, HEALTHY, axis=1).max(axis=1) - score[:, HEALTHY]
     one, two = a[healthy].argmax(axis=1), b[healthy].argmax(axis=1)
     plain = is_plain(np.exp(a[healthy]), join)
@@ -305,10 +317,10 @@ def judged_apart(
     for k in range(folds):
         rest = np.flatnonzero(fold[0] != k)
         join = fit_join(said.chosen(rest), table.chosen(rest), recorded=recorded)
-        for (answered, _), where, into in zip(both, fold, found, strict=True):
+        for (answered, logs), where, into in zip(both, fold, found, strict=True):
             mine = np.flatnonzero(where == k)
             signs, curves = answered.of(recorded=recorded)
-            into[mine] = joined_of(signs[mine], curves[mine], join)
+            into[mine] = joined_of(signs[mine], curves[mine], join, silent_on(logs.traits[mine], CAUSES))
     return found
 
 

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 MIN_ROWS = 40
 #: The confidence below which neither opinion tells one cause from another.
 FLOOR = 1e-3
+#: Causes that are arithmetic: the facts of a log decide them, and where they do not the curves have nothing to add. In place of the
+#: confidence from which on such a cause is plain stands a number that no confidence is.
+FACTS_DECIDE: frozenset[Cause] = frozenset({"lr_zero", "not_learning", "nan_sudden"})
+NEVER = 9.0
+#: Share of its peak from which on a rate at the end of a log has not come down.
+MAX_RATE_AT_END = 0.9
 #: The least confidence in a fault that the signs show plainly, whatever the curves say.
 MIN_PLAIN = 0.51
 #: Normal scores are cut off here.
@@ -57,7 +63,8 @@ class Network:
         For each member of the ensemble its three matrices, each with the offsets as last row.
     join
         (2, 5, causes): for logs without and with columns of the recorder, the weights of signs and opinion, an offset, one that
-        counts only where the two do not agree on a fault, and the confidence of the signs from which on a cause is plain.
+        counts only where the two do not agree on a fault, and the confidence of the signs from which on a cause is plain
+        (`NEVER` where facts decide alone).
     """
 
     causes: tuple[Cause, ...]
@@ -166,8 +173,22 @@ def opinion_of(traits: NDArray[np.float64], grades: NDArray[np.float64], network
     return found
 
 
+def silent_on(traits: NDArray[np.float64], causes: tuple[Cause, ...]) -> NDArray[np.bool_]:
+    """(runs, causes): what curves cannot speak of: a schedule that does not fit its run, while the rate still stands at its peak.
+
+    A log of the first tenth of any run looks like that; whether the rate would have come down, nobody can see yet.
+    """
+    end = np.atleast_2d(traits)[:, NAMES.index("rate end")]
+    schedule = np.array([cause == "schedule_mismatch" for cause in causes])
+    found: NDArray[np.bool_] = ~(end < MAX_RATE_AT_END)[:, None] & schedule[None]
+    return found
+
+
 def joined_of(
-    signs: NDArray[np.float64], curves: NDArray[np.float64], join: NDArray[np.float64]
+    signs: NDArray[np.float64],
+    curves: NDArray[np.float64],
+    join: NDArray[np.float64],
+    silent: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """(runs, causes): the joint confidence from those of both, in the order of the network's causes, `healthy` first.
 
@@ -176,6 +197,9 @@ def joined_of(
     with what the two give it on average.
     """
     score = join[0] * np.log(np.maximum(signs, FLOOR)) + join[1] * np.log(np.maximum(curves, FLOOR)) + join[2]
+    score = np.where(join[4] == NEVER, -np.inf, score)
+    if silent is not None:
+        score = np.where(silent, -np.inf, score)
     one, two = signs.argmax(axis=1), curves.argmax(axis=1)
     score = score + np.where((one == two) & (one > 0), 0.0, 1.0)[:, None] * join[3]
     power = np.exp(score - score.max(axis=1, keepdims=True))
@@ -211,7 +235,7 @@ def joined(
     curves = opinion_of(traits, grades, network)
     # What no sign speaks of looks healthy to the signs.
     signs = np.array([[by_signs.get(cause, by_signs["healthy"]) for cause in network.causes]])
-    both = joined_of(signs, curves, network.join[int(recorded)])
+    both = joined_of(signs, curves, network.join[int(recorded)], silent_on(traits, network.causes))
     return Joint(
         alone=dict(zip(network.causes, curves[0].tolist(), strict=True)),
         together=dict(zip(network.causes, both[0].tolist(), strict=True)),
