@@ -130,8 +130,8 @@ class CauseCheck(Check):
             return
         belief = case.beliefs.of(self.cause)
         first = case.cause == self.cause
-        if (not first and belief < HINT) or (first and case.seen_in_curves_only):
-            return  # what only the curves show has a check of its own
+        if not first and belief < HINT:
+            return
         severity = (Severity.ERROR if self.fatal(case) else self.severity) if first else Severity.NOTE
         message = self.message(case)
         yield self.finding(

@@ -16,7 +16,7 @@ from gradlens.diagnosis.signs import SIGNS, grade_all
 from gradlens.diagnosis.traits import measure
 from gradlens.diagnosis.traits.source import curves_of
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, weigh
-from gradlens.reports.base import NO_FAULT, Cause, ThresholdSource
+from gradlens.reports.base import Cause, ThresholdSource
 from gradlens.run import Run
 from gradlens.signals.axis import Signals
 
@@ -32,45 +32,27 @@ SHORT_CEILING = 0.45
 #: runs (30 % of them healthy), thinned to this many rows or without that column (`benchmarks/diagnosis/sparse.py`).
 HEALTHY_BY_ROWS = ((10.0, 25.0, 50.0, 100.0, 200.0, 400.0), (0.34, 0.40, 0.54, 0.62, 0.70, 1.0))
 ONE_COLUMN_CEILING = 0.43
-#: Confidence of the signs alone below which a cause that is named was seen in the curves. Our own choice.
-MIN_BY_SIGNS = 0.15
 
 
 class Case(Measured):
     """One run as the checks see it: measured, and weighed."""
 
     @cached_property
-    def by_signs(self) -> Beliefs:
-        """The weighed signs alone."""
+    def beliefs(self) -> Beliefs:
+        """The weighed evidence: how likely each cause is."""
         return weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded)
 
     @cached_property
-    def beliefs(self) -> Beliefs:
-        """How likely each cause is: by signs and curves together, by the signs alone where the curves have too few rows."""
-        if self.second is None:
-            return self.by_signs
-        return weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded, joint=self.second.together)
-
-    @cached_property
     def second(self) -> Joint | None:
-        """What the curves say, and both opinions together.
+        """What the curves say, and both opinions together. It is told, it decides nothing.
 
-        None where the curves have too few rows, and where the course of the loss means nothing (that of a policy gradient): no such
-        course was learned from without its reward.
+        None where there are too few rows, and where the course of the loss means nothing.
         """
         if int(np.isfinite(self.signals.loss).sum()) < MIN_ROWS or not self.loss_descends:
             return None
         curves = curves_of(self.run, self.signals, self.threshold, is_known=self.threshold_source != "assumed")
         grades = np.array([self.signs[name] for name in SIGNS])
         return joined(dict(weigh(self.signs).ranking), measure(curves), grades, recorded=bool(curves.recorded))
-
-    @cached_property
-    def seen_in_curves_only(self) -> bool:
-        """Whether a fault is named by the curves, with no fact that proves it and hardly a sign that speaks for it."""
-        first = self.beliefs.cause
-        if first in NO_FAULT or self.cause != first or any(f.cause == first for f in self.facts if f.severity.rank > 0):
-            return False
-        return self.by_signs.of(first) < MIN_BY_SIGNS
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:

@@ -1,4 +1,4 @@
-"""The opinions in words: what the signs say, what the curves say, what both say together, and who decided."""
+"""The opinions in words: what the signs say, what the curves say, and what both would say together."""
 
 from __future__ import annotations
 
@@ -13,36 +13,29 @@ from gradlens.reports.base import Cause
 MAX_RANKED = 3
 
 
-def opinions_of(by_signs: Beliefs, second: Joint | None) -> Iterator[Opinion]:
+def opinions_of(beliefs: Beliefs, second: Joint | None) -> Iterator[Opinion]:
     """Each opinion, the signs first; none where the signs stand alone."""
     if second is None:
         return
-    yield Opinion(source="signs", ranking=_first(dict(by_signs.ranking)))
+    yield Opinion(source="signs", ranking=_first(dict(beliefs.ranking)))
     yield Opinion(source="curves", ranking=_first(second.alone))
     yield Opinion(source="together", ranking=_first(second.together))
 
 
-def decided(by_signs: Beliefs, second: Joint | None, cause: Cause, *, proven: bool = False) -> str:
-    """One sentence on what decided for the named cause, and whether the other opinion agrees.
+def decided(beliefs: Beliefs, second: Joint | None) -> str:
+    """One sentence on who decided, and whether the other agrees.
 
-    >>> decided(Beliefs(ranking=(("healthy", 0.9),), arguments={}, weighed={}), None, "healthy")
+    >>> decided(Beliefs(ranking=(("healthy", 0.9),), arguments={}, weighed={}), None)
     'The signs decided alone: the log has no course of a loss to judge, or too few rows of it.'
     """
-    if proven:
-        return f"A fact of the log decided for {words(cause)}."
     if second is None:
         return "The signs decided alone: the log has no course of a loss to judge, or too few rows of it."
-    first, p = by_signs.ranking[0]
-    by_curves, q = likeliest(second.alone)
-    both, _ = likeliest(second.together)
-    if first == by_curves == both:
-        return f"Signs and curves agree on {words(both)} ({p:.0%} and {q:.0%})."
-    told = f"signs say {words(first)} ({p:.0%}), curves {words(by_curves)} ({q:.0%})"
-    if both == first:
-        return f"The signs decided against the curves: {told}."
-    if both == by_curves:
-        return f"The curves decided against the signs: {told}."
-    return f"Neither decided alone: {told}, both together {words(both)}."
+    cause, p = beliefs.ranking[0]
+    (by_curves, q), (both, r) = likeliest(second.alone), likeliest(second.together)
+    if by_curves == cause:
+        return f"Signs and curves agree on {words(cause)} ({p:.0%} and {q:.0%})."
+    told = f"The signs decided for {words(cause)} ({p:.0%}); the curves alone say {words(by_curves)} ({q:.0%})"
+    return f"{told}, and both together {words(both)} ({r:.0%}): take the verdict with care."
 
 
 def likeliest(confidence: Mapping[Cause, float]) -> tuple[Cause, float]:

@@ -1,9 +1,9 @@
 """The ranked causes of a run, in words.
 
 The weighing itself is in `gradlens.diagnosis.weighing`: signs graded from 0 to 1 by `gradlens.diagnosis.signs`, times learned
-weights, added up to one score for each cause, heard together with what the curves say, and turned into confidences that were
-calibrated on families of labelled runs that neither had seen. Here the ranking gets its reasons, and the one experiment or
-column that would separate the first two causes.
+weights, added up to one score for each cause, and turned into confidences that were calibrated on families of labelled runs
+that the weights had not seen. Here the ranking gets its reasons, and the one experiment or column that would separate the first
+two causes.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         ),
         summary=_summary(named, findings, verdict),
         scores={cause: weighed.score for cause, weighed in case.beliefs.weighed.items()},
-        decided=decided(case.by_signs, case.second, named, proven=_is_proven(case, named)),
-        opinions=tuple(opinions_of(case.by_signs, case.second)),
+        decided=decided(case.beliefs, case.second),
+        opinions=tuple(opinions_of(case.beliefs, case.second)),
     )
 
 
@@ -149,10 +149,6 @@ def _ranked(case: Case, cause: Cause, confidence: float, why: str) -> Ranked:
         ceiling=None if weighed is None else weighed.ceiling,
         shifts=(*shifts, Shift(why=why, by=left)) if abs(left) > ROUNDING else shifts,
     )
-
-
-def _is_proven(case: Case, cause: Cause) -> bool:
-    return any(fact.cause == cause for fact in case.facts if fact.severity.rank > 0)
 
 
 def named_cause(case: Case, status: Status) -> Cause:

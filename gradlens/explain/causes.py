@@ -73,14 +73,13 @@ def _weights(cause: Cause) -> Iterator[Section]:
         return
     if cause not in weights.bias:
         if cause not in {"undetermined", "unknown"}:
-            yield Section("How it is decided", "By facts of the log, without weights, or by the curves.")
+            yield Section("How it is decided", "By facts of the log, without weights.")
         return
     yield Section(
         "How it is weighed",
         f"The score starts at a bias of {weights.bias[cause]:+.2f}, and each sign adds its grade, from 0 (not at all) to 1"
         " (plainly), times its weight. The share of a cause is exp(score) over the sum of exp(score) of all causes;"
-        " healthy has a score of 0. The weights were learned from labelled runs. With 40 rows or more, the curves are judged"
-        " beside the signs, and both together decide.",
+        " healthy has a score of 0. The weights were learned from labelled runs.",
     )
     ordered = sorted(weights.signs[cause].items(), key=lambda pair: -abs(pair[1]))
     for title, sign_of in (("Signs for it", 1), ("Signs against it", -1)):
