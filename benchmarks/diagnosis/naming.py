@@ -183,10 +183,10 @@ def page(result: Mapping[str, Any], learning: Sequence[Any]) -> str:
             rows.append([f"{name}, {words}", found["runs"], found["families"], *shares(found)])
     begun, apart = result["begun"], result["apart"]
     for name, p in (
-        ("all, together, before facts", apart[False][0]), ("the same with them", apart[True][0]),
-        ("all, signs alone and facts", with_facts(normed(said.bare_signs), table)),
-        ("the same with them", with_facts(normed(said.signs), table)), ("all, network alone", said.bare),
-        ("the same with them", said.full), ("sparse logs of all, together, before facts", apart[False][2]),
+        ("all, together, before facts", apart[False][0]), ("all, together, before facts, with them", apart[True][0]),
+        ("all, signs alone", with_facts(normed(said.bare_signs), table)),
+        ("all, signs alone, with them", with_facts(normed(said.signs), table)), ("all, network alone", said.bare),
+        ("all, network alone, with them", said.full), ("sparse logs of all, together, before facts", apart[False][2]),
     ):  # fmt: skip
         rows.append([name, len(table), count, *shares(figures_of(table, p))])
     lines += markdown(("families not seen", "runs", "families", *FIGURES, "Brier"), rows)
@@ -243,7 +243,8 @@ families was left out at a time.
 
 The joint judgement is told in a report beside the verdict, which stays with the signs: on families never seen it raises half the
 false alarms and names more causes, but it misses plain cases that the signs find. The first six rows are what a report would say
-of a run if it decided: a cause that a fact of the log proves (a rate of zero, a NaN from one step to the next) goes first. About
+of a run if it decided: a cause that a fact of the log proves (a rate of zero, a NaN from one step to the next) goes first; so it does
+in the rows of the signs alone. About
 1 % of the healthy runs are called ill by such facts alone. Ceilings of confidence are left out.
 
 A false alarm is a healthy run for which a fault is likeliest. A fault is detected if anything but `healthy` is likeliest, named

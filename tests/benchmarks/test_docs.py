@@ -63,21 +63,3 @@ def test_notices_are_found_with_the_words_that_they_can_have(tmp_path, monkeypat
 def test_the_docstring_of_every_module_of_the_benchmarks():
     for path in (docs.ROOT / "benchmarks").rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path
-
-
-def test_the_readme_repeats_the_figures_of_the_diagnosis():
-    readme = (docs.ROOT / "README.md").read_text("utf-8")
-    page = (docs.ROOT / "docs" / "naming.md").read_text("utf-8")
-    (told,) = (line for line in readme.splitlines() if line.startswith("| [diagnosis](docs/naming.md)"))
-    rows = {cells[1].strip(): cells[2:] for cells in (line.split("|") for line in page.splitlines()) if len(cells) > 8}
-    bare, full, look = (rows[name] for name in (
-        "all, without the recorder's columns", "all, with them", "fourth, without the recorder's columns",
-    ))  # fmt: skip
-
-    def shares(cells):
-        return [f"{float(cell.split('%')[0]):.0f} %" for cell in cells[2:5]]
-
-    assert f"{int(bare[0]):,} trainings of {int(bare[1])} families" in told
-    for cells in (bare, full, look):
-        alarms, detected, named = shares(cells)
-        assert re.search(rf"{alarms}[^%]*{detected}[^%]*{named}", told), cells[0]
