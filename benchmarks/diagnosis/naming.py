@@ -33,7 +33,7 @@ from benchmarks.diagnosis.opinion import (
 )
 from benchmarks.diagnosis.table import PACKED, Table, joined, open_table
 from benchmarks.runs.drawn.faults import UNLISTED
-from gradlens.diagnosis.opinion import joined_of
+from gradlens.diagnosis.opinion import joined_of, silent_on
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -139,7 +139,7 @@ def run(folder: Path = PACKED) -> dict[str, Any]:
             joined_of(
                 *new.of(recorded=recorded),
                 network.join[int(recorded)],
-                opinion.silent_on(newest.traits, opinion.CAUSES),
+                silent_on(newest.traits, opinion.CAUSES),
             ),
             newest,
         )
