@@ -54,13 +54,16 @@ class Scale:
         return round((1 - share) * self.height, 1)
 
     def ticks(self) -> Iterator[float]:
-        """Round values: powers of ten, or the two ends."""
+        """Round values: powers of ten, or some of a linear scale."""
         if self.log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             if last > first:
                 yield from (10.0**power for power in range(first, last + 1, max(1, (last - first) // 3)))
                 return
-        yield from (self.low, self.high)
+        each = 10.0 ** math.floor(math.log10(self.high - self.low))
+        many = self.height / 25
+        each *= next(times for times in (0.2, 0.5, 1.0, 2.0, 5.0) if (self.high - self.low) / (each * times) < many)
+        yield from (place * each for place in range(math.ceil(self.low / each), math.floor(self.high / each) + 1))
 
 
 def picture(title: str, caption: str, panels: Sequence[Panel], marks: Iterable[int]) -> str:
@@ -144,7 +147,8 @@ def _scale(panel: Panel) -> Scale:
         return Scale(float(positive.min()) / 1.1, float(positive.max()) * 1.1, panel.height, log=True)
     low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
     room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
-    return Scale(low if low == 0 else low - room, high + room, panel.height, log=False)
+    # What is never negative has no axis below 0.
+    return Scale(max(low - room, 0.0) if low >= 0 else low - room, high + room, panel.height, log=False)
 
 
 def _gaps(steps: NDArray[np.int64], known: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
