@@ -49,6 +49,7 @@ USES = {
     "pandas": ("`pandas`", "`Run.to_pandas`"),
     "pyarrow": ("`arrow`", "Parquet, Feather and Arrow in and out, fleet tables, `Run.to_arrow`, CSV from 32 MiB on"),
     "zstandard": ("`zstd`", "zstd-compressed logs"),
+    "bokeh": ("`html`", "its JavaScript, for pages whose pictures zoom"),
     "fsspec": ("`remote`", "logs behind URLs"),
 }
 
@@ -312,8 +313,11 @@ def page(runs: int) -> str:
         "|---|---|---|---|---|",
     ]
     for name, (where, what) in USES.items():
-        cost = times["numpy"] - times[""] if name == "numpy" else times[name] - times["numpy"]
-        lines.append(f"| {name} | {where} | {what} | {size.own[name]:.1f} | {1000 * cost:.0f} |")
+        cost = (
+            times["numpy"] - times[""] if name == "numpy" else times[name] - times["numpy"] if name in times else None
+        )
+        shown = "never imported" if cost is None else f"{1000 * cost:.0f}"
+        lines.append(f"| {name} | {where} | {what} | {size.own[name]:.1f} | {shown} |")
     loading = times["scipy"] - times["numpy"]
     lines += [
         "",

@@ -165,8 +165,17 @@
           track.append(mark);
           this.marks.push({mark, first, last});
         }
-        // One stop for the keyboard per lane is enough: the arrow keys of the picture read what lies at a step.
+        // One stop for the keyboard per lane; the arrow keys go from mark to mark.
         track.firstChild?.setAttribute("tabindex", "0");
+        track.addEventListener("keydown", event => {
+          const next = {ArrowLeft: "previousSibling", ArrowRight: "nextSibling"}[event.key];
+          const target = next && event.target[next];
+          if (!target) return;
+          event.preventDefault();
+          event.target.setAttribute("tabindex", "-1");
+          target.setAttribute("tabindex", "0");
+          target.focus();
+        });
         return element("div", {class: "row lane"}, element("div", {class: "name", title: name}, name), track);
       });
     }
@@ -566,7 +575,7 @@
     place.replaceWith(button);
   });
   document.querySelectorAll("span.go[data-of]").forEach(place => {
-    const button = element("button", {type: "button", class: "step"}, "Show in the picture");
+    const button = element("button", {type: "button", class: "step go"}, "Show in the picture");
     button.addEventListener("click", () => lead(place, Number(place.dataset.first), Number(place.dataset.last)));
     place.replaceWith(button);
   });

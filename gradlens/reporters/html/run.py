@@ -23,6 +23,8 @@ from gradlens.reports.analysis import Finding, RunReport
 from gradlens.reports.base import Severity
 
 MAX_STEPS, MAX_CAUSES = 12, 5
+#: A cause less likely than this is not worth a line, unless it comes first.
+WORTH_A_LINE = 0.005
 
 
 def tone_of(run: RunReport) -> str:
@@ -105,7 +107,7 @@ def _finding(finding: Finding, key: str | None) -> str:
 
 
 def _ranking(run: RunReport) -> str:
-    ranked = [r for r in run.diagnosis.ranking if r.confidence > 0][:MAX_CAUSES]
+    ranked = [r for i, r in enumerate(run.diagnosis.ranking) if i == 0 or r.confidence >= WORTH_A_LINE][:MAX_CAUSES]
     if not ranked:
         return ""
     rows = "".join(

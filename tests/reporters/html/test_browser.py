@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -170,6 +172,15 @@ def test_everything_can_be_done_with_keys(pages, opened):
     assert one.range_of("run-0")[0] > whole[0]
     one.page.keyboard.press("0")
     assert one.range_of("run-0") == pytest.approx(whole)
+    # Within a lane the arrows go from mark to mark, and Enter goes there.
+    lane = live.locator(".lane", has_text="loss spikes")
+    lane.locator("button[tabindex='0']").focus()
+    one.page.keyboard.press("ArrowRight")
+    label = one.page.evaluate("document.activeElement.ariaLabel")
+    one.page.keyboard.press("Enter")
+    step = int(re.search(r"at step ([\d,]+)", label)[1].replace(",", ""))
+    first, last = one.range_of("run-0")
+    assert first < step < last < 1000
 
 
 def test_several_runs_sort_filter_and_open(pages, opened):
