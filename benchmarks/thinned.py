@@ -57,14 +57,14 @@ def _versions(labelled: Labelled) -> Iterator[tuple[str, Labelled]]:
                 yield f"about {rows}, {'averaged' if averaged else 'sampled'}", made
 
 
-def page(all_told: list[Told], runs: int) -> str:
+def page(all_told: list[Told], runs: int, every: int) -> str:
     """The table for the docs."""
     lines = [
         "# Runs of which little was logged",
         "",
-        "Written by `python -m benchmarks.thinned`: the labelled runs with 25 to 200 rows of them, sampled or averaged. The causes and",
-        "their weights were made from these runs, so the columns tell how far a log of few rows carries and not how well the weights",
-        f"do on new ones. {runs:,} runs.",
+        f"Written by `python -m benchmarks.thinned --every {every}`: labelled runs with 25 to 200 rows of them, sampled or averaged. The",
+        "causes and their weights were made from these runs, so the columns tell how far a log of few rows carries and not how well",
+        f"the weights do on new ones. {runs:,} runs.",
         "",
         "| rows | healthy | clear | not enough to judge | alarmed | faulty | named | another cause | not enough to judge | called clear |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -99,7 +99,7 @@ def main() -> None:
     runs = [r for source in SOURCES for r in load(source) if r.accepted][:: arguments.every]
     with ProcessPoolExecutor(arguments.workers) as pool:
         all_told = [one for found in pool.map(told, runs, chunksize=8) for one in found]
-    text = page(all_told, len(runs))
+    text = page(all_told, len(runs), arguments.every)
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")
     else:
