@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.measured import write
 from gradlens.errors import GradlensError
 from gradlens.readers.base import ReadOptions
 from gradlens.readers.console.reader import ConsoleReader
@@ -42,7 +43,7 @@ class Answer(NamedTuple):
 def answers(folder: Path) -> list[Answer]:
     """The answer for each console log below a folder that a grammar finds a loss or a norm in."""
     found = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
         (target,) = resolve_all([str(path)])
         source = target.sources[0]
         reader = detect(source)
@@ -104,6 +105,7 @@ def main() -> None:
     """Print which logs are wrong in what, and the shares."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="+")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/formats.md")
     parser.add_argument("--wrong", action="store_true", help="also name the logs that are wrong")
     args = parser.parse_args()
     found = [answer for folder in args.folder for answer in answers(folder)]
@@ -113,12 +115,14 @@ def main() -> None:
         right.update(role for role, is_right in answer.is_right.items() if is_right)
         if args.wrong and not all(answer.is_right.values()):
             sys.stdout.write(f"{answer.path}: {', '.join(r for r, ok in answer.is_right.items() if not ok)}\n")
-    sys.stdout.write("\n| quantity | logs that have it | right without a grammar | share |\n|---|---|---|---|\n")
+    table = "| quantity | logs that have it | right without a grammar | share |\n|---|---|---|---|\n"
     for role in ("step", "loss", "grad_norm"):
-        share = right[role] / max(asked[role], 1)
-        sys.stdout.write(f"| {role} | {asked[role]} | {right[role]} | {100 * share:.0f} % |\n")
+        table += f"| {role} | {asked[role]} | {right[role]} | {100 * right[role] / max(asked[role], 1):.0f} % |\n"
     whole = sum(all(a.is_right.values()) for a in found)
-    sys.stdout.write(f"| all of them | {len(found)} | {whole} | {100 * whole / max(len(found), 1):.0f} % |\n")
+    table += f"| all of them | {len(found)} | {whole} | {100 * whole / max(len(found), 1):.0f} % |\n"
+    sys.stdout.write(f"\n{table}")
+    if args.write:
+        write("docs/formats.md", "consoles", table)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gradlens
+from benchmarks.measured import write
 from gradlens.errors import GradlensError
 
 #: Notices that say what became of rows which are not judged.
@@ -62,6 +63,7 @@ def main() -> int:
     """Print the runs of which fewer rows are judged, and the sums; 1 where one is not explained."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="+")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/formats.md")
     args = parser.parse_args()
     found = [share for folder in args.folder for share in shares(folder)]
     few = [s for s in found if s.n_judged < ENOUGH * s.n_read]
@@ -69,10 +71,12 @@ def main() -> int:
         told = ", ".join(f"{code} {count:,}" for code, count in share.fates.items()) or "nothing"
         sys.stdout.write(f"{share.run}: {share.n_judged:,} of {share.n_read:,} judged; said: {told}\n")
     unexplained = [s for s in few if not s.is_explained]
-    sys.stdout.write(
-        f"\n{len(found)} runs: {len(found) - len(few)} judged on at least {100 * ENOUGH:.0f} % of their rows, "
-        f"{len(few) - len(unexplained)} on fewer with notices about the others, {len(unexplained)} unexplained\n"
-    )
+    n_full, n_told = len(found) - len(few), len(few) - len(unexplained)
+    table = "| runs | judged on at least 90 % of their rows | on fewer, with notices about the others | unexplained |\n|---|---|---|---|\n"
+    table += f"| {len(found)} | {n_full} | {n_told} | {len(unexplained)} |\n"
+    sys.stdout.write(f"\n{table}")
+    if args.write:
+        write("docs/formats.md", "rows", table)
     return 1 if unexplained else 0
 
 

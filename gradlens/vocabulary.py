@@ -340,10 +340,15 @@ _PLAYERS = ("generator", "discriminator")
 
 
 def find_players(names: Iterable[str]) -> tuple[str, ...]:
-    """Generator and discriminator by mark, where a log has a loss of each and none of the whole; otherwise empty."""
+    """Generator and discriminator by mark, where a log has a loss of each and no other; otherwise empty.
+
+    What stands beside the two, `loss_mel` or the loss of the whole, tells more of the training than their game.
+    """
     losses = [n for n in names if layer_of(n) is None and (rank_of("loss", n) is not None or is_loss_like(n))]
+    # `Loss/scores/fake/mean` is of a group called Loss, `Loss/G/loss/mean` a loss.
+    losses = [n for n in losses if rank_of("loss", n) is not None or is_loss_like("/".join(n.split("/")[-2:]))]
     owners = {name: _mark(name) for name in losses}
-    if any(mark not in _PLAYERS and rank_of("loss", name) is not None for name, mark in owners.items()):
+    if not set(owners.values()) <= set(_PLAYERS):
         return ()
     return _PLAYERS if set(_PLAYERS) <= set(owners.values()) else ()
 

@@ -32,6 +32,8 @@ MIN_TIMES = 3
 MIN_SHARE = 0.01
 #: Share of the distances between steps that rise where something counts; the others are new starts.
 MOSTLY = 0.5
+#: The same where it is to count without a name that says so.
+EVENLY = 0.9
 #: So many lines with a loss or a norm say how far apart blocks stand.
 _LOOK = 50
 #: Longer lines are data, not something to read; words of more kinds than this are prose.
@@ -230,13 +232,41 @@ class GeneralParser:
             if steps is not None:
                 self.records.place_all(np.nan_to_num(steps), np.isfinite(steps))
                 return
-        if "#1" in columns and not any(
-            is_counter(name) and vocabulary.rank_of("epoch", name) is None for name in columns
-        ):
+        counters = {name for name in columns if is_counter(name) and vocabulary.rank_of("epoch", name) is None}
+        if "#1" in columns and not counters and _rises(dense("#1"), MOSTLY):
             steps = dense("#1")
-            known = steps[np.isfinite(steps)]
-            if len(known) > 1 and np.array_equal(known, np.floor(known)) and np.mean(np.diff(known) > 0) > MOSTLY:
-                self.records.place_all(np.nan_to_num(steps), np.isfinite(steps))
+            self.records.place_all(np.nan_to_num(steps), np.isfinite(steps))
+            return
+        # A count that is printed with its total is the loop's own, other counts may be those of samples or frames.
+        own = [name for name in counted if name in counters and _rises(dense(name), EVENLY)]
+        if any(_is_plain_step(name) for name in counters):
+            return
+        if not own and not any(_rises(dense(name), MOSTLY) for name in counters):
+            own = [name for name in columns if name not in core and _is_even(dense(name))][:1]
+            if own:
+                message = f"no name says what counts the steps: {own[0]!r}, which rises evenly, was taken"
+                self.book.add("step-chosen", message, count=n)
+        if own:
+            steps = dense(own[0])
+            self.records.place_all(np.nan_to_num(steps), np.isfinite(steps))
+
+
+def _is_plain_step(name: str) -> bool:
+    """Whether a name means the steps of the loop, and not those of an environment."""
+    rank, first = vocabulary.rank_of("step", name), vocabulary.rank_of("step", "time_total_timesteps")
+    return rank is not None and first is not None and rank < first
+
+
+def _rises(values: NDArray[np.float64], share: float) -> bool:
+    """Whether whole numbers rise over more than this share of their distances."""
+    known = values[np.isfinite(values)]
+    return len(known) > 1 and np.array_equal(known, np.floor(known)) and bool(np.mean(np.diff(known) > 0) > share)
+
+
+def _is_even(values: NDArray[np.float64]) -> bool:
+    """Whether whole numbers rise by the same amount nearly throughout, as a count does and a measurement does not."""
+    change = np.diff(values[np.isfinite(values)])
+    return len(change) >= MIN_TIMES and _rises(values, EVENLY) and bool(np.mean(change == np.median(change)) > EVENLY)
 
 
 def steps_of_epochs(
@@ -249,7 +279,7 @@ def steps_of_epochs(
     known = np.isfinite(epoch) & np.isfinite(count) & np.isfinite(length)
     if not known.any() or len(np.unique(length[known])) > 1 or np.max(count[known]) > length[known][0]:
         return None
-    if len(np.unique(count[known])) == 1 and np.any(count[known] != length[known]):
+    if len(np.unique(count[known])) == 1:
         return None  # it does not count
     steps: NDArray[np.float64] = (epoch - np.min(epoch[known])) * length + count
     rises = np.diff(steps[known]) >= 0

@@ -26,6 +26,7 @@ _CLOCKS = re.compile(
     r"|(?i:\b(?:pid|rank|tid|thread|port|gpu|node|worker|device)\b[=:# ]{1,3}\d+)"
     r"|\b\d+(?:\.\d+){2,}"
     r"|^\s*\[\s*(?:default|rank)\d+\]:?\s|\(\d+/\d+\)"
+    r"|\b\d+%\|[^|\n]{0,200}\|"
 )
 #: A unit that is stuck to a number, `12.3ms`, `50%`, or stands behind it before the next field, `3 samples/s`.
 _UNIT = re.compile(r"^\s?(?:[A-Za-zµ%°]{1,12}(?:/[A-Za-z]{1,12})?|%)(?=\s{2}|[,;|)\]}'\"\t]|\s*$|\s[-|(\[:])")
@@ -176,7 +177,7 @@ class _Walk:
             return ""
         if not self.slots:
             return "#1"
-        between = spot.before.strip()
+        between = " ".join(spot.before.split())
         if self.slots[-1].name == "#1" and between == "," and spot.after[:1] == "]":
             self.slots[-1] = self.slots[-1]._replace(
                 name="epoch"
@@ -184,7 +185,11 @@ class _Walk:
             return "batch"
         has_total = spot.after.lstrip()[:1] == "/"
         # `| epoch 3 | 200/ 2983 batches |`, `Epoch: 3 [1280/60000`
-        return "batch" if has_total and ("batch" in spot.further or between in {"[", "(", "] [", "]["}) else ""
+        # `49%|██▏   | 150/300 [00:29<`: a bar counts what it goes over.
+        is_bar = "%|" in between and between.endswith("|") and "[" in spot.further
+        return (
+            "batch" if has_total and (is_bar or "batch" in spot.further or between in {"[", "(", "] [", "]["}) else ""
+        )
 
 
 def is_counter(name: str) -> bool:
