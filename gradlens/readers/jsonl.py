@@ -11,7 +11,8 @@ from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOption
 from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
 from gradlens.readers.blocks.json_blocks import BlockParser
 from gradlens.readers.blocks.marks import histograms_of, notice_marks
-from gradlens.readers.blocks.text_blocks import blocks, in_order, open_text, share_of
+from gradlens.readers.blocks.text_blocks import MAX_LINE, blocks, in_order, open_text, share_of
+from gradlens.sources.files import HEAD_BYTES
 from gradlens.sources.progress import track
 from gradlens.vocabulary import is_core
 
@@ -59,6 +60,21 @@ def without_first(columns: Sequence[Column], n: int) -> tuple[Column, ...]:
     return tuple(left)
 
 
+def _is_long_record(source: Source) -> bool:
+    """Whether the first line, of which detection sees only the start, is one object and another comes after it."""
+    if len(source.head) < HEAD_BYTES:
+        return False
+    text = b""
+    for piece in source.pieces():
+        text += piece
+        line, end, rest = text.partition(b"\n")
+        if end and rest.strip():
+            return line.rstrip().endswith(b"}") and rest.lstrip().startswith(b'{"')
+        if len(text) > MAX_LINE:
+            break
+    return False
+
+
 class JsonLinesReader(Reader):
     """One object per line: MMEngine `scalars.json`, BEiT, MAE and EVA `log.txt`, ms-swift, LLaMA-Factory, any other.
 
@@ -78,7 +94,9 @@ class JsonLinesReader(Reader):
             return 0.5
         # Damage at the start leaves it what it is, so that each record lost is counted and not taken for chatter.
         objects = sum(line.startswith('{"') and line.endswith("}") for line in every)
-        return 0.5 if objects >= _MIN_OBJECTS * len(every) else 0.0
+        if objects >= _MIN_OBJECTS * len(every):
+            return 0.5
+        return 0.5 if len(every) == 1 and every[0].startswith('{"') and _is_long_record(source) else 0.0
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources

@@ -26,6 +26,7 @@ HEAD_BYTES = 1 << 16
 _MAX_EXPANSION = 300
 _FREE_BYTES = 1 << 28
 _PIECE = 1 << 20
+_GIVE = "give a file, a folder or - for standard input"
 #: A pipe is kept in memory.
 _MAX_STREAM = 1 << 30
 
@@ -210,15 +211,25 @@ def _read_stream(stream: IO[bytes], name: str) -> bytes:
 
 def _file(text: str, path: Path) -> Source:
     """What is at a path that is no folder."""
+    if _is_of_the_kernel(path):
+        raise SourceError(f"{text}: a file of the kernel, not a log", hint=_GIVE)
     if path.is_file():
         return Source(name=text, path=path)
     if path.is_char_device() or path.is_block_device():
-        raise SourceError(f"{text}: a device, not a log", hint="give a file, a folder or - for standard input")
+        raise SourceError(f"{text}: a device, not a log", hint=_GIVE)
     with path.open("rb") as stream:
         return Source(name=text, data=_read_stream(stream, text))
 
 
+def _is_of_the_kernel(path: Path) -> bool:
+    """Whether a path leads into /proc or /sys, where reading a file may wait for ever, or change something."""
+    device = path.stat().st_dev
+    return any(os.path.ismount(root) and device == os.stat(root).st_dev for root in ("/proc", "/sys"))  # noqa: PTH116
+
+
 def _folder(text: str, path: Path) -> Target:
+    if _is_of_the_kernel(path):
+        raise SourceError(f"{text}: a folder of the kernel, which holds no logs", hint=_GIVE)
     refused: list[OSError] = []
     sources = tuple(Source(name=str(p), path=p, root=path) for p in walk(path, refused.append))
     told = tuple(f"{error.filename or text}: {error.strerror or error}" for error in refused)

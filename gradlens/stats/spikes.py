@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.stats.robust import Q85_TO_SIGMA, as_series, rolling_levels, rolling_moments, safe_log
+from gradlens.stats.robust import MAX_USABLE, Q85_TO_SIGMA, as_series, rolling_levels, rolling_moments, safe_log
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -217,7 +217,12 @@ def spike_scores(value: NDArray[np.float64], *, window: int = WINDOW) -> SpikeSc
     """
     finite = np.isfinite(value)
     logarithmic = np.count_nonzero(value[finite] <= 0.0) <= NONPOSITIVE_SHARE * max(int(finite.sum()), 1)
-    curve = safe_log(value) if logarithmic else np.where(finite, value, np.nan)
+    curve = np.where(finite, value, np.nan)
+    if logarithmic:
+        # A value too large for any sum of squares is the largest spike there is, and its logarithm is a number like others.
+        huge = finite & (value >= MAX_USABLE)
+        curve = safe_log(value)
+        curve[huge] = np.log(value[huge])
     level, upper = rolling_levels(curve, window, (0.5, 0.85), centred=False)
     level[:MIN_WINDOW] = np.nan
     with np.errstate(invalid="ignore", over="ignore"):

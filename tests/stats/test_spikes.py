@@ -131,3 +131,11 @@ def test_at_most_one_false_alarm_a_run(kind):
         }[kind]()
         count += len(spikes.find_spikes(np.exp(0.1 * draw)).spikes)
     assert count / 25 <= 1.0
+
+
+@pytest.mark.parametrize("size", [1e30, 1e69, 1e71, 1e200, 1.7e308])
+def test_a_spike_beyond_what_squares_can_hold_is_one(size):
+    curve = 0.5 + 0.05 * np.random.default_rng(0).random(400)
+    curve[300] = size
+    (spike,) = spikes.find_spikes(curve).spikes
+    assert (spike.index, spike.value, spike.length) == (300, size, 1)

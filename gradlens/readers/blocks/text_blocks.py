@@ -76,10 +76,7 @@ def blocks(handle: BinaryIO, usual: int | None = None, *, name: str = "<text>") 
         if cut <= PADDING and not is_last:
             rest = text[PADDING:filled]
             if len(rest) > MAX_LINE:
-                raise BeyondLimitError(
-                    f"{name}: a line of more than {MAX_LINE >> 20} MiB at byte {position}",
-                    hint="it is not a log, or the writer lost its line ends",
-                )
+                raise too_long(name, position)
             continue
         rest = text[cut:filled]
         yield Block(text[:cut], is_last, position)
@@ -87,6 +84,14 @@ def blocks(handle: BinaryIO, usual: int | None = None, *, name: str = "<text>") 
             lines = max(int(np.count_nonzero(text[:cut] == _NEWLINE)), 1)
             size = min(max(usual, _LINES * cut // lines), _MAX_BLOCK)
         position += cut - PADDING
+
+
+def too_long(name: str, position: int) -> BeyondLimitError:
+    """The error of a line that begins at byte `position` and is longer than `MAX_LINE`."""
+    return BeyondLimitError(
+        f"{name}: a line of more than {MAX_LINE >> 20} MiB at byte {position}",
+        hint="it is not a log, or the writer lost its line ends",
+    )
 
 
 def last_newline(text: NDArray[np.uint8]) -> int:

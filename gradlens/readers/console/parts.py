@@ -7,6 +7,7 @@ import itertools
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from gradlens.readers.blocks.text_blocks import MAX_LINE, too_long
 from gradlens.readers.console.text import clean
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ class ConsoleText:
     """A log without colours and carriage returns, part by part, which may be read several times.
 
     Parts end where lines do, so that each can be decoded and cleaned by itself. Places are counted in characters of the
-    clean text.
+    clean text. `name` is what messages call the log. A line longer than any record raises `BeyondLimitError`.
     """
 
-    def __init__(self, handle: BinaryIO) -> None:
-        self._handle = handle
+    def __init__(self, handle: BinaryIO, name: str = "<text>") -> None:
+        self._handle, self._name = handle, name
         self._begin = handle.tell()
         #: Where the parts that were gone over begin and the last one ends: characters, and bytes of the file.
         self._edges: list[tuple[int, int]] = []
@@ -74,6 +75,8 @@ class ConsoleText:
             if cut:
                 yield data[:cut]
             rest = data[cut:]
+            if len(rest) > MAX_LINE:
+                raise too_long(self._name, self._handle.tell() - len(rest))
         if rest:
             yield rest
 

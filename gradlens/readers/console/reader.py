@@ -51,7 +51,7 @@ class ConsoleReader(Reader):
         del options  # every field is parsed to find the record's end: nothing to gain from leaving some out
         (source,) = sources
         with open_log(source) as handle:
-            text = ConsoleText(handle)
+            text = ConsoleText(handle, source.name)
             choose = _best_of_long if text.n_bytes > 2 * _PROBE_BYTES else _best
             best = choose(text, self.grammars)
             if best is None or not len(best.records):
