@@ -46,6 +46,19 @@ gate-example: $(VENV)/.installed  ## train the small example and gate it against
 	$(BIN)/python examples/train.py --out build/example.jsonl
 	$(BIN)/gradlens gate build/example.jsonl --baseline examples/baseline.json --threshold 1.2
 
+lock:  ## write requirements/locked.txt anew; needs uv
+	uv pip compile pyproject.toml --extra test --extra lint --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements/locked.txt
+	printf '%s\n%s\n' '# Pinned and hashed: what the fast tests and the linters need, for the job `locked` of .github/workflows/ci.yml. Written by `make lock`.' \
+	  "$$(cat requirements/locked.txt)" > requirements/locked.txt
+
+locked:  ## the fast tests in a fresh environment that holds what the lock names and nothing else
+	$(PYTHON) -m venv --clear $(VENV)-locked
+	$(VENV)-locked/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/locked.txt
+	$(VENV)-locked/bin/python -m pip install --quiet --no-deps --editable .
+	$(VENV)-locked/bin/python -m pip check
+	$(VENV)-locked/bin/python -m pytest -n auto --dist worksteal -m "not slow"
+
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
 
@@ -73,4 +86,4 @@ $(VENV)/.dev: pyproject.toml
 	touch $@ $(VENV)/.fast $(VENV)/.installed $(VENV)/.docs
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-locked build dist .pytest_cache .mypy_cache .ruff_cache
