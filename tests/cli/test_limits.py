@@ -38,7 +38,11 @@ class Cost(NamedTuple):
 
 def gradlens_costs(*arguments):
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=600
+        [sys.executable, "-c", MEASURED, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
     )
     said, _, cost = done.stderr.rpartition("@ ")
     return Cost(done.returncode, said, done.stdout, *map(float, cost.split()))
@@ -113,14 +117,15 @@ def test_records_longer_than_what_detection_looks_at(tmp_path):
 
 @pytest.mark.slow
 def test_a_hundred_thousand_files(tmp_path):
-    for n in range(100_000):
+    for n in range(50_000):
         (tmp_path / f"note{n}.txt").write_bytes(b"nothing\n")
+        (tmp_path / f"picture{n}.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     jsonl(tmp_path / "run.jsonl", map(row, range(300)))
     cost = gradlens_costs("analyze", tmp_path)
     assert cost.code == 0
     assert "run.jsonl" in cost.out
     assert cost.mib < 600
-    assert cost.seconds < 120
+    assert cost.seconds < 240
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
@@ -18,9 +19,10 @@ from gradlens.readers.console.settings import MAX_CHARS, settings_in
 from gradlens.readers.console.table import Records
 from gradlens.readers.console.text import clean
 from gradlens.readers.console.words import Words
-from gradlens.sources.files import Source
+from gradlens.sources.files import HEAD_BYTES, Source
 
 _PROBE_BYTES = 1 << 22
+_HAS_NUMBER = re.compile(rb"\d|nan|inf", re.IGNORECASE)
 #: The general reader is preferred if it finds this many times the losses and norms of a grammar that is not a trainer's own.
 MUCH_MORE = 2
 Parser = RecordParser | GeneralParser
@@ -37,6 +39,8 @@ class ConsoleReader(Reader):
     def sniff(self, source: Source) -> float:
         if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             return 0.0
+        if len(source.head) < HEAD_BYTES and not _HAS_NUMBER.search(source.head):
+            return 0.0  # a folder of notes would take a millisecond for each
         best = _best((clean(source.head_text),), self.grammars)
         if (best is None or (best.grammar is GUESS and not best.weight)) and len(source.head) >= 1 << 16:
             with source.open() as handle:
