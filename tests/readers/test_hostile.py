@@ -180,7 +180,7 @@ class TestNumbers:
         text = "".join(json.dumps(r | ({"step": 2**60} if r["step"] == 50 else {})) + "\n" for r in rows())
         (run,) = gradlens.read(write(tmp_path / "b.jsonl", text))
         assert run.loss.step[49:52].tolist() == [49, 49, 51]
-        assert codes(run)["row-without-step"] == 1
+        assert codes(run)["step-too-large"] == 1
 
     @pytest.mark.parametrize(
         "text", ["nan(0x7)", "-nan(ind)", "NaN(snan)", "1.#QNAN", "-1.#IND", "1.#IND00", "+1.#SNAN"]
