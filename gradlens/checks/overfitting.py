@@ -22,7 +22,7 @@ class Overfitting(FactCheck):
     Threshold
     ---------
     A tenth above the best is a warning, 3 % a note, for at least a quarter of the evaluations and three of
-    them. Our own choice.
+    them. A rise of less than 2 % of the fall to the best stays a note. Our own choice.
 
     When it is wrong
     ----------------

@@ -169,6 +169,14 @@ class TestOverfitting:
         assert finding(run, "GL306").severity.value == "note"
         assert run.verdict.status == "clear"
 
+    def test_beside_a_best_of_nearly_nothing_any_rise_is_large(self, g):
+        log = self.log(g, 0.3)
+        known = np.isfinite(log["val_loss"])
+        best = np.nanmin(log["val_loss"])
+        log["val_loss"] = np.where(known, (log["val_loss"] - best) * 0.01 + 0.001, np.nan)
+        log["val_loss"][np.flatnonzero(known)[0]] = 3.0
+        assert finding(judged(log), "GL306").severity.value == "note"
+
     def test_a_best_at_the_end_is_none(self, g):
         assert not [f for f in judged(self.log(g, 0.0)).findings if f.code == "GL306"]
 

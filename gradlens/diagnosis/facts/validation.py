@@ -15,13 +15,17 @@ MIN_EVALUATIONS, LAST, MIN_AFTER = 6, 3, 3
 #: Rise above the best as a share of it that is a note, and a warning; share of the evaluations that come after the
 #: best one.
 NOTE, WARNING, MIN_LATE = 0.03, 0.10, 0.25
+#: Rise as a share of the fall from the first validation loss to the best, below which it is a note: beside a best loss of nearly zero
+#: any rise is large. Our own choice.
+MIN_OF_FALL = 0.02
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
     """A finding where the median of the last three validation losses lies 3 % (a note) or 10 % (a warning) above the best one.
 
-    At least a quarter of the evaluations must follow the best one, and the training loss must not have risen since: what rises in both is
-    another problem. Losses that are not positive are left out.
+    A rise that takes back less than 2 % of the fall to the best one stays a note. At least a quarter of the evaluations must
+    follow the best one, and the training loss must not have risen since: what rises in both is another problem.
+    Losses that are not positive are left out.
     """
     series = measured.run.val_loss
     if series is None or not measured.loss_descends:
@@ -45,7 +49,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         or _train_rises(measured, int(step[best]))
     ):
         return ()
-    serious = rise >= WARNING
+    serious = rise >= WARNING and end - value[best] >= MIN_OF_FALL * (value[0] - value[best])
     return (
         Fact(
             code="GL306",
