@@ -174,3 +174,17 @@ def test_the_table_is_the_same_to_the_byte_for_every_order_of_the_sources(bucket
         build(plan(order), tmp_path / f"{i}.parquet", JOB, engine)
         digests.add((tmp_path / f"{i}.parquet").read_bytes())
     assert len(digests) == 1
+
+
+def test_a_restart_is_recognised_from_its_logs(tmp_path):
+    folder = tmp_path / "bucket"
+    write_jsonl(folder / "whole" / "log.jsonl", seed=5)
+    lines = (folder / "whole" / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, part in (("first", lines[:200]), ("second", lines[190:])):
+        (folder / "taken" / name).mkdir(parents=True)
+        (folder / "taken" / name / "log.jsonl").write_text("".join(part), encoding="utf-8")
+    found = made(folder, tmp_path / "f.parquet")
+    continues = {row["name"]: row["continues"] for row in found.rows}
+    assert continues == {
+        "taken/first/log.jsonl": None, "taken/second/log.jsonl": "taken/first/log.jsonl", "whole/log.jsonl": None,
+    }  # fmt: skip
