@@ -6,11 +6,11 @@
 A project is one training of `benchmarks.runs.drawn`: a task, a network and a recipe. Its healthy runs differ in their seed;
 in every third project in their learning rate as well, by up to a factor of 1.6 either way, as in a sweep. Faults are drawn
 for the same recipe. Runs are healthy or harmed by the rules of `benchmarks/runs/drawn/LABELS.md`, which know nothing of the
-gate. The form of the score was chosen on the first four projects; the figures of the docs are those of the others.
+gate; the form of the gate's score was fixed before any of them was scored.
 
 `score` makes the table with `gradlens fleet`, takes the population from a random part of its healthy runs (those that gradlens
 itself finds healthy, as `gradlens baseline` does), and gates the other healthy runs and the harmed ones; then the same runs
-against one healthy run, five and all of the population by the pairwise gate.
+against one healthy run and against five by the pairwise gate.
 """
 
 from __future__ import annotations
@@ -46,14 +46,12 @@ if TYPE_CHECKING:
     from benchmarks.runs.drawn.rules import Run
     from benchmarks.runs.drawn.space import Swept
 
-#: Projects on which the form of the score was chosen.
-TUNED = 4
 #: The number of the drawn group; the runs that the diagnosis learned from have 0 and 1.
 GROUP = 7
 HEALTHY, FAULTS, PROBES = 200, 60, 8
 #: Healthy runs in the population, the size that is set beside the pairwise gate, and how often each project is split.
-SIZES, SHOWN, SPLITS, MAX_HELD_BACK = (19, 39, 59, 99), 59, 5, 100
-PAIRWISE = {"one healthy run": 1, "five healthy runs": 5, f"{SHOWN} healthy runs as seeds": SHOWN}
+SIZES, SHOWN, SPLITS, MAX_HELD_BACK = (19, 39, 59, 99), 59, 10, 40
+PAIRWISE = {"one healthy run": 1, "five healthy runs": 5}
 WAYS = (f"the population of {SHOWN} healthy runs", *PAIRWISE)
 
 
@@ -164,27 +162,43 @@ def _plain(value: float) -> float:
 
 
 def score(folder: Path) -> None:
-    """Print the tables of the docs."""
+    """Print the tables of the docs; the outcomes of a project are kept beside it, and not counted again."""
+    alarms = {n: Counter[str]() for n in SIZES}
+    power = {name: Counter[str]() for name in WAYS}
+    healthy = {name: Counter[str]() for name in WAYS}
+    doubted = Counter[str]()
+    count = 0
     projects = sorted(path.parent for path in folder.glob("*/labels.json"))
-    shown = [("the form was chosen on", projects[:TUNED]), ("held out", projects[TUNED:])]
-    for title, chosen in shown:
-        alarms = {n: Counter[str]() for n in SIZES}
-        power = {name: Counter[str]() for name in WAYS}
-        healthy = {name: Counter[str]() for name in WAYS}
-        for path in chosen:
-            _score_project(Project.of(path), alarms, power, healthy)
-        print(f"\n{title}: {len(chosen)} projects\n")
-        print("| healthy runs in the population | promised | gates of held-back healthy runs | red | cannot judge |")
-        print("|--:|--:|--:|--:|--:|")
-        for n, counts in alarms.items():
-            print(f"| {n} | {false_alarm_rate(n, 0.05):.1%} | {counts.total():,} | {_shares(counts)} |")
-        print(
-            "\n| compared with | gates of harmed runs | red | cannot judge | gates of healthy runs | red | cannot judge |"
-        )
-        print("|---|--:|--:|--:|--:|--:|--:|")
+    for path in projects:
+        kept = path.with_name(f"{path.name}.outcomes.json")
+        if not kept.is_file():
+            kept.write_text(json.dumps(_outcomes(Project.of(path))), encoding="utf-8")
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if not found:
+            print(f"{path.name}: too few runs that gradlens finds healthy (logs too short to judge)", file=sys.stderr)
+            continue
+        count += 1
+        doubted.update(found["doubted"])
+        print(path.name, found, file=sys.stderr, flush=True)
+        for n in SIZES:
+            alarms[n].update(found["alarms"][str(n)])
         for name in WAYS:
-            print(f"| {name} | {power[name].total():,} | {_shares(power[name])} "
-                  f"| {healthy[name].total():,} | {_shares(healthy[name])} |", flush=True)  # fmt: skip
+            power[name].update(found["power"][name])
+            healthy[name].update(found["healthy"][name])
+    print(
+        f"{count} projects; {doubted.total()} more runs that are healthy by the labels and not by gradlens: {dict(doubted)}\n"
+    )
+    print("| healthy runs in the population | promised | gates of held-back healthy runs | red | cannot judge |")
+    print("|--:|--:|--:|--:|--:|")
+    for n, counts in alarms.items():
+        print(f"| {n} | {false_alarm_rate(n, 0.05):.1%} | {counts.total():,} | {_shares(counts)} |")
+    print(
+        "\n| compared with | gates of harmed runs | red | cannot judge | gates of healthy runs | red | cannot judge |"
+    )
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for name in WAYS:
+        print(f"| {name} | {power[name].total():,} | {_shares(power[name])} "
+              f"| {healthy[name].total():,} | {_shares(healthy[name])} |", flush=True)  # fmt: skip
 
 
 def _shares(counts: Counter[str]) -> str:
@@ -197,8 +211,8 @@ class Project:
     """All runs of a project: their rows by name, their summaries, and what is known of them."""
 
     rows: dict[str, Row]
-    summaries: dict[str, RunSummary]
     labels: dict[str, dict[str, Any]]
+    summaries: dict[str, RunSummary]
 
     @staticmethod
     def of(path: Path) -> Project:
@@ -208,57 +222,68 @@ class Project:
             [sys.executable, "-m", "gradlens", "fleet", str(path), "-o", str(table), "--jobs", "1"],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        rows = {str(row["name"]).partition("/")[0]: row for row in load_table(table)[0]}
+        rows = {str(row["name"]).partition("/")[0]: row for row in load_table(table)[0] if row["error"] is None}
         labels = json.loads((path / "labels.json").read_text(encoding="utf-8"))
-        summaries = {
-            name: summarize_runs(read(row["source"], columns="needed", split_starts=False))[0]
-            for name, row in rows.items()
-            if row["error"] is None
-        }
-        return Project(rows=rows, summaries=summaries, labels=labels)
+        return Project(rows=rows, labels=labels, summaries={})
+
+    def summary(self, name: str) -> RunSummary:
+        """What the gate keeps of a run."""
+        if name not in self.summaries:
+            source = self.rows[name]["source"]
+            self.summaries[name] = summarize_runs(read(source, columns="needed", split_starts=False))[0]
+        return self.summaries[name]
 
     def healthy(self) -> list[str]:
         """Runs to which nothing was done and that are healthy by the labels."""
         return [
             name
-            for name in self.summaries
+            for name in self.rows
             if self.labels[name]["expected"] == "healthy" and not self.labels[name]["faults"]
         ]
 
     def harmed(self) -> list[str]:
         """Runs that something was done to and that are the worse for it, by the labels."""
-        return [name for name in self.summaries if self.labels[name]["faults"] and self.labels[name]["harmful"]]
+        return [name for name in self.rows if self.labels[name]["faults"] and self.labels[name]["harmful"]]
 
 
-def _score_project(
-    project: Project, alarms: dict[int, Counter[str]], power: dict[str, Counter[str]], healthy: dict[str, Counter[str]]
-) -> None:
-    """Random splits into population and held-back runs; every outcome is counted."""
-    well, harmed = project.healthy(), project.harmed()
+def _outcomes(project: Project) -> dict[str, dict[str, Any]]:
+    """Random splits into population and held-back runs; how often each outcome was."""
+    alarms = {n: Counter[str]() for n in SIZES}
+    power = {name: Counter[str]() for name in WAYS}
+    healthy = {name: Counter[str]() for name in WAYS}
+    others = Counter[str]()
+    harmed = project.harmed()
+    # What the user's table holds are runs that gradlens finds healthy; what it takes for ill is gated, too, and told apart.
+    well = [name for name in project.healthy() if is_healthy(project.rows[name])]
+    doubted = [name for name in project.healthy() if not is_healthy(project.rows[name])]
+    if len(well) < SIZES[-1] + MAX_HELD_BACK:
+        return {}
     dice = random.Random("splits")
     for split in range(SPLITS):
         dice.shuffle(well)
         for n in SIZES:
-            # What the user's table holds are runs that gradlens finds healthy, whatever the labels say.
-            kept = [name for name in well if is_healthy(project.rows[name])][:n]
+            kept, held_back = well[:n], well[n : n + MAX_HELD_BACK]
             population, _ = population_of([project.rows[name] for name in kept])
-            held_back = [name for name in well if name not in set(kept)][:MAX_HELD_BACK]
             alarms[n].update(_against_population(project, name, population) for name in held_back)
-            if n == SHOWN and split == 0:
-                power[WAYS[0]].update(_against_population(project, name, population) for name in harmed)
-                healthy[WAYS[0]].update(_against_population(project, name, population) for name in held_back)
-                for way, count in PAIRWISE.items():
-                    sides = [project.summaries[name] for name in kept[:count]]
-                    power[way].update(
-                        assess([project.summaries[name]], sides, GateSettings()).outcome for name in harmed
-                    )
-                    healthy[way].update(
-                        assess([project.summaries[name]], sides, GateSettings()).outcome for name in held_back
-                    )
+            if n != SHOWN or split:
+                continue
+            others.update(_against_population(project, name, population) for name in doubted)
+            power[WAYS[0]].update(_against_population(project, name, population) for name in harmed)
+            healthy[WAYS[0]].update(_against_population(project, name, population) for name in held_back)
+            for way, count in PAIRWISE.items():
+                sides = [project.summary(name) for name in kept[:count]]
+                for names, into in ((harmed, power), (held_back, healthy)):
+                    into[way].update(assess([project.summary(name)], sides, GateSettings()).outcome for name in names)
+    return {
+        "doubted": dict(others),
+        "alarms": {str(n): dict(found) for n, found in alarms.items()},
+        "power": {name: dict(found) for name, found in power.items()},
+        "healthy": {name: dict(found) for name, found in healthy.items()},
+    }
 
 
 def _against_population(project: Project, name: str, population: Population) -> str:
-    return gate_rows([project.rows[name]], [project.summaries[name]], population, GateSettings()).outcome
+    return gate_rows([project.rows[name]], [project.summary(name)], population, GateSettings()).outcome
 
 
 def main() -> None:

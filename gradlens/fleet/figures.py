@@ -130,13 +130,8 @@ def columns_of(figure: Figure) -> slice:
 
 def least_that_counts(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The deviation up to which a run is not unlike others, for every figure, from all rows alike, (`WIDTH`,)."""
-    least = np.empty(values.shape[1])
-    for figure in FIGURES:
-        place = columns_of(figure)
-        least[place] = {
-            "share": LEAST_SHARE, "ratio": LEAST_RATIO, "per_1000": LEAST_ROOT, "loss": _least_loss(values),
-        }[figure.unit]  # fmt: skip
-    return least
+    by_unit = {"share": LEAST_SHARE, "ratio": LEAST_RATIO, "per_1000": LEAST_ROOT, "loss": _least_loss(values)}
+    return np.array([by_unit[figure.unit] for figure in FIGURES for _ in range(figure.stretches)])
 
 
 def _least_loss(values: NDArray[np.float64]) -> float:

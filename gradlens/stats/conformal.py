@@ -131,14 +131,15 @@ def _deviations(
     m = everything.shape[1]
     centres, units = np.full(m, np.nan), least.copy()
     sizes = np.zeros(everything.shape)
-    for j in range(m):
-        known = np.isfinite(everything[:, j])
-        if not known.any():
-            continue
-        values = everything[known, j]
-        centres[j] = np.median(values)
-        away = values - centres[j]
-        size = np.maximum((away if upward[j] else np.abs(away)) - least[j], 0.0)
-        units[j] = max(float(np.quantile(size, SPREAD_QUANTILE)), least[j])
-        sizes[known, j] = size
+    known = np.isfinite(everything)
+    whole = np.flatnonzero(known.all(axis=0))
+    parts = [(whole, np.ones(len(everything), dtype=bool))] if len(whole) else []
+    parts += [(np.array([j]), known[:, j]) for j in np.flatnonzero(known.any(axis=0) & ~known.all(axis=0))]
+    for columns, rows in parts:
+        values = everything[rows][:, columns]
+        centres[columns] = np.median(values, axis=0)
+        away = values - centres[columns]
+        size = np.maximum(np.where(upward[columns], away, np.abs(away)) - least[columns], 0.0)
+        units[columns] = np.maximum(np.quantile(size, SPREAD_QUANTILE, axis=0), least[columns])
+        sizes[np.ix_(np.flatnonzero(rows), columns)] = size
     return centres, units, sizes

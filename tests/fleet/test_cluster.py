@@ -157,10 +157,12 @@ def test_a_store_that_goes_away_costs_no_row(s3, tmp_path):
         if done == 8:
             s3.kill()
 
-    limits = Limits(seconds=20)
+    limits = Limits(seconds=60)
     found = build(units, table, JOB, lambda: LocalEngine(JOB, limits, 1), progress)
     lost = [row for row in found.rows if row["error"]]
-    assert 0 < len(lost) <= 22
+    # On a crowded machine some of the first eight may take too long; they are tried again as well.
+    assert 0 < len(lost) < 30
+    assert found.open == len(lost)
     assert len(found.rows) == 30
     s3.start()
     again = build(plan(["s3://lab"]), table, JOB, lambda: LocalEngine(JOB, limits, 1))
