@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 GROUP = 7
 HEALTHY, FAULTS, PROBES = 200, 60, 8
 #: Healthy runs in the population, the size that is set beside the pairwise gate, and how often each project is split.
-SIZES, SHOWN, SPLITS, MAX_HELD_BACK = (19, 39, 59, 99), 59, 10, 40
+SIZES, SHOWN, SPLITS, HELD_BACK = (19, 39, 59, 99), 59, 5, 40
 PAIRWISE = {"one healthy run": 1, "five healthy runs": 5}
 WAYS = (f"the population of {SHOWN} healthy runs", *PAIRWISE)
 
@@ -161,14 +161,14 @@ def _plain(value: float) -> float:
     return int(value) if isinstance(value, int) else float(f"{value:.6g}") if math.isfinite(value) else value
 
 
-def score(folder: Path) -> None:
+def score(folder: Path, only: str) -> None:
     """Print the tables of the docs; the outcomes of a project are kept beside it, and not counted again."""
     alarms = {n: Counter[str]() for n in SIZES}
     power = {name: Counter[str]() for name in WAYS}
     healthy = {name: Counter[str]() for name in WAYS}
     doubted = Counter[str]()
     count = 0
-    projects = sorted(path.parent for path in folder.glob("*/labels.json"))
+    projects = sorted(path.parent for path in folder.glob(f"{only}/labels.json"))
     for path in projects:
         kept = path.with_name(f"{path.name}.outcomes.json")
         if not kept.is_file():
@@ -236,9 +236,7 @@ class Project:
     def healthy(self) -> list[str]:
         """Runs to which nothing was done and that are healthy by the labels."""
         return [
-            name
-            for name in self.rows
-            if self.labels[name]["expected"] == "healthy" and not self.labels[name]["faults"]
+            name for name in self.rows if self.labels[name]["expected"] == "healthy" and not self.labels[name]["faults"]
         ]
 
     def harmed(self) -> list[str]:
@@ -247,7 +245,7 @@ class Project:
 
 
 def _outcomes(project: Project) -> dict[str, dict[str, Any]]:
-    """Random splits into population and held-back runs; how often each outcome was."""
+    """Held-back runs against populations drawn from the others; how often each outcome was."""
     alarms = {n: Counter[str]() for n in SIZES}
     power = {name: Counter[str]() for name in WAYS}
     healthy = {name: Counter[str]() for name in WAYS}
@@ -256,13 +254,15 @@ def _outcomes(project: Project) -> dict[str, dict[str, Any]]:
     # What the user's table holds are runs that gradlens finds healthy; what it takes for ill is gated, too, and told apart.
     well = [name for name in project.healthy() if is_healthy(project.rows[name])]
     doubted = [name for name in project.healthy() if not is_healthy(project.rows[name])]
-    if len(well) < SIZES[-1] + MAX_HELD_BACK:
+    if len(well) < SIZES[-1] + HELD_BACK:
         return {}
     dice = random.Random("splits")
+    dice.shuffle(well)
+    held_back, rest = well[:HELD_BACK], well[HELD_BACK:]
     for split in range(SPLITS):
-        dice.shuffle(well)
+        dice.shuffle(rest)
         for n in SIZES:
-            kept, held_back = well[:n], well[n : n + MAX_HELD_BACK]
+            kept = rest[:n]
             population, _ = population_of([project.rows[name] for name in kept])
             alarms[n].update(_against_population(project, name, population) for name in held_back)
             if n != SHOWN or split:
@@ -295,11 +295,12 @@ def main() -> None:
     trainer.add_argument("--projects", type=int, default=12)
     scorer = actions.add_parser("score")
     scorer.add_argument("folder", type=Path)
+    scorer.add_argument("--only", default="*", metavar="GLOB", help="projects to score")
     arguments = parser.parse_args()
     if arguments.action == "train":
         train(arguments.folder, arguments.projects)
     else:
-        score(arguments.folder)
+        score(arguments.folder, arguments.only)
 
 
 if __name__ == "__main__":

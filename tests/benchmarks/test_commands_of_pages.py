@@ -29,6 +29,7 @@ INLINE = re.compile(r"`(?P<command>(?:gradlens |python -m benchmarks)[^`\n]*)`")
 #: Commands that another test runs, as they stand or with this machine in the place of the cluster.
 ELSEWHERE = {
     r"pip install (-e )?\.|pip install '\.\[[a-z,]+\]'": "tests/test_extras.py::test_an_installation_of_the_core_alone",
+    r"gradlens baseline fleet\.parquet .*|gradlens gate .* --baseline population\.json": "tests/fleet/test_population.py",
     r"gradlens fleet .* --scheduler .*": "tests/fleet/test_cluster.py",
     r"gradlens fleet (s3:.*|.* 's3:.*)": "tests/fleet/test_cluster.py",
     r"gradlens watch run\.jsonl( .*)?": "tests/cli/test_watch.py",
@@ -38,7 +39,7 @@ ELSEWHERE = {
     r"gradlens analyze (--verbose )?(cured|hf|hf-cured|lit|lit-cured)\.jsonl": "tests/recorder/test_page.py",
 }
 #: What only a cluster has.
-NOT_HERE = re.compile(r'kubectl port-forward .*|python -c "')
+NOT_HERE = re.compile(r'kubectl (port-forward|delete) .*|python -c "')
 
 
 class Command(NamedTuple):
