@@ -175,7 +175,9 @@ def score(folder: Path, only: str) -> None:
             kept.write_text(json.dumps(_outcomes(Project.of(path))), encoding="utf-8")
         found = json.loads(kept.read_text(encoding="utf-8"))
         if not found:
-            print(f"{path.name}: too few runs that gradlens finds healthy (logs too short to judge)", file=sys.stderr)
+            print(
+                f"{path.name}: too few runs that are finite throughout and that gradlens finds healthy", file=sys.stderr
+            )
             continue
         count += 1
         doubted.update(found["doubted"])
@@ -239,6 +241,11 @@ class Project:
             name for name in self.rows if self.labels[name]["expected"] == "healthy" and not self.labels[name]["faults"]
         ]
 
+    def finite(self, name: str) -> bool:
+        """Whether every loss and norm of a run is finite."""
+        row = self.rows[name]
+        return not row["nonfinite_loss"] and not row["nonfinite_grad_norm"]
+
     def harmed(self) -> list[str]:
         """Runs that something was done to and that are the worse for it, by the labels."""
         return [name for name in self.rows if self.labels[name]["faults"] and self.labels[name]["harmful"]]
@@ -252,8 +259,9 @@ def _outcomes(project: Project) -> dict[str, dict[str, Any]]:
     others = Counter[str]()
     harmed = project.harmed()
     # What the user's table holds are runs that gradlens finds healthy; what it takes for ill is gated, too, and told apart.
-    well = [name for name in project.healthy() if is_healthy(project.rows[name])]
+    well = [name for name in project.healthy() if is_healthy(project.rows[name]) and project.finite(name)]
     doubted = [name for name in project.healthy() if not is_healthy(project.rows[name])]
+    # Overflows of fp16 without the logged scale that explains them fail every gate, whatever it compares with.
     if len(well) < SIZES[-1] + HELD_BACK:
         return {}
     dice = random.Random("splits")
