@@ -105,9 +105,9 @@ def sources(folder: Path, runs: int, order: int) -> list[str]:
 
 def measure(folder: Path, jobs: list[int], dask: int, counts: list[int]) -> None:
     """Print a table of times: each engine on a fresh table, then the second pass."""
-    print(
-        "| runs | engine | seconds | processor seconds | per run, s | runs per second | memory, MiB | second pass, s | its processor seconds | table |"
-    )
+    head = ("runs", "engine", "seconds", "processor seconds", "per run, s", "runs per second", "memory, MiB", "second pass, s",
+            "its processor seconds", "table")  # fmt: skip
+    print(f"| {' | '.join(head)} |")
     print("|--:|---|--:|--:|--:|--:|--:|--:|--:|---|")
     engines = [(f"{n} process{'es' if n > 1 else ''}", n) for n in jobs]
     for count in counts:

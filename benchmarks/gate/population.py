@@ -259,9 +259,9 @@ def _outcomes(project: Project) -> dict[str, dict[str, Any]]:
     others = Counter[str]()
     harmed = project.harmed()
     # What the user's table holds are runs that gradlens finds healthy; what it takes for ill is gated, too, and told apart.
+    # Overflows of fp16 without the logged scale that explains them fail every gate, whatever it compares with.
     well = [name for name in project.healthy() if is_healthy(project.rows[name]) and project.finite(name)]
     doubted = [name for name in project.healthy() if not is_healthy(project.rows[name])]
-    # Overflows of fp16 without the logged scale that explains them fail every gate, whatever it compares with.
     if len(well) < SIZES[-1] + HELD_BACK:
         return {}
     dice = random.Random("splits")
