@@ -130,7 +130,8 @@ def _row(run: FleetRun) -> str:
         f'<td class="{_TONES.get(status, "dim")}">{for_html(status)}</td><td>{for_html((run.outcome or "") + since)}</td>'
         f'<td>{for_html(run.cause or "")}</td><td class="n" data-key="{_key(run.confidence)}">{sure}</td>'
         + "".join(_setting(value) for value in run.settings)
-        + f"<td>{for_html(found)}</td>{_small(run.loss_curve, 'loss')}{_small(run.norm_curve, 'norm')}</tr>"
+        + f'<td class="found">{for_html(found)}</td>'
+        + f"{_small(run.loss_curve, 'loss')}{_small(run.norm_curve, 'norm')}</tr>"
     )
 
 
