@@ -97,11 +97,11 @@ def _runs(fleet: FleetOverview) -> str:
             "status",
             "outcome",
             "cause",
+            "loss",
+            "norm",
             "confidence",
             *fleet.settings,
             "what was found",
-            "loss",
-            "norm",
         )
     )
     return (
@@ -128,10 +128,10 @@ def _row(run: FleetRun) -> str:
         f'<tr data-text="{for_html(text)}" data-pick="{for_html(run.cause or "")}">'
         f'<td title="{for_html(run.source)}">{link}{note}</td>'
         f'<td class="{_TONES.get(status, "dim")}">{for_html(status)}</td><td>{for_html((run.outcome or "") + since)}</td>'
-        f'<td>{for_html(run.cause or "")}</td><td class="n" data-key="{_key(run.confidence)}">{sure}</td>'
+        f"<td>{for_html(run.cause or '')}</td>{_small(run.loss_curve, 'loss')}{_small(run.norm_curve, 'norm')}"
+        f'<td class="n" data-key="{_key(run.confidence)}">{sure}</td>'
         + "".join(_setting(value) for value in run.settings)
-        + f'<td class="found">{for_html(found)}</td>'
-        + f"{_small(run.loss_curve, 'loss')}{_small(run.norm_curve, 'norm')}</tr>"
+        + f'<td class="found">{for_html(found)}</td></tr>'
     )
 
 
