@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 #: Bokeh's own code, in the order in which it loads.
 _BOKEH = ("bokeh.min.js", "bokeh-api.min.js")
+#: What surrounds the element that a page shares with notebooks, whose own surroundings are not to be touched.
+_BODY = (
+    ":root{color-scheme:light dark}body{margin:0;background:#fff}"
+    "@media(prefers-color-scheme:dark){body{background:#14171c}}"
+    "@media print{:root{color-scheme:light}body{background:#fff}}"
+)
 #: What a page may weigh: 3 MB to be mailed, less what stands around the drawings.
 MAX_BYTES = 3_000_000
 
@@ -60,7 +66,7 @@ def page(title: str, body: str, *, drawings: Iterable[Drawing] = (), extra: str 
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{title}</title><style>body{{margin:0;background:var(--bg)}}{asset('page.css')}</style></head><body>"
+        f"<title>{title}</title><style>{_BODY}{asset('page.css')}</style></head><body>"
         f"{body}{code}</body></html>\n"
     )
 
@@ -71,8 +77,8 @@ def _inert(script: str) -> str:
 
 
 def fragment(body: str) -> str:
-    """One element with its own style, for pages of others."""
-    return f'<style>{asset("page.css")}</style><div class="gl">{body}</div>'
+    """One element with its own style, for pages of others, whose colours it takes."""
+    return f'<style>{asset("page.css")}</style><div class="gl inherit">{body}</div>'
 
 
 def data_block(drawing: Drawing) -> str:

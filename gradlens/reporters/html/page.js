@@ -3,6 +3,8 @@
 (() => {
   const all = (selector, from = document) => [...from.querySelectorAll(selector)];
 
+  // What only a script can do is shown only where it runs.
+  all(".gl").forEach(part => part.classList.add("scripted"));
   for (const table of all("table.sortable")) {
     const body = table.tBodies[0];
     const rows = [...body.rows];

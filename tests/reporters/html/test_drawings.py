@@ -162,3 +162,17 @@ def test_names_lose_the_folders_that_all_share():
     assert short_names(["a/b/x.jsonl", "a/b/y.jsonl"]) == ["x.jsonl", "y.jsonl"]
     assert short_names(["a/b/x", "a/c/x"]) == ["b/x", "c/x"]
     assert short_names(["a", "a"]) == ["a", "a"]
+
+
+def test_a_notebook_keeps_its_colours_and_gets_no_script():
+    from gradlens.analyzer import AnalysisOptions, analyze_runs
+    from tests.figures.test_picture import noisy, run_of
+
+    step, loss, norm = noisy(300)
+    run = run_of(step, {"loss": loss, "grad_norm": norm}, loss="loss", grad_norm="grad_norm")
+    shown = analyze_runs([run], AnalysisOptions(picture=True))._repr_html_()
+    style = re.search("<style>(.*?)</style>", shown, re.DOTALL)[1]
+    assert not re.search(r"(^|[},;])\s*(:root|body|html|\*)\b", style)
+    assert 'class="gl inherit"' in shown
+    assert "<svg" in shown
+    assert "<script" not in shown
