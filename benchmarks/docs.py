@@ -145,7 +145,10 @@ def notices_page() -> str:
 
 def api_page() -> str:
     """docs/api.md: what `import gradlens` offers."""
-    about = PROMPT.sub(lambda m: f"```python\n{m[0].replace('>>> ', '')}```\n", inspect.getdoc(gradlens) or "")
+    about = PROMPT.sub(
+        lambda m: f"```python\n{m[0].replace('>>> ', '').replace('lens\n', 'lens\n\n', 1)}```\n",
+        inspect.getdoc(gradlens) or "",
+    )
     parts = ["# Python", "", "Written by `python -m benchmarks.docs` from the docstrings.", "", about]
     for name in sorted(set(gradlens.__all__) - {"__version__"}, key=str.lower):
         thing = getattr(gradlens, name)
@@ -169,6 +172,8 @@ def signature(name: str, thing: object) -> str:
     if any(p.kind is inspect.Parameter.KEYWORD_ONLY for p in found.parameters.values()) and "*runs" not in plain:
         place = next(i for i, p in enumerate(found.parameters.values()) if p.kind is inspect.Parameter.KEYWORD_ONLY)
         plain.insert(place, "*")
+    # As the formatter writes it, which looks into code of Markdown, too.
+    plain = [text.replace("'", '"') for text in plain]
     line = f"gradlens.{name}({', '.join(plain)})"
     return line if len(line) < 88 else f"gradlens.{name}(\n    " + ",\n    ".join(plain) + ",\n)"
 
