@@ -145,10 +145,7 @@ def notices_page() -> str:
 
 def api_page() -> str:
     """docs/api.md: what `import gradlens` offers."""
-    about = PROMPT.sub(
-        lambda m: f"```python\n{m[0].replace('>>> ', '').replace('lens\n', 'lens\n\n', 1)}```\n",
-        inspect.getdoc(gradlens) or "",
-    )
+    about = PROMPT.sub(_as_code, inspect.getdoc(gradlens) or "")
     parts = ["# Python", "", "Written by `python -m benchmarks.docs` from the docstrings.", "", about]
     for name in sorted(set(gradlens.__all__) - {"__version__"}, key=str.lower):
         thing = getattr(gradlens, name)
@@ -161,6 +158,12 @@ def api_page() -> str:
             first = (inspect.getdoc(getattr(thing, method)) or "").partition("\n\n")[0]
             parts += ["", f"`.{method}`: {' '.join(first.split())}"]
     return "\n".join(parts) + "\n"
+
+
+def _as_code(session: re.Match[str]) -> str:
+    """A session as a block of code, with the empty line that the formatter wants after imports."""
+    first, *rest = session[0].replace(">>> ", "").splitlines()
+    return "\n".join(["```python", first, "", *rest, "```"]) + "\n"
 
 
 def signature(name: str, thing: object) -> str:
