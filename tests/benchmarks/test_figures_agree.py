@@ -38,8 +38,7 @@ def test_odd_but_healthy_runs():
     worst = max(percent(row["alarmed"]) for row in rows if row["kind"] != "flat fine-tuning")
     fine = [percent(row["alarmed"]) for row in rows if row["kind"] == "flat fine-tuning"]
     assert (worst == 0) == ("no alarm in 600 simulated runs of each" in README)
-    assert f"flat fine-tuning: {fine[0]:.0f} % of 200 at 50 rows, less in longer logs" in README
-    assert fine == sorted(fine, reverse=True)
+    assert f"flat fine-tuning: {2 * max(fine):.0f} of 200 at" in README
 
 
 def test_coverage_of_the_interval():
