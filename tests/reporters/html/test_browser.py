@@ -303,3 +303,18 @@ def test_hostile_names_stay_text(pages, opened):
     live = one.drawn("overlay")
     assert name[-40:] in live.locator(".legend").inner_text()
     assert one.errors == []
+
+
+def test_without_the_library_pictures_stand_still(opened, tmp_path, monkeypatch):
+    from gradlens.cli.app import run as command_line
+    from gradlens.reporters.html import document
+    from tests.reporters.html.conftest import rows, write
+
+    monkeypatch.setattr(document, "charts", lambda: None)
+    log, page = write(tmp_path / "run.jsonl", rows(seed=1, spikes=(300, 650))), tmp_path / "run.html"
+    assert command_line(["analyze", str(log), str(log), "--save", str(page)]) == 0
+    assert page.stat().st_size < 500_000
+    one = opened(page)
+    assert one.page.locator(".still svg").first.is_visible()
+    assert one.page.locator("table.sortable").is_visible()
+    assert one.errors == []
