@@ -1,4 +1,7 @@
-"""The child process of a fleet with a clock: how much processor time reading and judging take, for `benchmarks.fleet cost`."""
+"""The child process of a fleet with a clock: how much processor time reading and judging take.
+
+`benchmarks.fleet cost` starts it. Takes as long as the runs that it is given.
+"""
 
 from __future__ import annotations
 

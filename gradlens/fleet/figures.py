@@ -18,7 +18,7 @@ STRETCHES = 12
 #: Differences that nobody would mind: 1 % of a level, 2 % of the loss or of how far it came down, one clipped step in a
 #: hundred, and half a spike per thousand rows, of which the root is compared. Our own choice; the spread between healthy
 #: runs is nearly always wider.
-LEAST_RATIO, LEAST_LOSS, LEAST_SHARE, LEAST_ROOT = math.log(1.01), 0.02, 0.01, 0.5
+MIN_RATIO, MIN_LOSS, MIN_SHARE, MIN_ROOT = math.log(1.01), 0.02, 0.01, 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +130,7 @@ def columns_of(figure: Figure) -> slice:
 
 def least_that_counts(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The deviation up to which a run is not unlike others, for every figure, from all rows alike, (`WIDTH`,)."""
-    by_unit = {"share": LEAST_SHARE, "ratio": LEAST_RATIO, "per_1000": LEAST_ROOT, "loss": _least_loss(values)}
+    by_unit = {"share": MIN_SHARE, "ratio": MIN_RATIO, "per_1000": MIN_ROOT, "loss": _least_loss(values)}
     return np.array([by_unit[figure.unit] for figure in FIGURES for _ in range(figure.stretches)])
 
 
@@ -140,7 +140,7 @@ def _least_loss(values: NDArray[np.float64]) -> float:
     final = values[:, columns_of(_named("final_loss"))]
     level = _median(np.abs(final))
     fell = _median(np.abs(course[:, :1] - course[:, -1:]))
-    return max(LEAST_LOSS * min(level, fell), 1e-12)
+    return max(MIN_LOSS * min(level, fell), 1e-12)
 
 
 def _named(name: str) -> Figure:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import (
+    REPEATED_KEY,
     NoticeBook,
     RawRun,
     Reader,
@@ -14,7 +15,7 @@ from gradlens.readers.base import (
     TableBuilder,
     as_float,
     load_json,
-    telling_repeated,
+    told_repeated,
 )
 from gradlens.readers.json_stream import CutOffError, JsonStream, UnexpectedJsonError
 from gradlens.sources.files import Source
@@ -75,13 +76,17 @@ class JsonDocumentReader(Reader):
 
 def _list_of_records(source: Source, options: ReadOptions, book: NoticeBook) -> TableBuilder:
     """The table of a document that is a list of objects and nothing else, read record by record; of others none."""
-    table, stream = TableBuilder(), JsonStream(source.pieces(), telling_repeated(book))
+    table, stream = TableBuilder(), JsonStream(source.pieces())
     try:
         for record in stream.records():
             _add(table, record, options)
     except (UnexpectedJsonError, CutOffError):
         return TableBuilder()
-    return TableBuilder() if stream.peek() else table
+    if stream.peek():
+        return TableBuilder()
+    for keys in stream.repeated:
+        book.add(REPEATED_KEY, told_repeated(keys))
+    return table
 
 
 def _add(table: TableBuilder, record: Mapping[str, Any], options: ReadOptions) -> None:

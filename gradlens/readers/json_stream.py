@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _SOLID = re.compile(r"[^ \t\n\r]")
 _AFTER_RECORD = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
@@ -32,13 +32,20 @@ class CutOffError(ValueError):
 
 
 class JsonStream:
-    """Reads values from a document that comes in pieces, as `json.loads` would read them with that `object_pairs_hook`."""
+    """Reads values from a document that comes in pieces, as `json.loads` would read them.
 
-    def __init__(
-        self, pieces: Iterator[bytes], hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
-    ) -> None:
+    Attributes
+    ----------
+    repeated
+        The keys of every object in which a key stands twice, of all values that were taken.
+    """
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = codecs.iterdecode(pieces, "utf-8-sig", errors="replace")
-        self._decoder = json.JSONDecoder(object_pairs_hook=hook)
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._made)
+        self.repeated: list[list[str]] = []
+        # A value that goes on in the next piece is decoded again: only what was taken counts.
+        self._noticed: list[list[str]] = []
         self._decode = self._decoder.raw_decode
         self._text, self._at = "", 0
 
@@ -57,10 +64,21 @@ class JsonStream:
             raise UnexpectedJsonError(f"no {mark}")
         self._at += 1
 
+    def _made(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            self._noticed.append([key for key, _ in pairs])
+        return made
+
+    def _is_taken(self) -> None:
+        self.repeated += self._noticed
+        self._noticed = []
+
     def value(self) -> Any:
         """The next value."""
         self.peek()
         while True:
+            self._noticed = []
             try:
                 value, end = self._decode(self._text, self._at)
             except RecursionError as error:
@@ -71,6 +89,7 @@ class JsonStream:
                 continue
             if end + _MAY_GO_ON <= len(self._text) or not self._more():
                 self._at = end
+                self._is_taken()
                 return value
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -91,6 +110,7 @@ class JsonStream:
         is_last = False
         while not is_last:
             after = None
+            self._noticed = []
             try:
                 value, end = self._decode(self._text, self._at)
                 after = _AFTER_RECORD.match(self._text, end)
@@ -106,6 +126,7 @@ class JsonStream:
                 continue
             if not isinstance(value, dict):
                 raise UnexpectedJsonError("not an object")
+            self._is_taken()
             yield value
             self._at, is_last = after.end(), after[1] == "]"
 
@@ -115,6 +136,7 @@ class JsonStream:
         between = list(_BETWEEN.finditer(self._text, max(start, len(self._text) - _LOOK_BACK)))
         if not between:
             return []
+        self._noticed = []
         try:
             # Text that is a list if it ended here is the beginning of one, whatever follows.
             found = self._decoder.decode(f"[{self._text[start : between[-1].start() + 1]}]")
@@ -123,6 +145,7 @@ class JsonStream:
         if not all(isinstance(record, dict) for record in found):
             return []
         self._at = between[-1].end() - 1
+        self._is_taken()
         return cast("list[dict[str, Any]]", found)
 
     def _more(self) -> bool:

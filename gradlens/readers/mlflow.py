@@ -177,7 +177,7 @@ def _database_series(
 def point_of(
     time: object, value: object, step: object, book: NoticeBook, where: str
 ) -> tuple[float, float, int] | None:
-    """Time in milliseconds, value and step of a point of a store; None, and a notice, where they are no numbers."""
+    """Time in milliseconds, value and step of a point of a store; None, and a notice, where one is not a number."""
     number, at = as_float(value), as_float(step or 0)
     if number is None or at is None or not abs(at) < _MAX_STEP:
         book.add("malformed-record", "a value or step that is not a number or out of range, left out", where)

@@ -25,6 +25,17 @@ class Example:
 
 
 EXAMPLES: dict[str, list[Example]] = {
+    "torchtune": [
+        Example(
+            text="""\
+INFO:torchtune.utils._logging:Running FullFinetuneRecipeSingleDevice with resolved config:
+1|1|Loss: 2.4375:   1%|          | 1/100 [00:02<03:21,  2.04s/it]
+1|2|Loss: 2.3125:   2%|▏         | 2/100 [00:04<03:12,  1.97s/it]
+2|3|Loss: nan:   3%|▎         | 3/100 [00:06<03:09,  1.95s/it]
+""",
+            step=[1, 2, 3], loss=[2.4375, 2.3125, nan],
+        ),
+    ],
     "megatron": [
         Example(
             text="""\
