@@ -146,13 +146,13 @@ def test_the_image_copies_all_that_building_needs():
 def test_the_steps_of_the_image_one_by_one(tmp_path, source):
     """What the Dockerfile copies and runs, without Docker: the same folders, the same commands with other places."""
     build, target = tmp_path / "source", tmp_path / "opt"
-    for line in DOCKERFILE.partition("\nFROM")[0].splitlines():
+    build.mkdir()
+    for line in DOCKERFILE.split("\nFROM")[1].splitlines():
         word, _, rest = line.partition(" ")
         if word == "COPY":
             *names, place = rest.split()
             for name in names:
                 copy = shutil.copytree if (source / name).is_dir() else shutil.copy
-                (build / place).parent.mkdir(parents=True, exist_ok=True)
                 copy(source / name, build / (name if place == "./" else place))
         elif word == "RUN":
             # The extras are many megabytes, and each is installed by another test.

@@ -272,13 +272,14 @@ class Watcher:
         if not states or all(state.is_done for state in states):
             return
         # Nobody knows the rhythm of a log that was never seen to grow: it may be the log of a finished run.
-        level = Severity.ERROR if rhythm.is_known else Severity.NOTE
+        is_alert = rhythm.is_known or self._patience is not None
+        level = Severity.ERROR if is_alert else Severity.NOTE
         last = max((state.step for state in states if state.step is not None), default=None)
         told = f"nothing written for {rested}"
         if rhythm.is_known:
             told += f", and the longest rest before was {duration(rhythm.longest)}"
         yield Event(
-            kind="silent", run=text, level=level, message=told, steps=() if last is None or not rhythm.is_known else (last,)
+            kind="silent", run=text, level=level, message=told, steps=() if last is None or not is_alert else (last,)
         )  # fmt: skip
 
     def _woken(self, number: int, rested: float) -> Iterable[Event]:
