@@ -59,6 +59,10 @@ locked:  ## the fast tests in a fresh environment that holds what the lock names
 	$(VENV)-locked/bin/python -m pip check
 	$(VENV)-locked/bin/python -m pytest -n auto --dist worksteal -m "not slow"
 
+SINCE ?= origin/main
+mutants: $(VENV)/.fast  ## what of the lines changed since SINCE can be changed again without a test that fails
+	$(BIN)/python -m benchmarks.mutants --since $(SINCE)
+
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
 

@@ -1,0 +1,56 @@
+"""Mutants: each changes one thing, is put in place for everybody, and the tests that reach its line are found."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from benchmarks.mutants.__main__ import TARGETS, modules
+from benchmarks.mutants.changing import live_functions, mutants, put_in_place
+from benchmarks.mutants.running import reaching
+from gradlens.stats import multiple
+
+MODULE = Path("gradlens/stats/multiple.py")
+
+
+def test_each_mutant_changes_the_module_in_one_place(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent.parent)
+    whole = ast.unparse(ast.parse(MODULE.read_text(encoding="utf-8"))).splitlines()
+    every = mutants(MODULE)
+    assert len(every) > 5
+    for mutant in every:
+        changed = ast.unparse(mutant.tree()).splitlines()
+        assert sum(a != b for a, b in zip(whole, changed, strict=True)) == 1
+
+
+def test_a_mutant_is_put_in_place_for_all_who_imported_the_function(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent.parent)
+    functions = live_functions()
+    before = {f: f.__code__ for f in functions[multiple.__name__]}
+    inside = 0
+    try:
+        for mutant in mutants(MODULE):
+            if put_in_place(mutant, functions):
+                assert any(f.__code__ is not code for f, code in before.items())
+                inside += 1
+            for function, code in before.items():
+                function.__code__ = code
+    finally:
+        for function, code in before.items():
+            function.__code__ = code
+    assert inside > 5
+
+
+def test_the_tests_of_a_mutant_are_those_that_run_its_line(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent.parent)
+    mutant = mutants(MODULE)[-1]
+    lines = {MODULE.as_posix(): {mutant.line: ["slow", "quick"], mutant.line + 1: ["other"]}}
+    assert reaching(mutant, (lines, {"slow": 3.0, "quick": 0.1, "other": 0.1})) == ["quick", "slow"]
+    assert reaching(mutant, ({}, {})) == []
+
+
+def test_the_targets_are_there(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent.parent)
+    found = modules(list(TARGETS))
+    assert Path("gradlens/gating/judge.py") in found
+    assert len(found) > 40
