@@ -83,7 +83,7 @@ def is_a_form(line: str) -> bool:
     """`gradlens convert SOURCE -o FILE`, `gradlens gate`: a form or a name, and not a command line."""
     words = line.split()
     return (len(words) < 3 and words[-1] not in {"explain", "formats", "--help"}) or bool(
-        re.search(r"\b[A-Z]{4,}\b|…|\.\.\.", line)
+        re.search(r"\b[A-Z]{4,}\b|…|\.\.\.|^gradlens [a-z-]+ --save \S+$", line)
     )
 
 
