@@ -39,7 +39,7 @@ COMMANDS: dict[str, Entry] = dict(
         _entry("explain", "Explain a check, a cause, a sign or a method."),
         _entry("formats", "List the log formats that can be read."),
         _entry("convert", "Write a run as it was read: Parquet, CSV or JSON lines."),
-        _entry("watch", "Follow growing logs: where runs stand, what is new, what fell silent."),
+        _entry("watch", "Follow growing logs: what is new, what fell silent."),
         _entry("mcp", "Serve agents over the Model Context Protocol."),
         _entry("demo", "Show the report of a log that is made for it."),
         _entry("fleet", "Judge thousands of runs, a row per run in one table."),
