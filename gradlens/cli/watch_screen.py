@@ -109,7 +109,7 @@ def _line(at: str, event: Event, screen: Screen, *, several: bool) -> Renderable
     mark = (_MARKS if screen.unicode else _ASCII_MARKS)[event.level]
     where = f"step {event.steps[-1]:,}" if event.steps else ""
     text = f"{event.run}: {event_text(event, steps=False)}" if several else event_text(event, steps=False)
-    grid = Table.grid(padding=(0, 1))
+    grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, min_width=12)
@@ -168,11 +168,11 @@ def _verdict(state: State) -> Text:
 
 
 def _table(states: Iterable[State]) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("run", overflow="ellipsis", no_wrap=True, max_width=36)
+    table = Table(expand=True, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("run", overflow="ellipsis", no_wrap=True, max_width=24)
     for title in ("step", "loss", "norm", "steps/s"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="ellipsis", no_wrap=True)
+    table.add_column("verdict", overflow="ellipsis", no_wrap=True, ratio=1)
     every = sorted(states, key=_urgency, reverse=True)
     for state in every[:_MAX_RUNS]:
         table.add_row(
