@@ -157,7 +157,7 @@ def test_a_store_that_goes_away_costs_no_row(s3, tmp_path):
         if done == 8:
             s3.kill()
 
-    limits = Limits(seconds=60)
+    limits = Limits(seconds=20)
     found = build(units, table, JOB, lambda: LocalEngine(JOB, limits, 1), progress)
     lost = [row for row in found.rows if row["error"]]
     # On a crowded machine some of the first eight may take too long; they are tried again as well.
