@@ -79,9 +79,9 @@ def main() -> int:
     every = {path: found for path, found in every.items() if found}
     noise = random.Random(given.seed)
     # Of lines that were changed all mutants are tried, up to the size of the sample.
-    whole = [m for path, found in every.items() if path.as_posix() in WHOLE and not given.modules for m in found]
-    rest = {path: found for path, found in every.items() if not whole or path.as_posix() not in WHOLE}
-    chosen = whole + list(spread(rest, given.sample, noise.sample)) if rest else whole
+    complete = [m for path, found in every.items() if path.as_posix() in WHOLE and not given.modules for m in found]
+    rest = {path: found for path, found in every.items() if not complete or path.as_posix() not in WHOLE}
+    chosen = complete + list(spread(rest, given.sample, noise.sample)) if rest else complete
     if not chosen:
         print("no mutant to try")
         return 0

@@ -125,7 +125,8 @@ def live_functions() -> dict[str, list[types.FunctionType]]:
     """All functions of this process by their modules, those behind caches and properties included."""
     found: dict[str, list[types.FunctionType]] = {}
     for thing in gc.get_objects():
-        if isinstance(thing, types.FunctionType):
+        # Not isinstance, which asks the object: some in PyTorch warn when they are asked.
+        if type(thing) is types.FunctionType:
             found.setdefault(thing.__module__, []).append(thing)
     return found
 

@@ -40,7 +40,7 @@ def demo(
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "demo.jsonl")
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text)
             writer.write(analyze_runs(read(folder), chosen))
     if output_format == "text":
         where = f"it is in {keep}" if keep is not None else "--keep run.jsonl writes it"
