@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from gradlens.figures.course import course_of
 from gradlens.figures.curves import reduce_curve
 from gradlens.figures.notable import notable_steps
 from gradlens.figures.picture import layer_map, picture_of
+from gradlens.frozen import frozen
 from gradlens.reports.analysis import Curve, Report, RunReport
 from gradlens.reports.base import ThresholdOption
 from gradlens.run import Run
@@ -28,7 +28,7 @@ from gradlens.signals.threshold import choose_threshold
 from gradlens.version import __version__
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class AnalysisOptions:
     """What the user said about judging.
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from gradlens.errors import ConfigError
+from gradlens.frozen import frozen
 
 #: Spellings by field. Keys are compared in lower case, without separators, whole or as the last parts of a dotted path.
 SPELLINGS: dict[str, tuple[str, ...]] = {
@@ -55,7 +56,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class TrainingConfig:
     """The set-up of a training as far as it is known; unknown fields are None.
 

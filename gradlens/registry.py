@@ -11,12 +11,13 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from gradlens.frozen import frozen
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@frozen
 class Entry:
     """One plug-in: `target` is `module:attribute`; `extra` the install extra it needs, if any.
 

@@ -7,11 +7,12 @@ written, and every NaN and infinity. What a reader had to drop, merge, reorder o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gradlens.config import TrainingConfig
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 MISSING_VALUES = "missing-values"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Notice:
     """What reading changed, left out or assumed.
 
@@ -56,7 +57,7 @@ class Notice:
     values: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Series:
     """One logged quantity.
 
@@ -92,7 +93,7 @@ class Series:
         return f"Series({self.name!r}, {len(self)} points{span})"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class HistogramSeries:
     """Histograms of one tensor over the run, as TensorBoard keeps them.
 
@@ -112,7 +113,7 @@ class HistogramSeries:
     counts: tuple[NDArray[np.float64], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Columns:
     """Which series was taken for which quantity, by original name; None where the log has none."""
 
@@ -128,7 +129,7 @@ class Columns:
     batch_size: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Run:
     """One training run as read."""
 

@@ -18,11 +18,11 @@ frameworks do with a loss scaler; it is in no rate but in ``nonfinite``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.robust import as_series, rolling_moments, window_quantiles
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ FIRST_ORDER = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class FixedThreshold:
     """Clip to a constant."""
 
@@ -45,7 +45,7 @@ class FixedThreshold:
         return f"C = {self.threshold:g}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PercentileHistory:
     """AutoClip: clip to a percentile of the whole history, the current norm included (interpolated as numpy does)."""
 
@@ -57,7 +57,7 @@ class PercentileHistory:
         return f"AutoClip p{self.percentile:g}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ZClip:
     """ZClip with the constants of its paper; no clipping during the first 25 steps, which start mean and variance."""
 
@@ -71,7 +71,7 @@ class ZClip:
         return f"ZClip z{self.z:g}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class EmaThreshold:
     """AdaGC's rule applied to the global norm: the paper has one threshold per tensor, which a log of global norms cannot replay."""
 
@@ -85,7 +85,7 @@ class EmaThreshold:
         return f"EMA x{self.factor:g}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SkipOlmo:
     """OLMo-core's skip-step optimizer: judges once 64 values are known; a NaN in the window makes it skip until it leaves."""
 
@@ -99,7 +99,7 @@ class SkipOlmo:
         return f"OLMo skip {self.sigmas:g} sigma"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SkipLlmc:
     """llm.c's outlier detector: population deviation, a full window first; 6 is a common choice, its own default is off."""
 
@@ -115,7 +115,7 @@ class SkipLlmc:
 Policy = FixedThreshold | PercentileHistory | ZClip | EmaThreshold | SkipOlmo | SkipLlmc
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Replay:
     """What a policy would have done.
 
@@ -234,7 +234,7 @@ def _thresholds(
     return np.array(trace, dtype=np.float64)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ZClipTrace:
     """The state of ZClip along a run.
 

@@ -7,12 +7,12 @@ another policy: one layer that grows tenfold moves the norm of a hundred layers 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens.advice.policies import EmaThreshold, Replay, replay
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MIN_TENSORS = 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class TensorReplay:
     """What AdaGC would have done, tensor by tensor.
 

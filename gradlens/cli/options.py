@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gradlens.errors import UsageError
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from gradlens.cli.settings import Settings
@@ -52,7 +52,7 @@ SavePaths = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Reading:
     """The options about reading, with the project's defaults filled in."""
 

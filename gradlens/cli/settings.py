@@ -6,12 +6,13 @@ The nearest file counts, searched from the working folder upwards; options on th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from gradlens.config import load_mapping
 from gradlens.errors import ConfigError
+from gradlens.frozen import frozen
 
 FAIL_LEVELS = ("error", "warning", "note", "never")
 #: Options of `analyze` that a project may set, with the type each must have.
@@ -31,7 +32,7 @@ KNOWN: Mapping[str, tuple[type, ...]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Settings:
     """What a project's settings file says. `path` is None where there is none."""
 

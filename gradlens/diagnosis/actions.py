@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from gradlens.diagnosis.measured import Measured
+from gradlens.frozen import frozen
 from gradlens.reports.analysis import Diagnosis, Finding, Suggestion
 from gradlens.reports.base import Cause
 
 MAX_STEPS_NAMED = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Numbers:
     """The numbers of a run that advice may need; None where the log does not tell."""
 

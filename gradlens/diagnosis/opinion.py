@@ -15,7 +15,6 @@ of the signs alone and name more causes, but they still miss plain cases that th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,6 +23,7 @@ import numpy as np
 
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import NAMES
+from gradlens.frozen import frozen
 from gradlens.reports.base import Cause
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ MIN_PLAIN = 0.51
 MAX_SCORE = 2.5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Network:
     """The learned numbers.
 
@@ -87,7 +87,7 @@ class Network:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Joint:
     """What the curves say alone, and what signs and curves say together."""
 

@@ -9,12 +9,12 @@ otherwise, and `unknown` for a loss whose course means nothing. The step is the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.measured import Measured
+from gradlens.frozen import frozen
 from gradlens.reports.base import Outcome
 
 #: Which outcome counts where facts state several.
@@ -27,7 +27,7 @@ MIN_IN_NOISE, MIN_RELATIVE = 1.5, 0.02
 MIN_DIVERGED = 2.5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RunOutcome:
     """What became of a run, and the step from which on that holds, None where it dates from none."""
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import cast
 
+from gradlens.frozen import frozen
 from gradlens.reports.base import Cause
 
 #: Of a run in trouble, the share of the confidence kept for what the signs leave unexplained. It goes to the learning rate,
@@ -31,7 +31,7 @@ from gradlens.reports.base import Cause
 UNEXPLAINED = 0.05
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Weights:
     """The learned table: a bias and the weights of its signs for each cause."""
 
@@ -39,7 +39,7 @@ class Weights:
     signs: Mapping[Cause, Mapping[str, float]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Argument:
     """One sign that speaks for (positive) or against (negative) a cause: its grade, its weight, what they add to the score."""
 
@@ -49,7 +49,7 @@ class Argument:
     contribution: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Ceiling:
     """How confident a log allows us to be in a cause, and why no more."""
 
@@ -57,7 +57,7 @@ class Ceiling:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Weighed:
     """How the confidence of one cause came about.
 
@@ -72,7 +72,7 @@ class Weighed:
     shifts: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Beliefs:
     """The causes by confidence, likeliest first, what spoke for or against each, largest first, and how it was added up."""
 

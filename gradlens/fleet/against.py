@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from gradlens.config import TrainingConfig
 from gradlens.fleet.figures import FIGURES, UPWARD, Figure, columns_of, figures_of, least_that_counts
 from gradlens.fleet.population import Population, thresholds_of
 from gradlens.fleet.row import row_of
+from gradlens.frozen import frozen
 from gradlens.gating.assess import described, summarize_runs, told, verdict_of
 from gradlens.gating.judge import CLIPPING, OF_THE_NORM, judge_nonfinite
 from gradlens.gating.limits import judge_limits
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _NORMS = {"pre_clip": "before clipping", "post_clip": "after clipping", "loss_scaled": "still loss-scaled"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _Ranked:
     """What the rank of one candidate gave."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from gradlens.fleet.plan import Unit, stamp_text
 from gradlens.fleet.relations import relate
 from gradlens.fleet.row import COLUMNS, Row, give_names
 from gradlens.fleet.table import dump_table, load_table
+from gradlens.frozen import frozen
 from gradlens.version import __version__
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Fleet:
     """A table that was written, and how much of it was new.
 

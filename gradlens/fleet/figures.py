@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,7 @@ STRETCHES = 12
 MIN_RATIO, MIN_LOSS, MIN_SHARE, MIN_ROOT = math.log(1.01), 0.02, 0.01, 0.5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Figure:
     """One quantity with one value per run, or one for each stretch of it.
 

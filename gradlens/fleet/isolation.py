@@ -8,20 +8,20 @@ import selectors
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from gradlens.errors import GradlensError
 from gradlens.fleet.judge import Job, Result
 from gradlens.fleet.plan import Unit
 from gradlens.fleet.row import completed, error_row
+from gradlens.frozen import frozen
 
 #: Seconds for a child process to start; on a crowded machine importing can take minutes.
 WORKER = "gradlens.fleet.child"
 _START_S = 600.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Limits:
     """What one unit may take: seconds, and bytes beyond what the process has after start-up."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from gradlens.config import TrainingConfig, training_config
 from gradlens.errors import GradlensError, NoTrainingSeriesError, SourceError, UnknownFormatError
 from gradlens.fleet.plan import Unit, looks_like_log
 from gradlens.fleet.row import Row, completed, error_row, row_of
+from gradlens.frozen import frozen
 from gradlens.readers.base import ReadOptions
 from gradlens.reading.read import read_unit
 from gradlens.reports.base import ThresholdOption
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Job:
     """What is the same for every unit: how to read and what is known of the trainings."""
 
@@ -33,7 +34,7 @@ class Job:
 
     def to_plain(self) -> dict[str, Any]:
         """As a document that travels to a child process."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def options(self) -> AnalysisOptions:
         """As the analyzer takes it."""
@@ -52,7 +53,7 @@ class Job:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Result:
     """What became of a unit: its rows, and whether it is a file that nobody takes for a log (no rows, only counted)."""
 

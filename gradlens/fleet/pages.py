@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gradlens.files import write_whole
 from gradlens.fleet.judge import Job
 from gradlens.fleet.plan import Unit, looks_like_log
 from gradlens.fleet.row import Row
+from gradlens.frozen import frozen
 from gradlens.reading.read import read_unit
 from gradlens.reporters.html import render_report
 from gradlens.run import Run
@@ -24,7 +25,7 @@ WHICH = ("problem", "all")
 _SUFFIX = ".runs"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Pages:
     """What was written: the page of each run by its name, relative to the page of the fleet, and why some have none."""
 

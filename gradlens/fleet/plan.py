@@ -11,11 +11,11 @@ import fnmatch
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradlens.errors import SourceError
+from gradlens.frozen import frozen
 from gradlens.readers import detect
 from gradlens.sources.files import Source, Target, resolve
 from gradlens.sources.remote import is_url, listed, scheme_of
@@ -24,7 +24,7 @@ _CHECKPOINT = re.compile(r"checkpoint-\d+$")
 _DOWNLOAD = re.compile(r"(.*?)[_-]?tag[_-].*\.(csv|json)$")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Unit:
     """The files of one run.
 

@@ -6,7 +6,6 @@ import fnmatch
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from gradlens.errors import MalformedLogError, UsageError
 from gradlens.fleet.figures import WIDTH, figures_of
 from gradlens.fleet.row import Row
+from gradlens.frozen import frozen
 from gradlens.gating.checked import dump_checked, is_schema, load_checked, require_digest, rounded
 from gradlens.stats.conformal import fewest_others
 
@@ -30,7 +30,7 @@ MAX_RUNS = 999
 ALPHA = 0.05
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Member:
     """One healthy run.
 
@@ -57,7 +57,7 @@ class Member:
     figures: NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Population:
     """The healthy runs of a project."""
 
@@ -69,7 +69,7 @@ class Population:
         return np.array([member.figures for member in self.members])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LeftOut:
     """How many rows of a table are no members, by reason."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.gating.logged import column_notices
 from gradlens.gating.measures import Measured, Sides, Unmeasured
 from gradlens.gating.metrics import METRICS, Metric
@@ -31,7 +31,7 @@ OF_THE_NORM = frozenset({"clip_rate", "norm_level", "norm_spread", "norm_tail", 
 GREY = 2.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Judgement:
     """What the comparison with the baselines gave."""
 

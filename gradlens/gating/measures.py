@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.gating.noise import row_noise
 from gradlens.gating.settings import Tolerance
 from gradlens.gating.summary import NEARLY, RunSummary, ratio, steps_of
@@ -35,7 +36,7 @@ FINAL_WINDOWS = 5
 SAME_DATA = 0.9
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Sides:
     """Candidates and baselines in the same windows.
 
@@ -90,7 +91,7 @@ def _moves_with(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool
     return float(np.mean(ranks[0] * ranks[1])) * 12.0 / (float(use.sum()) ** 2 - 1.0) > SAME_DATA
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Measured:
     """A metric of both sides on the scale it is tested on."""
 
@@ -102,7 +103,7 @@ class Measured:
     worst_steps: tuple[int, int] | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Unmeasured:
     """Why there is no number. `skipped` is for what neither side has, and never decides the gate."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from gradlens.frozen import frozen
 from gradlens.gating.measures import (
     Measured,
     Sides,
@@ -25,7 +25,7 @@ from gradlens.stats.comparison import Difference
 Unit = Literal["share", "ratio", "loss", "per_1000", "count"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Metric:
     """One metric.
 

@@ -8,12 +8,13 @@ length are brought to one width by merging neighbours, and a window covers the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.gating.heard import taken_columns, worth_telling
 from gradlens.gating.missing import ends_early, missing_inside
 from gradlens.reports.analysis import Provenance
@@ -48,7 +49,7 @@ MEANS: Mapping[str, str] = MappingProxyType(
 COLUMNS = (*SUMS, *MEANS, "peak")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class RunSummary:
     """One run in windows of `width` steps; window i covers steps `window[i] * width` up to the next multiple.
 

@@ -14,11 +14,12 @@ from abc import ABC, abstractmethod
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.run import HistogramSeries, Notice, Series
 from gradlens.sources.files import Source
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _MAX_GROUPS = 1000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ReadOptions:
     """What the user said about reading.
 
@@ -60,7 +61,7 @@ class ReadOptions:
         return {role: name for role in roles if (name := getattr(self, role)) is not None}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Column:
     """A column of a table of rows.
 
@@ -79,7 +80,7 @@ class Column:
     row: NDArray[np.int64] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class RawRun:
     """One run as a reader found it: either `columns` of a table of `n_rows`, or `series` that have steps already.
 

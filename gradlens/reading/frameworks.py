@@ -6,12 +6,12 @@ Formats such as JSON lines, CSV or event files say nothing of where a norm was m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from gradlens.frozen import frozen
 from gradlens.vocabulary import plain
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Signature:
     """A framework writes all of `names`; `facts` is what its source says of the norm."""
 

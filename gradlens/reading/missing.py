@@ -8,12 +8,12 @@ such cases: what came with the loss before decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens import vocabulary
+from gradlens.frozen import frozen
 from gradlens.readers.base import Column
 from gradlens.run import MISSING_VALUES, Notice, Series
 
@@ -27,7 +27,7 @@ _MOSTLY = 0.5
 _CLOSING = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Presence:
     """Which rows of a log hold values of which columns.
 

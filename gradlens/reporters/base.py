@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from gradlens.errors import UsageError
+from gradlens.frozen import frozen
 from gradlens.reports.analysis import Report
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["report", "gate", "comparison", "fleet"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Screen:
     """Where text will be seen. Files and pipes are 80 columns wide, without colour."""
 

@@ -7,9 +7,9 @@ others.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import PurePath
 
+from gradlens.frozen import frozen
 from gradlens.reporters import gate_words, wording
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.escape import for_terminal
@@ -21,7 +21,7 @@ MAX_PER_KIND = 10
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Annotation:
     """One annotation; `file` may be empty."""
 

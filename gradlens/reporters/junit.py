@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
+from gradlens.frozen import frozen
 from gradlens.reporters import gate_words
 from gradlens.reporters.base import Reporter, Screen
 from gradlens.reporters.escape import for_terminal
@@ -22,7 +22,7 @@ from gradlens.reports.base import Severity
 from gradlens.reports.gate import GateReport, LimitResult, MetricResult
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Case:
     """One test case. `kind` None means that it passed."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from gradlens.frozen import frozen
 from gradlens.reports.analysis import Curve
 
 #: Bits of the dots of one braille character, by column and row (Unicode chart U+2800).
@@ -15,7 +15,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 SHADES = "░▒▓█"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Plot:
     """Drawn rows, top first; `labels` stand left of the first and the last row, `line_row` is that of the threshold."""
 

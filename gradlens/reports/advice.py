@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from gradlens.frozen import frozen
 from gradlens.reports.analysis import ExpectedClipping, Provenance
 from gradlens.reports.base import Interval, plain_data
 from gradlens.version import __version__
@@ -13,7 +13,7 @@ from gradlens.version import __version__
 Mode = Literal["safety_net", "step_limiter"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WhatIf:
     """One threshold or policy replayed on the logged norms; `label` says why it is in the table."""
 
@@ -27,7 +27,7 @@ class WhatIf:
     steps_lost: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Advice:
     """A suggested threshold for one run.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
+from gradlens.frozen import frozen
 from gradlens.registry import load
 from gradlens.reports.base import Cause, Interval, ProvenanceVerdict, Severity, ThresholdSource, plain_data
 from gradlens.reports.frames import Findings, figures_frame
@@ -26,7 +27,7 @@ SCHEMA_VERSION = 1
 MAX_STEPS_LISTED = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Evidence:
     """One measured fact behind a finding. `threshold` is what it was compared with, where there is one."""
 
@@ -37,7 +38,7 @@ class Evidence:
     n: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Finding:
     """What a check found. `message` is one line; `cause` the cause it speaks for, if any."""
 
@@ -52,7 +53,7 @@ class Finding:
     reference: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class CheckResult:
     """What became of a check: `passed`, `failed` (it has findings), `skipped` (see `reason`) or `errored`."""
 
@@ -62,7 +63,7 @@ class CheckResult:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Provenance:
     """Whether the norm is the one before clipping and unscaled, and why we think so.
 
@@ -87,7 +88,7 @@ class Provenance:
         return self.verdict in {"pre_clip", "averaged", "unknown"} and not self.cumulative
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Window:
     """The clip rate of one part of the run."""
 
@@ -98,7 +99,7 @@ class Window:
     interval: Interval | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Phase:
     """The clip rate of a phase of the schedule: warmup, rise, stable, decay, or main where no learning rate is logged."""
 
@@ -110,7 +111,7 @@ class Phase:
     interval: Interval | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Clipping:
     """How often clipping engaged: share of finite norms strictly above the threshold.
 
@@ -135,7 +136,7 @@ class Clipping:
     value_clipping: ValueClipping | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class CustomaryClipping:
     """What the usual threshold would have clipped of a run whose own is not known, and that in a conditional sentence."""
 
@@ -144,7 +145,7 @@ class CustomaryClipping:
     sentence: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ValueClipping:
     """Share of gradient elements beyond a value, from logged histograms."""
 
@@ -154,7 +155,7 @@ class ValueClipping:
     n_histograms: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class NonFinite:
     """Counts of NaN and infinite values; `rows` counts a row in which both are bad once."""
 
@@ -165,7 +166,7 @@ class NonFinite:
     first_step: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Fit:
     """One family fitted by maximum likelihood. `ks` is the distance to the data, `adequate` whether it fits at all."""
 
@@ -178,7 +179,7 @@ class Fit:
     adequate: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Vuong:
     """A power law against another family on the same tail: `log_ratio` above 0 speaks for the power law.
 
@@ -192,7 +193,7 @@ class Vuong:
     better: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class PowerLaw:
     """Clauset-Shalizi-Newman power law above `xmin`; the p-value costs seconds and is null unless asked for."""
 
@@ -205,7 +206,7 @@ class PowerLaw:
     alternatives: tuple[Vuong, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ParetoTail:
     """Generalized Pareto tail above `threshold`, the quantile `level` of the detrended norms.
 
@@ -224,7 +225,7 @@ class ParetoTail:
     rejected: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class GaussianNull:
     """What norms of Gaussian gradients of the same spread would do."""
 
@@ -233,7 +234,7 @@ class GaussianNull:
     observed_clip_rate: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class TailIndices:
     """Hill, moment and Pickands estimates of the tail index from the `k` largest values."""
 
@@ -244,7 +245,7 @@ class TailIndices:
     k: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class RawTail:
     """The same verdict on the norms as logged, where a drifting level fakes a heavy tail."""
 
@@ -254,7 +255,7 @@ class RawTail:
     xi_interval: Interval | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Tail:
     """How heavy the upper tail of the norms is around their level; `raw` beside it.
 
@@ -277,7 +278,7 @@ class Tail:
     raw: RawTail
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Spike:
     """One event, at its onset: the largest value, its `z` above the level before, `length` in rows.
 
@@ -292,7 +293,7 @@ class Spike:
     recovery: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class SpikeScore:
     """Share of values at least 7 standard deviations from the rolling mean (the OLMo 2 spike score)."""
 
@@ -300,7 +301,7 @@ class SpikeScore:
     grad_norm: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class CoincidenceTest:
     """One of three disjoint tests: events counted, expected under shifts within windows, Holm-adjusted p."""
 
@@ -310,7 +311,7 @@ class CoincidenceTest:
     p_adjusted: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Coincidence:
     """Whether loss spikes and norm spikes belong together, and who leads."""
 
@@ -323,7 +324,7 @@ class Coincidence:
     verdict: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ReturnPeriod:
     """How rare spikes are: the judged rows per spike, with its 95 % interval.
 
@@ -335,7 +336,7 @@ class ReturnPeriod:
     interval: tuple[float, float | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Spikes:
     """Spike tables of loss and norm; at most 50 of each, the largest, in order of step; `counts` has them all.
 
@@ -356,7 +357,7 @@ class Spikes:
     withheld: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WeighedSign:
     """One sign behind a score: what it says, its grade from 0 to 1, its weight, and `added`, the product of both.
 
@@ -370,7 +371,7 @@ class WeighedSign:
     added: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Shift:
     """By how much a confidence was raised or lowered after the weighing, and why."""
 
@@ -378,7 +379,7 @@ class Shift:
     by: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Ranked:
     """One cause with its confidence; the confidences of a ranking sum to at most one.
 
@@ -398,7 +399,7 @@ class Ranked:
     shifts: tuple[Shift, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Opinion:
     """What one judge says: the hand-made signs, the network that judges the curves, or both together."""
 
@@ -406,7 +407,7 @@ class Opinion:
     ranking: tuple[Ranked, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Diagnosis:
     """The ranked causes; `experiment` is what would tell the first two apart, `scores` the score of every weighed cause.
 
@@ -423,7 +424,7 @@ class Diagnosis:
     opinions: tuple[Opinion, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ExpectedClipping:
     """What a suggested threshold clips of the `n` latest norms, those from step `since` on, and in how many bursts.
 
@@ -437,7 +438,7 @@ class ExpectedClipping:
     clustered: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Suggestion:
     """The threshold advice in one line; `abstained` is the reason where the log cannot support a number."""
 
@@ -449,7 +450,7 @@ class Suggestion:
     policy: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class NotableStep:
     """A step worth looking at, with its norm and loss; `clipped_to` is C / norm where it was clipped at a known C."""
 
@@ -460,7 +461,7 @@ class NotableStep:
     clipped_to: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Course:
     """From where to where a loss went: its first, lowest and last value (the median of the last rows), with their steps."""
 
@@ -471,7 +472,7 @@ class Course:
     last_step: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Curve:
     """A series reduced to at most a few hundred bins for drawing: the range and median of each bin; None where empty."""
 
@@ -482,7 +483,7 @@ class Curve:
     nonfinite: tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Logged:
     """How often a quantity is logged: the rows that hold it, and the median distance between them in steps."""
 
@@ -490,7 +491,7 @@ class Logged:
     interval: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+@frozen(eq=False)
 class RunReport:
     """Everything about one run."""
 
@@ -539,7 +540,7 @@ class RunReport:
         return max((f.severity for f in self.findings), key=lambda s: s.rank, default=None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+@frozen(eq=False)
 class Report:
     """The whole report: one `RunReport` a run."""
 

@@ -6,14 +6,13 @@ cut has a count of what is missing beside it, a text that was cut has `...` wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gradlens.frozen import frozen
 from gradlens.reports.base import Cause, Interval, Outcome, Severity, Status, ThresholdSource
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class BriefCause:
     """The likeliest cause with its confidence, from 0 to 1."""
 
@@ -21,7 +20,7 @@ class BriefCause:
     confidence: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class BriefFinding:
     """A finding. `steps` are in order, the first and the last ones where there are many; `steps_cut` counts the others."""
 
@@ -33,7 +32,7 @@ class BriefFinding:
     steps_cut: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class BriefNotJudged:
     """What the log does not allow to judge, why not, and what to log or pass."""
 
@@ -42,7 +41,7 @@ class BriefNotJudged:
     remedy: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class BriefClipping:
     """The share of steps clipped at `threshold`; null where it is not known or the norms say nothing about it."""
 
@@ -51,7 +50,7 @@ class BriefClipping:
     threshold_source: ThresholdSource
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class BriefAdvice:
     """The suggested threshold and the share of steps it would clip; `abstained` says why there is none."""
 
@@ -61,7 +60,7 @@ class BriefAdvice:
     abstained: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class BriefRun:
     """One run. `findings_before` counts the findings left out because all their steps lie before `since`."""
 
@@ -84,7 +83,7 @@ class BriefRun:
     advice: BriefAdvice
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Brief:
     """The document of `gradlens analyze --format brief`. `since` is the step given with `--since`."""
 

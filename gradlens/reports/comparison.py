@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from gradlens.frozen import frozen
 from gradlens.reports.base import Interval, plain_data
 from gradlens.reports.picture import BESIDE, SidePicture
 from gradlens.run import Notice
@@ -12,7 +13,7 @@ from gradlens.run import Notice
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ComparedRun:
     """The figures of one run, over all of its steps."""
 
@@ -36,7 +37,7 @@ class ComparedRun:
     learning_rate: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Fingerprint:
     """A factor between the norms or losses of two runs that a known mistake would leave, and how far the ratio is from it."""
 
@@ -46,7 +47,7 @@ class Fingerprint:
     off_by: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Pair:
     """One run against the first.
 
@@ -78,7 +79,7 @@ class Pair:
     loss_factor: Fingerprint | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ComparisonReport:
     """Runs side by side: the figures of each, and each against the first."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from gradlens.frozen import frozen
 from gradlens.reports.base import Interval, plain_data
 from gradlens.version import __version__
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Count:
     """How many of `total` runs share something: a cause, a status, a reason. `interval` is the 95 % one of the share (Wilson)."""
 
@@ -22,7 +22,7 @@ class Count:
     examples: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class FleetRun:
     """One run in a list, with the curves of loss and norm as a few numbers.
 
@@ -47,7 +47,7 @@ class FleetRun:
     error: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Change:
     """A run whose verdict is another than in the table before; None where it was, or is, not there."""
 
@@ -56,7 +56,7 @@ class Change:
     now: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Group:
     """The runs with the same values of the settings asked for (`--by`); `trouble` counts those with a problem.
 
@@ -71,7 +71,7 @@ class Group:
     causes: tuple[Count, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Onset:
     """The value of a numeric setting from which runs have problems.
 
@@ -99,7 +99,7 @@ class Onset:
     told_from_chance: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SeedAdvice:
     """The threshold advice over runs of one configuration: the median of their thresholds and its range over runs."""
 
@@ -110,7 +110,7 @@ class SeedAdvice:
     highest: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class FleetOverview:
     """What ails a fleet, on one screen. `settings` are those that differ between its runs, for the list of all."""
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from gradlens.frozen import frozen
 from gradlens.reports.base import Cause, Interval, Severity, plain_data
 from gradlens.reports.picture import BESIDE, SidePicture
 from gradlens.run import Notice
@@ -20,7 +21,7 @@ Outcome = Literal["pass", "fail", "inconclusive", "skipped"]
 Verdict = Literal["pass", "fail", "inconclusive"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class MetricResult:
     """One metric of the candidates against the baselines.
 
@@ -48,7 +49,7 @@ class MetricResult:
     advice: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LimitResult:
     """One absolute limit on one candidate."""
 
@@ -62,7 +63,7 @@ class LimitResult:
     advice: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class GateRun:
     """A run that took part."""
 
@@ -81,7 +82,7 @@ class GateRun:
     nonfinite: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LikelyCause:
     """What the diagnosis of a candidate says; only where it is not healthy."""
 
@@ -91,7 +92,7 @@ class LikelyCause:
     summary: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class GateReport:
     """The whole verdict. `compared_steps` are the first and last step that all runs share."""
 

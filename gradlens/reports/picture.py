@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 BESIDE: Mapping[str, Any] = MappingProxyType({"beside": True})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Trace:
     """One quantity: logged values at their steps, in order of step.
 
@@ -41,7 +43,7 @@ class Trace:
     nonfinite: NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Resumed:
     """The log went back: from `reached` to `step`; `fresh` where a training from scratch begins there."""
 
@@ -50,7 +52,7 @@ class Resumed:
     fresh: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class LayerMap:
     """Norms of layers over the run.
 
@@ -72,7 +74,7 @@ class LayerMap:
     left_out: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Exceedance:
     """The share of norms, each divided by its local level, that is larger than a value; measured, and by what was fitted.
 
@@ -87,7 +89,7 @@ class Exceedance:
     fits: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class WhatIfCurve:
     """What a fixed threshold would have done to the finite norms of the run: float64[k] each, thresholds rising."""
 
@@ -96,7 +98,7 @@ class WhatIfCurve:
     shrink_factor: NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Picture:
     """Everything that can be drawn of one run."""
 
@@ -111,7 +113,7 @@ class Picture:
         return next((trace for trace in self.traces if trace.name == name), None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class RunCurves:
     """The traces of one of several runs that are drawn on one axis."""
 
@@ -120,7 +122,7 @@ class RunCurves:
     traces: tuple[Trace, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class SidePicture:
     """Runs on one step axis, and what they differ by: `differences` are those of each run against the first."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gradlens.frozen import frozen
 from gradlens.reports.base import Outcome, Status
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class NotJudged:
     """Something that the log does not allow to judge, why not, and what to log or pass so that it can be."""
 
@@ -16,7 +15,7 @@ class NotJudged:
     remedy: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Verdict:
     """What can be said of a run as a whole.
 

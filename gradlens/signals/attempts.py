@@ -17,10 +17,11 @@ Every row has one fate, so that the counts of a report add up to the rows of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ IN_TURN = 0.5
 KEPT, SUPERSEDED, STRAY = 0, 1, 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Restart:
     """The log went back: at `index` the run went on from `step`, after having reached `reached`.
 
@@ -57,7 +58,7 @@ class Restart:
     fresh: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Order:
     """The rows of one series that count, and what became of the others.
 

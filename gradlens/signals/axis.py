@@ -8,11 +8,12 @@ the axis of the norm; `gradlens.signals.attempts` tells which is which. What was
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.run import Notice, Run, Series
 from gradlens.signals.attempts import Order, Restart, order_of
 from gradlens.signals.starts import fresh_starts
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Signals:
     """Aligned arrays of one run, all of length n, in order of strictly rising step.
 

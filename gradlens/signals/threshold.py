@@ -8,9 +8,8 @@ a finding: checks of the threshold need a known one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gradlens.config import TrainingConfig
+from gradlens.frozen import frozen
 from gradlens.reports.base import ThresholdOption, ThresholdSource
 from gradlens.run import Run
 from gradlens.signals.bunching import bunched_maximum
@@ -19,7 +18,7 @@ from gradlens.signals.bunching import bunched_maximum
 CUSTOMARY = 1.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Threshold:
     """`value` None means that the run is known not to have clipped; an assumed one is not a value of the run."""
 

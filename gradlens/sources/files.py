@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from gradlens.errors import GradlensError, MalformedLogError, SourceError
+from gradlens.frozen import frozen
 from gradlens.sources.archives import compression_of, unpacked
 from gradlens.sources.remote import SKIPPED_FOLDERS, is_url, listed, open_url, scheme_of
 
@@ -185,7 +186,7 @@ def walk(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iter
                 yield path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Target:
     """What one SOURCE argument gave: a single stream (`folder` None) or all files below a folder.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from gradlens.errors import GradlensError, MissingExtraError, SourceError
+from gradlens.frozen import frozen
 
 #: Folders that never hold logs and may be huge.
 SKIPPED_FOLDERS = frozenset({".git", "__pycache__", "node_modules", ".venv", "venv", "site-packages"})
@@ -57,7 +57,7 @@ def open_url(url: str) -> BinaryIO:
         raise _refused(url, error) from error
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Listing:
     """What a URL gave: `files` by their own URLs, each with what the store says of it (size, time, checksum)."""
 

@@ -7,9 +7,11 @@ while. The file stays open, so that what was written to it after it was renamed 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+from gradlens.frozen import frozen
 
 Change = Literal["", "grown", "rotated", "truncated", "replaced"]
 #: Bytes before the end of what was read that must still be there.
@@ -18,7 +20,7 @@ _MARK = 64
 MAX_PIECE = 1 << 26
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class News:
     """What became of the file since the last look.
 

@@ -24,12 +24,13 @@ is the average cut of the learning rate. Under Adam a constant rescale cancels, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.dependence import autocovariance, effective_size, inner
 from gradlens.stats.normal import normal_quantile, quantile
 from gradlens.stats.quadrature import gauss_legendre
@@ -45,7 +46,7 @@ MIN_EFFECTIVE = 50.0  # below this an interval of a rate says little, so a warni
 _NODES = 24
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ClipWindow:
     """Clip rate of one stretch of the run.
 
@@ -68,7 +69,7 @@ class ClipWindow:
     n: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ClipStatistics:
     """How often and how strongly a threshold clips.
 
@@ -384,7 +385,7 @@ def orthant_covariance(correlation: NDArray[np.float64], z: float) -> NDArray[np
     return np.asarray(0.5 * theta * (np.exp(-z * z / slope) @ weights) / (2.0 * math.pi))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ReturnPeriod:
     """How often a rare event comes back.
 

@@ -28,11 +28,11 @@ either side give counts only. Where the log holds every k-th step only, a lead s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.multiple import holm
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ WINDOW_SHARE = 0.05
 _CHUNK = 2_000_000  # shifted events held in memory at a time
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class CoincidenceTest:
     """One of the three tests.
 
@@ -71,7 +71,7 @@ class CoincidenceTest:
     p_holm: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Coincidence:
     """How loss and norm events lie to each other.
 

@@ -14,12 +14,12 @@ only; two seeds of one training differ by more than that, which is why the calle
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.dependence import block_length
 from gradlens.stats.student import binomial_sf, student_quantile, student_sf
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_ARRANGEMENTS = 20_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Difference:
     """Candidate minus baseline.
 

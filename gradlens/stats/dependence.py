@@ -8,10 +8,11 @@ needs, and the extremal index, which is the share of exceedances that start a cl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def effective_size(value: NDArray[np.float64], max_lag: int = 1000) -> float:
     return float(np.clip(n * gamma[0] / long_run, 1.0, n)) if long_run > 0.0 else float(n)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class BlockLength:
     """Block lengths that minimise the error of a bootstrapped variance.
 
@@ -227,7 +228,7 @@ def stationary_bootstrap(n: int, expected_block: float, draws: int, rng: np.rand
     return position.reshape(draws, n)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class ExtremalIndex:
     """How strongly exceedances come in clusters.
 

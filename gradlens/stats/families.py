@@ -16,11 +16,11 @@ fit that runs off to that limit has a ratio of exactly zero.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.dependence import inner
 from gradlens.stats.gammafn import digamma, gamma_survival, trigamma
 from gradlens.stats.normal import log_normal_cdf, mills_ratio, normal_cdf
@@ -42,7 +42,7 @@ LOG_2PI = math.log(2.0 * math.pi)
 KS_LIMITS = {"lognormal": 0.895, "weibull": 0.874, "gamma": 0.895, "exponential": 1.094, "power_law_cutoff": 0.895}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class FamilyFit:
     """One family fitted to a sample.
 
@@ -369,7 +369,7 @@ def _cutoff_cdf(log_value: NDArray[np.float64], alpha: float, rate: float) -> ND
     return np.asarray(np.interp(log_value, knots, cumulative / cumulative[-1]))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class VuongTest:
     """A power law against another family on the same tail.
 

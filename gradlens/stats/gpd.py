@@ -11,11 +11,12 @@ The likelihood is reduced to one dimension: for fixed theta = xi / sigma the bes
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.robust import MAX_USABLE, in_order, usable_sizes
 from gradlens.stats.search import golden_section
 
@@ -48,7 +49,7 @@ AD_QUANTILES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class GpdFit:
     """A generalized Pareto distribution fitted to excesses.
 
@@ -240,7 +241,7 @@ def anderson_darling_p(distance: float, xi: float) -> float:
     return math.exp(float(np.interp(distance, quantiles, log_p)))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class TailThreshold:
     """One threshold tried.
 
@@ -259,7 +260,7 @@ class TailThreshold:
     fit: GpdFit
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class PeaksOverThreshold:
     """A generalized Pareto tail and how much it depends on where it begins.
 
@@ -353,7 +354,7 @@ def forward_stop(p_values: Sequence[float], level: float = 0.1) -> int:
     return int(passed[-1]) + 1 if passed.size else 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class TailQuantile:
     """A quantile beyond or near the end of the data.
 

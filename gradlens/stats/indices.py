@@ -14,11 +14,11 @@ first k at which the weighted log-spacings show a trend that chance does not exp
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.robust import positive_sample
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MIN_K = 10
 MAX_K = 50_000  # no tail needs more
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class TailIndices:
     """Estimates of the tail index from k order statistics.
 

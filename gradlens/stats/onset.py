@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +17,7 @@ MIN_RUNS = 8
 _DRAWS = 999
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Cut:
     """A cut of a setting into a quiet and a troubled side.
 

@@ -18,11 +18,11 @@ Some implementations take one side only, which can move xmin by a few ranks.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.families import VuongTest, vuong_tests
 from gradlens.stats.robust import positive_sample
 
@@ -39,7 +39,7 @@ _CHUNK = 200_000  # deviations computed at a time, small enough for the cache
 REJECTED_AT = 0.1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class PowerLaw:
     """A power law fitted to the upper tail.
 
@@ -126,7 +126,7 @@ def fit_power_law(
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class _Steps:
     """The empirical distribution in logarithms, ties grouped.
 

@@ -12,11 +12,12 @@ is n log n whatever the window is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -388,7 +389,7 @@ def detrending_window(n: int) -> int:
     return int(min(max(n // 20, 25), 501)) | 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class RollingMoments:
     """Mean and standard deviation of the values before (or up to) each step.
 

@@ -22,11 +22,11 @@ Window, quantile, censoring and the half false alarm are our own, tuned with ``b
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.robust import MAX_USABLE, Q85_TO_SIGMA, as_series, rolling_levels, rolling_moments, safe_log
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ NONPOSITIVE_SHARE = 0.01
 LASTS_ROWS, LASTS_Z, PEAK_Z = 3, 4.0, 8.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Spike:
     """One event: values above the limit, merged over gaps of at most 10 steps.
 
@@ -78,7 +78,7 @@ class Spike:
     recovery: int | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class NonFiniteRun:
     """Consecutive NaN or infinite values.
 
@@ -95,7 +95,7 @@ class NonFiniteRun:
     kind: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class SpikeTable:
     """The spikes of one curve.
 
@@ -129,7 +129,7 @@ class SpikeTable:
     reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class SpikeScores:
     """z-value of every step.
 

@@ -24,11 +24,11 @@ Observed clipping far above it means, in plain words, a heavy tail.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.dependence import ExtremalIndex, effective_size, extremal_index
 from gradlens.stats.families import KS_LIMITS, FamilyFit, fit_families
 from gradlens.stats.gammafn import gamma_survival
@@ -58,7 +58,7 @@ CLEARLY_NOT_LOGNORMAL = 2.5
 VISIBLY_NOT_LOGNORMAL = 0.03
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class TailView:
     """The tail of one version of the norms.
 
@@ -98,7 +98,7 @@ class TailView:
     verdict: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class GaussianNull:
     """What Gaussian gradient noise of the same spread would do.
 
@@ -117,7 +117,7 @@ class GaussianNull:
     observed_clip_rate: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class TailDescription:
     """The full description of the tail of the norms.
 

@@ -29,12 +29,12 @@ loss scale in them; the latter is for the caller to know.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.coincidence import decluster, sign_test
 from gradlens.stats.dependence import block_length, stationary_bootstrap
 from gradlens.stats.gpd import tail_quantile
@@ -60,7 +60,7 @@ ABOUT = 3.0
 _TIE = 1e-9  # logarithms of equal norms differ by their rounding
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class SuggestedLevel:
     """A threshold with its interval, or the reason for giving none.
 

@@ -9,12 +9,12 @@ half of it where the rate says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.robust import MAX_USABLE, as_series, rolling_median, safe_log
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MAX_SHARE_FROM_RATE = 0.50
 RESTART_JUMP = 1.5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class WarmupEnd:
     """Where the warm-up ends.
 
@@ -45,7 +45,7 @@ class WarmupEnd:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Phase:
     """One stretch of the schedule.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from gradlens.frozen import frozen
 from gradlens.reports.base import Severity
 
 Kind = Literal[
@@ -12,7 +12,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Event:
     """One thing that somebody may want to know.
 

@@ -10,10 +10,10 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from gradlens.errors import GradlensError, UsageError
+from gradlens.frozen import frozen
 from gradlens.readers.base import ReadOptions
 from gradlens.reading.growing import GrowingLog, NeedsWholeLogError, continued, goes_on
 from gradlens.reading.read import read
@@ -30,7 +30,7 @@ DUTY = 0.1
 URL_SECONDS = 30.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Look:
     """What a look gave.
 

@@ -10,10 +10,10 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gradlens.errors import UsageError
+from gradlens.frozen import frozen
 
 #: Seconds that a command or a webhook may take.
 ALERT_SECONDS = 30.0
@@ -24,7 +24,7 @@ MESSAGE_VARIABLE = "GRADLENS_MESSAGE"
 _WEB = ("http://", "https://")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Delivery:
     """Whether a message arrived, and what came of it in a few words."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradlens.analyzer import AnalysisOptions
 from gradlens.errors import GradlensError
+from gradlens.frozen import frozen
 from gradlens.reading.read import distinct
 from gradlens.reporters.wording import duration
 from gradlens.reports.analysis import RunReport
@@ -26,7 +27,7 @@ from gradlens.watching.rhythm import Pace, Rhythm
 _OF = " (of)"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class State:
     """Where a run stands.
 
@@ -78,7 +79,7 @@ class State:
         return self.total is not None and self.step is not None and self.step + max(interval or 1.0, 1.0) >= self.total
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Poll:
     """What one look at all logs gave, or the beginning of it.
 

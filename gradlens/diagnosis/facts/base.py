@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gradlens.diagnosis.measured import Measured
+from gradlens.frozen import frozen
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Outcome, Severity
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Fact:
     """One fact about a run.
 

@@ -5,7 +5,6 @@ A rise that has returned each time is no shift of the data, however long each la
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
+from gradlens.frozen import frozen
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 from gradlens.stats.robust import MAD_TO_SIGMA
@@ -44,7 +44,7 @@ MAX_BETA2 = 0.96
 NO_SHIFT: frozenset[Cause] = frozenset({"data_shift", "adam_beta2_lag", "lr_restart", "batch_size_change"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Wide:
     """A spike of several rows: its first and last one, the rows by which the norm leads, and how high both rise."""
 

@@ -7,11 +7,12 @@ step gives nearly the same figures as the whole one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.stats.robust import MAD_TO_SIGMA, Q85_TO_SIGMA, window_quantiles, windows
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ BURST_FACTOR, WIDE = 2.0, 5
 MIN_EQUAL = 0.05
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Curve:
     """One logged quantity, ready to be judged.
 

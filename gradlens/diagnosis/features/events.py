@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens.diagnosis.features.curves import Curve, rolling_level, smoothed
+from gradlens.frozen import frozen
 from gradlens.stats.robust import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ CONVERGED, MIN_RISE = 0.1, 0.12
 PLAIN_WINDOW = 101
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Event:
     """One event.
 

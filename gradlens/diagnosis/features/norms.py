@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens.diagnosis.features.curves import Curve, neighbour_noise, rolling_level, thinned
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ MAX_ROWS = 4000
 FAR_ABOVE = 20.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Norms:
     """The norm over the run.
 
@@ -114,7 +114,7 @@ def first_rows(rows: int) -> int:
     return max(12, rows // 50)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Clipped:
     """The norm against the threshold.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, thinned, times_expected
+from gradlens.frozen import frozen
 from gradlens.stats.robust import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ FALLEN_RATE, LOW_RATE = 0.7, 0.35
 MOVES = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Progress:
     """The slow course of the loss, in units of its own descent (*span*: start less lowest level).
 

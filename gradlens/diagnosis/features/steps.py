@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlens.diagnosis.features.curves import Curve, rolling_level, thinned, times_expected
+from gradlens.frozen import frozen
 from gradlens.stats.robust import MAD_TO_SIGMA, window_quantiles
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MOVES = 12
 MIN_DEVIATION = 2e-3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Step:
     """The strongest step of a level.
 
@@ -56,7 +56,7 @@ class Step:
 NO_STEP = Step(row=0, errors=0.0, size=0.0, deviations=0.0, sharpness=0.0, abruptness=0.0, lasting=0.0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Break:
     """The row at which norm level, norm spread and loss spread change most, taken together.
 
@@ -97,7 +97,7 @@ def side_quantiles(value: NDArray[np.float64], width: int, quantile: float = 0.5
     return np.stack((before[:n], np.concatenate((before[width : n + 1], rest))))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Sides:
     """What lies before and after each row of a curve, for steps up and down alike.
 

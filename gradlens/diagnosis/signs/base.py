@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
+from gradlens.frozen import frozen
+
 if TYPE_CHECKING:
     from gradlens.diagnosis.measured import Measured
 
@@ -71,7 +73,7 @@ def _in_words(limit: float, unit: Unit) -> str:
     return f"{float(f'{shown:.3g}'):,.12g}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Sign:
     """One sign.
 

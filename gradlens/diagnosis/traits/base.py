@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradlens.frozen import frozen
 
 Array = NDArray[np.float64]
 Traits = dict[str, float]
@@ -17,7 +18,7 @@ RECORDED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Curves:
     """The curves of one run, float64[n] each, NaN where nothing was logged.
 

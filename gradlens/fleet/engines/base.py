@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from gradlens.fleet.judge import Result
 from gradlens.fleet.plan import Unit
+from gradlens.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Task:
     """One unit to judge, and the digest of its bytes where it is known."""
 

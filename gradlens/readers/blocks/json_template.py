@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.readers.base import parse_number
 from gradlens.readers.blocks.marks import MARK_KEYS
 from gradlens.vocabulary import is_measure, rank_of
@@ -35,7 +35,7 @@ class _Slot(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Template:
     """Lines that differ only in their values.
 

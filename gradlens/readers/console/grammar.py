@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from gradlens.frozen import frozen
 
 #: A number as trainers print it. Possessive, so that `1.5¦2.5` (two numbers glued by colours) is not a number at all.
 NUMBER = r"(?>[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b)"
@@ -23,7 +24,7 @@ class Fields(Enum):
     NAMED = auto()  # only the named groups of the pattern
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Line:
     """One kind of record.
 
@@ -42,7 +43,7 @@ class Line:
     ends_with: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Grammar:
     """The lines of one trainer. `tier` orders grammars: 0 trainers, 1 summaries and bars, 2 the general reader."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.readers.events.contents import Event, Histogram, Plugins
 from gradlens.readers.events.crc32c import FOOTER, HEADER, damaged_rows, seal
 from gradlens.readers.events.frames import FrameReader, Window
@@ -40,7 +41,7 @@ _WORTHWHILE = 8
 _ROUNDS = 8
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class _Piece:
     """Points of one tag from one group of records, by place in the file."""
 

@@ -12,12 +12,13 @@ than touching the pages of a memory map, and the checksums need bytes that can b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.readers.events.crc32c import FOOTER, HEADER, damaged_rows, header_of, seal, unseal
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _WORTHWHILE = 48
 _EMPTY_HEADER_CRC = int.from_bytes(header_of(0)[8:], "little")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Cycle:
     """Rows of records that repeat: uint8[m, size], checksums verified; `position` is the first byte's in the file."""
 
@@ -53,7 +54,7 @@ class Cycle:
     layouts: tuple[Layout, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Window:
     """A stretch of the file: its cycles, and the other records by place in `data` and length (not yet verified)."""
 
@@ -64,7 +65,7 @@ class Window:
     lengths: list[NDArray[np.int64]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class _Pattern:
     row: NDArray[np.uint8]
     fixed: NDArray[np.uint8]

@@ -7,11 +7,11 @@ differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.readers.events.contents import Plugins, Scalar
 from gradlens.readers.events.crc32c import words
 from gradlens.readers.events.places import read_places
@@ -28,7 +28,7 @@ _RECENT = 8
 _BEFORE_FOUR = (b"\x15", b"\x04")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Layout:
     """The layout of one kind of record.
 

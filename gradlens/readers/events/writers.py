@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
     from gradlens.run import Series
@@ -26,7 +27,7 @@ _MAJORITY = 0.5
 _NAME = re.compile(r"tfevents\.\d+\.(?P<writer>(?P<host>.+?)(?:\.\d+\.\d+)?(?:\.v2)?)$")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _Span:
     """When the scalars of a file were written, by wall time, and which they were."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from gradlens.frozen import frozen
 from gradlens.reporters import wording
 from gradlens.reporters.escape import for_html
 from gradlens.reporters.html.document import figure
@@ -18,7 +18,7 @@ from gradlens.reports.analysis import Report, RunReport
 MAX_OVERLAID, MAX_IN_FULL, DRAWN_BYTES = 8, 40, 1_150_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Shown:
     """What a page about runs holds."""
 

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gradlens.frozen import frozen
 from gradlens.reporters.escape import for_terminal
 from gradlens.stats.thinning import extremes
 
@@ -32,7 +33,7 @@ _LIVE, _STILL = 11, 12
 _POINTS = (5_000, 3_000, 2_000, 1_200, 800, 500, 300, 200, 120, 60)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Line:
     """A curve: float64[k] each, x rising. `tone` names a colour of the style sheet."""
 
@@ -43,7 +44,7 @@ class Line:
     style: Style = "line"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Level:
     """A horizontal line that names itself."""
 
@@ -52,7 +53,7 @@ class Level:
     tone: str = "error"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Upright:
     """A vertical line that names itself."""
 
@@ -61,7 +62,7 @@ class Upright:
     tone: str = "ok"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Bar:
     """A share from `first` to `last`."""
 
@@ -71,7 +72,7 @@ class Bar:
     name: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Heat:
     """float64[rows, k] between `edge` (float64[k+1]), drawn by logarithm; infinite where something was not finite."""
 
@@ -80,7 +81,7 @@ class Heat:
     value: NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Panel:
     """One row of the picture."""
 
@@ -116,7 +117,7 @@ class Panel:
         return min(1.2 * largest, 1.0) if 0 < largest < SMALL_SHARE else 1.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Band:
     """A stretch of steps that names itself, on a lane of its own and across the panels."""
 
@@ -128,7 +129,7 @@ class Band:
     shade: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@frozen(eq=False)
 class Drawing:
     """Panels on one horizontal axis. `alt` says in words what is to be seen, `note` what was left out.
 
