@@ -3,7 +3,7 @@
     python -m benchmarks.dependencies [--runs 9] [--print]
 
 Times are CPU seconds (user and system) of whole processes, or of a call inside one, the median of several; what is compared
-takes turns. Sizes are those of the files that the installed distributions list. Needs the extra `all`. Takes
+takes turns. Sizes are those of the files that the installed distributions list. Needs the extra `dev`. Takes
 about two minutes.
 """
 
@@ -21,6 +21,8 @@ import textwrap
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "dependencies.md"
@@ -51,6 +53,16 @@ USES = {
     "zstandard": ("`zstd`", "zstd-compressed logs"),
     "bokeh": ("`html`", "its JavaScript, for pages whose pictures zoom"),
     "fsspec": ("`remote`", "logs behind URLs"),
+}
+#: Not in `all`: each is the client of one service or store, imported when an address of it is read or served.
+CLIENTS = {
+    "s3fs": ("s3", "`s3://`"),
+    "huggingface_hub": ("hf", "`hf://`"),
+    "mlflow-skinny": ("mlflow", "`mlflow://`"),
+    "wandb": ("wandb", "`wandb://`"),
+    "aim": ("aim", "`aim://`, in a child process"),
+    "distributed": ("dask", "`gradlens fleet --scheduler`"),
+    "mcp": ("mcp", "`gradlens mcp`"),
 }
 
 
@@ -97,11 +109,8 @@ def requirements(name: str) -> set[str]:
         if one in found:
             continue
         found.add(one)
-        for line in metadata.requires(one) or ():
-            wanted, _, marker = line.partition(";")
-            if "extra" in marker or "python_version <" in marker or ("platform" in marker and "inux" not in marker):
-                continue
-            todo.append(re.split(r"[\s\[<>=!~(]", wanted.strip(), maxsplit=1)[0])
+        wanted = [Requirement(line) for line in metadata.requires(one) or ()]
+        todo += [other.name for other in wanted if other.marker is None or other.marker.evaluate({"extra": ""})]
     return found
 
 
@@ -117,7 +126,7 @@ def size_of(names: set[str]) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """MiB of the core, of all extras, and of what each package adds to the core (of core packages: what it brings)."""
+    """MiB of the core, of the extra `all`, and of what each package adds to the core (of core packages: what it brings)."""
 
     core: float
     everything: float
@@ -131,6 +140,7 @@ def sizes() -> Sizes:
         name: size_of(requirements(name) - (core if where != "core" else requirements("numpy") - {name}))
         for name, (where, _) in USES.items()
     }
+    own |= {name: size_of(requirements(name) - core) for name in CLIENTS}
     return Sizes(core=size_of(core), everything=size_of(everything), own=own)
 
 
@@ -151,6 +161,17 @@ SPECIAL = """
     print(took(normal.normal_quantile, p), took(special.ndtri, p))
     a, b = gammafn.gamma_survival(300.0, x), special.gammaincc(300.0, x)
     print(np.abs(a - b).max(), np.abs(normal.normal_quantile(p) / special.ndtri(p) - 1)[np.abs(p - .5) > 1e-6].max())
+"""
+CLASSES = """
+    import dataclasses, time
+    from gradlens.frozen import frozen
+    def took(decorate):
+        best = []
+        for _ in range(300):
+            cls = type("Point", (), {"__annotations__": {f"field_{i}": "int" for i in range(8)}, "__doc__": "Eight numbers."})
+            begun = time.perf_counter(); decorate(cls); best.append(time.perf_counter() - begun)
+        return sorted(best)[150] * 1e6
+    print(took(frozen), took(dataclasses.dataclass(frozen=True, kw_only=True, slots=True)))
 """
 OPTIMIZE = """
     import time
@@ -305,7 +326,7 @@ def page(runs: int) -> str:
         "",
         "Written by `python -m benchmarks.dependencies` on one machine; the ratios are what to trust. Times are CPU time.",
         "",
-        f"The core is {size.core:.0f} MiB installed, with all extras {size.everything:.0f} MiB. `pip install .` from the",
+        f"The core is {size.core:.0f} MiB installed, with the extra `all` {size.everything:.0f} MiB. `pip install .` from the",
         "checkout brings the core, `pip install '.[all]'` everything, `'.[arrow,tensorboard]'` what is named. Without an extra",
         "every command and every text format works; what needs one says so: `install gradlens[arrow] from the checkout`.",
         "",
@@ -318,7 +339,16 @@ def page(runs: int) -> str:
         )
         shown = "never imported" if cost is None else f"{1000 * cost:.0f}"
         lines.append(f"| {name} | {where} | {what} | {size.own[name]:.1f} | {shown} |")
+    lines += [
+        "",
+        "Clients of services and stores are extras of their own and not part of `all`:",
+        "",
+        "| package | extra | for | MiB that it adds |",
+        "|---|---|---|---|",
+        *(f"| {name} | `{extra}` | {what} | {size.own[name]:.0f} |" for name, (extra, what) in CLIENTS.items()),
+    ]
     loading = times["scipy"] - times["numpy"]
+    own_class, usual_class = printed(CLASSES)
     lines += [
         "",
         "All are imported where they are used: `--help` loads no numpy, and `analyze` of a short log loads numpy and rich.",
@@ -356,6 +386,10 @@ def page(runs: int) -> str:
         (
             f"| `readers/events/`: a file of 100,000 scalars | {by_place:.2f} s, checksums included | {by_classes:.2f} s, without |"
             " none |"
+        ),
+        (
+            f"| `frozen.py`: a class of eight fields defined | {own_class:.0f} µs | `dataclass(frozen=True, slots=True)`"
+            f" {usual_class:.0f} µs | none |"
         ),
         "",
         "`gate` and `compare` judge by tails that must be exact far out; there scipy replaced code of ours. `gate` of a log",
