@@ -124,7 +124,8 @@ def _read_bare(source: Source, line: str, options: ReadOptions) -> RawRun:
         message="no line of names: columns are called by their place, and --step, --loss and --grad-norm say what they are",
         count=len(table.names),
     )
-    first = table.columns[0].value
+    # A line of names further down switches the columns, and may leave none of these.
+    first = table.columns[0].value if table.columns else np.empty(0)
     counts = len(first) > 1 and bool(np.all(np.diff(first) > 0) and np.array_equal(first, np.floor(first)))
     return RawRun(
         columns=table.columns,

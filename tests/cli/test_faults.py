@@ -121,7 +121,7 @@ def test_ctrl_c_at_any_time_is_one_line_or_comes_too_late(good):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "module", ["gradlens.cli.gate", "typer", "gradlens.analyzer", "numpy", "gradlens.reporters.terminal"]
+    "module", ["gradlens.cli.analyze", "typer", "gradlens.analyzer", "numpy", "gradlens.reporters.terminal"]
 )
 def test_ctrl_c_while_a_module_loads(good, module):
     # The signal comes in the middle of the import, however slow the machine is.

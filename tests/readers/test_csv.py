@@ -264,3 +264,14 @@ def test_a_table_without_names_says_so_and_takes_columns_by_place(tmp_path):
     assert run.loss.step.tolist() == [n * 10 for n in range(20)]
     assert run.grad_norm.value.tolist() == [1 + n / 64 for n in range(20)]
     assert "no-header" in {n.code for n in run.notices}
+
+
+def test_names_after_rows_without_names_leave_no_nameless_column(tmp_path):
+    path = tmp_path / "late.csv"
+    rows = [f"{n},{4 - n / 64},1.5" for n in range(9)]
+    path.write_text("\r".join([*rows, '"Step","loss","grad_norm"', '"']) + "\r")
+    try:
+        runs = gradlens.read(path)
+    except gradlens.GradlensError:
+        return
+    assert all(run.series for run in runs)

@@ -165,6 +165,7 @@ class TestWandb:
         """A server with two runs: one longer than a page of history, one of which the server has an archive."""
         import pyarrow as pa
         import pyarrow.parquet as pq
+        import wandb
 
         def history(count):
             rows = [
@@ -186,6 +187,8 @@ class TestWandb:
         with served(wandb_handler(runs, archived, asked)) as url:
             monkeypatch.setenv("WANDB_BASE_URL", url)
             yield asked
+            # The client remembers the server for the rest of the process.
+            wandb.teardown()
 
     def test_every_row_of_a_run(self, server):
         (run,) = gradlens.read("wandb://me/proj/abc123")

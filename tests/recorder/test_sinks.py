@@ -61,6 +61,9 @@ def test_tensorboard(tmp_path):
 @pytest.mark.slow
 def test_wandb_offline(tmp_path, monkeypatch):
     wandb = pytest.importorskip("wandb")
+    # Tests that ran before in this process may have spoken to a server of theirs.
+    wandb.teardown()
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     run = wandb.init(project="p", dir=str(tmp_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,7 +30,9 @@ def ask(*calls, root=None):
                 *[await client.call_tool(name, given() if callable(given) else given) for name, given in calls],
             ]
 
-    return asyncio.run(asyncio.wait_for(session(), 120))
+    # In a thread of its own: a browser that other tests of this process hold open has a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(asyncio.wait_for(session(), 120))).result()
 
 
 def text_of(result):
