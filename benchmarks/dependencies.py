@@ -61,7 +61,7 @@ CLIENTS = {
     "mlflow-skinny": ("mlflow", "`mlflow://`"),
     "wandb": ("wandb", "`wandb://`"),
     "aim": ("aim", "`aim://`, in a child process"),
-    "distributed": ("dask", "`gradlens fleet --scheduler`"),
+    "distributed": ("dask", "`--scheduler`, a fleet on Dask"),
     "mcp": ("mcp", "`gradlens mcp`"),
 }
 
