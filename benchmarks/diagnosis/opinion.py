@@ -31,7 +31,7 @@ from gradlens.diagnosis.opinion import (
     silent_on,
 )
 from gradlens.diagnosis.signs import SIGNS
-from gradlens.diagnosis.traits import NAMES, Curves, measure_recorder
+from gradlens.diagnosis.traits import Curves, measure_recorder, trait_names
 from gradlens.diagnosis.weighing import UNEXPLAINED
 from gradlens.reports.base import Cause
 
@@ -153,7 +153,7 @@ def fit_network(table: Table, *, seed: int = 0, members: int = MEMBERS, epochs: 
             torch.cat([m.weight.T, m.bias[None]]).detach().numpy().astype(np.float16).astype(np.float32) for m in linear
         ))  # fmt: skip
     return Network(
-        causes=CAUSES, traits=tuple(NAMES[i] for i in known), signs=tuple(SIGNS), knots=knots, scores=scores, flagged=flagged,
+        causes=CAUSES, traits=tuple(trait_names()[i] for i in known), signs=tuple(SIGNS), knots=knots, scores=scores, flagged=flagged,
         layers=tuple(layers), join=np.zeros((2, 5, len(CAUSES))),
     )  # fmt: skip
 

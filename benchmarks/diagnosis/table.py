@@ -26,7 +26,7 @@ from benchmarks.runs.drawn.store import Stored, read, stored
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.case import Case, build_case
 from gradlens.diagnosis.signs import SIGNS
-from gradlens.diagnosis.traits import NAMES, measure
+from gradlens.diagnosis.traits import measure, trait_names
 from gradlens.diagnosis.traits.base import RECORDED
 from gradlens.diagnosis.traits.source import curves_of
 from gradlens.run import Run, Series
@@ -126,7 +126,7 @@ def measured(runs: Iterator[Labelled]) -> Table:
         case = run.case()
         found.append((*_grades_and_traits(case), *_grades_and_traits(sparser(run, random.Random(run.run.id)))))
         labels.append({name: run.label.get(name) for name in KEPT} | _facts(case))
-    widths = (len(SIGNS), len(NAMES), len(SIGNS), len(NAMES))
+    widths = (len(SIGNS), len(trait_names()), len(SIGNS), len(trait_names()))
     signs, traits, sparse_signs, sparse = (
         np.array([row[k] for row in found]).reshape(len(labels), width) for k, width in enumerate(widths)
     )
@@ -193,7 +193,7 @@ def sparser(run: Labelled, dice: random.Random) -> Case:
 def save(table: Table, path: Path) -> None:
     """Write a table: signs as bytes, traits in half precision."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"labels": table.labels, "signs": list(SIGNS), "traits": list(NAMES)}).encode()
+    text = json.dumps({"labels": table.labels, "signs": list(SIGNS), "traits": list(trait_names())}).encode()
     with np.errstate(over="ignore"):
         np.savez_compressed(
             path.with_suffix(".part.npz"), index=np.frombuffer(text, dtype=np.uint8),
@@ -209,7 +209,7 @@ def open_table(path: Path) -> Table:
         index = json.loads(file["index"].tobytes())
         signs, sparse_signs = (file[name].T / 255.0 for name in ("signs", "sparse_signs"))
         traits, sparse = (file[name].T.astype(np.float64) for name in ("traits", "sparse"))
-    column = [index["traits"].index(name) for name in NAMES]
+    column = [index["traits"].index(name) for name in trait_names()]
     # Signs that were made after the table are in no run of it: build it again to learn their worth.
     known = {name: i for i, name in enumerate(index["signs"])}
 

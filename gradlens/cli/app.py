@@ -75,6 +75,10 @@ def main() -> None:
     sys.exit(code)
 
 
+#: What ends a command, as far as this system has it.
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
 class _Stop(BaseException):
     """The process was told to end, by Ctrl-C or a signal. The option parser knows nothing of it, so it comes through."""
 
@@ -85,9 +89,9 @@ class _Stop(BaseException):
 
 def _catch_signals() -> None:
     sys.unraisablehook = _not_raised
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _stop)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
 def _stop(number: int, _frame: object) -> None:
@@ -106,9 +110,8 @@ def _not_raised(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def _ignore_signals() -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _open_closed_streams() -> None:
@@ -132,11 +135,11 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as stop:
-        from gradlens.cli.output import drop_output
-
         # typer leaves with 1, which would read as findings, where a pipe is closed while a command writes.
         if not isinstance(stop, BrokenPipeError) and not isinstance(stop.__context__, BrokenPipeError):
             raise
+        from gradlens.cli.output import drop_output
+
         # The reading end closed the pipe.
         drop_output()
         return 0

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from gradlens.diagnosis.signs import SIGNS
-from gradlens.diagnosis.traits import NAMES
+from gradlens.diagnosis.traits import trait_names
 from gradlens.frozen import frozen
 from gradlens.reports.base import Cause
 
@@ -79,7 +79,7 @@ class Network:
     @property
     def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Where the network's traits stand among all traits, and its signs among all signs."""
-        traits = {name: i for i, name in enumerate(NAMES)}
+        traits = {name: i for i, name in enumerate(trait_names())}
         signs = {name: i for i, name in enumerate(SIGNS)}
         return (
             np.array([traits[name] for name in self.traits], dtype=np.intp),
@@ -157,7 +157,7 @@ def gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
 def opinion_of(traits: NDArray[np.float64], grades: NDArray[np.float64], network: Network) -> NDArray[np.float64]:
     """(runs, causes): the confidence of each cause by the network, the mean of the ensemble.
 
-    `traits` (runs, all traits) and `grades` (runs, all signs) are in the order of `NAMES` and `SIGNS`.
+    `traits` (runs, all traits) and `grades` (runs, all signs) are in the order of `trait_names` and `SIGNS`.
     """
     which, seen = network.places
     laid = inputs_of(np.atleast_2d(traits)[:, which], network.knots, network.scores, network.flagged)
@@ -178,7 +178,7 @@ def silent_on(traits: NDArray[np.float64], causes: tuple[Cause, ...]) -> NDArray
 
     A log of the first tenth of any run looks like that; whether the rate would have come down, nobody can see yet.
     """
-    end = np.atleast_2d(traits)[:, NAMES.index("rate end")]
+    end = np.atleast_2d(traits)[:, trait_names().index("rate end")]
     schedule = np.array([cause == "schedule_mismatch" for cause in causes])
     found: NDArray[np.bool_] = ~(end < MAX_RATE_AT_END)[:, None] & schedule[None]
     return found

@@ -261,7 +261,13 @@ def load_json(text: str, book: NoticeBook | None = None, where: str = "") -> obj
         Not JSON, or nested too deeply to be a log.
     """
     try:
-        return json.loads(text) if book is None else json.loads(text, object_pairs_hook=telling_repeated(book, where))
+        if book is None:
+            return json.loads(text)
+
+        def tell(keys: list[str]) -> None:
+            book.add(REPEATED_KEY, told_repeated(keys), where)
+
+        return json.loads(text, object_pairs_hook=telling_repeated(tell))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -269,13 +275,13 @@ def load_json(text: str, book: NoticeBook | None = None, where: str = "") -> obj
 REPEATED_KEY = "repeated-key"
 
 
-def telling_repeated(book: NoticeBook, where: str = "") -> Callable[[list[tuple[str, object]]], dict[str, object]]:
-    """For `json.loads`: makes the dict of an object, and a notice where a key stands in it twice."""
+def telling_repeated(tell: Callable[[list[str]], object]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """For `json.loads`: makes the dict of an object, and tells its keys where one stands in it twice."""
 
-    def made(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         record = dict(pairs)
         if len(record) < len(pairs):
-            book.add(REPEATED_KEY, told_repeated(key for key, _ in pairs), where)
+            tell([key for key, _ in pairs])
         return record
 
     return made

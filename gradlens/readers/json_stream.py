@@ -7,6 +7,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from gradlens.readers.base import telling_repeated
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,10 +44,10 @@ class JsonStream:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = codecs.iterdecode(pieces, "utf-8-sig", errors="replace")
-        self._decoder = json.JSONDecoder(object_pairs_hook=self._made)
         self.repeated: list[list[str]] = []
         # A value that goes on in the next piece is decoded again: only what was taken counts.
         self._noticed: list[list[str]] = []
+        self._decoder = json.JSONDecoder(object_pairs_hook=telling_repeated(self._noticed.append))
         self._decode = self._decoder.raw_decode
         self._text, self._at = "", 0
 
@@ -64,21 +66,15 @@ class JsonStream:
             raise UnexpectedJsonError(f"no {mark}")
         self._at += 1
 
-    def _made(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            self._noticed.append([key for key, _ in pairs])
-        return made
-
     def _is_taken(self) -> None:
         self.repeated += self._noticed
-        self._noticed = []
+        self._noticed.clear()
 
     def value(self) -> Any:
         """The next value."""
         self.peek()
         while True:
-            self._noticed = []
+            self._noticed.clear()
             try:
                 value, end = self._decode(self._text, self._at)
             except RecursionError as error:
@@ -110,7 +106,7 @@ class JsonStream:
         is_last = False
         while not is_last:
             after = None
-            self._noticed = []
+            self._noticed.clear()
             try:
                 value, end = self._decode(self._text, self._at)
                 after = _AFTER_RECORD.match(self._text, end)
@@ -136,7 +132,7 @@ class JsonStream:
         between = list(_BETWEEN.finditer(self._text, max(start, len(self._text) - _LOOK_BACK)))
         if not between:
             return []
-        self._noticed = []
+        self._noticed.clear()
         try:
             # Text that is a list if it ended here is the beginning of one, whatever follows.
             found = self._decoder.decode(f"[{self._text[start : between[-1].start() + 1]}]")

@@ -9,7 +9,7 @@ from gradlens.diagnosis.opinions import decided
 from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.status import verdict_of
-from gradlens.diagnosis.traits import NAMES, measure
+from gradlens.diagnosis.traits import measure, trait_names
 from gradlens.diagnosis.weighing import Beliefs
 from tests import synthetic
 from tests.diagnosis.test_traits import curves
@@ -19,7 +19,7 @@ def test_the_network_is_small_and_fits_the_traits_and_signs():
     assert len(files("gradlens.diagnosis").joinpath("opinion.npz").read_bytes()) <= 1_000_000
     network = load_network()
     assert len(network.knots) == len(network.traits) == len(network.places[0])
-    assert set(network.traits) <= set(NAMES)
+    assert set(network.traits) <= set(trait_names())
     assert set(network.signs) <= set(SIGNS)
     assert network.causes[0] == "healthy"
     assert (np.diff(network.knots, axis=1) >= 0).all()
@@ -27,7 +27,7 @@ def test_the_network_is_small_and_fits_the_traits_and_signs():
 
 def test_confidences_add_up_to_one():
     network = load_network()
-    traits = np.stack([measure(curves()), np.full(len(NAMES), np.nan), np.full(len(NAMES), 1e30)])
+    traits = np.stack([measure(curves()), np.full(len(trait_names()), np.nan), np.full(len(trait_names()), 1e30)])
     found = opinion_of(traits, np.zeros((3, len(SIGNS))), network)
     assert found.shape == (3, len(network.causes))
     np.testing.assert_allclose(found.sum(axis=1), 1.0)

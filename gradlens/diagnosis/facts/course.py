@@ -151,6 +151,12 @@ def _norm_too(measured: Measured, since: int) -> str:
     )
 
 
+_AT_CHANCE = (
+    "try to overfit ten examples: if that fails, look at labels, loss and the norms of single layers; then try a tenth and "
+    "ten times the learning rate"
+)
+
+
 def _at_chance(measured: Measured, p: Progress) -> Fact | None:
     if never_learned(measured) < 0.5 or not p.start > 0:
         return None
@@ -167,9 +173,7 @@ def _at_chance(measured: Measured, p: Progress) -> Fact | None:
                 otherwise="not_learning",
                 message=f"the loss stays at {level:.4g} from beginning to end, which is ln {classes:,}: what "
                 f"guessing among {classes:,} classes gives",
-                advice="try to overfit ten examples: if that fails, look at labels, loss and the norms of single "
-                "layers; then try a tenth and ten "
-                "times the learning rate",
+                advice=_AT_CHANCE,
                 evidence=(Evidence(label="loss over chance", value=level / chance, threshold=1.0 + NEAR_CHANCE),),
             )
     return None
@@ -197,8 +201,7 @@ def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
         outcome="stalled",
         since_step=int(measured.signals.step[0]),
         message=f"the loss stays at {level:.3g} to the end, which is ln 2: what guessing between two classes gives",
-        advice="try to overfit ten examples: if that fails, look at labels, loss and the norms of single layers; then "
-        "try a tenth and ten times the learning rate",
+        advice=_AT_CHANCE,
         evidence=(Evidence(label="loss over chance", value=1.0 + half, threshold=1.0 + BINARY[1], n=len(loss)),),
     )
 

@@ -6,6 +6,7 @@ They were not chosen to show any one fault. All are free of the units of loss, n
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from gradlens.diagnosis.traits.recorder import recorder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NAMES", "Curves", "measure", "measure_recorder"]
+__all__ = ["Curves", "measure", "measure_recorder", "trait_names"]
 
 #: What every log may have, and what only a log with the recorder's columns has.
 USUAL: tuple[Callable[[Curves], Traits], ...] = (course, events, numbers)
@@ -31,19 +32,17 @@ def measure(curves: Curves) -> NDArray[np.float64]:
     with np.errstate(all="ignore"):
         for part in (*USUAL, recorder):
             found |= part(curves)
-    return np.array([found[name] for name in NAMES], dtype=np.float64)
+    return np.array([found[name] for name in trait_names()], dtype=np.float64)
 
 
 def measure_recorder(curves: Curves) -> frozenset[int]:
     """The places of the traits that rest on columns of the recorder."""
-    return frozenset(NAMES.index(name) for name in recorder(curves))
+    return frozenset(trait_names().index(name) for name in recorder(curves))
 
 
-def _names() -> tuple[str, ...]:
+@cache
+def trait_names() -> tuple[str, ...]:
+    """The traits in order."""
     with np.errstate(all="ignore"):
         nothing = Curves.nothing()
         return tuple(name for part in (*USUAL, recorder) for name in part(nothing))
-
-
-#: The traits in order.
-NAMES = _names()

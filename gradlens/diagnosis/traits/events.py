@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def events(c: Curves) -> Traits:
     """All traits of events and changes."""
     n = len(c)
     if n < 12:
-        return dict.fromkeys(EVENT_NAMES, np.nan)
+        return dict.fromkeys(_event_names(), np.nan)
     log = logs(c.norm)
     width = max(n // 12, 16)
     loss, norm = _standing_out(c.loss, width), _standing_out(log, width)
@@ -150,11 +151,9 @@ def _noise_change(loss: Array, log: Array, begin: int) -> Traits:
     return found
 
 
-def _names() -> tuple[str, ...]:
+@cache
+def _event_names() -> tuple[str, ...]:
     wave = np.sin(np.arange(400.0)) + 3.0
     c = Curves(loss=wave, norm=wave, rate=wave, scale=wave, held_out=wave, threshold=1.0, interval=1.0, restarts=0,
                layers=np.empty((0, 3)), recorded={})  # fmt: skip
     return tuple(events(c))
-
-
-EVENT_NAMES: tuple[str, ...] = _names()
