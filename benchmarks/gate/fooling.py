@@ -62,14 +62,6 @@ def _spelled(rows: list[Row], value: object) -> list[Row]:
     return [r | {"loss": value, "grad_norm": value} if is_bad(r) else r for r in rows]
 
 
-def _moved(rows: list[Row]) -> list[Row]:
-    good = run(3)
-    return [
-        r | {"train/loss_old": r["loss"], "loss": g["loss"], "grad_norm": g["grad_norm"]}
-        for r, g in zip(rows, good, strict=True)
-    ]
-
-
 #: What is done to the rows of the bad run.
 DISGUISES: dict[str, Callable[[list[Row]], list[Row]]] = {
     "as it is": lambda rows: rows,

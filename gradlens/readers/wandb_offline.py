@@ -21,7 +21,7 @@ from gradlens.sources.files import Source
 
 #: Field numbers of wandb_internal.proto.
 _HISTORY, _CONFIG, _RUN, _RUN_CONFIG = 2, 5, 17, 4
-_ITEM, _STEP, _STEP_NUMBER = 1, 2, 1
+_ITEM, _STEP = 1, 2
 _KEY, _NESTED_KEY, _INTEGER, _NUMBER, _TEXT, _JSON, _VALUE_JSON = 1, 2, 5, 6, 7, 8, 16
 #: The key of `value_json` as a field of bytes.
 _VALUE_MARK = bytes([(_VALUE_JSON << 3 | BYTES) & 0x7F | 0x80, (_VALUE_JSON << 3 | BYTES) >> 7])

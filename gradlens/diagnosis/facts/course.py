@@ -54,12 +54,7 @@ NEAR_CHANCE = 0.005
 CLEAR_RISE = 3.0
 #: How far around ln 2 the level of a noisy loss that is stuck there lies: confident guesses cost more than fair ones, so above rather
 #: than below; two standard errors are added, which must be small themselves. Rows without which none is told. Our own choice.
-BINARY, MAX_ERROR, MIN_BINARY = (-0.002, 0.01), 0.008, 200
-#: Deviations of the noise between rows from which a descent, or a rise, is more than noise.
-CLEAR_RISE = 3.0
-#: Around ln 2, the eighths of a noisy loss that is stuck there, and its second half: confident guesses cost more than fair ones,
-#: so it lies above rather than below. Rows from which a level is that certain. Our own choice.
-BINARY, BINARY_HALF, MIN_BINARY = (-0.005, 0.025), (-0.003, 0.01), 200
+BINARY, MAX_ERROR, MIN_BINARY = (-0.005, 0.025), 0.008, 200
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:

@@ -28,8 +28,6 @@ _CLOCKS = re.compile(
     r"|^\s*\[\s*(?:default|rank)\d+\]:?\s|\(\d+/\d+\)"
     r"|\b\d+%\|[^|\n]{0,200}\|"
 )
-#: A unit that is stuck to a number, `12.3ms`, `50%`, or stands behind it before the next field, `3 samples/s`.
-_UNIT = re.compile(r"^\s?(?:[A-Za-zµ%°]{1,12}(?:/[A-Za-z]{1,12})?|%)(?=\s{2}|[,;|)\]}'\"\t]|\s*$|\s[-|(\[:])")
 _STUCK = re.compile(r"^(?:[A-Za-zµ°]{1,12}(?:/[A-Za-z]{1,12})?|%)(?![\w=:])")
 _GROUP = re.compile(r"\([^()]*\)")
 _APART = re.compile(r"[,;|\t{}\[\]<>*@()'\"]|\s{2,}|\s[-:/]+\s|:\s|>>|\.\s(?=\S)")
