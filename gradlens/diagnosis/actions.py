@@ -12,6 +12,8 @@ from gradlens.reports.analysis import Diagnosis, Finding, Suggestion
 from gradlens.reports.base import Cause
 
 MAX_STEPS_NAMED = 3
+#: The share of a run that is its start. Our own choice.
+EARLY = 0.1
 
 
 @frozen
@@ -24,6 +26,10 @@ class Numbers:
     warmup: int | None
     first_step: int | None
     steps: tuple[int, ...]
+    early: bool = True
+    """Whether the trouble is at the start: within the first tenth of the run, or while the rate comes up. May be, where not known."""
+    flows: bool = False
+    """Whether norms were logged and are not zero: the loss reaches parameters."""
 
     @property
     def at(self) -> str:
@@ -72,7 +78,7 @@ def _warm_up(n: Numbers) -> str:
 ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
     "lr_too_high": lambda n: (
         f"repeat with {n.third}",
-        "or lengthen the warm-up, if the trouble is confined to the start",
+        *(("or lengthen the warm-up: the trouble is at the start",) if n.early else ()),
     ),
     "no_warmup": lambda n: (_warm_up(n), f"or repeat with {n.third}"),
     "lr_zero": lambda _: (
@@ -84,7 +90,7 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
         "check that it is stepped once per update, not per batch or per process",
     ),
     "bad_data": lambda n: (
-        f"print the samples of {n.at}",
+        f"print the samples of {n.at}{', the worst first' if len(n.steps) > 1 else ''}",
         (
             f"rerun the batch of {n.worst} from the checkpoint before it, at a third of the rate; if it spikes again, "
             "the data is bad; if not, the rate is too high"
@@ -115,9 +121,14 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
         "log norms of single layers: they show where the gradient is lost",
         "use residual connections, normalisation, or activations that do not saturate",
     ),
-    "not_learning": lambda _: (
-        "check that the loss reaches the parameters: no detach(), no no_grad(), parameters given to the optimizer",
+    "not_learning": lambda n: (
+        (
+            "check that labels belong to their inputs, and that the optimizer was given the parameters"
+            if n.flows
+            else "check that the loss reaches the parameters: no detach(), no no_grad(), parameters given to the optimizer"
+        ),
         "overfit one batch: a correct program brings its loss near zero",
+        *((f"repeat with {n.third}",) if n.flows else ()),
     ),
     "recurring_instability": lambda n: (
         "lower beta2 to 0.95",
@@ -173,5 +184,17 @@ def _of_cause(measured: Measured, diagnosis: Diagnosis, loud: list[Finding], sug
             warmup=measured.schedule.warmup_rows,
             first_step=int(measured.signals.step[0]) if len(measured) else None,
             steps=own[0].steps if own else (),
+            early=_early(measured),
+            flows=bool(np.nanmedian(norm) > 0)
+            if len(norm := measured.signals.norm) and np.isfinite(norm).any()
+            else False,
         )
     )
+
+
+def _early(measured: Measured) -> bool:
+    """Whether the loss is highest above its level so far within the first tenth of the run, or soon after the warm-up."""
+    p = measured.progress
+    if p is None:
+        return False
+    return p.rebound_at < max(EARLY, 1.5 * measured.warmup_rows / max(len(measured), 1))

@@ -28,6 +28,8 @@ SPARSE_INTERVAL = 5.0
 SHORT_ROWS = 50
 COURSE_CAUSES: tuple[Cause, ...] = ("lr_too_high", "no_warmup", "vanishing", "batch_size_change", "clip_too_loose")
 SHORT_CEILING = 0.45
+#: The same where the numbers themselves blow up: something is wrong, and so few rows do not tell what.
+PLAIN_CEILING = 0.6
 #: How sure a log of this many rows may be that a run is healthy, and one without a loss or without norms. Measured: the labelled
 #: runs (30 % of them healthy), thinned to this many rows or without that column (`benchmarks/diagnosis/sparse.py`).
 HEALTHY_BY_ROWS = ((10.0, 25.0, 50.0, 100.0, 200.0, 400.0), (0.34, 0.40, 0.54, 0.62, 0.70, 1.0))
@@ -90,7 +92,8 @@ class Case(Measured):
 
         A verdict that rests on one or two rows is never sure: had they not been logged, nothing would be seen. Neither is
         one that needs every step from a log that shows every fifth or fewer, nor one about the course of a run from fewer
-        than 50 rows, unless the numbers themselves blow up. And where little was logged, the absence of signs says little.
+        than 50 rows, though surer where the numbers themselves blow up. And where little was logged, the absence of signs
+        says little.
         """
         ceilings: dict[Cause, Ceiling] = {"healthy": self._healthy_ceiling}
         interval = self.signals.log_interval or 1.0
@@ -102,9 +105,10 @@ class Case(Measured):
             why = f"it needs every step, and a row stands for {interval:g}"
             ceilings |= dict.fromkeys(ONE_ROW_CAUSES, Ceiling(at=ONE_ROW_CEILING, why=why))
         plain = max(self.signs[name] for name in ("ends_nonfinite", "loss_explodes", "diverges_in_few_rows"))
-        if len(self) < SHORT_ROWS and plain < 1.0:
+        if len(self) < SHORT_ROWS:
             why = f"{len(self)} rows, fewer than {SHORT_ROWS}, hardly show the course of a run"
-            ceilings |= dict.fromkeys(COURSE_CAUSES, Ceiling(at=SHORT_CEILING, why=why))
+            at = SHORT_CEILING if plain < 1.0 else PLAIN_CEILING
+            ceilings |= dict.fromkeys(COURSE_CAUSES, Ceiling(at=at, why=why))
         return ceilings
 
     @property

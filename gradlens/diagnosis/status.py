@@ -34,7 +34,7 @@ REMEDIES: dict[str, tuple[str, str]] = {
     "the log has no validation loss": ("overfitting", "log the validation loss"),
     "the log has no norms of single layers": ("single layers", "log grad_norm/<layer>"),
     "the log has no loss of a batch before and after its own update": (
-        "whether steps are too long", "log a probe with gradlens.Recorder",
+        "the step size", "log a probe with gradlens.Recorder",
     ),
     "the norms cannot be trusted (see provenance)": ("clipping", "log the value that clip_grad_norm_ returns, after unscaling"),
     "fewer than 60 rows: too short to judge": ("the course of training", "log more rows: every step, or a longer run"),
@@ -95,7 +95,7 @@ def not_judged(case: Case, results: tuple[CheckResult, ...]) -> Iterator[NotJudg
         yield NotJudged(
             what="clipping",
             why="the log does not say the threshold",
-            remedy="--threshold C, or none if nothing was clipped",
+            remedy="pass --threshold C, or none",
         )
     reasons: dict[str, list[str]] = {}
     for result in results:
@@ -108,10 +108,13 @@ def not_judged(case: Case, results: tuple[CheckResult, ...]) -> Iterator[NotJudg
 
 def _headline(case: Case, status: Status, findings: tuple[Finding, ...], results: tuple[CheckResult, ...]) -> str:
     if status == "insufficient":
-        return f"Not enough to judge: {why_insufficient(case)}. Nothing alarming so far."
+        # Notes on the log itself (GL0) tell what it lacks; the others tell of the run.
+        calm = all(f.code.startswith("GL0") for f in findings)
+        return f"Not enough to judge: {why_insufficient(case)}.{' Nothing alarming so far.' if calm else ''}"
     if status == "clear":
         ran = sum(r.status in {"passed", "failed"} for r in results)
-        return f"No problem found in {ran} of {counted(len(results), 'check')}."
+        left = "" if ran == len(results) else f"; {len(results) - ran} lacked data"
+        return f"No problem found ({counted(ran, 'check')} ran{left})."
     cause: Cause = case.cause
     spoken = [f for f in findings if f.severity.rank > 0]
     first = next((f for f in spoken if f.cause == cause), spoken[0] if spoken else None)

@@ -97,8 +97,8 @@ def _how_sure(cause: Cause) -> Iterator[str]:
         )
     if cause in case.COURSE_CAUSES:
         yield (
-            f"At most {percent(case.SHORT_CEILING)} in a log of fewer than {case.SHORT_ROWS} rows, unless the loss explodes or"
-            " the run ends in NaN."
+            f"At most {percent(case.SHORT_CEILING)} in a log of fewer than {case.SHORT_ROWS} rows, and"
+            f" {percent(case.PLAIN_CEILING)} where the loss explodes there or the run ends in NaN."
         )
     if cause == "lr_too_high":
         yield (

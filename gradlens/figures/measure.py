@@ -159,7 +159,7 @@ def customary(
     rate = float(np.mean(finite > threshold.value))
     text = f"if it clipped at the usual C = {threshold.value:g}: {100 * rate:.0f} % of the steps"
     if rate > 2 * WORTH_A_LOOK:
-        text += f", {rate / WORTH_A_LOOK:.0f} times what deserves a look"
+        text += f", {rate / WORTH_A_LOOK:.0f} times what deserves a look ({100 * WORTH_A_LOOK:.0f} %)"
     elif rate > WORTH_A_LOOK:
         text += ", which deserves a look"
     return report.CustomaryClipping(threshold=threshold.value, clip_rate=rate, sentence=text)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 #: Columns of the labels left and right of the curves, with the gaps.
 _MARGIN, _RIGHT = 22, 12
-_HEIGHTS = (("grad_norm", "norm", 4), ("loss", "loss", 3), ("val_loss", "val", 2))
-_STYLES = {"grad_norm": VIOLET, "loss": BLUE, "val_loss": SEA}
+_HEIGHTS = (("grad_norm", "norm", 3), ("loss", "loss", 3))
+_STYLES = {"grad_norm": VIOLET, "loss": BLUE}
 _MAX_TICKS = 6
 #: Rows of findings, and of layers: more layers share a row.
 _MAX_FOUND, _MAX_LAYER_ROWS = 3, 6
@@ -60,8 +60,9 @@ def _every_row(run: RunReport, axis: Curve, width: int, screen: Screen) -> Itera
     known = run.curves or {}
     for key, label, height in _HEIGHTS:
         if key in known:
-            curve = _on_axis(known[key], axis) if key == "val_loss" else known[key]
-            yield from _rows(run, key, label, height, curve, width, screen)
+            yield from _rows(run, key, label, height, known[key], width, screen)
+    if "val_loss" in known:
+        yield from _validation(_on_axis(known["val_loss"], axis), width, screen)
     steps = _steps_of_columns(axis, width)
     if "lr" in known:
         yield from _rate(known["lr"], width, screen)
@@ -101,6 +102,28 @@ def _on_axis(curve: Curve, axis: Curve) -> Curve:
         low.append(min((v for i in here if (v := curve.low[i]) is not None), default=None))
         high.append(max((v for i in here if (v := curve.high[i]) is not None), default=None))
     return replace(curve, first_step=axis.first_step, low=tuple(low), median=tuple(low), high=tuple(high))
+
+
+def _validation(curve: Curve, width: int, screen: Screen) -> Iterator[Row]:
+    """The validation loss between its lowest and its highest value, each until the next one; the verdict tells the numbers."""
+    known = [v for v in (*curve.low, *curve.high) if v is not None]
+    if not known:
+        return
+    low, top = min(known), max(known)
+    n = len(curve.median)
+    shares: list[float | None] = []
+    latest: float | None = None
+    for x in range(width):
+        here = [
+            v for v in curve.median[x * n // width : max((x + 1) * n // width, x * n // width + 1)] if v is not None
+        ]
+        latest = here[-1] if here else latest
+        shares.append(None if latest is None else (latest - low) / ((top - low) or 1.0))
+    yield (
+        Text("val", style="dim"),
+        Text(sparkline(shares, unicode=screen.unicode), style=SEA),
+        Text(f"best {number(low)}", style="dim"),
+    )
 
 
 def _rate(curve: Curve, width: int, screen: Screen) -> Iterator[Row]:
@@ -169,6 +192,11 @@ def _short(name: str) -> str:
     return name if len(name) <= _RIGHT else f"…{name[1 - _RIGHT :]}"
 
 
+def _cut(name: str) -> str:
+    """The beginning of the name of a check, which says most."""
+    return name if len(name) <= _RIGHT else f"{name[: _RIGHT - 1]}…"
+
+
 def _bad(known: Mapping[str, Curve], width: int, screen: Screen) -> Iterator[Row]:
     """Where loss or norm are not finite."""
     cells = [" "] * width
@@ -192,7 +220,7 @@ def _found(findings: Iterable[Finding], starts: Sequence[int], screen: Screen) -
         yield (
             Text(finding.code, style="dim"),
             Text(cells, style=SEVERITY[finding.severity]),
-            Text(_short(finding.name), style="dim"),
+            Text(_cut(finding.name), style="dim"),
         )
     rest = [step for finding in serious[_MAX_FOUND:] for step in finding.steps]
     if rest:

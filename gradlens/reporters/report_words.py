@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradlens.reporters import wording
 from gradlens.reporters.wording import number, percent
-from gradlens.reports.analysis import Finding, RunReport, Tail
+from gradlens.reports.analysis import MAX_STEPS_LISTED, Finding, RunReport, Tail
 
 PROVENANCE = {
     "pre_clip": "before clipping",
@@ -153,13 +153,19 @@ def _spike_rows(run: RunReport) -> Iterator[tuple[str, str]]:
 
 OUTCOMES = {
     "learned": "The run learned",
-    "ended_worse": "The run ended worse than it had been",
+    "ended_worse": "The run lost part of what it had learned",
     "diverged": "The run diverged",
     "nonfinite": "The run ends in NaN or infinity",
     "stalled": "The loss stalled",
     "not_learning": "Nothing was learned",
     "unknown": "What became of the run cannot be told from the loss",
 }
+
+
+#: How many times the lowest validation loss the last one must be for the lowest to be worth a word.
+BETTER = 1.02
+#: Outcomes of runs that must be mended before their norms say what to clip at.
+BROKEN = frozenset({"diverged", "nonfinite", "not_learning", "ended_worse"})
 
 
 def course_sentence(run: RunReport) -> str:
@@ -170,10 +176,12 @@ def course_sentence(run: RunReport) -> str:
     loss, val = run.courses.get("loss"), run.courses.get("val_loss")
     if loss is not None:
         text += f": loss {number(loss.first)} → {number(loss.last)}"
-        if loss.lowest < loss.last and v.outcome in {"ended_worse", "diverged", "nonfinite", "stalled"}:
+        if loss.lowest < loss.last and v.outcome in {"ended_worse", "diverged", "nonfinite"}:
             text += f", lowest {number(loss.lowest)} at step {loss.lowest_step:,}"
     if val is not None:
-        text += f"; validation loss {number(val.first)} → {number(val.last)}, best {number(val.lowest)} at step {val.lowest_step:,}"
+        text += f"; validation loss {number(val.first)} → {number(val.last)}"
+        if val.last > BETTER * val.lowest:
+            text += f", best {number(val.lowest)} at step {val.lowest_step:,}"
     return f"{text}."
 
 
@@ -210,6 +218,8 @@ def step_list(finding: Finding, most: int = 8) -> str:
     if not steps or all(f"{step:,}" in finding.message or str(step) in finding.message for step in steps[:1]):
         return ""
     shown = ", ".join(f"{step:,}" for step in steps[:most])
+    if len(steps) >= MAX_STEPS_LISTED:
+        return f"(the first at steps {shown})"
     more = f" and {len(steps) - most} more" if len(steps) > most else ""
     return f"({'step' if len(steps) == 1 else 'steps'} {shown}{more})"
 
@@ -219,8 +229,10 @@ def clipping_sentence(run: RunReport) -> str:
     c = run.clipping
     if c.clip_rate is None or c.threshold is None:
         if c.customary is not None:
+            if run.verdict.outcome in BROKEN:
+                return ""
             told = wording.sentence(c.customary.sentence)
-            return f"Not judged: pass --threshold C, or none. {told}."
+            return f"{told}."
         # The verdict has said already why these norms say nothing.
         return f"Not judged: {c.withheld}." if c.withheld and c.withheld != run.provenance.reason else ""
     text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({wording.SOURCES[c.threshold_source]})"
@@ -235,8 +247,8 @@ def clipping_sentence(run: RunReport) -> str:
 
 
 def lacking_sentence(run: RunReport) -> str:
-    """What could not be judged, each with what would change that; clipping has a line of its own."""
-    parts = [f"{n.what} ({n.remedy or n.why})" for n in run.verdict.not_judged if n.what != "clipping"]
+    """What could not be judged, each with what would change that."""
+    parts = [f"{n.what} ({n.remedy or n.why})" for n in run.verdict.not_judged]
     return "; ".join(parts)
 
 
@@ -273,16 +285,21 @@ def suggestion_sentence(run: RunReport) -> str:
             return ""
         policy = " Adaptive clipping (ZClip) needs none." if s.policy else ""
         return f"No threshold can be given: {s.abstained}.{policy}"
-    text = f"Suggested: {number(s.threshold)} ({wording.interval(s.interval)})"
+    if run.verdict.outcome in BROKEN:
+        return f"None before the run is mended (its norms would give {number(s.threshold)})."
+    text = f"Suggested: {number(s.threshold)} ({wording.interval(s.interval)} would do as well)"
     if s.expected.rate:
-        text += f"; clips about 1 step in {number(round(1 / s.expected.rate))} at the latest norms"
+        text += f", clips about 1 step in {number(round(1 / s.expected.rate))} at the latest norms"
     elif s.expected.rate == 0:
-        text += "; clips none of the latest norms"
-    return f"{text}. Snippets: gradlens suggest-threshold"
+        text += ", clips none of the latest norms"
+    return f"{text}."
 
 
 def pages(run: RunReport) -> list[str]:
-    """Where to read more: the page of the cause and of the first finding."""
-    named = [f"gradlens explain {run.diagnosis.cause}"] if run.verdict.status == "problem" else []
-    loud = [f.code for f in run.findings if f.severity.rank > 0] or [f.code for f in run.findings]
-    return [*named, *(f"gradlens explain {code}" for code in loud[:1])] or ["gradlens explain"]
+    """Where to read more: the page of the cause, or that of the first finding, and the snippets of a suggested threshold."""
+    told = [f.code for f in run.findings if f.severity.rank > 0] or [f.code for f in run.findings]
+    problem = run.verdict.status == "problem" and run.diagnosis.cause != "unknown"
+    first = [run.diagnosis.cause] if problem else told[:1]
+    named = [" ".join(["gradlens explain", *first])]
+    fits = run.suggestion.threshold is not None and run.verdict.outcome not in BROKEN
+    return [*named, "gradlens suggest-threshold"] if fits else named

@@ -108,9 +108,7 @@ def _parts(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
         from gradlens.reporters.terminal_details import details
 
         yield from details(run, screen)
-    yield Text(
-        f"More: {', '.join(pages(run))}" + ("" if screen.verbose else "; --verbose for the statistics"), style="dim"
-    )
+    yield Text(f"More: {', '.join([*pages(run), *([] if screen.verbose else ['--verbose'])])}", style="dim")
 
 
 def _header(run: RunReport) -> RenderableType:
@@ -128,8 +126,8 @@ def _verdict(run: RunReport) -> RenderableType:
     head = Text(for_terminal(wording.verdict(run)), style=style)
     others = [r for r in run.diagnosis.ranking if r.cause != run.diagnosis.cause and r.confidence >= 0.1][:2]
     if others and run.verdict.status == "problem":
-        named = ", ".join(f"{wording.TITLES[r.cause]} {100 * r.confidence:.0f} %" for r in others)
-        head.append(f"   else {named}", style="dim")
+        named = " or ".join(f"{wording.TITLES[r.cause]} ({100 * r.confidence:.0f} %)" for r in others)
+        head.append(f", or {named}", style="dim")
     lines = [head, Text(for_terminal(course_sentence(run)))]
     spoken = any(f.message == run.provenance.reason for f in run.findings)
     caveat = norm_caveat(run, brief=spoken)
@@ -142,7 +140,8 @@ def _evidence(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
     problems = [f for f in run.findings if f.severity is not Severity.NOTE]
     # What the run shows before what the log lacks.
     notes = sorted(
-        (f for f in run.findings if f.severity is Severity.NOTE), key=lambda f: f.code.startswith(OF_THE_LOG)
+        (f for f in run.findings if f.severity is Severity.NOTE and f.code not in _told(run)),
+        key=lambda f: f.code.startswith(OF_THE_LOG),
     )
     if problems:
         lines = [_finding(f, screen) for f in problems[:MAX_PROBLEMS]]
@@ -155,6 +154,12 @@ def _evidence(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
         if len(notes) > MAX_NOTES:
             lines.append(Text(f"and {', '.join(f.code for f in notes[MAX_NOTES:])} (--verbose)", style="dim"))
         yield section("Worth knowing", lines)
+
+
+def _told(run: RunReport) -> frozenset[str]:
+    """Notes that repeat what the header (one row for several steps) or the headline (too few rows) has said."""
+    thin = {"GL009"} if run.verdict.status == "insufficient" else set()
+    return frozenset({"GL005", *thin})
 
 
 def _mark(severity: Severity, screen: Screen) -> Text:

@@ -88,11 +88,17 @@ def expected(clipping: ExpectedClipping) -> str:
     return f"{text}, in {bursts}" if clipping.clustered else text
 
 
+#: The share of the rows that the usual distance would give below which the header speaks of gaps.
+WITHOUT_GAPS = 0.7
+
+
 def span(run: RunReport) -> str:
     """Which steps were read and how densely."""
     if run.steps == 0 or run.first_step is None:
         return "no rows"
     text = f"{run.steps:,} rows, steps {run.first_step:,} to {run.last_step:,}, {_every(run.log_interval)}"
+    if run.log_interval and run.steps < WITHOUT_GAPS * ((run.last_step or 0) - run.first_step) / run.log_interval:
+        text += " with gaps"
     for key, label in (("loss", "loss"), ("grad_norm", "norm")):
         found = run.logged.get(key)
         if found and found.interval != run.log_interval:
@@ -113,8 +119,12 @@ def spike_counts(run: RunReport) -> str:
 def verdict(run: RunReport) -> str:
     """The headline: what was found, with how sure the cause is where there is a problem."""
     d = run.diagnosis
-    if run.verdict.status != "problem" or d.cause == "unknown":
+    if run.verdict.status != "problem":
         return run.verdict.headline
+    if d.cause == "unknown":
+        # The message of the finding stands below, under the evidence.
+        loud = next((f for f in run.findings if f.severity.rank > 0), None)
+        return f"{loud.name.replace('-', ' ').capitalize()}, cause unknown" if loud else run.verdict.headline
     return f"{TITLES[d.cause].capitalize()} (confidence {100 * d.confidence:.0f} %)"
 
 

@@ -57,6 +57,32 @@ class TestChance:
         assert "hardly moves" in run.verdict.headline
 
 
+class TestAClimbThatGoesOn:
+    """Loss and norm that rise together to the end."""
+
+    def run(self, g, *, loss=0.9, norm=6.0, until=600):
+        n = 600
+        climb = np.clip((np.arange(n) - 400) / (until - 400), 0, 1) * (np.arange(n) < until)
+        return judged({
+            "loss": 1.9 + 2.5 * np.exp(-np.arange(n) / 80) + 0.04 * g.standard_normal(n) + loss * climb**1.5,
+            "grad_norm": 0.5 * np.exp(0.2 * g.standard_normal(n) + np.log(norm) * climb), "lr": np.full(n, 3e-4),
+        })  # fmt: skip
+
+    def test_is_a_warning_before_half_of_the_descent_is_lost(self, g):
+        run = self.run(g)
+        found = finding(run, "GL510")
+        assert run.verdict.status == "problem"
+        assert run.verdict.outcome == "ended_worse"
+        assert found.severity.value == "warning"
+        assert 420 <= found.steps[0] <= 520
+        assert "still rises at the end" in found.message
+
+    @pytest.mark.parametrize("change", [{"norm": 1.0}, {"loss": 0.0}, {"until": 520}], ids=str)
+    def test_is_none_where_one_of_them_stays_or_both_come_back(self, g, change):
+        run = self.run(g, **change)
+        assert not [f for f in run.findings if f.code == "GL510"]
+
+
 class TestExplosion:
     def value_loss(self, g, n, times):
         loss = 0.02 * np.exp(0.3 * g.standard_normal(n))

@@ -101,7 +101,7 @@ def test_the_rate_what_is_not_finite_and_the_validation_loss_have_their_places()
     assert rate[begin + 10] == "█"
     (bad,) = [line for line in lines if line.startswith("NaN, inf")]
     assert bad.index("×") - begin == pytest.approx(705 / 900 * 58, abs=1.5)
-    (val,) = [line for line in lines if line.endswith(" val")]
+    (val,) = [line for line in lines if line.lstrip().startswith("val ")]
     # The first evaluation is at step 99, a ninth of the way.
     assert len(val[begin:]) - len(val[begin:].lstrip()) in {5, 6}
 

@@ -6,21 +6,34 @@ far, a level of nearly twice the lowest one for a fifth of the run.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, thinned
 from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
-from gradlens.diagnosis.signs.course import never_learned, progress_lost
+from gradlens.diagnosis.signs.course import never_learned, progress_lost, rise_is_trouble
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
 from gradlens.stats.robust import MAD_TO_SIGMA
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: A loss ends this many times above its lowest level, by this share of its descent and for this share of the run,
 #: before a lasting rise that is
 #: smaller than half of the descent counts. Our own choice.
 TIMES_BEST, MIN_RISE, MIN_TIME = 1.7, 0.15, 0.2
+#: A rise that is still going on at the end counts earlier, where the norm rises with it: the share of the descent that is lost,
+#: the share of the run that it lasts, how many times its level before the norm ends at, and the rank correlation of either
+#: with time from the rise on. Our own choice.
+CLIMB_LOST, CLIMB_TIME, CLIMB_NORM, CLIMB_ORDER = 0.25, 0.15, 2.0, 0.8
+#: Levels of which the order of a climb is told, and rows that each of them stands for at least.
+CLIMB_LEVELS, CLIMB_ROWS = 8, 3
+#: The share of the run that a rise lasts from which on it began at the start.
+LATE = 0.9
 #: How many times its start a smoothed loss must end at to have diverged.
 TIMES_START = 2.5
 #: Classes or words whose chance level is known by heart (ln K of a balanced task), and how near a stuck loss must be.
@@ -58,11 +71,11 @@ BINARY, MAX_ERROR, MIN_BINARY = (-0.005, 0.025), 0.008, 200
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
-    """At most one fact: diverged, ended worse, stuck at chance, hardly moved."""
+    """At most one fact: diverged, ended worse, still climbing, stuck at chance, hardly moved."""
     p = measured.progress
     if p is None or measured.numerics.dead_from is not None or not measured.loss_descends:
         return ()
-    for one in (_diverged, _ended_worse, _at_chance, _at_noisy_chance, _hardly_moves):
+    for one in (_diverged, _ended_worse, _climbs_to_the_end, _at_chance, _at_noisy_chance, _hardly_moves):
         fact = one(measured, p)
         if fact is not None:
             return (fact,)
@@ -108,12 +121,54 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         message=f"the loss fell from {p.start:.3g} to about {p.best:.2g}, rose again near step {since:,} and never "
         f"recovered: it ends at {p.end:.3g}"
         f"{_norm_too(measured, since)}",
-        advice=f"go back to a checkpoint from before step {since:,}; continue from it with a third of the learning "
-        "rate, and replay the batches of "
-        "the rise to see whether they are to blame",
+        # Nobody keeps a checkpoint of the first steps.
+        advice=""
+        if lasting > LATE
+        else f"go back to a checkpoint from before step {since:,}, continue with a third of the learning rate, and "
+        "replay the batches of the rise to see whether they are to blame",
         steps=(since,),
         evidence=(Evidence(label="share of the descent that is kept", value=p.kept, threshold=0.6),),
     )
+
+
+def _climbs_to_the_end(measured: Measured, p: Progress) -> Fact | None:
+    """Loss and norm have been rising together since some step and still rise at the end: a divergence under way.
+
+    Data that become harder, or a dataset learned by heart, move one of the two; steps that are too long feed on both.
+    """
+    since, lasting = _rise(measured)
+    if p.kept > 1.0 - CLIMB_LOST or p.in_noise < 6.0 or p.rebound < MIN_RISE or lasting < CLIMB_TIME:
+        return None
+    if rise_is_trouble(measured) < 0.5:
+        return None
+    s = measured.signals
+    row = int(np.searchsorted(s.step, since))
+    climbs = _climb(s.loss, row), _climb(s.norm, row)
+    if climbs[0][1] < CLIMB_ORDER or climbs[1][1] < CLIMB_ORDER or climbs[1][0] < CLIMB_NORM:
+        return None
+    return Fact(
+        code="GL510",
+        severity=Severity.WARNING,
+        outcome="ended_worse",
+        since_step=since,
+        otherwise="unknown",
+        message=f"the loss has been rising since about step {since:,} and still rises at the end, from about {p.best:.2g} "
+        f"to {p.end:.3g}{_norm_too(measured, since)}",
+        advice=f"stop, go back to a checkpoint from before step {since:,} and continue with a third of the learning rate",
+        steps=(since,),
+        evidence=(Evidence(label="norm over its level before", value=climbs[1][0], threshold=CLIMB_NORM),),
+    )
+
+
+def _climb(value: NDArray[np.float64], row: int) -> tuple[float, float]:
+    """How many times its level before `row` a series ends at, and the rank correlation of its levels since then with time."""
+    before, after = value[row // 2 : row], value[row:]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if len(before) < CLIMB_ROWS or len(after) < CLIMB_LEVELS * CLIMB_ROWS or not np.median(before) > 0:
+        return 0.0, 0.0
+    level = np.array([float(np.median(part)) for part in np.array_split(after, CLIMB_LEVELS)])
+    rank = np.argsort(np.argsort(level))
+    return float(level[-1] / np.median(before)), float(np.corrcoef(rank, np.arange(CLIMB_LEVELS))[0, 1])
 
 
 def _rise(measured: Measured) -> tuple[int, float]:
@@ -144,6 +199,11 @@ def _norm_too(measured: Measured, since: int) -> str:
         if times > 1.3
         else f"; the norm went from {was:.3g} to {ends:.3g}"
     )
+
+
+def near_chance(loss: float, within: float = 0.02) -> bool:
+    """Whether a loss is what guessing among a usual number of classes gives, as that of an untrained model is."""
+    return any(abs(loss - float(np.log(classes))) < within * float(np.log(classes)) for classes in CLASSES)
 
 
 _AT_CHANCE = (

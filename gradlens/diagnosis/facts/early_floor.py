@@ -7,6 +7,7 @@ to differ, and the loss came down far without ever rising again, the model learn
 from __future__ import annotations
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.course import near_chance
 from gradlens.diagnosis.measured import Measured
 from gradlens.reports.base import Severity
 
@@ -34,8 +35,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             code="GL511",
             severity=Severity.NOTE,
             message=f"the loss reaches its floor within the first tenth of the run ({p.start:.3g} to {p.end:.3g}) "
-            "and stays there: usual where a trained "
-            "model is fine-tuned",
+            f"and stays there{'' if near_chance(p.start) else ': usual where a trained model is fine-tuned'}",
             advice="an evaluation tells whether training longer still helps",
             rules_out=frozenset({"lr_too_high", "no_warmup", "vanishing"}),
         ),
