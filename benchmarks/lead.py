@@ -1,30 +1,32 @@
 """When the live verdict first names a fault, against when the loss shows it, and how often it alarms without one.
 
-    python -m benchmarks.lead [--sources given unseen]
+    python -m benchmarks.lead [--sources given unseen] [--runs N]
 
-Each labelled run is judged on its first tenth, on its first two tenths and so on, as the recorder's live verdict would. A cause
-counts as named from the first of two verdicts in a row that name an accepted one (the default patience). The loss shows a
-fault from the row at which its level (the median of a fiftieth of the run) lies three deviations of its noise above the lowest
-so far, a row eight above the level before it, or one is not finite; for many faults it never does. The weights have seen
-these runs: false alarms of unseen families are in docs/diagnosis.md. Takes about five minutes for the given runs.
+Each labelled run is judged as the recorder's `Live` would with its defaults: at step 100 and then every 200 steps, on the rows so
+far, told from the second of two verdicts in a row that name the same cause, and of a run that has hardly begun only facts. The
+loss shows a fault from the row at which its level (the median of a fiftieth of the run) lies three deviations of its noise above
+the lowest so far, a row eight above the level before it, or one is not finite; for many faults it never does. The weights have
+seen the given runs, not the families of `unseen`. Takes about five minutes for the given runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.diagnosis.examples import SOURCES, Labelled, cut, load
-from gradlens.checks.engine import run_checks
-from gradlens.diagnosis.ranking import named_cause
-from gradlens.diagnosis.status import status_of
+from gradlens.analyzer import AnalysisOptions
+from gradlens.errors import GradlensError
+from gradlens.recorder.live import Live
 from gradlens.run import Series
+from gradlens.watching.judging import judge, verdict
 
-SHARES = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LENGTHS = (0.1, 0.25, 0.5, 1.0)
 #: Deviations of the noise of the loss by which its level must lie above its lowest, or a row above the level before it, to show
 #: a fault to the eye. Our own choice.
@@ -33,30 +35,32 @@ RAISED, SPIKE = 3.0, 8.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Course:
-    """One run judged at each share: `causes` and `alarms` by share; `shown` the share at which the loss shows it, or None."""
+    """One run as `Live` told of it: the share of the run and the cause of each alarm; `shown` the share at which the loss shows it."""
 
     label: dict[str, Any]
-    causes: tuple[str, ...]
-    alarms: tuple[bool, ...]
+    told: tuple[tuple[float, str], ...]
     shown: float | None
     accepted: frozenset[str]
 
     @property
     def named(self) -> float | None:
-        """The share of the first of two verdicts in a row that name an accepted cause; the last one may stand alone."""
-        right = [cause in self.accepted for cause in self.causes]
-        for place, share in enumerate(SHARES):
-            if right[place] and (place + 1 == len(SHARES) or right[place + 1]):
-                return share
-        return None
+        """The share of the run at which an accepted cause was told; None if it never was."""
+        return next((share for share, cause in self.told if cause in self.accepted), None)
 
 
-def verdict(labelled: Labelled) -> tuple[str, bool]:
-    """The cause that is named, and whether there is an alarm."""
-    case = labelled.case()
-    findings, _ = run_checks(case)
-    status = status_of(case, findings)
-    return named_cause(case, status), status == "problem"
+def told(labelled: Labelled) -> Iterator[tuple[float, str]]:
+    """When `Live` would have told somebody, as a share of the run, and of what."""
+    live = Live()
+    longest = max(labelled.run.series.values(), key=len)
+    options = AnalysisOptions(threshold=labelled.label["clip"])
+    for step in range(live.first - 1, int(longest.step.max()) + 1, live.every):
+        share = float(np.mean(longest.step <= step))
+        try:
+            found = verdict(judge(cut(labelled, share).run, options), step)
+        except GradlensError:
+            continue
+        if live.stands(found):
+            yield share, str(found["cause"])
 
 
 def shown_at(loss: Series) -> float | None:
@@ -76,21 +80,16 @@ def shown_at(loss: Series) -> float | None:
     return first_bad / len(value) if len(bad) else None
 
 
-def courses(sources: list[str]) -> list[Course]:
-    """Every scored run of the sources."""
-    found = []
-    for source in sources:
-        for labelled in load(source):
-            if labelled.accepted is None or labelled.run.loss is None:
-                continue
-            judged = [verdict(cut(labelled, share)) for share in SHARES]
-            found.append(
-                Course(
-                    label=dict(labelled.label), causes=tuple(c for c, _ in judged), alarms=tuple(a for _, a in judged),
-                    shown=shown_at(labelled.run.loss), accepted=labelled.accepted,
-                )
-            )  # fmt: skip
-    return found
+def courses(sources: list[str], runs: int | None = None) -> list[Course]:
+    """Every scored run of the sources, or the first ones of each."""
+    return [
+        Course(
+            label=dict(labelled.label), told=tuple(told(labelled)), shown=shown_at(loss), accepted=accepted,
+        )
+        for source in sources
+        for labelled in itertools.islice(load(source), runs)
+        if (accepted := labelled.accepted) is not None and (loss := labelled.run.loss) is not None
+    ]  # fmt: skip
 
 
 def report(found: list[Course]) -> str:
@@ -98,13 +97,12 @@ def report(found: list[Course]) -> str:
     healthy = [c for c in found if "healthy" in c.accepted]
     faults = [c for c in found if "healthy" not in c.accepted]
     lines = [f"{len(healthy)} healthy runs, {len(faults)} with a fault", ""]
-    lines += ["share of the run | healthy runs with an alarm | faults alarmed | faults named"]
+    lines += ["by share of the run | healthy runs alarmed | faults alarmed | faults named"]
     for length in LENGTHS:
-        at = SHARES.index(length)
-        alarms = np.mean([c.alarms[at] for c in healthy]) if healthy else np.nan
-        detected = np.mean([c.alarms[at] for c in faults])
-        right = np.mean([c.causes[at] in c.accepted for c in faults])
-        lines.append(f"{length:16.0%} | {alarms:26.1%} | {detected:14.1%} | {right:12.1%}")
+        alarms = _share([any(at <= length for at, _ in c.told) for c in healthy])
+        detected = _share([any(at <= length for at, _ in c.told) for c in faults])
+        right = _share([c.named is not None and c.named <= length for c in faults])
+        lines.append(f"{length:19.0%} | {alarms:>20} | {detected:>14} | {right:>12}")
     lines += [
         "",
         "cause                  runs  named  at (median share)  before the loss shows it  loss shows it at  never shown",
@@ -120,6 +118,10 @@ def report(found: list[Course]) -> str:
     return "\n".join(lines)
 
 
+def _share(hits: list[bool]) -> str:
+    return f"{float(np.mean(hits)):.1%}" if hits else "–"
+
+
 def _median(values: list[float]) -> str:
     return f"{float(np.median(values)):.0%}" if values else "–"
 
@@ -127,7 +129,9 @@ def _median(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", nargs="+", default=["given"], choices=sorted(SOURCES))
-    print(report(courses(parser.parse_args().sources)))
+    parser.add_argument("--runs", type=int, help="only the first ones of each source")
+    given = parser.parse_args()
+    print(report(courses(given.sources, given.runs)))
 
 
 if __name__ == "__main__":

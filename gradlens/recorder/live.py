@@ -84,10 +84,10 @@ class Live:
             note = getattr(sink, "note", None)
             if note is not None:
                 note(verdict)
-        if self._stands(verdict):
+        if self.stands(verdict):
             self._act(verdict, tell)
 
-    def _stands(self, verdict: Mapping[str, Any]) -> bool:
+    def stands(self, verdict: Mapping[str, Any]) -> bool:
         """Whether the same trouble has been found often enough, and nobody knows of it."""
         cause = str(verdict["cause"])
         counts = cause in set(self.causes) if self.causes is not None else verdict["status"] == "problem"
