@@ -229,10 +229,8 @@ def clipping_sentence(run: RunReport) -> str:
     c = run.clipping
     if c.clip_rate is None or c.threshold is None:
         if c.customary is not None:
-            if run.verdict.outcome in BROKEN:
-                return ""
-            told = wording.sentence(c.customary.sentence)
-            return f"{told}."
+            told = "" if run.verdict.outcome in BROKEN else f" {wording.sentence(c.customary.sentence)}."
+            return f"Not judged: pass --threshold C, or none.{told}"
         # The verdict has said already why these norms say nothing.
         return f"Not judged: {c.withheld}." if c.withheld and c.withheld != run.provenance.reason else ""
     text = f"{percent(c.clip_rate)} of steps above C = {number(c.threshold)} ({wording.SOURCES[c.threshold_source]})"
@@ -247,8 +245,9 @@ def clipping_sentence(run: RunReport) -> str:
 
 
 def lacking_sentence(run: RunReport) -> str:
-    """What could not be judged, each with what would change that."""
-    parts = [f"{n.what} ({n.remedy or n.why})" for n in run.verdict.not_judged]
+    """What could not be judged, each with what would change that; clipping only where it has no line of its own."""
+    told = {"clipping"} if clipping_sentence(run) else set()
+    parts = [f"{n.what} ({n.remedy or n.why})" for n in run.verdict.not_judged if n.what not in told]
     return "; ".join(parts)
 
 
