@@ -1,6 +1,6 @@
 """One training with four bad batches, looked at by gradlens, trainspotter, trainscope and Trackio.
 
-    python -m benchmarks.beside FOLDER [--given]
+    python -m benchmarks.beside FOLDER [--given] [--steps 800]
 
 Trains a small network in PyTorch once, and gives each of the tools that is installed what it asks for: a log (gradlens,
 trainspotter), a line in the loop (trainscope, Trackio). Writes what the command of each prints to FOLDER/TOOL.txt; pages of
@@ -23,7 +23,7 @@ from typing import Any
 STEPS, BAD = 800, (310, 420, 555, 690)
 
 
-def train(folder: Path) -> None:
+def train(folder: Path, steps: int) -> None:
     """The run: a log as JSON lines, and the recordings of the tools that sit in the loop."""
     import torch
 
@@ -34,10 +34,10 @@ def train(folder: Path) -> None:
         torch.nn.Linear(12, 48), torch.nn.Tanh(), torch.nn.Linear(48, 48), torch.nn.Tanh(), torch.nn.Linear(48, 4)
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 40) * (1 - step / STEPS))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 40) * (1 - step / steps))
     scope, board = attached(folder, model, optimizer), tracked()
     with (folder / "run.jsonl").open("w", encoding="utf-8") as log:
-        for step in range(STEPS):
+        for step in range(steps):
             labels = torch.randint(0, 4, (32,))
             x = centres[labels] * 0.7 + torch.randn(32, 12)
             if step in BAD:
@@ -130,12 +130,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--given", action="store_true")
+    parser.add_argument("--steps", type=int, default=STEPS)
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if arguments.given:
         given(folder)
-    train(folder)
+    train(folder, arguments.steps)
     printed(folder, "gradlens", "gradlens", "analyze", "run.jsonl", "--threshold", "none")
     printed(folder, "trainspotter", "trainspotter.cli", "analyze", "run.jsonl")
     recordings = sorted((folder / "trainscope_runs").glob("*/"))

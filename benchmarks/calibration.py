@@ -2,6 +2,7 @@
 
     python -m benchmarks.calibration                 every section but ad-table
     python -m benchmarks.calibration --scale 0.1     a tenth of the repetitions
+    python -m benchmarks.calibration --scale 0.001   one repetition: tries the commands, and says nothing of the promises
     python -m benchmarks.calibration coverage tails  some sections
 
 Sections: coverage (clip-rate intervals), tails (heavy or not), coincidence (size of the test), spikes (false alarms and
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Places = NDArray[np.int64]
 
+#: The share of the repetitions below which a section is only tried.
+MIN_SCALE = 0.01
+
 
 def filtered(coefficients: Sequence[float], noise: Floats) -> Floats:
     """Run noise float64[..., n] through an autoregression and drop the first 300 values."""
@@ -40,12 +44,17 @@ def filtered(coefficients: Sequence[float], noise: Floats) -> Floats:
     return out[..., 300:]
 
 
+def repetitions(full: int, least: int, scale: float) -> int:
+    """How many runs per cell: at least so many that a promise means something, and one below a hundredth, to try the command."""
+    return max(int(full * scale), least) if scale >= MIN_SCALE else 1
+
+
 # ---------------------------------------------------------------------------------------------------------- coverage
 
 
 def coverage(scale: float) -> bool:
     """Nominal 95 % intervals of the clip rate cover 92 to 98 %."""
-    reps = max(int(1000 * scale), 100)
+    reps = repetitions(1000, 100, scale)
     print(
         f"coverage of the nominal 95 % interval of the clip rate, {reps} runs per cell; promised: .92 to .98 on AR(1)"
     )
@@ -129,7 +138,7 @@ def spliced(rng: np.random.Generator, n: int, xi: float, share: float) -> Floats
 
 def heavy(scale: float) -> bool:
     """Below 5 % false verdicts, at least 95 % detection of xi >= .4 at 5,000 steps."""
-    reps = max(int(150 * scale), 30)
+    reps = repetitions(150, 30, scale)
     print(
         f"\nverdict 'heavy' on the detrended norms, {reps} runs per cell; promised: false below .05, true at least .95"
     )
@@ -192,7 +201,7 @@ def decaying(rng: np.random.Generator, n: int, events: int) -> Places:
 
 def independence(scale: float) -> bool:
     """The test at nominal 5 % rejects 3 to 7 % of independent pairs."""
-    reps = max(int(1500 * scale), 200)
+    reps = repetitions(1500, 200, scale)
     print(
         f"\nshare of independent pairs rejected at nominal 5 %, {reps} runs per cell of 5,000 steps; promised: .03 to .07"
     )
@@ -238,7 +247,7 @@ def independence(scale: float) -> bool:
 
 def alarms(scale: float) -> bool:
     """At most one false alarm per run of 10,000 steps."""
-    reps = max(int(100 * scale), 20)
+    reps = repetitions(100, 20, scale)
     print(f"\nfalse alarms per run and limit on z, {reps} runs per cell; promised: at most 1 at 10,000 steps")
     noises: dict[str, Callable[[np.random.Generator, int], Floats]] = {
         "lognormal .3": lambda rng, n: np.exp(0.3 * rng.standard_normal(n)),

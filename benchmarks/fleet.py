@@ -24,6 +24,8 @@ import numpy as np
 from benchmarks.fleet_processes import cluster, watched
 
 FORMATS = ("jsonl", "csv", "hf", "console", "jsonl.gz")
+#: How many runs may be asked for: as many as the digits of their names tell apart.
+COUNTS = (10, 100, 1_000, 10_000)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 
 
@@ -164,10 +166,10 @@ def main() -> None:
     timer.add_argument("folder", type=Path)
     timer.add_argument("--jobs", type=int, nargs="*", default=[1, 2])
     timer.add_argument("--dask", type=int, default=0, metavar="WORKERS")
-    timer.add_argument("--counts", type=int, nargs="+", default=[10_000], choices=(100, 1_000, 10_000))
+    timer.add_argument("--counts", type=int, nargs="+", default=[10_000], choices=COUNTS)
     share = actions.add_parser("cost")
     share.add_argument("folder", type=Path)
-    share.add_argument("--counts", type=int, default=1_000, choices=(100, 1_000, 10_000))
+    share.add_argument("--counts", type=int, default=1_000, choices=COUNTS)
     arguments = parser.parse_args()
     if arguments.action == "make":
         make(arguments.folder, arguments.runs)

@@ -1,6 +1,6 @@
 """Suggest a threshold from a run, then train with it: what do bad batches cost at C, C/10 and 10 C?
 
-    python -m benchmarks.retrain [--seeds 3] [--out docs/retrain.md]
+    python -m benchmarks.retrain [--seeds 3] [--steps N] [--out docs/retrain.md]
 
 Three set-ups (a small pre-norm GPT with AdamW, a GRU with SGD, a residual MLP with SGD), each with eight bad batches.
 The first training does not clip; gradlens reads its log and suggests a threshold; the others use it. What counts is the
@@ -47,10 +47,10 @@ SETUPS = (
 FACTORS = (("C / 10", 0.1), ("C", 1.0), ("10 C", 10.0))
 
 
-def spec_of(setup: SetUp, seed: int, clip: float | None, *, bad: bool = True) -> Spec:
-    """The spec of one training."""
+def spec_of(setup: SetUp, seed: int, clip: float | None, *, steps: int | None = None, bad: bool = True) -> Spec:
+    """The spec of one training, of as many steps as its recipe has unless told."""
     healthy = next(s for s in catalogue() if s.family == setup.family and s.recipe == setup.recipe and not s.twin)
-    spec = replace(healthy, seed=seed, clip=clip, clip_rule=None)
+    spec = replace(healthy, seed=seed, clip=clip, clip_rule=None, steps=steps or healthy.steps)
     return replace(spec, **bad_data(spec, setup.bad)) if bad else spec
 
 
@@ -69,20 +69,20 @@ def final_loss(recording: Recording) -> float:
     return sum(late) / len(late) if all(map(math.isfinite, late)) else math.inf
 
 
-def row_of(setup: SetUp, seed: int) -> dict[str, float | str | None]:
+def row_of(setup: SetUp, seed: int, steps: int | None = None) -> dict[str, float | str | None]:
     """All trainings of one set-up and seed."""
-    free = train(spec_of(setup, seed, None))
+    free = train(spec_of(setup, seed, None, steps=steps))
     advice = suggested(free)
     row: dict[str, float | str | None] = {
         "set-up": setup.title,
         "seed": seed,
-        "clean": final_loss(train(spec_of(setup, seed, None, bad=False))),
+        "clean": final_loss(train(spec_of(setup, seed, None, steps=steps, bad=False))),
         "none": final_loss(free),
         "suggested": advice.threshold,
     }
     level = advice.threshold if advice.threshold is not None else advice.level
     for name, factor in FACTORS:
-        row[name] = final_loss(train(spec_of(setup, seed, level * factor))) if level else None
+        row[name] = final_loss(train(spec_of(setup, seed, level * factor, steps=steps))) if level else None
     row["abstained"] = advice.abstained or ""
     return row
 
@@ -105,12 +105,13 @@ def table(rows: list[dict[str, float | str | None]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="of each training; those of its recipe by default")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = []
     for setup in SETUPS:
         for seed in range(arguments.seeds):
-            rows.append(row_of(setup, seed))
+            rows.append(row_of(setup, seed, arguments.steps))
             print(json.dumps(rows[-1]), flush=True)
     text = table(rows)
     print(text)

@@ -1,6 +1,6 @@
 """What labelled runs are taken for when only 25 to 200 rows of them are logged.
 
-    python -m benchmarks.thinned [--every 1] [--workers 2] [--out docs/thinned.md]
+    python -m benchmarks.thinned [--sources given unseen] [--every 1] [--workers 2] [--out docs/thinned.md]
 
 Every k-th row as it is, or the mean of k losses with the last norm and rate, as trainers that average log them. Where too little
 is left to tell, the verdict should be that there is not enough to judge: neither a problem nor an all-clear. `--every 4` takes every
@@ -57,12 +57,12 @@ def _versions(labelled: Labelled) -> Iterator[tuple[str, Labelled]]:
                 yield f"about {rows}, {'averaged' if averaged else 'sampled'}", made
 
 
-def page(all_told: list[Told], runs: int, every: int) -> str:
-    """The table for the docs."""
+def page(all_told: list[Told], runs: int, options: str) -> str:
+    """The table for the docs; `options` are those of the command that made it."""
     lines = [
         "# Runs of which little was logged",
         "",
-        f"Written by `python -m benchmarks.thinned --every {every}`: labelled runs with 25 to 200 rows of them, sampled or averaged. The",
+        f"Written by `python -m benchmarks.thinned {options}`: labelled runs with 25 to 200 rows of them, sampled or averaged. The",
         "causes and their weights were made from these runs, so the columns tell how far a log of few rows carries and not how well",
         f"the weights do on new ones. {runs:,} runs.",
         "",
@@ -92,14 +92,18 @@ def _share(some: list[Told], status: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sources", nargs="+", default=list(SOURCES), choices=sorted(SOURCES))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    runs = [r for source in SOURCES for r in load(source) if r.accepted][:: arguments.every]
+    runs = [r for source in arguments.sources for r in load(source) if r.accepted][:: arguments.every]
     with ProcessPoolExecutor(arguments.workers) as pool:
         all_told = [one for found in pool.map(told, runs, chunksize=8) for one in found]
-    text = page(all_told, len(runs), arguments.every)
+    options = f"--every {arguments.every}"
+    if arguments.sources != list(SOURCES):
+        options += f" --sources {' '.join(arguments.sources)}"
+    text = page(all_told, len(runs), options)
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")
     else:

@@ -1,6 +1,6 @@
 """Measures the diagnosis on labelled runs and writes `docs/diagnosis.md`.
 
-    python -m benchmarks.diagnosis.evaluate [--print]
+    python -m benchmarks.diagnosis.evaluate [--every 1] [--print]
 
 Families are left out one at a time: the weights that judge a family never saw it. The unseen runs, of the
 families that were made last, are judged by weights that saw none of them. Takes about six minutes.
@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from statistics import mean
 
@@ -270,8 +271,11 @@ def main() -> None:
     """Judge everything and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--print", action="store_true", help="print the page instead of writing it")
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="every N-th run of each source; implies --print"
+    )
     arguments = parser.parse_args()
-    items = [(source, run) for source in (*LOOKED_AT, LAST) for run in load(source)]
+    items = [(source, run) for source in (*LOOKED_AT, LAST) for run in islice(load(source), 0, None, arguments.every)]
     with ProcessPoolExecutor(2) as pool:
         runs = list(pool.map(grade, [item for item in items if item[1].accepted], chunksize=8))
         stays = list(pool.map(invariance, [run for source, run in items if source == "given"], chunksize=4))
@@ -289,7 +293,7 @@ def main() -> None:
         UNSEEN + ", with --config": [judge(r, apart, configured=True) for r in unseen],
     }
     text = page(sets, stays, sparse.table([run for _, run in items if run.accepted]))
-    if arguments.print:
+    if arguments.print or arguments.every > 1:
         print(text)
     else:
         PAGE.write_text(text, encoding="utf-8")

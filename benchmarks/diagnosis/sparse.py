@@ -1,6 +1,6 @@
 """How the diagnosis does on sparse and incomplete logs, made from the labelled runs.
 
-    python -m benchmarks.diagnosis.sparse          # a table of the figures
+    python -m benchmarks.diagnosis.sparse [--sources given unseen] [--every 1]     # a table of the figures
 
 A run is thinned to about N rows: every k-th row as it is, or the mean of k losses with the last norm and rate, as
 trainers that average log them. Or a column is left out. The weights have seen the runs themselves, but not these logs of
@@ -9,6 +9,7 @@ them, so the figures tell how far the signs carry and not how well the weights g
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -109,8 +110,12 @@ def table(runs: list[Labelled], workers: int = 2) -> list[str]:
 
 
 def main() -> None:
-    """Print the table for every labelled run."""
-    runs = [r for source in SOURCES for r in load(source) if r.accepted]
+    """Print the table for every labelled run, or for some."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sources", nargs="+", default=list(SOURCES), choices=sorted(SOURCES))
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="judge every N-th run")
+    arguments = parser.parse_args()
+    runs = [r for source in arguments.sources for r in load(source) if r.accepted][:: arguments.every]
     print("\n".join(table(runs)))
 
 

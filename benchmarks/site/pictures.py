@@ -1,8 +1,8 @@
 """The picture of one run for each cause: the curves of its log, with the steps of the findings shaded.
 
-    python -m benchmarks.site.pictures [CAUSE ...]
+    python -m benchmarks.site.pictures [CAUSE ...] [--out docs/causes]
 
-Writes docs/causes/CAUSE.svg. Runs are sample logs, runs of the archive, or are trained here (`benchmarks.site.training`).
+Writes CAUSE.svg into the folder. Runs are sample logs, runs of the archive, or are trained here (`benchmarks.site.training`).
 Takes about half a minute.
 """
 
@@ -128,11 +128,13 @@ def caption(one: Shown) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("causes", nargs="*", metavar="CAUSE", default=CAUSES)
-    FOLDER.mkdir(exist_ok=True)
-    for cause in parser.parse_args().causes:
-        target = FOLDER / f"{cause}.svg"
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(exist_ok=True)
+    for cause in arguments.causes:
+        target = arguments.out / f"{cause}.svg"
         target.write_text(svg(cause), encoding="utf-8")
-        print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1024:.0f} kB")
+        print(f"{target}: {target.stat().st_size / 1024:.0f} kB")
     return 0
 
 

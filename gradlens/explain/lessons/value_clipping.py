@@ -15,7 +15,7 @@ class ValueClipping(Lesson):
 
     Each element is judged alone: what is larger than c becomes c, what is smaller than -c becomes -c. Large elements
     shrink, small ones stay, so the direction changes (`torch.nn.utils.clip_grad_value_`; Goodfellow, Bengio and
-    Courville, Deep Learning, 2016, section 10.11.1).
+    Courville, Deep Learning, 2016, section 10.11.1, who name Mikolov, 2012).
 
     What it is
     ----------
