@@ -36,12 +36,12 @@ MIN_SCALE = 0.01
 
 def filtered(coefficients: Sequence[float], noise: Floats) -> Floats:
     """Run noise float64[..., n] through an autoregression and drop the first 300 values."""
-    out = np.array(noise)
+    out = np.array(noise, order="F")  # a step of all series lies together
     for t in range(out.shape[-1]):
         for lag, c in enumerate(coefficients, start=1):
             if t >= lag:
                 out[..., t] += c * out[..., t - lag]
-    return out[..., 300:]
+    return np.ascontiguousarray(out[..., 300:])
 
 
 def repetitions(full: int, least: int, scale: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shlex
@@ -177,8 +178,8 @@ def benchmarks_named():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", sorted({module for _, module, _ in benchmarks_named()}))
-def test_a_command_behind_a_figure_is_there_and_has_its_options(module):
-    """They take minutes to hours, so only their command line is tried here; the tests of each try what it does."""
+def test_a_command_behind_a_figure_is_there_and_has_its_options(module, monkeypatch, capsys):
+    """Its command line; `test_figures_are_made.py` runs most of them, on less."""
     assert module in docs.commands_here()
     path = ROOT / f"{module.replace('.', '/')}.py"
     source = path if path.is_file() else path.with_suffix("") / "__main__.py"
@@ -186,16 +187,19 @@ def test_a_command_behind_a_figure_is_there_and_has_its_options(module):
         # It takes no options, and would begin its work.
         assert not [options for _, named, options in benchmarks_named() if named == module and options]
         return
-    done = subprocess.run(
-        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    if "No module named" in done.stderr:
-        pytest.skip(done.stderr.splitlines()[-1])
-    assert done.returncode == 0, done.stderr
+    try:
+        loaded = importlib.import_module(module if path.is_file() else f"{module}.__main__")
+    except ModuleNotFoundError as missing:
+        pytest.skip(str(missing))
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        loaded.main()
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
     for _, named, options in benchmarks_named():
         for option in options if named == module else ():
             if not re.fullmatch(r"[\d./]+|(docs|build)/.*", option) and option.islower():
-                assert option in done.stdout, option
+                assert option in told, option
 
 
 def test_every_command_is_run_or_named_with_the_test_that_runs_it():
