@@ -74,7 +74,7 @@ SMALL: dict[str, Small] = {
         options="--runs 1 --out {place}/oddities.md", shows=r"\| GAN \| 300 \| \d"
     ),
     "benchmarks.lead": Small(
-        options="--sources given --every 57", shows=r"(?m)^ +100% \| +\d.*%.*\n\n.*\n(.*\n)*all +[1-9]"
+        options="--sources given --runs 3", shows=r"(?m)^ +100% \|.*\| +\d.*%\n\n.*\n(.*\n)*all +[1-9]"
     ),
     "benchmarks.pages": Small(
         options="--steps 3000 --spikes 3",
