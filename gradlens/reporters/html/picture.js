@@ -149,6 +149,7 @@
       this.told = element("span", {class: "dim", "data-range": ""});
       bar.append(this.told);
       if (!coarse) bar.append(element("span", {class: "dim"}, "Drag to zoom, Shift and drag to move, Ctrl and wheel to zoom; arrow keys read values."));
+      else bar.append(element("span", {class: "dim"}, "Two fingers zoom and move; one reads values."));
       return bar;
     }
 
@@ -411,6 +412,7 @@
         return share < 0 || share > 1 ? null : {row, share, y: (event.clientY - box.top - frame.top) / frame.height};
       };
       const follow = event => {
+        if (this.held) return;
         const at = inside(event);
         if (!at) return this.hide();
         const {step} = this.snap(at);
@@ -418,7 +420,9 @@
       };
       this.live.addEventListener("pointermove", follow);
       this.live.addEventListener("click", follow);
-      this.live.addEventListener("pointerleave", () => this.hide());
+      // A finger covers what it points at, so what it read stays when it is lifted.
+      this.live.addEventListener("pointerleave", event => event.pointerType === "touch" || this.hide());
+      if (coarse) this.pinch();
       // Shift takes the drag from zooming to moving.
       const drag = kind => this.rows.forEach(({plot}) => {
         const tool = plot.toolbar.tools.find(one => one instanceof kind);
@@ -433,6 +437,31 @@
         drag(event.shiftKey ? Bokeh.PanTool : Bokeh.BoxZoomTool);
       });
       this.live.addEventListener("keydown", event => this.key(event));
+    }
+
+    // Two fingers hold on to the places of the axis that they touch.
+    pinch() {
+      const places = touches => {
+        const box = this.rows[0].place.getBoundingClientRect(), frame = this.frame(this.rows[0]);
+        return [...touches].map(touch => (touch.clientX - box.left - frame.left) / frame.width);
+      };
+      const scale = this.data.x.log ? [Math.log, Math.exp] : [v => v, v => v];
+      const hold = event => {
+        const two = event.touches.length === 2 && [...event.touches].every(touch => touch.target.closest(".place"));
+        this.held = two ? places(event.touches).map(share => scale[0](this.value(share))) : null;
+        if (two) this.hide();
+      };
+      this.live.addEventListener("touchstart", hold, {passive: true});
+      for (const end of ["touchend", "touchcancel"]) this.live.addEventListener(end, hold, {passive: true});
+      this.live.addEventListener("touchmove", event => {
+        if (!this.held || event.touches.length !== 2) return;
+        event.preventDefault();
+        const [left, right] = places(event.touches), [a, b] = this.held;
+        const size = (b - a) / (right - left);
+        // Fingers above each other say nothing of the axis, and crossed ones would turn it round.
+        if (Math.abs(right - left) < .03 || !(size > 0)) return;
+        this.go(scale[1](a - size * left), scale[1](a + size * (1 - left)));
+      }, {passive: false});
     }
 
     key(event) {

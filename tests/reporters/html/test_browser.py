@@ -271,6 +271,59 @@ def test_a_touch_reads_values_and_does_not_hold_the_page(pages, opened):
     assert tools == 0
 
 
+PHONE = {"viewport": {"width": 375, "height": 760}, "is_mobile": True, "has_touch": True}
+
+
+def fingers(one, *moves):
+    """Touches of one or more fingers, as the browser's own input: each move is the places of all of them."""
+    session = one.context.new_cdp_session(one.page)
+    for kind, places in zip(["touchStart", *["touchMove"] * (len(moves) - 1), "touchEnd"], [*moves, ()], strict=True):
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def test_two_fingers_zoom_and_move_a_picture(pages, opened):
+    one = opened(pages["one"], **PHONE)
+    live = one.drawn("run-0")
+    whole = one.range_of("run-0")
+    place = live.locator(".place").first
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    y, middle = box["y"] + 60, box["x"] + 58 + (box["width"] - 66) / 2
+    before = one.page.evaluate("[scrollX, scrollY, visualViewport.scale]")
+    fingers(one, *([(middle - d, y), (middle + d, y + d / 5)] for d in (30, 45, 60, 75, 90)))
+    closer = one.range_of("run-0")
+    # Three times as far apart, and what was in the middle still is.
+    assert (closer[1] - closer[0]) / (whole[1] - whole[0]) == pytest.approx(1 / 3, rel=0.03)
+    assert sum(closer) / 2 == pytest.approx(sum(whole) / 2, abs=15)
+    fingers(one, *([(middle - 40 - d, y), (middle + 40 - d, y)] for d in (0, 20, 40)))
+    moved = one.range_of("run-0")
+    assert moved[1] - moved[0] == pytest.approx(closer[1] - closer[0], rel=0.03)
+    assert moved[0] > closer[0] + 20
+    fingers(one, *([(middle - d, y), (middle + d, y)] for d in (90, 60, 30, 12)))
+    assert one.range_of("run-0") == pytest.approx(whole)
+    assert one.page.evaluate("[scrollX, scrollY, visualViewport.scale]") == before
+    assert one.errors == []
+
+
+def test_one_finger_scrolls_the_page_and_reads_along(pages, opened):
+    one = opened(pages["one"], **PHONE)
+    live = one.drawn("run-0")
+    whole = one.range_of("run-0")
+    box = live.locator(".place").first.bounding_box()
+    x, y = box["x"] + 150, box["y"] + 60
+    fingers(one, *([(x + d, y)] for d in range(0, 100, 10)))
+    told = live.locator(".tip").inner_text()
+    assert "step " in told
+    assert one.range_of("run-0") == whole
+    before = one.page.evaluate("scrollY")
+    fingers(one, *([(x, y - d)] for d in range(0, 200, 10)))
+    one.page.wait_for_timeout(300)
+    assert one.page.evaluate("scrollY") > before + 50
+    assert one.range_of("run-0") == whole
+    assert one.errors == []
+
+
 def test_paper_has_still_pictures_and_all_parts(pages, opened):
     one = opened(pages["five"])
     one.drawn("overlay")
