@@ -38,7 +38,7 @@ def mutated(sample: Sample, others: Sequence[Sample], random: random.Random) -> 
     if inside:
         data = gzip.decompress(data)
     for _ in range(min(1 + int(random.expovariate(0.5)), 8)):
-        change = random.choice(_CHANGES)
+        change = random.choice(_CHANGES) if random.randrange(_FLOODS) else _flooded
         data = change(data, random) if change is not _spliced else _spliced(data, random, random.choice(others).data)
         data = data[:_MAX_BYTES]
     return gzip.compress(data, 1, mtime=0) if inside else data
@@ -72,6 +72,13 @@ def _cut(data: bytes, random: random.Random) -> bytes:
 def _repeated(data: bytes, random: random.Random) -> bytes:
     at, size = _place(data, random), random.randint(1, 400)
     return data[:at] + data[at : at + size] * random.choice((2, 3, 40)) + data[at + size :]
+
+
+def _flooded(data: bytes, random: random.Random) -> bytes:
+    """A token, or a piece of the log, so often that whatever takes the square of its length takes long."""
+    at = _place(data, random)
+    piece = random.choice((*TOKENS, *NUMBERS, data[at : at + random.randint(1, 40)] or b" "))
+    return data[:at] + (piece * (random.randint(2000, 30_000) // max(len(piece), 1))) + data[at:]
 
 
 def _other_number(data: bytes, random: random.Random) -> bytes:
@@ -135,6 +142,8 @@ def _recoded(data: bytes, random: random.Random) -> bytes:
     return b"\xef\xbb\xbf" + data
 
 
+#: One in so many changes is a flood, which takes longer to read than all else.
+_FLOODS = 40
 _CHANGES: tuple[Callable[..., bytes], ...] = (
     _flipped, _inserted, _inserted, _removed, _cut, _repeated, _other_number, _other_number, _other_number, _other_lines,
     _other_lines, _other_length, _spliced, _recoded,

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.readers.console_examples import EXAMPLES
+from tests.readers.console_examples_more import ALL as EXAMPLES
 from tests.readers.writers import ROWS_OF, WRITERS
 
 #: Rows of a log that can be judged, and of one that only has to be read, which costs a fraction of the time.

@@ -51,6 +51,31 @@ class TestTime:
             gradlens.read(path)
         assert time.process_time() - began < 5
 
+    @pytest.mark.parametrize(
+        "flood",
+        [
+            "\n",
+            "\r\n",
+            "9",
+            "a",
+            "a(",
+            "loss: a",
+            "1:00 ",
+            "a.py:1 ",
+            "step 1 | ",
+            "x ",
+            "validation loss at iteration 1 |",
+        ],
+    )
+    def test_a_console_log_with_much_of_the_same(self, tmp_path, flood):
+        # What is tried from each of its places on to the end took minutes for these.
+        text = [f"step {row['step']}: loss {row['loss']}\n" for row in rows(40)]
+        many = flood * (20_000 // len(flood))
+        began = time.process_time()
+        (run,) = gradlens.read(write(tmp_path / "a.log", "".join([*text[:20], many, "\n", *text[20:]])))
+        assert time.process_time() - began < 2
+        assert len(run.loss) == 40
+
     def test_an_event_file_with_damage_in_every_other_record(self, tmp_path):
         count = 6000
         path = WRITERS["tensorboard"](ROWS_OF(count), tmp_path)
@@ -170,6 +195,13 @@ class TestNumbers:
         text = "".join(head % (huge if i == 5 else "0", i) for i in range(9))
         (run,) = gradlens.read(write(tmp_path / "b.log", text))
         assert len(run.loss) >= 8
+
+    def test_wrappers_without_end(self, tmp_path):
+        value = "a(" * 5000 + "1.5)"
+        text = "".join(f"{{'loss': {value if i == 5 else '1.5'}, 'grad_norm': 1.0, 'step': {i}}}\n" for i in range(9))
+        (run,) = gradlens.read(write(tmp_path / "a.log", text))
+        assert run.loss.step.tolist() == [0, 1, 2, 3, 4, 6, 7, 8]
+        assert codes(run)["unreadable-value"] == 1
 
     def test_steps_beyond_2_to_the_53(self, tmp_path):
         text = "".join(json.dumps(r | {"step": r["step"] + 2**53 + 1}) + "\n" for r in rows())

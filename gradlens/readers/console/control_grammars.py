@@ -21,7 +21,7 @@ CONTROL: tuple[Grammar, ...] = (
             Line(
                 pattern=r"^Update: (?P<step>\d+)\s*$",
                 fields=Fields.NAMED,
-                block=r"(?P<key>[A-Z]\w*(?: \w+)*):\s+(?P<value>[-+.\de]+|nan|inf)",
+                block=r"(?<!\w)(?P<key>[A-Z]\w*+(?: \w+){0,6}):\s+(?P<value>[-+.\de]+|nan|inf)",
             ),
         ),
     ),

@@ -10,7 +10,13 @@ from gradlens.frozen import frozen
 #: A number as trainers print it. Possessive, so that `1.5¦2.5` (two numbers glued by colours) is not a number at all.
 NUMBER = r"(?>[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b)"
 #: What stands where a number is expected: a number with brackets, a wrapper or a unit around it.
-VALUE = r"[\[('\"]*(?:[a-z]+\.?\w*\()?[-+]?(?:[.\d]|(?i:nan|inf))[^\s,;|]*"
+VALUE = r"[\[('\"]*(?:[a-z]\w*(?:\.\w*)?\()?[-+]?(?:[.\d]|(?i:nan|inf))[^\s,;|]*"
+
+#: What may stand between two parts of a line, as little as possible. Bounded, as is all that a pattern looks ahead, so
+#: that a line that begins a record ten thousand times takes no time that grows with its square.
+SOME = r"[^\n]{0,2000}?"
+#: Blanks of one line: `\s` would go over empty lines, from each of them to the last.
+BLANKS = r"[^\S\n]*"
 
 
 class Fields(Enum):

@@ -7,13 +7,15 @@ gradlens another trainer, add one `Grammar` to a table (see docs/adding-a-format
 from __future__ import annotations
 
 from gradlens.readers.console.control_grammars import CONTROL
-from gradlens.readers.console.grammar import NUMBER, Fields, Grammar, Line
+from gradlens.readers.console.grammar import BLANKS, NUMBER, SOME, Fields, Grammar, Line
 from gradlens.readers.console.language_grammars import LANGUAGE
 from gradlens.readers.console.speech_grammars import SPEECH
 from gradlens.readers.console.vision_grammars import VISION
 
 _PRE = frozenset({"pre_clip"})
-_MEGATRON_START = r"\[before the start of training step\]|^\s*(?:\[[^\]]*\]:?\s*)?training \.\.\.\s*$"
+_MEGATRON_START = (
+    rf"\[before the start of training step\]|^{BLANKS}(?:\[[^\]\n]{{0,200}}\]:?{BLANKS})?training \.\.\.{BLANKS}$"
+)
 
 #: Of grammars that find the same the first one counts: the more particular ones stand in front.
 GRAMMARS: tuple[Grammar, ...] = (
@@ -25,7 +27,7 @@ GRAMMARS: tuple[Grammar, ...] = (
         name="megatron",
         lines=(
             Line(pattern=r"\biteration\s+(?P<step>\d+)\s*/\s*\d+\s*\|", fields=Fields.PIPES, ends_with="|"),
-            Line(pattern=rf"validation loss at iteration (?P<step>\d+) \|[^\n]*?lm loss value: (?P<val_loss>{NUMBER})",
+            Line(pattern=rf"validation loss at iteration (?P<step>\d+) \|{SOME}lm loss value: (?P<val_loss>{NUMBER})",
                  fields=Fields.NAMED),
         ),
         restart=_MEGATRON_START,
@@ -70,8 +72,8 @@ GRAMMARS: tuple[Grammar, ...] = (
         name="build-nanogpt",
         lines=(
             Line(
-                pattern=r"\bstep[ :]\s*(?P<step>\d+)(?:\s*/\s*\d+)?(?:\s*\([^)\n]*\))?\s*[|,]\s*"
-                r"(?=[^\n]*(?:loss|norm))",
+                pattern=r"\bstep[ :]\s*(?P<step>\d+)(?:\s*/\s*\d+)?(?:\s*\([^)\n]{0,200}\))?\s*[|,]\s*"
+                rf"(?={SOME}(?:loss|norm))",
                 fields=Fields.PIPES,
             ),
         ),
@@ -98,7 +100,7 @@ GRAMMARS: tuple[Grammar, ...] = (
         lines=(
             Line(pattern=r"\|\s*train_inner\s*\|\s*(?=\{)", fields=Fields.JSON, step_field="num_updates"),
             Line(pattern=r"\bepoch\s+\d+:\s+\d+\s*/\s*\d+\s+(?=loss=)", step_field="num_updates"),
-            Line(pattern=r"^\s*(?=\{\"epoch\": \d+, \"update\": )", fields=Fields.JSON, step_field="num_updates"),
+            Line(pattern=r"^[^\S\n]*(?=\{\"epoch\": \d+, \"update\": )", fields=Fields.JSON, step_field="num_updates"),
             Line(pattern=r"\|\s*valid(?:\w*)\s*\|\s*(?=\{)", fields=Fields.JSON, step_field="valid_num_updates"),
         ),
         # A non-finite norm raises an overflow before it is logged, and each value is a mean over the log interval.
@@ -142,7 +144,7 @@ GRAMMARS: tuple[Grammar, ...] = (
         name="coqui",
         lines=(
             Line(
-                pattern=r"--> STEP:[^\n]*?GLOBAL_STEP:\s*(?P<step>\d+)",
+                pattern=rf"--> STEP:{SOME}GLOBAL_STEP:\s*(?P<step>\d+)",
                 fields=Fields.NAMED,
                 block=r"^\s*\|\s*>\s*(?P<key>[\w./-]+):\s*(?P<value>\S+)",
             ),
@@ -166,7 +168,7 @@ GRAMMARS: tuple[Grammar, ...] = (
             Line(
                 pattern=r"Recent Stats\s*\|\s*t_env:\s*(?P<step>\d+)",
                 fields=Fields.NAMED,
-                block=r"^(?=\w+:\s+\S)|(?:^|\t)\s*(?P<key>\w+):\s+(?P<value>\S+)",
+                block=r"^(?=\w+:\s+\S)|(?:^|\t)[^\S\t\n]*(?P<key>\w+):\s+(?P<value>\S+)",
             ),
         ),
         facts=frozenset({"pre_clip", "averaged"}),
@@ -202,8 +204,8 @@ GRAMMARS: tuple[Grammar, ...] = (
         lines=(
             Line(
                 pattern=rf"\bEpoch (?P<epoch>\d+), batch (?P<iter>\d+), (?:global_batch_idx: (?P<step>\d+), )?"
-                rf"[^\n]{{0,40}}?\bloss\[loss=(?P<loss>{NUMBER})[^\n]*?tot_loss\[loss=(?P<tot_loss>{NUMBER})"
-                rf"(?:[^\n]*?, (?:cur_)?lr: (?P<lr>{NUMBER}))?(?:[^\n]*?grad_scale: (?P<grad_scale>{NUMBER}))?",
+                rf"[^\n]{{0,40}}?\bloss\[loss=(?P<loss>{NUMBER}){SOME}tot_loss\[loss=(?P<tot_loss>{NUMBER})"
+                rf"(?:{SOME}, (?:cur_)?lr: (?P<lr>{NUMBER}))?(?:{SOME}grad_scale: (?P<grad_scale>{NUMBER}))?",
                 fields=Fields.NAMED,
                 first_epoch=1,
             ),

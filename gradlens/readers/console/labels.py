@@ -6,6 +6,7 @@ a table of numbers alike. So does this module; which of the names matter is deci
 
 from __future__ import annotations
 
+import bisect
 import re
 from typing import NamedTuple
 
@@ -20,7 +21,6 @@ _CLOCKS = re.compile(
     r"|\b\d{1,2}[/-]\d{1,2}(?:[/-]\d{2,4})?[ T,]+\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?"
     r"|\b[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [\w./-]+:\d+\]"
     r"|(?<![\d.])\d{1,4}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?![\d])"
-    r"|[\w/.-]+\.(?:py|cc|cpp|cu|h|go|rs):\d+"
     r"|\b\d+ days?\b,?"
     r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w* \w{3}\s+\d+\s[\d: ]+(?:\w+ )?\d{4}"
     r"|(?i:\b(?:pid|rank|tid|thread|port|gpu|node|worker|device)\b[=:# ]{1,3}\d+)"
@@ -28,6 +28,9 @@ _CLOCKS = re.compile(
     r"|^\s*\[\s*(?:default|rank)\d+\]:?\s|\(\d+/\d+\)"
     r"|\b\d+%\|[^|\n]{0,200}\|"
 )
+#: The end of a place in the source, whose path is looked for backwards: forwards, a word without an end would be tried from
+#: each of its letters on.
+_SOURCE_LINE = re.compile(r"\.(?:py|cc|cpp|cu|h|go|rs):\d+")
 _STUCK = re.compile(r"^(?:[A-Za-zµ°]{1,12}(?:/[A-Za-z]{1,12})?|%)(?![\w=:])")
 _GROUP = re.compile(r"\([^()]*\)")
 _APART = re.compile(r"[,;|\t{}\[\]<>*@()'\"]|\s{2,}|\s[-:/]+\s|:\s|>>|\.\s(?=\S)")
@@ -75,19 +78,40 @@ def slots_of(line: str) -> tuple[Slot, ...]:
         A line of a log without colours. Numbers are counted as `NUMBER.finditer` meets them.
     """
     found = list(NUMBER.finditer(line))
-    clocks = [m.span() for m in _CLOCKS.finditer(line)]
+    begins, ends = _apart(line)
     walk = _Walk()
     at = 0
     for place, match in enumerate(found):
         end = found[place + 1].start() if place + 1 < len(found) else len(line)
         before = line[at : match.start()]
         at = match.end()
-        if any(a < match.end() and match.start() < b for a, b in clocks):
+        clock = bisect.bisect_right(ends, match.start())
+        if clock < len(ends) and begins[clock] < match.end():
             walk.last_name = ""
         else:
             head = _STUCK.sub("", before) if place else before
             walk.take(_Spot(place, match[0], before, head, line[at:end], line[at : end + 20], end == len(line)))
     return tuple(walk.slots)
+
+
+def _apart(line: str) -> tuple[list[int], list[int]]:
+    """Where the stretches of a line begin and end whose numbers are none of the training's; they are apart, and in order."""
+    spans = [m.span() for m in _CLOCKS.finditer(line)]
+    behind = 0
+    for match in _SOURCE_LINE.finditer(line):
+        begin = match.start()
+        while begin > behind and (line[begin - 1].isalnum() or line[begin - 1] in "_/.-"):
+            begin -= 1
+        behind = match.end()
+        spans.append((begin, behind))
+    begins, ends = list[int](), list[int]()
+    for begin, end in sorted(spans):
+        if ends and begin <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            begins.append(begin)
+            ends.append(end)
+    return begins, ends
 
 
 class _Spot(NamedTuple):

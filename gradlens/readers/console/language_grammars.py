@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gradlens.readers.console.grammar import NUMBER, Fields, Grammar, Line
+from gradlens.readers.console.grammar import NUMBER, SOME, Fields, Grammar, Line
 
 LANGUAGE: tuple[Grammar, ...] = (
     Grammar(
         name="marian",
         lines=(
             Line(
-                pattern=rf"\bEp\. \d+ : Up\. (?P<step>[\d,]+) : Sen\. [^\n:]+: Cost (?P<Cost>{NUMBER})"
-                rf"(?:[^\n]*? : gNorm (?P<gNorm>{NUMBER}))?(?:[^\n]*? : L\.r\. (?P<Lr>{NUMBER}))?",
+                pattern=rf"\bEp\. \d+ : Up\. (?P<step>[\d,]+) : Sen\. [^\n:]{{1,200}}: Cost (?P<Cost>{NUMBER})"
+                rf"(?:{SOME} : gNorm (?P<gNorm>{NUMBER}))?(?:{SOME} : L\.r\. (?P<Lr>{NUMBER}))?",
                 fields=Fields.NAMED,
             ),
             Line(
@@ -29,8 +29,8 @@ LANGUAGE: tuple[Grammar, ...] = (
             Line(pattern=r"\bEpoch\s+\d+,? Step:\s+(?P<step>\d+),? (?=Batch Loss:)", fields=Fields.PHRASES),
             # Validated after the batch of that step, on sentences: another scale than the loss of a batch.
             Line(
-                pattern=r"\b(?:Validation|Evaluation) result \([^)\n]*\)(?: at epoch\s+\d+, step\s+(?P<step>\d+))?:"
-                rf"[^\n]*?\bloss:\s*(?P<val_loss>{NUMBER})",
+                pattern=r"\b(?:Validation|Evaluation) result \([^)\n]{0,200}\)(?: at epoch\s+\d+, step\s+(?P<step>\d+))?:"
+                rf"{SOME}\bloss:\s*(?P<val_loss>{NUMBER})",
                 fields=Fields.NAMED,
             ),
         ),
@@ -83,10 +83,10 @@ LANGUAGE: tuple[Grammar, ...] = (
         name="dllogger",
         lines=(
             Line(
-                pattern=r"^DLL [^\n]*? - (?:Training )?Epoch: \d+ (?:Training )?Iteration: (?P<step>\d+) +(?=\w)",
+                pattern=rf"^DLL {SOME} - (?:Training )?Epoch: \d+ (?:Training )?Iteration: (?P<step>\d+) +(?=\w)",
                 fields=Fields.PHRASES,
             ),
-            Line(pattern=rf"^DLL [^\n]*? - PARAMETER loss_scale : (?P<loss_scale>{NUMBER})", fields=Fields.NAMED),
+            Line(pattern=rf"^DLL {SOME} - PARAMETER loss_scale : (?P<loss_scale>{NUMBER})", fields=Fields.NAMED),
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlens.readers.console.grammar import NUMBER, Fields, Grammar, Line
+from gradlens.readers.console.grammar import NUMBER, SOME, Fields, Grammar, Line
 
 #: VITS prints its losses without names, in the order of its train.py: discriminator, generator, features, mel, ...
 _FLOAT = r"(?:-?\d+\.\d+(?:e[-+]?\d+)?|-?inf|nan)"
@@ -28,7 +28,7 @@ SPEECH: tuple[Grammar, ...] = (
     Grammar(
         name="rvc",
         lines=(
-            Line(pattern=r"\bloss_disc=(?=[^\n]*loss_mel=)(?P<loss_disc>[^,\s]+),\s*"),
+            Line(pattern=rf"\bloss_disc=(?={SOME}loss_mel=)(?P<loss_disc>[^,\s]+),\s*"),
             Line(pattern=rf"\bINFO\s+\[(?P<step>\d+), (?P<lr>{NUMBER})\]", fields=Fields.NAMED),
         ),
         roles=(("loss", "loss_mel"),),

@@ -22,11 +22,15 @@ LAUNCHER = re.compile(
 )
 _NUMBER = re.compile(NUMBER)
 _UNIT = re.compile(r"[A-Za-z%/µ]*(?:[\s()\[\],'\";].*)?$", re.DOTALL)
-_WORDS = re.compile(rf"(?P<key>[A-Za-z_][\w./@%#-]*)(?:\s*[:=]\s*|\s+)(?P<value>{VALUE})")
+#: Keys begin where words do, and end: tried from each letter of a word on, a long word would take the square of its length.
+_SEP = r"(?:\s*+[:=]\s*+|\s++)"
+_WORDS = re.compile(rf"(?<![A-Za-z_])(?P<key>[A-Za-z_][\w./@%#-]{{0,200}}+){_SEP}(?P<value>{VALUE})")
 _PHRASES = re.compile(
-    rf"(?P<key>[A-Za-z_][\w./-]*(?:[ ][A-Za-z_][\w./()-]*){{0,2}})\s*(?:[:=]\s*|\s)(?P<value>{VALUE})"
+    rf"(?<![A-Za-z_])(?P<key>[A-Za-z_][\w./-]{{0,200}}+(?:[ ][A-Za-z_][\w./()-]{{0,200}}+){{0,2}}){_SEP}(?P<value>{VALUE})"
 )
-_SEGMENT = re.compile(rf"^[\s(]*(?P<key>[A-Za-z][^|:=\n]*?)\s*(?:[:=]\s*|\s)\s*(?P<value>{VALUE})")
+_SEGMENT = re.compile(rf"^[\s(]*+(?P<key>[A-Za-z](?:[^|:=\n]*?[^\s|:=])??){_SEP}(?P<value>{VALUE})")
+#: A number may be wrapped so many times: `tensor(array(0.5))`.
+_MAX_WRAPPERS = 4
 #: What may stand before the number of a value.
 OPENING = "[('\"{ "
 _BETWEEN = re.compile(r"[|,]\s")
@@ -46,19 +50,22 @@ def clean(text: str) -> str:
 
 def number_of(token: str) -> float | None:
     """The number at the start of a token, with a unit, brackets or quotes around it; None where there is none."""
-    try:
-        return float(token) if "_" not in token else None
-    except ValueError:
-        pass
-    token = token.lstrip(OPENING)
-    if "/" in token and (counted := parse_number(token.rstrip("'\"})] "))) is not None:
-        return counted  # "17/438"
-    match = _NUMBER.match(token)
-    if match is None:
-        head, parenthesis, rest = token.partition("(")
+    for _ in range(_MAX_WRAPPERS + 1):
+        try:
+            return float(token) if "_" not in token else None
+        except ValueError:
+            pass
+        token = token.lstrip(OPENING)
+        if "/" in token and (counted := parse_number(token.rstrip("'\"})] "))) is not None:
+            return counted  # "17/438"
+        match = _NUMBER.match(token)
+        if match is not None:
+            return float(match[0].replace(",", "")) if _UNIT.match(token, match.end()) else None
         # np.float64(0.72), tensor(0.72, device=...): the wrapper's name says nothing.
-        return number_of(rest) if parenthesis and head.replace(".", "").replace("_", "").isalnum() else None
-    return float(match[0].replace(",", "")) if _UNIT.match(token, match.end()) else None
+        head, _, token = token.partition("(")
+        if not token or not head.replace(".", "").replace("_", "").isalnum():
+            return None
+    return None
 
 
 class Pair(NamedTuple):

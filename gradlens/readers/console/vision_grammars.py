@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gradlens.readers.console.grammar import NUMBER, Fields, Grammar, Line
+from gradlens.readers.console.grammar import BLANKS, NUMBER, Fields, Grammar, Line
 
 VISION: tuple[Grammar, ...] = (
     Grammar(
         name="darknet",
         lines=(
             Line(
-                pattern=rf"^\s*(?P<step>\d+): (?P<loss>{NUMBER}), (?P<avg_loss>{NUMBER}) avg(?: loss)?, "
+                pattern=rf"^{BLANKS}(?P<step>\d+): (?P<loss>{NUMBER}), (?P<avg_loss>{NUMBER}) avg(?: loss)?, "
                 rf"(?P<learning_rate>{NUMBER}) rate",
                 fields=Fields.NAMED,
             ),
@@ -19,7 +19,8 @@ VISION: tuple[Grammar, ...] = (
         name="caffe",
         lines=(
             Line(
-                pattern=rf"\bIteration (?P<step>\d+)(?: \([^)\n]*\))?, loss = (?P<loss>{NUMBER})", fields=Fields.NAMED
+                pattern=rf"\bIteration (?P<step>\d+)(?: \([^)\n]{{0,200}}\))?, loss = (?P<loss>{NUMBER})",
+                fields=Fields.NAMED,
             ),
             Line(pattern=rf"\bIteration (?P<step>\d+), lr = (?P<lr>{NUMBER})", fields=Fields.NAMED),
             Line(pattern=rf"\bTest net output #\d+: loss = (?P<val_loss>{NUMBER})", fields=Fields.NAMED),
@@ -29,7 +30,7 @@ VISION: tuple[Grammar, ...] = (
         name="yolo-results",  # YOLOv5's and YOLOv7's results.txt, and the last bar of an epoch in YOLOv7's console
         lines=(
             Line(
-                pattern=rf"^\s*(?P<step>\d+)/\d+\s+[\d.]+G\s+(?P<box_loss>{NUMBER})\s+(?P<obj_loss>{NUMBER})\s+"
+                pattern=rf"^{BLANKS}(?P<step>\d+)/\d+\s+[\d.]+G\s+(?P<box_loss>{NUMBER})\s+(?P<obj_loss>{NUMBER})\s+"
                 rf"(?P<cls_loss>{NUMBER})\s+(?P<total_loss>{NUMBER})\s+\d+\s+\d+(?::\s*100%|\s+{NUMBER}\s+{NUMBER}\s)",
                 fields=Fields.NAMED,
             ),
@@ -37,14 +38,16 @@ VISION: tuple[Grammar, ...] = (
     ),
     Grammar(
         name="pix2pix",
-        lines=(Line(pattern=r"\(epoch: (?P<epoch>\d+), iters: (?P<iter>\d+), time: [^)\n]*\),? ", first_epoch=1),),
+        lines=(
+            Line(pattern=r"\(epoch: (?P<epoch>\d+), iters: (?P<iter>\d+), time: [^)\n]{0,200}\),? ", first_epoch=1),
+        ),
         roles=(("loss", "G_L1"), ("loss", "cycle_A"), ("loss", "G_GAN"), ("loss", "G_A"), ("loss", "G")),
     ),
     Grammar(
         name="basicsr",
         lines=(
             Line(
-                pattern=rf"\[epoch:\s*\d+, iter:\s*(?P<step>[\d,]+), lr:\((?P<lr>{NUMBER}),[^)\n]*\)\] ?\[eta:[^\n]*?\] +",
+                pattern=rf"\[epoch:\s*\d+, iter:\s*(?P<step>[\d,]+), lr:\((?P<lr>{NUMBER}),[^)\n]{{0,200}}\)\] ?\[eta:[^\n]{{0,200}}?\] +",
             ),
         ),
         roles=(("loss", "l_total"), ("loss", "l_g_total"), ("loss", "l_pix"), ("loss", "l_g_pix"), ("loss", "l_g_gan")),
