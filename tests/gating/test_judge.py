@@ -364,3 +364,91 @@ def test_a_threshold_known_on_one_side_serves_both(make_run):
     report = gradlens.gate(make_run(1), make_run(0), settings={"metrics": ["clip_rate"]})
     assert {r.threshold for r in report.runs} == {1.0}
     assert report.notices[0].code == "threshold-assumed"
+
+
+@pytest.mark.parametrize(("n", "share"), [(1150, 0.96), (1170, 0.973)])
+def test_a_candidate_that_ends_a_little_early_is_judged_and_told(make_summary, n, share):
+    candidate, baseline = make_summary(1, n=n), make_summary(0)
+    report = gate(candidate, baseline, min_overlap=0.95)
+    (notice,) = [found for found in report.notices if found.code == "partial-overlap"]
+    assert (notice.message, notice.count) == (f"the candidate covers {share:.0%} of the baseline's steps", 1)
+    assert "overlap" not in outcomes(report)
+    assert report.compared_steps[1] == pytest.approx(n, abs=3)
+    missed = gate(candidate, baseline, min_overlap=share + 0.005)
+    assert "partial-overlap" not in {found.code for found in missed.notices}
+    (overlap,) = [m for m in missed.metrics if m.name == "overlap"]
+    assert overlap.candidate == pytest.approx(share, abs=0.001)
+    # What reaches the share exactly has reached it.
+    assert "overlap" not in outcomes(gate(candidate, baseline, min_overlap=overlap.candidate))
+
+
+def test_a_candidate_of_the_same_length_or_longer_covers_everything(make_summary):
+    for n in (1200, 1300):
+        codes = {notice.code for notice in gate(make_summary(1, n=n), make_summary(0)).notices}
+        assert "partial-overlap" not in codes
+
+
+def nonfinite_at(make_run, seed, *rows, value=math.nan):
+    loss = make_run(seed).loss.value.copy()
+    loss[list(rows)] = value
+    return make_run(seed, replace={"loss": loss})
+
+
+def test_non_finite_rows_are_counted_over_candidates_and_averaged_over_baselines(make_run):
+    candidates = [make_run(1), nonfinite_at(make_run, 2, 40, 41, 900), nonfinite_at(make_run, 3, 700)]
+    baselines = [nonfinite_at(make_run, 4, 5, 6, 7), make_run(5)]
+    report = gradlens.gate(candidates, baselines, threshold=1.3)
+    (result,) = [m for m in report.metrics if m.name == "nonfinite"]
+    assert (result.outcome, result.candidate, result.baseline, result.tolerance) == ("fail", 4.0, 1.5, 0.0)
+    assert result.reason == "4 steps with a NaN or infinite loss or norm"
+    first, last = result.worst_steps
+    assert first <= 40 < 60 < 900 <= last < 920
+    # Those of the baselines excuse nothing, and accuse nobody.
+    report = gradlens.gate([make_run(1)], baselines, threshold=1.3)
+    (result,) = [m for m in report.metrics if m.name == "nonfinite"]
+    assert (result.outcome, result.candidate, result.baseline) == ("pass", 0.0, 1.5)
+    alone = gradlens.gate([make_run(1)], threshold=1.3, settings={"max_clip_rate": 0.9})
+    assert [m.baseline for m in alone.metrics if m.name == "nonfinite"] == [None]
+
+
+def test_norms_of_other_kinds_refuse_what_is_drawn_from_them_alone(make_summary):
+    scaled = Provenance(verdict="loss_scaled", reason="a scale of 65,536")
+    report = gate(make_summary(1, provenance=scaled), make_summary(0))
+    reasons = {m.name: m.reason for m in report.metrics if m.outcome == "inconclusive"}
+    assert set(reasons) == {"clip_rate", "norm_level", "norm_spread", "norm_tail", "norm_spikes"}
+    assert "(before clipping and still loss-scaled)" in reasons["norm_level"]
+    same = gate(make_summary(1, provenance=scaled), make_summary(0, provenance=scaled))
+    assert {m.name for m in same.metrics if m.outcome == "inconclusive"} == {"clip_rate"}
+    # What may be the norm before clipping is compared with what is.
+    unknown = Provenance(verdict="unknown", reason="too few rows")
+    assert gate(make_summary(1, provenance=unknown), make_summary(0)).outcome == "pass"
+
+
+def test_thresholds_that_differ_by_rounding_are_one(make_summary):
+    near = gate(make_summary(1, threshold=1.3 * (1 + 1e-12)), make_summary(0, threshold=1.3))
+    assert outcomes(near)["clip_rate"] == "pass"
+    apart = gate(make_summary(1, threshold=1.3 * (1 + 1e-6)), make_summary(0, threshold=1.3))
+    assert outcomes(apart)["clip_rate"] == "inconclusive"
+    (metric,) = [m for m in gate(make_summary(1, threshold=None), make_summary(0)).metrics if m.name == "clip_rate"]
+    assert "candidate none, baseline 1.3" in metric.reason
+
+
+def test_a_clip_rate_needs_rows_unless_the_steps_saw_the_same_batches(make_columns, make_summary):
+    few, enough = (make_summary(1, n=n) for n in (49, 50))
+    assert "only 49 norms, 50 needed" in next(
+        m.reason for m in gate(few, make_summary(0, n=49)).metrics if m.name == "clip_rate"
+    )
+    reasons = [m.reason for m in gate(enough, make_summary(0, n=50)).metrics if m.name == "clip_rate"]
+    assert "norms, 50 needed" not in reasons[0]
+    columns = make_columns(1, n=49)
+    same = make_summary(1, n=49, replace={"grad_norm": 1.01 * columns["grad_norm"]})
+    (metric,) = [m for m in gate(same, few).metrics if m.name == "clip_rate"]
+    assert metric.outcome == "skipped"
+    assert metric.reason == "49 steps are too few for a rate; the norms are compared step by step"
+
+
+def test_a_side_without_a_column_is_named(make_summary):
+    for candidate, baseline, side in ((("loss",), (), "candidate"), ((), ("loss",), "baseline")):
+        report = gate(make_summary(1, drop=candidate), make_summary(0, drop=baseline))
+        (metric,) = [m for m in report.metrics if m.name == "final_loss"]
+        assert metric.reason == f"cannot judge: no finite loss in the {side}"
