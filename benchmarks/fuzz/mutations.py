@@ -78,7 +78,7 @@ def _flooded(data: bytes, random: random.Random) -> bytes:
     """A token, or a piece of the log, so often that whatever takes the square of its length takes long."""
     at = _place(data, random)
     piece = random.choice((*TOKENS, *NUMBERS, data[at : at + random.randint(1, 40)] or b" "))
-    return data[:at] + (piece * (random.randint(2000, 30_000) // max(len(piece), 1))) + data[at:]
+    return data[:at] + piece * (random.randint(1000, 10_000) // max(len(piece), 1)) + data[at:]
 
 
 def _other_number(data: bytes, random: random.Random) -> bytes:
@@ -143,7 +143,7 @@ def _recoded(data: bytes, random: random.Random) -> bytes:
 
 
 #: One in so many changes is a flood, which takes longer to read than all else.
-_FLOODS = 40
+_FLOODS = 200
 _CHANGES: tuple[Callable[..., bytes], ...] = (
     _flipped, _inserted, _inserted, _removed, _cut, _repeated, _other_number, _other_number, _other_number, _other_lines,
     _other_lines, _other_length, _spliced, _recoded,

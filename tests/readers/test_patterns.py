@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-import gradlens.reading
 import gradlens.readers
+import gradlens.reading
 from gradlens.readers.console.fields import RecordKind, pattern_of
 from gradlens.readers.console.grammars import GRAMMARS
 from tests.readers.console_examples_more import ALL as EXAMPLES

@@ -12,6 +12,7 @@ import itertools
 import re
 from array import array
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -305,6 +306,8 @@ def _hidden(prefix: re.Match[str]) -> str:
     return prefix[0] if _BARE.fullmatch(prefix[0]) else "~" * len(prefix[0])
 
 
+#: Detection and reading meet the same lines.
+@lru_cache(maxsize=256)
 def _plan(line: str) -> _Plan | None:
     slots = slots_of(line)
     if not slots:
