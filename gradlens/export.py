@@ -14,8 +14,8 @@ from gradlens.files import write_whole
 from gradlens.run import Run
 from gradlens.tables import rows_of, to_arrow
 
-#: A spreadsheet takes a cell that starts with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: A spreadsheet takes a cell that starts with one of these for a formula; in some languages the wide ones too.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write_run(run: Run, path: Path) -> None:

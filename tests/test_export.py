@@ -47,6 +47,24 @@ def test_separated_values_are_exact_and_start_no_formula(run, tmp_path):
     assert [row[4] for row in rows] == ["", "", "4.0"]
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_name_starts_a_formula(tmp_path, start):
+    name = f'{start}HYPERLINK("http://example.invalid","a"),b\nc'
+    (tmp_path / "a.jsonl").write_text(
+        "".join(json.dumps({"step": i, "loss": -1.5, name: -2.5}) + "\n" for i in range(9))
+    )
+    (read,) = gradlens.read(tmp_path / "a.jsonl")
+    write_run(read, tmp_path / "a.csv")
+    text = (tmp_path / "a.csv").read_text()
+    names, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert names == ["step", "loss", f"'{read.series and list(read.series)[1]}"]
+    assert not any(cell.startswith(("=", "@", "\t", "\r", "\n")) for row in rows for cell in row)
+    # Numbers stay numbers, and no quote of the name ends its cell.
+    assert {tuple(row[1:]) for row in rows} == {("-1.5", "-2.5")}
+    (again,) = gradlens.read(tmp_path / "a.csv")
+    assert again.loss.value.tolist() == [-1.5] * 9
+
+
 def test_parquet_tells_missing_from_nan(run, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     write_run(run, tmp_path / "r.parquet")

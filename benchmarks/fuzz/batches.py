@@ -137,6 +137,7 @@ class _Child:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + _MORE_BYTES, resource.RLIM_INFINITY))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            gc.set_threshold(100_000, 20, 20)
             found = run_cases(self._seed, self.numbers, keep, self._at)
             self._out.write(json.dumps(found).encode())
             self._out.flush()
