@@ -55,7 +55,9 @@ def _is_equal(self: Any, other: object) -> bool:
 
 
 def _hashed(self: Any) -> int:
-    return hash(_values(self))
+    return hash(
+        tuple([getattr(self, one.name) for one in fields(self) if (one.compare if one.hash is None else one.hash)])
+    )
 
 
 def _set_once(self: Any, name: str, value: object) -> None:

@@ -56,6 +56,17 @@ def test_nothing_is_assigned_added_or_deleted():
     assert point == Point(x=1.0)
 
 
+def test_a_field_that_is_left_out_of_the_hash_may_hold_what_has_none():
+    @frozen
+    class Told:
+        message: str
+        values: dict[str, float] = dataclasses.field(default_factory=dict, hash=False)
+
+    one, same, other = (Told(message="a", values={"n": n}) for n in (1.0, 1.0, 2.0))
+    assert hash(one) == hash(same) == hash(other)
+    assert list(dict.fromkeys([one, same, other])) == [one, other]
+
+
 def test_equality_and_hash_are_those_of_the_fields():
     assert Point(x=1.0) == Point(x=1.0)
     assert Point(x=1.0) != Point(x=2.0)

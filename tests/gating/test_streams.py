@@ -12,10 +12,12 @@ from gradlens.gating.settings import GateSettings
 
 @pytest.fixture
 def two_optimizers(make_summary):
-    def make(seed, *, critic=1.0):
+    def make(seed, *, critic=1.0, **options):
         return [
-            replace(make_summary(seed, level=0.5), id=f"log{seed}:actor", source=f"log{seed}"),
-            replace(make_summary(seed + 50, level=2.0 * critic), id=f"log{seed}:critic", source=f"log{seed}"),
+            replace(make_summary(seed, level=0.5, **options), id=f"log{seed}:actor", source=f"log{seed}"),
+            replace(
+                make_summary(seed + 50, level=2.0 * critic, **options), id=f"log{seed}:critic", source=f"log{seed}"
+            ),
         ]
 
     return make
@@ -31,6 +33,12 @@ def test_the_one_that_is_worse_is_named(two_optimizers):
     report = assess(two_optimizers(1, critic=1.8), two_optimizers(0), GateSettings())
     assert report.outcome == "fail"
     assert {m.title.partition(":")[0] for m in report.failed} == {"critic"}
+
+
+def test_what_was_noticed_of_both_is_said_once(two_optimizers):
+    report = assess(two_optimizers(1, n=1170), two_optimizers(0), GateSettings())
+    assert report.outcome == "pass"
+    assert [notice.code for notice in report.notices] == ["partial-overlap"]
 
 
 def test_other_names_are_taken_for_seeds(make_summary):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -126,11 +128,12 @@ def _range(panel: Panel) -> tuple[float, float, bool]:
     for level in panel.levels:
         if low > 0 and low / 30 < level.value < high * 30:
             low, high = min(low, level.value), max(high, level.value)
+    most = sys.float_info.max
     if log:
-        margin = (high / low) ** 0.04
-        return low / margin, high * margin, True
+        margin = (high / low) ** 0.04 if high / low < math.inf else 1.0
+        return max(low / margin, math.ulp(0.0)), min(high * margin, most), True
     margin = (high / 2 - low / 2) * 0.08 or abs(high) * 0.05 or 1.0
-    return low - (0.0 if 0 <= low < margin else margin), high + margin, False
+    return max(low - (0.0 if 0 <= low < margin else margin), -most), min(high + margin, most), False
 
 
 def _curve(line: Line, across: Scale, up: Scale) -> Iterator[str]:

@@ -125,6 +125,21 @@ def test_still_pictures_escape_what_comes_from_a_log():
     json.loads(data)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        (1e308, 1.79e308), (1e-308, 1.79e308), (5e-324, 1e-320), (5e-324, 1.79e308), (-1.79e308, 1.79e308), (0.0, 5e-324), (1e308, 1e308),
+        (-1.79e308, -1.7e308),
+    ],
+)  # fmt: skip
+def test_values_at_the_edge_of_floats_are_drawn(value):
+    panel = drawing().panels[0]
+    lines = (replace(panel.lines[0], x=np.array([1.0, 2.0]), y=np.array(value)),)
+    for log in {value[0] > 0, False}:
+        text = still(replace(drawing(), panels=(replace(panel, lines=lines, log=log),)))
+        assert not re.search(r'="-?(?:inf|nan)', text)
+
+
 def test_a_map_becomes_a_png():
     value = np.array([[1.0, 10.0, np.nan], [100.0, np.inf, 0.0]])
     uri, low, high = heat_uri(value)
