@@ -18,7 +18,7 @@ import gradlens
 from benchmarks.diagnosis.examples import Labelled, load
 from benchmarks.site.svg import Panel, picture
 from benchmarks.site.training import RECIPES, train
-from gradlens.reporters.wording import TITLES
+from gradlens.reporters.wording import TITLES, capital
 from gradlens.reports.analysis import RunReport
 from gradlens.run import Run, Series
 
@@ -113,7 +113,7 @@ def _changes(series: Series) -> bool:
 def svg(cause: str) -> str:
     """The picture of a cause."""
     one = shown(cause)
-    title = f"{TITLES[cause].capitalize()}: {one.done}"  # type: ignore[index]
+    title = f"{capital(TITLES[cause])}: {one.done}"  # type: ignore[index]
     marks = [step for finding in one.report().findings if finding.severity.rank > 0 for step in finding.steps]
     return picture(title, caption(one), panels(one), marks)
 

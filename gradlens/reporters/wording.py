@@ -124,13 +124,18 @@ def verdict(run: RunReport) -> str:
     if d.cause == "unknown":
         # The message of the finding stands below, under the evidence.
         loud = next((f for f in run.findings if f.severity.rank > 0), None)
-        return f"{loud.name.replace('-', ' ').capitalize()}, cause unknown" if loud else run.verdict.headline
-    return f"{TITLES[d.cause].capitalize()} (confidence {100 * d.confidence:.0f} %)"
+        return f"{capital(loud.name.replace('-', ' '))}, cause unknown" if loud else run.verdict.headline
+    return f"{capital(TITLES[d.cause])} (confidence {100 * d.confidence:.0f} %)"
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning; what has one elsewhere (NaN, Adam) keeps it."""
+    return text[:1].upper() + text[1:]
 
 
 def sentence(text: str) -> str:
     """A message with a capital at its beginning, unless it begins with the name of a column."""
-    return text[:1].upper() + text[1:] if text.partition(" ")[0].strip(",:;").isalpha() else text
+    return capital(text) if text.partition(" ")[0].strip(",:;").isalpha() else text
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from gradlens.reports.fleet import Count, FleetOverview, FleetRun
 #: Rows of the table; a browser sorts this many at once without a pause.
 MAX_ROWS = 5_000
 _TONES = {"problem": "error", "insufficient": "warning", "clear": "ok"}
+_SAID = {"problem": "with a problem", "insufficient": "with too little to judge"}
 
 
 def fleet_body(fleet: FleetOverview) -> str:
@@ -46,7 +47,10 @@ def fleet_body(fleet: FleetOverview) -> str:
 
 
 def _statuses(fleet: FleetOverview) -> str:
-    known = [f'<span class="{_TONES.get(c.what, "dim")}">{c.runs:,} {for_html(c.what)}</span>' for c in fleet.statuses]
+    known = [
+        f'<span class="{_TONES.get(c.what, "dim")}">{c.runs:,} {_SAID.get(c.what, for_html(c.what))}</span>'
+        for c in fleet.statuses
+    ]
     return " · ".join([*known, *(f'<span class="dim">{told}</span>' for told in beside(fleet))])
 
 
@@ -62,7 +66,7 @@ def _count_table(counts: Sequence[Count], *, intervals: bool) -> str:
         + ('<th class="n">share (95 %)</th>' if intervals else "")
         + "<th>what</th><th>such as</th>"
     )
-    return _wide("Counts", f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+    return _wide("Counts", f'<table class="narrow"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>')
 
 
 def _wide(label: str, table: str) -> str:

@@ -8,7 +8,8 @@ from gradlens.reporters.html.comparison import side_drawing
 from gradlens.reporters.html.document import figure
 from gradlens.reporters.html.overview import Shown
 from gradlens.reporters.html.panels import Band, Drawing
-from gradlens.reporters.html.tables import table
+from gradlens.reporters.html.tables import prose, table
+from gradlens.reporters.report_words import PROVENANCE
 from gradlens.reporters.wording import number, percent
 from gradlens.reports.gate import GateReport, LimitResult, MetricResult
 
@@ -20,11 +21,11 @@ def gate_body(gate: GateReport) -> Shown:
     drawing = _drawing(gate)
     parts = [
         f'<p class="verdict {_CLASS[gate.outcome]}">{words.VERDICTS[gate.outcome].capitalize()}</p>',
-        f"<p>{for_html(gate.headline)}</p>",
+        f"<p>{prose(gate.headline)}</p>",
     ]
     advice = [*words.advice(gate), *(words.cause(c) for c in gate.causes)]
     if advice:
-        lines = "".join(f"<li>{for_html(line)}</li>" for line in advice)
+        lines = "".join(f"<li>{prose(line)}</li>" for line in advice)
         parts.append(f'<div class="first"><b>What to do</b><ul>{lines}</ul></div>')
     parts += [_card(result, drawing) for result in (*gate.failed, *gate.inconclusive)]
     if drawing is not None:
@@ -32,7 +33,14 @@ def gate_body(gate: GateReport) -> Shown:
     head = ("check", "outcome", "baseline", "candidate", "change", "95 % interval", "tolerance")
     parts.append("<h2>All checks</h2>" + table(head, [_row(result) for result in gate.results], numbers_from=2))
     runs = [
-        (r.id, r.role, f"{r.first_step:,} to {r.last_step:,}", number(r.threshold), percent(r.clip_rate), r.provenance)
+        (
+            r.id,
+            r.role,
+            f"{r.first_step:,} to {r.last_step:,}",
+            number(r.threshold),
+            percent(r.clip_rate),
+            PROVENANCE[r.provenance].partition(",")[0],
+        )
         for r in gate.runs
     ]
     parts.append("<h2>Runs</h2>" + table(("run", "", "steps", "threshold", "clipped", "norm"), runs, numbers_from=3))
@@ -46,9 +54,11 @@ def _card(result: MetricResult | LimitResult, drawing: Drawing | None) -> str:
     if drawing is not None and isinstance(result, MetricResult) and result.worst_steps is not None:
         first, last = result.worst_steps
         go = f' <span class="go" data-of="{drawing.key}" data-first="{first}" data-last="{last}"></span>'
+    told = words.sentence(result).removeprefix(f"{result.title} ").removeprefix(f"{result.title}: ")
     return (
         f'<div class="card {_CLASS[result.outcome]}"><b class="code">{for_html(result.title)}</b> '
-        f'<span>{for_html(words.sentence(result))}</span><p class="dim">{for_html("; ".join(more))}{go}</p></div>'
+        f"<span>{prose(told)}</span>"
+        f'<p class="dim">{for_html("; ".join(more))}{go}</p></div>'
     )
 
 

@@ -15,7 +15,7 @@ from gradlens.reporters.wording import number, percent
 from gradlens.reports.analysis import Report, RunReport
 
 #: Runs on one axis: as many as there are colours. Runs that are shown in full, and the bytes of all drawings together.
-MAX_OVERLAID, MAX_IN_FULL, DRAWN_BYTES = 8, 40, 1_150_000
+MAX_OVERLAID, MAX_IN_FULL, DRAWN_BYTES = 8, 40, 1_100_000
 
 
 @frozen

@@ -23,7 +23,7 @@
   const number = value => {
     const size = Math.abs(value);
     if (!Number.isFinite(value)) return "not finite";
-    if (size !== 0 && (size >= 1e6 || size < 1e-3)) return Number(value.toPrecision(3)).toExponential();
+    if (size !== 0 && (size >= 1e6 || size < 1e-4)) return Number(value.toPrecision(3)).toExponential();
     return size >= 1000 ? value.toLocaleString("en", {maximumFractionDigits: 0}) : String(Number(value.toPrecision(4)));
   };
   const whole = value => Math.round(value).toLocaleString("en");

@@ -46,9 +46,10 @@ def drawings_of(run: RunReport, key: str) -> dict[str, Drawing]:
 
 def run_body(run: RunReport, key: str, drawings: dict[str, Drawing], *, level: int = 1) -> str:
     """Everything about a run; `key` names its drawing, `level` is that of its heading."""
+    headline = escape(wording.verdict(run)).replace(" %", "&nbsp;%")
     parts = [
         f"<h{level}>{for_html(run.id)}</h{level}>",
-        f'<p class="verdict {tone_of(run)}">{escape(wording.verdict(run))}</p>',
+        f'<p class="verdict {tone_of(run)}">{headline}</p>',
         f"<p>{for_html(course_sentence(run))}</p>",
         f'<p class="dim">{for_html(norm_caveat(run))}</p>',
         _to_do(run),
@@ -111,13 +112,13 @@ def _ranking(run: RunReport) -> str:
     if not ranked:
         return ""
     rows = "".join(
-        f'<tr><td class="n">{percent(r.confidence)}</td><td>{escape(wording.TITLES[r.cause])}</td>'
+        f'<tr><td class="n">{percent(r.confidence)}</td><th scope="row">{escape(wording.TITLES[r.cause])}</th>'
         f"<td>{for_html('; '.join(r.because))}</td></tr>"
         for r in ranked
     )
     experiment = f"<p>To confirm: {for_html(run.diagnosis.experiment)}</p>" if run.diagnosis.experiment else ""
     head = '<thead><tr><th class="n">confidence</th><th>cause</th><th>because</th></tr></thead>'
-    return f'<h2>Why: the likely causes</h2><div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>{experiment}'
+    return f'<h2>Why: the likely causes</h2><table class="causes">{head}<tbody>{rows}</tbody></table>{experiment}'
 
 
 def _not_judged(run: RunReport) -> str:

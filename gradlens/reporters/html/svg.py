@@ -36,12 +36,17 @@ def still(drawing: Drawing) -> str:
         top += TITLE + panel.height + GAP
     for tick in across.ticks(7):
         at = across(tick)
-        label = f"{tick:,.0f}" if not drawing.x_log else number(tick)
+        label = f"{tick:,.0f}" if not drawing.x_log else _label(tick)
         anchor = "start" if at < LEFT + 20 else "end" if at > WIDTH - RIGHT - 20 else "middle"
         parts.append(f'<text x="{at}" y="{top + 8}" text-anchor="{anchor}">{label}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{top + 24}" text-anchor="middle">{drawing.x_title}</text>')
     label = for_html(f"{drawing.title}: {drawing.alt}")
     return f'<svg viewBox="0 0 {WIDTH} {top + 30:g}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def _label(tick: float) -> str:
+    """A round value: without an exponent as long as it is short."""
+    return f"{tick:g}" if 1e-4 <= abs(tick) < 1e-3 else number(tick)
 
 
 def _legend_rows(drawing: Drawing) -> list[list[tuple[str, str]]]:
@@ -87,7 +92,7 @@ def _panel(panel: Panel, drawing: Drawing, across: Scale, top: float) -> str:
     ]
     for tick in up.ticks(max(3, panel.height // 34)):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(tick)}" y2="{up(tick)}"/>')
-        text = f"{tick * 100:g} %" if panel.percent else number(tick)
+        text = f"{tick * 100:g} %" if panel.percent else _label(tick)
         parts.append(f'<text x="{LEFT - 5}" y="{up(tick) + 4:g}" text-anchor="end">{text}</text>')
     for step in () if panel.bad is None else panel.bad[:: max(1, len(panel.bad) // 200)].tolist():
         parts.append(f'<line class="bad" x1="{across(step)}" x2="{across(step)}" y1="{top:g}" y2="{bottom:g}"/>')

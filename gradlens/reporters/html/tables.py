@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from gradlens.reporters.escape import for_html
+
+
+def prose(text: str) -> str:
+    """A sentence as the command line prints it, made for a page: arrows, and commands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", for_html(text.replace(" -> ", " → ")))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int) -> str:
