@@ -15,7 +15,7 @@ from gradlens.reporters.wording import number, percent
 from gradlens.reports.analysis import Report, RunReport
 
 #: Runs on one axis: as many as there are colours. Runs that are shown in full, and the bytes of all drawings together.
-MAX_OVERLAID, MAX_IN_FULL, DRAWN_BYTES = 8, 40, 1_100_000
+MAX_OVERLAID, MAX_IN_FULL, DRAWN_BYTES = 8, 40, 1_150_000
 
 
 @frozen
@@ -103,7 +103,9 @@ def _row(place: int, run: RunReport, short: str, *, linked: bool) -> str:
         (run.spikes.counts.get("grad_norm"), number(run.spikes.counts.get("grad_norm"))),
         (last, number(last)),
     )
-    cells = "".join(f'<td class="n" data-key="{"" if key is None else key}">{shown}</td>' for key, shown in figures)
+    cells = "".join(
+        f'<td class="n" data-key="{"" if key is None else f"{key:.6g}"}">{shown}</td>' for key, shown in figures
+    )
     curves = run.curves or {}
     pictures = "".join(
         f"<td>{small(curves[name].median[:: max(1, len(curves[name].median) // 60)], what, css) if name in curves else ''}</td>"
