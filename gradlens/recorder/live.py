@@ -33,11 +33,15 @@ class Live:
     first
         Step before which none is made.
     alert
-        A callable that takes the verdict (a mapping with `at`, `status`, `cause`, `confidence`, `headline` and `early`); a command
+        A callable that takes the verdict (a mapping: `at`, `status`, `outcome`, `cause`, `confidence`, `headline`, `early`); a command
         (text or a list) that gets it as JSON on its standard input; or a URL that it is posted to. A tuple for several.
     patience
         Verdicts in a row with the same cause before anybody is told. One that comes too early to be trusted (`early`: up to 300
         rows, unless the loss is not finite, constant or far above its start) counts for nothing.
+    confidence
+        What a cause must have for its verdict to count, unless a fact says what became of the run (not finite, diverged, nothing
+        learned, progress lost). At 0.7 a twentieth of the healthy runs of unseen families is alarmed by its end, without the
+        limit a twelfth (`python -m benchmarks.lead`).
     stop
         Whether the recorder then asks the training to stop (`recorder.should_stop`; the callbacks of the frameworks obey).
     causes
@@ -48,6 +52,7 @@ class Live:
     first: int = 100
     alert: Any = None
     patience: int = 2
+    confidence: float = 0.7
     stop: bool = False
     causes: Iterable[str] | None = None
     wants_to_stop: bool = False
@@ -89,10 +94,13 @@ class Live:
 
     def stands(self, verdict: Mapping[str, Any]) -> bool:
         """Whether the same trouble has been found often enough, and nobody knows of it."""
+        from gradlens.watching.judging import FACTS
+
         cause = str(verdict["cause"])
         counts = cause in set(self.causes) if self.causes is not None else verdict["status"] == "problem"
-        # Early in a run only facts count, whatever the curve looks like.
-        counts = counts and not verdict.get("early", False)
+        # Early in a run only facts count, whatever the curve looks like; later also causes that are sure.
+        sure = verdict["confidence"] >= self.confidence or verdict.get("outcome") in FACTS | {"ended_worse"}
+        counts = counts and sure and not verdict.get("early", False)
         self._standing = self._standing or Standing(self.patience)
         return bool(self._standing.saw({cause} if counts else ()))
 

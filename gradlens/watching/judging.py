@@ -38,6 +38,7 @@ def verdict(report: RunReport, step: int | None, total: float | None = None) -> 
     return {
         "at": step,
         "status": found.status,
+        "outcome": found.outcome,
         "cause": diagnosis.cause,
         "confidence": round(float(diagnosis.confidence), 3),
         "headline": found.headline,

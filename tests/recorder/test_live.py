@@ -19,6 +19,14 @@ from gradlens.recorder.live import judge  # noqa: E402
 from gradlens.watching.telling import deliver  # noqa: E402
 from tests.recorder.conftest import loss_of, make_batches, make_net, read_marks, read_rows  # noqa: E402
 
+UNSURE = {
+    "at": 9,
+    "status": "problem",
+    "outcome": "learned",
+    "cause": "bad_data",
+    "confidence": 0.5,
+    "headline": "a row",
+}
 BAD = {"at": 9, "status": "problem", "cause": "lr_too_high", "confidence": 0.9, "headline": "it climbs"}
 
 
@@ -190,3 +198,10 @@ def test_no_more_than_one_copy_of_the_weights_is_kept(tmp_path):
     size = sum(p.numel() for p in model.parameters())
     assert held[::2] == [size, 0, 0, 0, size, 0, 0, 0]
     assert not any(held[1::2])
+
+
+def test_a_cause_that_is_not_sure_counts_only_with_a_fact():
+    live = Live(patience=1)
+    assert not live.stands(UNSURE)
+    assert live.stands({**UNSURE, "outcome": "ended_worse"})
+    assert Live(patience=1, confidence=0.5).stands(UNSURE)

@@ -96,7 +96,7 @@ def test_the_verdict_in_few_words():
     report = judge(case_healthy().run, AnalysisOptions())
     found = verdict(report, 7)
     assert found == {
-        "at": 7, "status": report.verdict.status, "cause": report.diagnosis.cause,
+        "at": 7, "status": report.verdict.status, "outcome": report.verdict.outcome, "cause": report.diagnosis.cause,
         "confidence": round(report.diagnosis.confidence, 3), "headline": report.verdict.headline,
         "early": False,
     }  # fmt: skip
