@@ -184,13 +184,17 @@ def verdict_text(state: State) -> str:
     return for_terminal(f"{'early: ' if state.is_early else ''}{wording.verdict(state.report)}")
 
 
-def event_text(event: Event, *, steps: bool = True) -> str:
-    """An event in one line without its run: `new: GL301 warning: 2 events ... (steps 12, 40)`."""
+def event_text(event: Event, *, marked: bool = False) -> str:
+    """An event in one line without its run: `new: GL301 warning: 2 events ... (steps 12, 40)`.
+
+    Level and steps are left out where the line is `marked` with them.
+    """
     head = f"{_WORDS.get(event.kind, event.kind.replace('-', ' '))}: "
     if event.code:
-        head += f"{event.code} {event.level.value}: " if event.kind != "gone" else f"{event.code} "
+        level = "" if marked else f" {event.level.value}"
+        head += f"{event.code}{level}: " if event.kind != "gone" else f"{event.code} "
     shown = ", ".join(f"{step:,}" for step in event.steps[-MAX_STEPS:])
     if len(event.steps) > MAX_STEPS:
         shown = f"..., {shown}"
-    where = f" (step{'s' if len(event.steps) > 1 else ''} {shown})" if event.steps and steps else ""
+    where = f" (step{'s' if len(event.steps) > 1 else ''} {shown})" if event.steps and not marked else ""
     return for_terminal(f"{head}{event.message}{where}")

@@ -108,7 +108,7 @@ def _line(at: str, event: Event, screen: Screen, *, several: bool) -> Renderable
     """An event with its step in front, where it stays in sight."""
     mark = (_MARKS if screen.unicode else _ASCII_MARKS)[event.level]
     where = f"step {event.steps[-1]:,}" if event.steps else ""
-    text = f"{event.run}: {event_text(event, steps=False)}" if several else event_text(event, steps=False)
+    text = f"{event.run}: {event_text(event, marked=True)}" if several else event_text(event, marked=True)
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(no_wrap=True)
