@@ -327,7 +327,7 @@ def page(runs: int) -> str:
         "Written by `python -m benchmarks.dependencies` on one machine; the ratios are what to trust. Times are CPU time.",
         "",
         f"The core is {size.core:.0f} MiB installed, with the extra `all` {size.everything:.0f} MiB. `pip install .` from the",
-        "checkout brings the core, `pip install '.[all]'` everything, `'.[arrow,tensorboard]'` what is named. Without an extra",
+        "checkout brings the core, `pip install '.[all]'` what files of all kinds need, `'.[arrow,tensorboard]'` what is named. Without an extra",
         "every command and every text format works; what needs one says so: `install gradlens[arrow] from the checkout`.",
         "",
         "| package | where | what it does here | MiB that it adds | import, ms over numpy |",

@@ -157,7 +157,9 @@ def customary(
     if threshold.source != "assumed" or threshold.value is None or not provenance.trusted or not len(finite):
         return None
     rate = float(np.mean(finite > threshold.value))
-    text = f"if it clipped at the usual C = {threshold.value:g}: {100 * rate:.0f} % of the steps"
+    # A share that rounds to nothing is not nothing.
+    share = f"{100 * rate:.0f}" if rate >= 0.01 else f"{100 * rate:.2g}"
+    text = f"if it clipped at the usual C = {threshold.value:g}: {share} % of the steps"
     if rate > 2 * WORTH_A_LOOK:
         text += f", {rate / WORTH_A_LOOK:.0f} times what deserves a look ({100 * WORTH_A_LOOK:.0f} %)"
     elif rate > WORTH_A_LOOK:
