@@ -138,7 +138,12 @@ def _units(files: Mapping[str, tuple[int, int, str]], root: str | None) -> Itera
             continue
         groups.setdefault(_key(name), []).append(name)
     for key, names in groups.items():
-        yield Unit(key=key, files=tuple(names), root=root, stamp=tuple(files[n] for n in names))
+        yield Unit(key=storable(key), files=tuple(names), root=root, stamp=tuple(files[n] for n in names))
+
+
+def storable(text: str) -> str:
+    r"""A text as UTF-8 can hold it: the byte 0xff of a file name that is no UTF-8 becomes `\udcff`."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _key(name: str) -> str:

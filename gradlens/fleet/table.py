@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlens.errors import MalformedLogError, MissingExtraError
+from gradlens.fleet.plan import storable
 from gradlens.fleet.row import COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -25,10 +26,16 @@ def dump_table(rows: Iterable[Mapping[str, Any]], mark: Mapping[str, Any]) -> by
 
     ordered = in_order(rows)
     schema = _schema(mark)
-    columns = [pa.array([row.get(f.name) for row in ordered], type=f.type) for f in schema]
+    columns = [pa.array([_storable(row.get(f.name)) for row in ordered], type=f.type) for f in schema]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="zstd", row_group_size=1 << 16)
     return sink.getvalue()
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
 def in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

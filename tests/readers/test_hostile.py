@@ -224,6 +224,17 @@ class TestNumbers:
     def test_infinities_of_c(self, text, value):
         assert parse_number(text) == value
 
+    @pytest.mark.parametrize(
+        "text", ["--1,000", "+-1,000", "1,00", "\u00b2,000", "\u00b2/3", "1,000.\u00b2", "tensor(" * 3000 + "1"]
+    )
+    def test_what_only_looks_like_a_number(self, text):
+        assert parse_number(text) is None
+
+    def test_lists_whose_places_are_no_numbers(self, tmp_path):
+        names = ("loss/\u00b2", "loss/" + "9" * 5000, "loss/3")
+        text = "".join(f"step {i} {name}: 1.5, 2.5\n" for name in names for i in range(9))
+        assert gradlens.read(write(tmp_path / "a.log", text))
+
     @pytest.mark.parametrize("text", ["nan(", "nano", "1.#", "1.#INFO", "2.#INF", "#INF", "nan()x", "banana"])
     def test_what_only_looks_like_them(self, text):
         assert parse_number(text) is None

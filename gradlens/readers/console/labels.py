@@ -134,6 +134,10 @@ class _Spot(NamedTuple):
 _MAX_BETWEEN = 3
 
 
+#: Digits of the place of an item in a list.
+_MAX_DIGITS = 10
+
+
 class _Walk:
     """Goes along the numbers of a line, remembering what names the next ones."""
 
@@ -184,7 +188,7 @@ class _Walk:
         if spot.before.strip() != "," or len(spot.before) > _MAX_BETWEEN:
             return ""
         base, _, number = name.rpartition("/")
-        if number.isdigit() and base:
+        if number.isdecimal() and base and len(number) < _MAX_DIGITS:
             return f"{base}/{int(number) + 1}"
         self.slots[-1] = self.slots[-1]._replace(name=f"{name}/0")
         return f"{name}/1"

@@ -114,7 +114,7 @@ def _runs(fleet: FleetOverview) -> str:
         f'<span class="dim shown" aria-live="polite"></span></div><p class="dim">Select a heading to sort.{cut}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="All runs">'
         f'<table class="sortable wide fleet"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(_row(run) for run in runs)}</tbody></table></div>"
+        f"<tbody>{''.join(_row(run) for run in runs)}</tbody></table></div></div>"
     )
 
 
