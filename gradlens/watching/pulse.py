@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from gradlens.diagnosis.features.curves import rounding_step
 from gradlens.reporters.wording import number
 from gradlens.reports.base import Severity
 from gradlens.run import Run, Series
@@ -18,6 +19,8 @@ CONTEXT = 2000
 FALSE_ALARMS = 0.1
 #: Times the level below which a spike is no news.
 MIN_SIZE = 1.5
+#: Steps of the rounding of a log that a spike must exceed: with few digits noise is hidden until it rounds up. Our own choice.
+MIN_STEPS = 5
 _LABELS = {"loss": "loss", "grad_norm": "norm"}
 
 
@@ -55,11 +58,15 @@ class Pulse:
 
     def _spikes(self, run: str, key: str, series: Series, before: int) -> Iterator[Event]:
         begin = max(before - CONTEXT, 0)
-        table = find_spikes(series.value[begin:], false_alarms=FALSE_ALARMS)
+        recent = series.value[begin:]
+        table = find_spikes(recent, false_alarms=FALSE_ALARMS)
+        rounding = rounding_step(recent[np.isfinite(recent)]) if table.spikes else 0.0
         for spike in table.spikes:
             row, last = begin + spike.index, self._latest.get(key)
             is_known = row < before or (last is not None and row <= last + GAP)
-            is_small = table.scale == "log" and spike.size < MIN_SIZE
+            is_small = (
+                table.scale == "log" and spike.size < MIN_SIZE
+            ) or spike.value - spike.level <= MIN_STEPS * rounding
             if is_known or is_small:
                 continue
             self._latest[key] = row
