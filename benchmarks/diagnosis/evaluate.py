@@ -1,6 +1,6 @@
 """Measures the diagnosis on labelled runs and writes `docs/diagnosis.md`.
 
-    python -m benchmarks.diagnosis.evaluate [--every 1] [--print]
+    python -m benchmarks.diagnosis.evaluate [--every 1] [--print] [--workers 2]
 
 Families are left out one at a time: the weights that judge a family never saw it. The unseen runs, of the
 families that were made last, are judged by weights that saw none of them. Takes about six minutes.
@@ -22,12 +22,15 @@ from benchmarks.diagnosis import sparse
 from benchmarks.diagnosis.examples import LAST, LOOKED_AT, Labelled, load, respelled, scaled, thinned
 from benchmarks.diagnosis.fit import Example, Model, learn
 from benchmarks.runs import columns
+from gradlens.diagnosis.case import cause_of
+from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, weigh
 from gradlens.reports.base import Cause
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "diagnosis.md"
 SURE = 0.8
-ALL, UNSEEN = "all, by family", "unseen families"
+ALL, UNSEEN, REPORTED = "all, by family", "unseen families", "all, with facts"
+CONFIGURED = "all, with --config"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +59,7 @@ class Graded:
     example: Example
     configured: Example
     ceilings: Mapping[Cause, Ceiling]
+    facts: tuple[Fact, ...]
     expected: str
     harmful: bool
     source: str
@@ -69,6 +73,7 @@ def grade(item: tuple[str, Labelled]) -> Graded:
         example=labelled.example(case),
         configured=labelled.example(with_config=True),
         ceilings=case.ceilings,
+        facts=case.facts,
         expected=labelled.label["expected"],
         harmful=bool(labelled.label["harmful"]),
         source=source,
@@ -84,6 +89,18 @@ def judge(run: Graded, weights: Weights, *, configured: bool = False) -> Judged:
     )
 
 
+def reported(run: Graded, weights: Weights) -> Judged:
+    """The answer as a report gives it: what facts rule out is left out, and what they prove goes first."""
+    excluded = frozenset(cause for fact in run.facts for cause in fact.rules_out)
+    beliefs = weigh(run.example.signs, ceilings=run.ceilings, weights=weights, excluded=excluded)
+    named = cause_of(beliefs, run.facts)
+    sure = max(
+        [beliefs.of(named if named != "unknown" else "healthy"), *(f.confidence for f in run.facts if f.cause == named)]
+    )
+    rest = tuple((cause, p) for cause, p in beliefs.ranking if cause != named)
+    return replace(judge(run, weights), ranking=((named, sure), *rest))
+
+
 def weights_of(model: Model) -> Weights:
     """A learned model in the form in which it ships."""
     return Weights(bias=model.bias, signs=model.weights)
@@ -94,13 +111,15 @@ def weights_from(examples: Sequence[Example]) -> Weights:
     return weights_of(learn([replace(e, weight=0.5) for e in examples]))
 
 
-def leave_one_family_out(runs: Sequence[Graded], *, configured: bool = False) -> list[Judged]:
-    """Every run judged by weights that were learned without its family."""
-    judged = []
+def leave_one_family_out(runs: Sequence[Graded]) -> dict[str, list[Judged]]:
+    """Every run judged by weights that were learned without its family: alone, with its configuration, with facts."""
+    judged: dict[str, list[Judged]] = {ALL: [], CONFIGURED: [], REPORTED: []}
     for family in sorted({r.example.family for r in runs}):
-        seen = [e for r in runs if r.example.family != family for e in (r.example, r.configured)]
-        weights = weights_from(seen)
-        judged += [judge(r, weights, configured=configured) for r in runs if r.example.family == family]
+        weights = weights_from([e for r in runs if r.example.family != family for e in (r.example, r.configured)])
+        mine = [r for r in runs if r.example.family == family]
+        judged[ALL] += [judge(r, weights) for r in mine]
+        judged[CONFIGURED] += [judge(r, weights, configured=True) for r in mine]
+        judged[REPORTED] += [reported(r, weights) for r in mine]
     return judged
 
 
@@ -187,6 +206,7 @@ def page(sets: Mapping[str, Sequence[Judged]], stays: Sequence[Mapping[str, bool
     lines += table(("", *sets), ((n, *(_figure(n, s[n]) for s in shares.values())) for n in names))
     main = next(iter(sets))
     lines += ["", f"## By cause ({main})", "", *by_cause(sets[main])]
+    lines += ["", f"## By cause ({REPORTED})", "", *by_cause(sets[REPORTED])]
     lines += ["", f"## By cause ({UNSEEN})", "", *by_cause(sets[UNSEEN])]
     lines += ["", f"## Confidence ({main})", ""]
     lines += table(("confidence", "runs", "mean confidence", "right"),
@@ -274,9 +294,10 @@ def main() -> None:
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="every N-th run of each source; implies --print"
     )
+    parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     items = [(source, run) for source in (*LOOKED_AT, LAST) for run in islice(load(source), 0, None, arguments.every)]
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(arguments.workers) as pool:
         runs = list(pool.map(grade, [item for item in items if item[1].accepted], chunksize=8))
         stays = list(pool.map(invariance, [run for source, run in items if source == "given"], chunksize=4))
     looked_at = [r for r in runs if r.source != LAST]
@@ -285,14 +306,15 @@ def main() -> None:
     out = leave_one_family_out(runs)
     given = {r.example.run for r in runs if r.source == "given"}
     sets = {
-        ALL: out,
-        "given": [j for j in out if j.run in given],
-        "own": [j for j in out if j.run not in given],
-        "all, with --config": leave_one_family_out(runs, configured=True),
+        ALL: out[ALL],
+        "given": [j for j in out[ALL] if j.run in given],
+        "own": [j for j in out[ALL] if j.run not in given],
+        CONFIGURED: out[CONFIGURED],
+        REPORTED: out[REPORTED],
         UNSEEN: [judge(r, apart) for r in unseen],
         UNSEEN + ", with --config": [judge(r, apart, configured=True) for r in unseen],
     }
-    text = page(sets, stays, sparse.table([run for _, run in items if run.accepted]))
+    text = page(sets, stays, sparse.table([run for _, run in items if run.accepted], arguments.workers))
     if arguments.print or arguments.every > 1:
         print(text)
     else:

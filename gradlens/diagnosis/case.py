@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -68,18 +68,8 @@ class Case(Measured):
 
     @cached_property
     def cause(self) -> Cause:
-        """The cause that is named: the one that a fact proves, otherwise the likeliest that no fact excludes.
-
-        `healthy` stands for no cause at all. `unknown` where the facts show a problem that the weighing does not see.
-        """
-        serious = [fact for fact in self.facts if fact.severity.rank > 0]
-        proven = next((fact.cause for fact in serious if fact.cause is not None), None)
-        if proven is not None:
-            return proven
-        likeliest = self.beliefs.cause
-        if likeliest == "healthy" and serious:
-            return serious[0].otherwise
-        return likeliest
+        """The cause that is named (see `cause_of`)."""
+        return cause_of(self.beliefs, self.facts)
 
     @cached_property
     def excluded(self) -> frozenset[Cause]:
@@ -132,6 +122,23 @@ class Case(Measured):
     def signs(self) -> Mapping[str, float]:
         """The grade of every sign."""
         return grade_all(self)
+
+
+def cause_of(beliefs: Beliefs, facts: Iterable[Fact]) -> Cause:
+    """The cause that is named: the one that a fact proves, otherwise the likeliest; `beliefs` without what facts exclude.
+
+    A fact gives way where the weighing is surer of another cause than the fact is of its own: beside damage of another kind, a
+    validation loss that rises is a finding and not the cause. `healthy` stands for no cause at all. `unknown` where the facts
+    show a problem that the weighing does not see.
+    """
+    serious = [fact for fact in facts if fact.severity.rank > 0]
+    proven = next((fact for fact in serious if fact.cause is not None), None)
+    likeliest, sure = beliefs.ranking[0]
+    if proven is not None and proven.cause is not None and (likeliest == "healthy" or sure <= proven.confidence):
+        return proven.cause
+    if likeliest == "healthy" and serious:
+        return serious[0].otherwise
+    return likeliest
 
 
 def build_case(

@@ -7,6 +7,10 @@ import pytest
 
 import gradlens
 import gradlens.config
+from gradlens.diagnosis.case import cause_of
+from gradlens.diagnosis.facts import Fact
+from gradlens.diagnosis.weighing import Beliefs
+from gradlens.reports.base import Severity
 from tests import synthetic
 
 
@@ -249,3 +253,126 @@ class TestRowsThatAreNeeded:
         assert run.verdict.status == status
         if status == "insufficient":
             assert f"{n} rows" in run.verdict.headline
+
+
+class TestWhatThePhysicsLeavesOpen:
+    """Facts that went too far: what they ruled out was not ruled out by arithmetic."""
+
+    def test_a_first_update_that_throws_the_weights_is_an_explosion_and_no_sudden_nan(self):
+        n = 200
+        loss, norm = np.full(n, np.nan), np.full(n, np.nan)
+        loss[0], norm[0] = 3e6, 4e9
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 0.01)})
+        assert run.verdict.outcome == "nonfinite"
+        assert "an update of 4e+07 in length" in finding(run, "GL405").message
+        assert run.diagnosis.cause in {"exploding", "lr_too_high"}
+
+    def test_an_ordinary_first_row_before_nan_stays_a_sudden_nan(self):
+        n = 200
+        loss, norm = np.full(n, np.nan), np.full(n, np.nan)
+        loss[0], norm[0] = 2.3, 1.1
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 0.01)})
+        assert run.diagnosis.cause == "nan_sudden"
+
+    def test_a_first_row_of_step_100_is_not_before_every_update(self):
+        n = 60
+        run = gradlens.analyze(
+            {"step": 100 * np.arange(1, n + 1), "loss": np.full(n, np.nan), "grad_norm": np.full(n, np.nan)}
+        )
+        found = finding(run.runs[0], "GL405")
+        assert "before any update" not in found.message
+        assert "what went before it is not in the log" in found.message
+        assert run.runs[0].verdict.status == "problem"
+
+    def test_zeros_after_overflows_are_a_loss_scale_that_collapsed(self, g):
+        n = 600
+        loss, norm = learns(g, n), np.exp(0.3 * g.standard_normal(n))
+        norm[200::9] = np.inf
+        norm[560:] = 0.0
+        scale = 65536.0 * 0.5 ** (np.maximum(np.arange(n) - 191, 0) // 9)
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3), "loss_scale": scale})
+        assert "gradients underflow" in finding(run, "GL514").message
+        assert run.diagnosis.cause == "loss_scale_collapse"
+
+    def test_a_constant_loss_with_norms_of_nearly_0_vanishes(self, g):
+        n = 400
+        run = judged(
+            {"loss": np.ones(n), "grad_norm": 3e-8 * np.exp(0.3 * g.standard_normal(n)), "lr": np.full(n, 1e-3)}
+        )
+        assert run.diagnosis.cause == "vanishing"
+        assert run.verdict.outcome == "not_learning"
+
+    def test_a_constant_loss_with_ordinary_norms_does_not_learn(self, g):
+        n = 400
+        run = judged({"loss": np.ones(n), "grad_norm": np.exp(0.3 * g.standard_normal(n)), "lr": np.full(n, 1e-3)})
+        assert run.diagnosis.cause == "not_learning"
+
+    def test_a_bad_batch_shows_in_a_density_that_takes_both_signs(self, g):
+        n = 1000
+        loss, norm = -0.1 + 0.3 * g.standard_normal(n), np.exp(0.2 * g.standard_normal(n))
+        for row in (300, 480, 700, 810):
+            loss[row], norm[row] = 25.0, 60.0
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)})
+        assert run.diagnosis.cause == "bad_data"
+
+    def test_two_adversaries_at_rest_do_not_guess_among_eight_classes(self, g):
+        n = 1000
+        loss = np.log(8) + 0.01 * g.standard_normal(n)
+        loss[:60] = 1.85 + 0.01 * g.standard_normal(60)
+        run = judged({"loss": loss, "grad_norm": 0.2 * np.exp(0.5 * g.standard_normal(n))})
+        assert not any("guessing among" in f.message for f in run.findings)
+
+    def test_a_decay_that_ends_long_before_the_run_is_a_mismatch(self, g):
+        n = 1200
+        t = np.arange(n)
+        rate = 1e-3 * np.maximum(0.5 * (1 + np.cos(np.pi * np.minimum(t / 400, 1))), 0.02)
+        run = judged({"loss": learns(g, n), "grad_norm": np.exp(0.2 * g.standard_normal(n)), "lr": rate})
+        assert run.diagnosis.cause == "schedule_mismatch"
+        assert "the schedule ends long before the run" in finding(run, "GL205").message
+
+    def test_a_decay_by_steps_is_planned(self, g):
+        n = 1200
+        rate = 0.1 ** np.searchsorted([400, 700], np.arange(n), side="right") * 1e-3
+        run = judged({"loss": learns(g, n), "grad_norm": np.exp(0.2 * g.standard_normal(n)), "lr": rate})
+        assert not [f for f in run.findings if f.code == "GL205"]
+
+    def test_a_warm_up_over_most_of_the_run_is_a_mismatch(self, g):
+        n = 1200
+        t = np.arange(n)
+        rate = 1e-3 * np.where(t < 1050, (t + 1) / 1050, 1.0 - (t - 1050) / 150)
+        run = judged({"loss": learns(g, n), "grad_norm": np.exp(0.2 * g.standard_normal(n)), "lr": rate})
+        assert "the warm-up takes 87 % of the run" in finding(run, "GL205").message
+
+    def test_clipped_steps_that_creep_down_at_a_small_rate_may_be_held_back(self, g):
+        n = 1200
+        loss = (2.3 - 0.5 * np.arange(n) / n) * np.exp(0.01 * g.standard_normal(n))
+        log = {"loss": loss, "grad_norm": 3.0 * np.exp(0.2 * g.standard_normal(n)), "lr": np.full(n, 1e-3)}
+        assert "under Adam" not in finding(judged(log, threshold=0.1), "GL103").message
+
+    def test_a_loss_that_falls_faster_than_clipped_steps_reach_was_moved_by_longer_ones(self, g):
+        n = 1200
+        log = {"loss": learns(g, n), "grad_norm": 3.0 * np.exp(0.2 * g.standard_normal(n)), "lr": np.full(n, 3e-4)}
+        run = judged(log, threshold=0.1)
+        assert "under Adam" in finding(run, "GL103").message
+        assert run.diagnosis.cause == "healthy"
+
+
+class TestWhatDecides:
+    BELIEFS = Beliefs(ranking=(("data_shift", 0.9), ("healthy", 0.1)), arguments={}, weighed={})
+
+    @staticmethod
+    def fact(confidence, severity=Severity.WARNING):
+        return Fact(code="GL306", severity=severity, message="", advice="", cause="overfitting", confidence=confidence)
+
+    def test_a_fact_goes_before_a_weighing_that_is_less_sure(self):
+        assert cause_of(self.BELIEFS, [self.fact(0.95)]) == "overfitting"
+
+    def test_a_fact_gives_way_to_a_weighing_that_is_surer(self):
+        assert cause_of(self.BELIEFS, [self.fact(0.8)]) == "data_shift"
+
+    def test_a_note_decides_nothing(self):
+        assert cause_of(self.BELIEFS, [self.fact(0.99, Severity.NOTE)]) == "data_shift"
+
+    def test_nothing_weighed_goes_before_a_fact(self):
+        healthy = Beliefs(ranking=(("healthy", 0.99),), arguments={}, weighed={})
+        assert cause_of(healthy, [self.fact(0.6)]) == "overfitting"

@@ -2,6 +2,8 @@
 
 Adam divides by the root of its second moment, so a constant rescaling of all gradients cancels: always clipping
 normalises steps against each other and harms nobody. Under plain SGD it cuts the rate to C / norm, which the learned weights judge.
+Where nobody names the optimizer the arithmetic may: a step of SGD is eta times C long, so to first order it lowers the loss by at most
+eta times C times the norm, with momentum of 0.95 by twenty times that. A loss that falls faster was moved by longer steps.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.features.curves import rolling_level
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.events import is_adaptive
 from gradlens.diagnosis.words import percent
@@ -17,9 +20,11 @@ from gradlens.reports.base import Severity
 
 #: Clip rates that deserve a look, by the common rule of thumb, and one of nearly all steps.
 RATES, ALWAYS = (0.05, 0.10, 0.20), 0.5
-#: Share of the descent that is made in the first half of the rows by a run that clipping does not hold back. Our own
-#: choice.
-MIN_EARLY = 0.85
+#: Times the descent that clipped steps of SGD can make, from which an optimizer must have lengthened them.
+MAX_MOMENTUM = 20.0
+#: Share of the descent that is made in the first half of the rows, and descent as a share of the start, of a run that clipping does not
+#: hold back: steps of one length make half of it there. Our own choice.
+MIN_EARLY, MIN_DESCENT = 0.75, 0.1
 REASONS = (
     "the usual reasons, in their order: a learning rate that is too high, a missing warm-up, bad batches, numerics"
 )
@@ -57,13 +62,39 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     )
 
 
-#: Peak rates up to which an optimizer that nobody names is of the Adam kind: plain SGD learns next to nothing at a thousandth.
+#: Peak rates up to which an optimizer that nobody names may be of the Adam kind.
 MAX_ADAM_RATE = 2e-3
 
 
 def holds_back(measured: Measured) -> bool:
-    """Whether clipping may hold this run back: not where the optimizer is of the Adam kind, by its name or by its small rate."""
+    """Whether clipping may hold this run back: not where the optimizer is of the Adam kind, by its name or by what its steps do.
+
+    Without a name: the rate is small and the loss fell by a good part of its start, either faster than clipped steps of SGD could bring
+    it down, or mostly in the first half of the rows. A run that creeps down to the end may be one that clipping slows.
+    """
     if measured.config.optimizer is not None:
         return not is_adaptive(measured)
     rates = measured.signals.lr[np.isfinite(measured.signals.lr)]
-    return not (len(rates) > 0 and 0.0 < float(rates.max()) <= MAX_ADAM_RATE)
+    if not len(rates) or not 0.0 < float(rates.max()) <= MAX_ADAM_RATE:
+        return True
+    p, s = measured.progress, measured.signals
+    if p is None or not p.relative >= MIN_DESCENT or not p.end < p.start:
+        return True
+    known = np.isfinite(s.loss)
+    level = rolling_level(s.loss[known], max(5, int(known.sum()) // 40) | 1)
+    fall = p.start - p.end
+    half = int(s.step[known][np.argmax(level <= p.start - 0.5 * fall)])
+    if 0.5 * fall > MAX_MOMENTUM * _reach(measured, half) > 0:
+        return False
+    return not p.start - float(level[len(level) // 2]) >= MIN_EARLY * fall
+
+
+def _reach(measured: Measured, until: int) -> float:
+    """How far clipped steps of SGD can lower the loss up to a step, to first order: the sum of rate times clipped norm times norm."""
+    s = measured.signals
+    rows = np.flatnonzero(np.isfinite(s.norm) & np.isfinite(s.lr) & (s.step <= until))
+    if not len(rows) or measured.threshold is None:
+        return 0.0
+    norm = s.norm[rows]
+    steps = np.diff(s.step[rows], append=s.step[rows[-1]] + (s.log_interval or 1.0))
+    return float(np.sum(s.lr[rows] * np.minimum(norm, measured.threshold) * norm * steps))

@@ -63,6 +63,8 @@ CLASSES = (
     128_256,
 )
 NEAR_CHANCE = 0.005
+#: Deviations of the noise below chance at which a first row shows that this was no guess: before training nobody does better.
+BETTER = 8.0
 #: Deviations of the noise between rows from which a descent, or a rise, is more than noise.
 CLEAR_RISE = 3.0
 #: How far around ln 2 the level of a noisy loss that is stuck there lies: confident guesses cost more than fair ones, so above rather
@@ -217,6 +219,10 @@ def _at_chance(measured: Measured, p: Progress) -> Fact | None:
         return None
     known = measured.signals.loss[np.isfinite(measured.signals.loss)]
     level = float(np.median(known[len(known) // 2 :]))
+    if level - float(known[: max(len(known) // 10, 1)].min()) > BETTER * max(
+        neighbour_noise(known), NEAR_CHANCE * level
+    ):
+        return None  # where two adversaries come to rest (2 or 3 ln 2), the loss may have been lower before
     for classes in CLASSES:
         chance = float(np.log(classes))
         if abs(level - chance) < NEAR_CHANCE * chance and abs(p.start - level) < 0.1 * level:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
-from gradlens.diagnosis.signs.numerics import zeros_after_nan
+from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
 from gradlens.diagnosis.words import counted
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
@@ -25,6 +25,10 @@ MIN_ROWS, MIN_TAIL = 10, 5
 #: A loss that jumps to exactly 0 came from at least this share of its first value; one that comes down to 0 comes
 #: from less.
 MIN_JUMP = 0.02
+#: Share of the descent that is kept, below which the loss had lost what was learned before the gradients ended. Our own choice.
+MAX_KEPT = 0.5
+#: Norm over loss below which gradients are there, but too small to move weights: beyond the seven digits of float32.
+TINY = 1e-6
 NOTHING_MOVES: frozenset[Cause] = frozenset(
     {
         "vanishing",
@@ -98,6 +102,8 @@ def _norm_turns_zero(measured: Measured) -> Fact | None:
     if at is None or zeros_after_nan(measured) or _still_falls(measured, int(rows[at])):
         return None
     since = int(s.step[rows[at]])
+    if scale_collapses(measured) > 0.0 or int(s.bad_norm[: rows[at]].sum()) >= MIN_TAIL:
+        return _underflow(measured, since, len(rows) - at)
     agent = not measured.loss_descends
     why = (
         "all advantages are equal (reward_std 0), so there is no learning signal"
@@ -119,9 +125,36 @@ def _norm_turns_zero(measured: Measured) -> Fact | None:
         if agent
         else "print the loss and the norm of each layer for one batch; look for a detached loss, frozen weights, "
         "masked labels or dead units",
-        rules_out=NOTHING_MOVES,
+        rules_out=NOTHING_MOVES - {"lr_too_high"} if _lost_before(measured) else NOTHING_MOVES,
         steps=(since,),
         evidence=(Evidence(label="norms of exactly 0 at the end", value=len(rows) - at, n=len(rows)),),
+    )
+
+
+def _lost_before(measured: Measured) -> bool:
+    """Whether the loss had lost what was learned when the gradients ended: steps that were too long may have thrown it there."""
+    p = measured.progress
+    return p is not None and p.kept < MAX_KEPT
+
+
+def _underflow(measured: Measured, since: int, zeros: int) -> Fact:
+    """Zeros after norms that overflowed: the loss scale was halved at each overflow, until nothing of a gradient was left in fp16."""
+    scale = measured.numerics.last_scale
+    down = f"the loss scale has come down to {scale:.3g}" if np.isfinite(scale) else "each overflow halves a loss scale"
+    return Fact(
+        code="GL514",
+        severity=Severity.ERROR,
+        otherwise="loss_scale_collapse",
+        outcome="not_learning",
+        since_step=since,
+        message=f"the gradient norm is exactly 0 from step {since:,} to the end ({counted(zeros, 'row')}), after overflows: {down}, "
+        "and gradients underflow to 0",
+        advice="find the first step that overflows and the layer it comes from; use bfloat16, or keep that part in float32",
+        rules_out=NOTHING_MOVES - {"loss_scale_collapse"},
+        steps=(since,),
+        evidence=(
+            Evidence(label="norms of exactly 0 at the end", value=zeros, n=int(measured.signals.has_norm.sum())),
+        ),
     )
 
 
@@ -177,17 +210,20 @@ def _loss_constant(measured: Measured) -> Fact | None:
         return None
     first = int(s.step[np.argmax(s.has_loss)])
     zero = loss[0] == 0
+    norm = s.norm[np.isfinite(s.norm)]
+    fades = len(norm) >= MIN_ROWS and 0.0 < float(np.median(norm)) < TINY * abs(float(loss[0]))
+    small = f", with norms of about {float(np.median(norm)):.1g}: gradients are there, but vanish" if fades else ""
     return Fact(
         code="GL514",
         severity=Severity.ERROR,
-        cause="not_learning",
+        cause="vanishing" if fades else "not_learning",
         confidence=0.85,
         outcome="not_learning",
         since_step=first,
         message=f"the loss is {'exactly 0' if zero else f'the constant {loss[0]:.6g}'} in all {len(loss):,} rows: "
-        "not learning",
+        f"not learning{small}",
         advice="print loss, labels and the norm of each layer for one batch before and after an update",
-        rules_out=NOTHING_MOVES,
+        rules_out=NOTHING_MOVES - {"vanishing"} if fades else NOTHING_MOVES,
         steps=(first,),
         evidence=(Evidence(label="different losses", value=1, n=len(loss)),),
     )

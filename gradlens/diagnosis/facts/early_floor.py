@@ -1,7 +1,8 @@
 """A loss that comes down fast to a floor and stays there: what fine-tuning does, and no sign of a rate that is too high.
 
 A rate that is far too high leaves dead or saturated units behind, which give every batch the same loss. Where batches go on
-to differ, and the loss came down far without ever rising again, the model learned what there was to learn.
+to differ, and the loss came down far without ever rising again, the model learned what there was to learn. Not so where the first
+updates threw loss and norm up before it came down.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.course import near_chance
 from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.signs.start import blown_up_by_updates, overshoots_at_once
 from gradlens.reports.base import Severity
 
 #: Share of its start that the loss ends at most at, of its descent that is kept, that it may have risen by
 #: meanwhile, that comes after the first
 #: tenth of the rows, and the noise of ln loss from row to row that tells of batches that differ. Our own choice.
 MAX_END, MIN_KEPT, MAX_REBOUND, MAX_LATE, MIN_NOISE = 0.25, 0.9, 0.12, 0.1, 0.035
+#: Grade from which a sign is plain.
+PLAINLY = 0.5
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
@@ -29,6 +33,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         and p.after_first_tenth <= MAX_LATE
     )
     if not floor or not n.loss_noise >= MIN_NOISE or measured.events:
+        return ()
+    if max(blown_up_by_updates(measured), overshoots_at_once(measured)) >= PLAINLY:
         return ()
     return (
         Fact(

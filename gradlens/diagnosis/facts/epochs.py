@@ -19,10 +19,15 @@ _EPOCH = re.compile(r"(?<![a-z])epochs?(?![a-z])")
 OF_STEPS: frozenset[Cause] = frozenset({"bad_data", "adam_beta2_lag", "no_warmup"})
 
 
+def counts_epochs(measured: Measured) -> bool:
+    """Whether the steps of the log are epochs, by the name of their column."""
+    name = measured.run.columns.step
+    return name is not None and _EPOCH.search(name.lower()) is not None
+
+
 def find(measured: Measured) -> tuple[Fact, ...]:
     """A note where the rows are counted in epochs."""
-    name = measured.run.columns.step
-    if name is None or not _EPOCH.search(name.lower()) or (measured.signals.log_interval or 0.0) != 1.0:
+    if not counts_epochs(measured) or (measured.signals.log_interval or 0.0) != 1.0:
         return ()
     p = measured.progress
     falls = p is not None and p.rebound <= MAX_REBOUND and p.kept >= MIN_KEPT

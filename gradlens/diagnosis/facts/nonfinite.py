@@ -1,7 +1,9 @@
 """Losses and norms that are not finite: from the first row, from some row to the end, or in a share of the rows.
 
-The first row precedes every update, so nothing that an update does explains a NaN there. A NaN that nothing grew towards is no
-explosion, and clipping cures no norm that is NaN: the coefficient C / NaN is NaN as well.
+The first row of step 0 or 1 precedes every update, so nothing that an update does explains a NaN there. A NaN that nothing grew
+towards is no explosion, and clipping cures no norm that is NaN: the coefficient C / NaN is NaN as well. Where only the first rows are
+finite nothing can be seen to grow, but the size of the first update can: a step of length rate times norm changes the loss by
+rate times norm squared, to first order.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.epochs import counts_epochs
 from gradlens.diagnosis.facts.layers import grows_since
 from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.signs.events import is_adaptive
 from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
 from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import Evidence
@@ -21,6 +25,9 @@ from gradlens.reports.base import Cause, Severity
 #: level is beyond the noise of nearly all norms, and one and a half times that of most losses. Our own choice.
 LAST_ROWS, LEVEL_ROWS = 10, 60
 MIN_NORM_GROWTH, MIN_LOSS_GROWTH = 3.0, 1.5
+#: First-order change of the loss by one update, in losses, from which that update throws the weights out of any range (below 1 in
+#: training that works, above a million where weights start too large), and finite rows up to which nothing else can be seen.
+MAX_CHANGE, FEW_ROWS = 1e4, 8
 #: Share of the rows with a NaN loss, and their number, from which a run that goes on has a problem. Our own choice.
 MIN_SHARE, MIN_COUNT = 0.02, 3
 #: What no update caused, or what nothing grew towards, has none of these causes.
@@ -42,6 +49,8 @@ BY_GROWTH: frozenset[Cause] = frozenset(
         "fp16_overflow",
     }
 )
+#: What may have gone before the first row that is logged.
+BY_UPDATES: frozenset[Cause] = frozenset({"lr_too_high", "no_warmup", "exploding"})
 #: What grows until it is not finite did not change its level.
 NOT_BY_GROWTH: frozenset[Cause] = frozenset({"data_shift", "batch_size_change", "l2_contamination", "clip_too_tight"})
 LOOK = (
@@ -71,6 +80,8 @@ def _from_the_first_row(measured: Measured) -> Fact:
     s = measured.signals
     both = " and every norm" if s.has_norm.any() and s.bad_norm[s.has_norm].all() else ""
     first = int(s.step[np.argmax(s.has_loss)])
+    if first > 1 or counts_epochs(measured):
+        return _before_the_first_row(measured, first, both)
     return Fact(
         code="GL405",
         severity=Severity.ERROR,
@@ -84,6 +95,26 @@ def _from_the_first_row(measured: Measured) -> Fact:
         "loaded weights and the "
         "kernels (compare float32 with half precision)",
         rules_out=BY_GROWTH,
+        steps=(first,),
+        evidence=(Evidence(label="losses that are not finite", value=int(s.bad_loss.sum()), n=int(s.has_loss.sum())),),
+    )
+
+
+def _before_the_first_row(measured: Measured, first: int, both: str) -> Fact:
+    """The same in a log whose first row has updates before it: they may have done it."""
+    s = measured.signals
+    unit = "epoch" if counts_epochs(measured) else "step"
+    return Fact(
+        code="GL405",
+        severity=Severity.ERROR,
+        otherwise="nan_sudden",
+        outcome="nonfinite",
+        since_step=first,
+        message=f"every loss{both} is {kind_of(measured, 0)} from the first row on, and that is {unit} {first:,}: what "
+        "went before it is not in the log",
+        advice="log every step from the first one; run one forward pass of the first batch with anomaly detection, "
+        "and if that is finite, repeat the start with a tenth of the learning rate",
+        rules_out=BY_GROWTH - BY_UPDATES,
         steps=(first,),
         evidence=(Evidence(label="losses that are not finite", value=int(s.bad_loss.sum()), n=int(s.has_loss.sum())),),
     )
@@ -119,7 +150,7 @@ def _to_the_end(measured: Measured, dead: int) -> Fact:
         if has[dead:].any() and bad[dead:][has[dead:]].all()
     ]
     rows = int((s.bad_loss | s.bad_norm)[dead:].sum())
-    growth = growth_before(measured, dead)
+    growth = growth_before(measured, dead) or thrown_before(measured, dead)
     overflows = not s.bad_loss.any() and int(s.bad_norm[:dead].sum()) >= MIN_COUNT
     scaled = overflows or max(scale_collapses(measured), zeros_after_nan(measured)) > 0.0
     sudden = growth is None and not scaled and dead > 0
@@ -145,7 +176,11 @@ def _to_the_end(measured: Measured, dead: int) -> Fact:
         message=f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} {kind_of(measured, dead)} from step "
         f"{since:,} to the end, "
         f"{counted(rows, 'row')}{hidden}{before}",
-        advice=LOOK if sudden else "go back to a checkpoint from before the growth",
+        advice=LOOK
+        if sudden
+        else "go back to a checkpoint from before the growth"
+        if dead > FEW_ROWS
+        else "start again with smaller weights, or clip from the first step on",
         rules_out=BY_GROWTH if sudden else NOT_BY_GROWTH if growth else frozenset(),
         steps=(since,),
         evidence=(Evidence(label="rows that are not finite", value=rows, n=len(s)),),
@@ -176,6 +211,26 @@ def growth_before(measured: Measured, row: int) -> str | None:
         if since is not None:
             return f"{name} grew to {since[1]:.3g} times its level from step {since[0]:,} on"
     return None
+
+
+def thrown_before(measured: Measured, row: int) -> str | None:
+    """The update that threw the weights, in words, where the few finite rows before one show such an update; None otherwise.
+
+    The step is rate times norm, so nothing is told without a rate, or of an optimizer that is known to divide by the size of gradients.
+    """
+    s = measured.signals
+    known = np.flatnonzero(np.isfinite(s.norm[:row]) & np.isfinite(s.loss[:row]) & np.isfinite(s.lr[:row]))
+    if not 0 < len(known) < FEW_ROWS or is_adaptive(measured):
+        return None
+    at = int(known[-1])
+    rate, norm, loss = float(s.lr[at]), float(s.norm[at]), abs(float(s.loss[at]))
+    norm = min(norm, measured.threshold) if measured.clipped is not None and measured.threshold else norm
+    if not rate * norm * float(s.norm[at]) > MAX_CHANGE * loss > 0:
+        return None
+    return (
+        f"the norm of step {int(s.step[at]):,} was {float(s.norm[at]):.2g}: an update of {rate * norm:.2g} in length, which "
+        f"to first order changes the loss {rate * norm * float(s.norm[at]) / loss:.0e} times over"
+    )
 
 
 def _share(measured: Measured) -> tuple[Fact, ...]:

@@ -19,8 +19,16 @@ MIN_ROWS = 10
 #: Share of the rows that a rate must be zero for at the end: a decay to zero ends there, and a few rows may follow.
 #: Our own choice.
 MIN_SHARE = 0.1
-#: Rate over its peak that counts as zero before a rise; how far it must come up again; rows over which a rise is gradual.
-ZERO, BACK, GRADUAL = 1e-3, 0.5, 8
+#: Rate over its peak that counts as zero before a rise (between two logged rows the lowest one may lie); how far it must come up
+#: again; rows over which a rise, or a fall, is gradual.
+ZERO, BACK, GRADUAL = 0.02, 0.5, 8
+#: Rate over its peak at which a schedule that has ended leaves next to nothing, and share of the rows that it is left there: planned
+#: floors are a tenth, and planned tails shorter. Our own choice.
+FLOOR, MIN_TAIL = 0.06, 0.3
+#: Largest part of a decay that one row of a gradual one makes: decays by steps are planned with their floors.
+MAX_DROP = 0.34
+#: Share of the run that a warm-up takes which leaves no time to come down again.
+MAX_WARMUP = 0.8
 #: Rows of a warm-up that never ends, and by how much the rate rises in it, before it is worth a warning. Our own choice.
 MIN_WARMUP, MIN_RISE = 100, 2.0
 NO_STEP_TAKEN: frozenset[Cause] = frozenset(
@@ -39,7 +47,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     if not rate.any():
         return (_throughout(measured, step),)
     # A rate that rises to the last row is a warm-up in a run that goes on.
-    for one in (_from_some_step, _wraps, *(() if measured.is_unfinished else (_never_warm,))):
+    for one in (_from_some_step, _wraps, _ended_early, *(() if measured.is_unfinished else (_never_warm,))):
         fact = one(step, rate)
         if fact is not None:
             return (fact,)
@@ -140,13 +148,46 @@ def _wraps(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
     )
 
 
-def _never_warm(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
-    rises = np.diff(rate)
-    if len(rate) < MIN_WARMUP or (rises < -1e-9 * rate.max()).any() or not rate[0] * MIN_RISE < rate[-1]:
+def _ended_early(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
+    """A gradual decay that has ended long before the run, which goes on at the constant rate that was left."""
+    peak = float(rate.max())
+    moves = np.flatnonzero(np.abs(np.diff(rate)) > 1e-3 * rate[-1])
+    end = int(moves[-1]) + 1 if len(moves) else 0
+    left, tail = float(rate[-1]) / peak, len(rate) - end
+    top = int(np.flatnonzero(rate[:end] >= 0.99 * peak)[-1]) if end and (rate[:end] >= 0.99 * peak).any() else end
+    falls = -np.diff(rate[top : end + 1])
+    if not 0.0 < left <= FLOOR or tail < max(MIN_TAIL * len(rate), MIN_ROWS) or len(falls) < GRADUAL:
         return None
-    last = rate[-max(len(rate) // 20, 2) :]
-    if last[0] == last[-1]:
-        return None  # the warm-up is over and the rate stands still
+    if float(falls.max()) > MAX_DROP * peak or (falls < 0.0).any():
+        return None
+    since = int(step[end])
+    return Fact(
+        code="GL205",
+        severity=Severity.WARNING,
+        cause="schedule_mismatch",
+        confidence=0.8,
+        message=f"the learning rate has come down to {percent(left, 1)} of its peak at step {since:,} and stays there to the end, "
+        f"for {tail:,} rows ({percent(tail / len(rate))} of the run): the schedule ends long before the run",
+        advice=f"give the scheduler the number of steps of the whole run (it now ends at step {since:,} of {int(step[-1]):,}); "
+        "with gradient accumulation or several devices, count optimizer steps",
+        steps=(since,),
+        evidence=(
+            Evidence(
+                label="share of the rows after the decay", value=tail / len(rate), threshold=MIN_TAIL, n=len(rate)
+            ),
+        ),
+    )
+
+
+def _never_warm(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
+    top = int(np.argmax(rate))
+    rises = np.diff(rate[: top + 1])
+    if len(rate) < MIN_WARMUP or (rises < -1e-9 * rate.max()).any() or not rate[0] * MIN_RISE < rate[top]:
+        return None
+    if top < MAX_WARMUP * (len(rate) - 1):
+        return None  # the warm-up was over by then, or the rate stood still
+    if top < len(rate) - 1:
+        return _late_peak(step, rate, top)
     return Fact(
         code="GL205",
         severity=Severity.WARNING,
@@ -163,6 +204,29 @@ def _never_warm(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | No
                 label="rate at the end over that at the start",
                 value=float(rate[-1] / max(rate[0], 1e-300)),
                 threshold=MIN_RISE,
+                n=len(rate),
+            ),
+        ),
+    )
+
+
+def _late_peak(step: NDArray[np.int64], rate: NDArray[np.float64], top: int) -> Fact:
+    """A warm-up that takes nearly all of the run."""
+    at, last = int(step[top]), int(step[-1])
+    return Fact(
+        code="GL205",
+        severity=Severity.WARNING,
+        cause="schedule_mismatch",
+        confidence=0.7,
+        message=f"the learning rate rises to step {at:,} of {last:,}, from {rate[0]:.3g} to {rate[top]:.3g}: the warm-up takes "
+        f"{percent(top / max(len(rate) - 1, 1))} of the run",
+        advice=f"shorten the warm-up to at most a tenth of the run (about {max(int(step[-1] - step[0]) // 10, 1):,} steps)",
+        steps=(at,),
+        evidence=(
+            Evidence(
+                label="share of the run in warm-up",
+                value=top / max(len(rate) - 1, 1),
+                threshold=MAX_WARMUP,
                 n=len(rate),
             ),
         ),

@@ -172,9 +172,15 @@ def _smoothed(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _begin(z: NDArray[np.float64], first: int, last: int) -> int:
-    """The first row, from a little before a spike on, at which a curve stands out for two of three rows."""
+    """The first row of the stretch of a curve that leads up to its highest one around a spike.
+
+    It is followed back from there for as long as the curve stands out in two of three rows: what stood out earlier and came back
+    in between led to nothing.
+    """
     begin = max(first - BACK, 0)
-    above = z[begin : last + 3] > BEGINS
-    pairs = np.convolve(above.astype(np.int64), [1, 1, 1])[2:] if len(above) > 2 else above.astype(np.int64)
-    hits = np.flatnonzero(above[: len(pairs)] & (pairs[: len(above)] >= 2))
-    return begin + int(hits[0]) if len(hits) else first
+    top = begin + int(np.argmax(z[begin : last + 1]))
+    above = z > BEGINS
+    at = top
+    while at > begin and int(above[max(at - 2, 0) : at].sum()) >= (1 if above[at] else 2):
+        at -= 1
+    return at if above[at] else at + 1
