@@ -14,15 +14,16 @@ BY_COURSE: frozenset[Cause] = frozenset({
 })  # fmt: skip
 
 
-#: Causes that single rows, the noise or a jump of the rate show, whatever the course of the loss means.
-BY_ROWS: frozenset[Cause] = frozenset({"bad_data", "batch_size_change", "lr_restart"})
+#: Causes that the noise or a jump of the rate shows, whatever the course of the loss means.
+BY_NOISE: frozenset[Cause] = frozenset({"batch_size_change", "lr_restart"})
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
     """A note that says which kind of loss this is; nothing that is read off a course can be named beside it.
 
-    Where names tell of an agent or of adversaries, rewards and opponents make spikes and change the noise as well. A loss that only
-    takes both signs may be a density or a sum of tasks: its course is not judged, single rows and its noise are.
+    Where names tell of an agent or of adversaries, rewards and opponents change the noise as well. A loss that only takes both signs may
+    be a density or a sum of tasks: its noise and its answer to the rate are judged. Rows that stand out are not: of labelled healthy
+    runs with such a loss one in twelve has some, by its nature.
     """
     kind = measured.loss_kind
     if kind not in MEANINGLESS or not measured.has("loss"):
@@ -35,6 +36,6 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             message=f"{measured.run.columns.loss} is {what}: its course is not a measure of progress, so it was not "
             f"judged; {instead} instead",
             advice=instead,
-            rules_out=BY_COURSE - BY_ROWS if kind == "signless" else BY_COURSE,
+            rules_out=BY_COURSE - BY_NOISE if kind == "signless" else BY_COURSE,
         ),
     )
