@@ -13,22 +13,22 @@ class ScheduleMismatch(FactCheck):
 
     What it measures
     ----------------
-    Whether the rate falls to a thousandth of its peak and then rises again gradually to half of it or more, or
-    whether it rises to the very last row.
+    Whether the rate falls below 6 % of its peak and then rises again gradually to 30 % or more; whether a gradual decay
+    ends there and the run goes on at what is left for 30 % of the rows; whether the warm-up takes four fifths of the run.
 
     Why it matters
     --------------
     A cosine that is asked for more steps than it was made for rises as it fell, and undoes what was learned. A
-    warm-up that never ends never reaches its rate.
+    warm-up that never ends never reaches its rate. After the end of its schedule a run learns next to nothing.
 
     Threshold
     ---------
-    A rise over at least eight rows; a hundred rows of rise to twice the first rate. Our own choice. Warm
-    restarts, which jump up within a row, are GL203's.
+    A rise or a decay over at least eight rows; a hundred rows of rise to twice the first rate. Our own choice. Warm
+    restarts, which jump up within a row, are GL203's, and decays by steps are planned.
 
     When it is wrong
     ----------------
-    Cyclic rates that reach zero on purpose, and a run that is still warming up.
+    Cyclic rates that come so low on purpose, and a run that is still warming up.
 
     What to try
     -----------

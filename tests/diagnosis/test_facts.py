@@ -331,6 +331,19 @@ class TestWhatThePhysicsLeavesOpen:
         assert run.diagnosis.cause == "schedule_mismatch"
         assert "the schedule ends long before the run" in finding(run, "GL205").message
 
+    def test_a_cosine_that_turns_at_its_floor_wraps_round(self, g):
+        n = 1000
+        rate = 1e-3 * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * np.arange(n) / 600)))
+        run = judged({"loss": learns(g, n), "grad_norm": np.exp(0.2 * g.standard_normal(n)), "lr": rate})
+        assert "falls to 5 % of its peak and rises again as gradually" in finding(run, "GL205").message
+
+    def test_a_restart_that_warms_up_again_is_planned(self, g):
+        n = 1000
+        t = np.arange(n) % 500
+        rate = 1e-3 * np.where(t < 20, (t + 1) / 20, 0.5 * (1 + np.cos(np.pi * t / 500)))
+        run = judged({"loss": learns(g, n), "grad_norm": np.exp(0.2 * g.standard_normal(n)), "lr": rate})
+        assert not [f for f in run.findings if f.code == "GL205"]
+
     def test_a_decay_by_steps_is_planned(self, g):
         n = 1200
         rate = 0.1 ** np.searchsorted([400, 700], np.arange(n), side="right") * 1e-3

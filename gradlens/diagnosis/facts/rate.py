@@ -19,12 +19,14 @@ MIN_ROWS = 10
 #: Share of the rows that a rate must be zero for at the end: a decay to zero ends there, and a few rows may follow.
 #: Our own choice.
 MIN_SHARE = 0.1
-#: Rate over its peak that counts as zero before a rise (between two logged rows the lowest one may lie); how far it must come up
-#: again; rows over which a rise, or a fall, is gradual.
-ZERO, BACK, GRADUAL = 0.02, 0.5, 8
-#: Rate over its peak at which a schedule that has ended leaves next to nothing, and share of the rows that it is left there: planned
-#: floors are a tenth, and planned tails shorter. Our own choice.
-FLOOR, MIN_TAIL = 0.06, 0.3
+#: Rate over its peak that is the end of a schedule, where it leaves next to nothing: planned floors are a tenth. Our own choice.
+FLOOR = 0.06
+#: Rate over its peak that counts as zero in words; how far it must come up again; rows over which a rise, or a fall, is gradual.
+ZERO, BACK, GRADUAL = 1e-3, 0.3, 8
+#: Rows of a rise over those of the fall before it, from which on the one mirrors the other.
+MIRRORED = 0.2
+#: Share of the rows that a rate is left at its floor, beyond planned tails. Our own choice.
+MIN_TAIL = 0.3
 #: Largest part of a decay that one row of a gradual one makes: decays by steps are planned with their floors.
 MAX_DROP = 0.34
 #: Share of the run that a warm-up takes which leaves no time to come down again.
@@ -115,7 +117,7 @@ def _wraps(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
     turns: list[int] = []
     row = peak
     while row < len(relative):
-        low = np.flatnonzero(relative[row:] <= ZERO)
+        low = np.flatnonzero(relative[row:] <= FLOOR)
         if not len(low):
             break
         at = row + int(low[0])
@@ -123,23 +125,25 @@ def _wraps(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
         if not len(back):
             break
         top = at + int(back[0])
-        lowest = at + int(np.flatnonzero(relative[at:top] <= ZERO)[-1])
-        # A warm restart jumps up within a row and is meant; a cosine that is asked for more steps than it has rises
-        # as it fell.
-        if top - lowest >= GRADUAL:
+        lowest = at + int(np.flatnonzero(relative[at:top] <= relative[at:top].min() + 1e-6)[-1])
+        fell = lowest - (row + int(np.flatnonzero(relative[row:lowest] >= BACK)[-1]))
+        # A warm restart jumps up within a row, or warms up within a few, and is meant; a cosine that is asked for more
+        # steps than it has rises as it fell.
+        if top - lowest >= max(GRADUAL, MIRRORED * fell):
             turns.append(lowest)
         row = top
     if not turns:
         return None
     named = ", ".join(f"{int(step[t]):,}" for t in turns[:4])
+    low_word = "0" if relative[turns[0]] <= ZERO else f"{percent(float(relative[turns[0]]))} of its peak"
+    high = float(relative[turns[0] :].max())
     return Fact(
         code="GL205",
         severity=Severity.WARNING,
         cause="schedule_mismatch",
         confidence=0.85,
-        message=f"the learning rate falls to 0 and rises again to its peak {counted(len(turns), 'time')}, from step "
-        f"{named}: the schedule is shorter "
-        "than the run and wraps round",
+        message=f"the learning rate falls to {low_word} and rises again as gradually, to {percent(high)}, "
+        f"{counted(len(turns), 'time')}, from step {named}: the schedule is shorter than the run and wraps round",
         advice=f"set the scheduler's length (T_max, num_training_steps) to the steps of the run, {int(step[-1]):,}, "
         f"not {int(step[turns[0]]):,}; "
         "or end the run there",
