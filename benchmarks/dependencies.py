@@ -321,6 +321,8 @@ def page(runs: int) -> str:
     (within,) = printed(WITHIN)
     by_place, by_classes = events_table(max(3, runs // 2))
     tables = csv_table(max(3, runs // 3))
+    from benchmarks import licences
+
     lines = [
         "# Dependencies",
         "",
@@ -350,6 +352,8 @@ def page(runs: int) -> str:
     loading = times["scipy"] - times["numpy"]
     own_class, usual_class = printed(CLASSES)
     lines += [
+        "",
+        licences.block(),
         "",
         "All are imported where they are used: `--help` loads no numpy, and `analyze` of a short log loads numpy and rich.",
         "",
