@@ -182,6 +182,23 @@ def rank_of(role: str, name: str) -> int | None:
     return rank
 
 
+_SHAPES = frozenset(shape for ranks in _RANK.values() for shape in ranks)
+
+
+def has_role(name: str) -> bool:
+    """Whether `rank_of` has a rank for a name in any role, for a fraction of the work of asking for each.
+
+    A log may have a million columns: those that mean nothing are to be left out before roles are filled.
+    """
+    return (
+        plain(name) in _SHAPES
+        or plain(_TRAIN.sub("", name)) in _RANK["loss"]
+        or rank_of("lr", name) is not None
+        or rank_of("grad_norm", name) is not None
+        or any(_tail(name) in tails for tails in _TELLING.values())
+    )
+
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _LOSS_WORDS = frozenset({"loss", "losses", "nll", "cost", "objective", "objf", "xent", "crossentropy", "elbo"})
 #: Words beside `loss` in the names of what is no loss, and of losses that are not those of a training step.
@@ -230,7 +247,7 @@ def _tail(name: str) -> str:
     return plain(last) if path and not _OTHER_PHASES.intersection(map(plain, path)) else ""
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 16)
 def is_loss_like(name: str) -> bool:
     """Whether a name that no table has is that of a part of a training loss: `train/box_loss`, `Value function loss`."""
     words = {word.lower() for word in _WORD.findall(name)}
@@ -242,13 +259,13 @@ def is_loss_like(name: str) -> bool:
     return is_loss and words.isdisjoint(_NO_LOSS)
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 16)
 def is_core(name: str) -> bool:
     """Whether a name means a loss or a gradient norm of the training."""
     return any(rank_of(role, name) is not None for role in ("loss", "grad_norm")) or is_loss_like(name)
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 16)
 def is_measure(name: str) -> bool:
     """Whether a name means a loss, a gradient norm or a learning rate, whose values should be numbers."""
     return any(rank_of(role, name) is not None for role in ("loss", "grad_norm", "lr"))

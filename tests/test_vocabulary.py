@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gradlens import vocabulary
+
+WORDS = (
+    "train", "a", "val", "loss", "g", "grad", "norm", "lr", "0", "Adam", "pg1", "momentum", "scale", "xent", "ce", "step", "gnorm", "critic",
+    "learning", "rate", "total", "mean", "loss_scale", "epoch", "cost", "x7",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=5), st.sampled_from("/_ -."))
+def test_a_name_has_a_role_where_any_role_ranks_it(words, separator):
+    name = separator.join(words)
+    assert vocabulary.has_role(name) == any(vocabulary.rank_of(role, name) is not None for role in vocabulary.SPELLINGS)
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,7 @@ def _roles(
     chosen: dict[str, str] = {}
     if step_name:
         chosen["step"] = step_name
+    telling = {name for name in names if vocabulary.has_role(name)} if mark is None else set(names)
     for role in ROLES:
         taken = options.overrides.get(role) or fixed.get(role)
         if taken is None and mark is not None:
@@ -216,7 +217,7 @@ def _roles(
                 taken = _component(list(stripped.values()), table, book)
         if taken is None:
             shared = [n for n in names if mark is None or vocabulary.owner_of(n, [mark]) is None]
-            taken = vocabulary.choose(role, _worth(role, shared, table))
+            taken = vocabulary.choose(role, _worth(role, [n for n in shared if n in telling], table))
             if taken is None and role == "loss":
                 taken = _component(shared, table, book)
         if taken is not None and taken in table:

@@ -106,6 +106,21 @@ def test_a_million_columns(tmp_path):
     assert cost.seconds < 120
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("each", [False, True])
+def test_two_hundred_thousand_keys(tmp_path, each):
+    # A million take five times as long: what is asked of a name is asked a fixed number of times.
+    many = 200_000
+    keys = [[f"key_{i * many // 200 + j}" for j in range(many // 200)] for i in range(200)]
+    wide = {key: 1.0 for some in keys for key in some}
+    rows = [row(i) | (dict.fromkeys(keys[i], 1.0) if each else wide) for i in range(200 if each else 2)]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    cost = gradlens_costs("analyze", path)
+    assert cost.code == 0
+    assert cost.mib < 600
+    assert cost.seconds < 120
+
+
 def test_records_longer_than_what_detection_looks_at(tmp_path):
     norms = {f"layer{n}": {"norm": 0.125, "none": None} for n in range(4000)}
     path = jsonl(tmp_path / "a.jsonl", [row(i) | norms for i in range(3)])
