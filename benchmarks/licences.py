@@ -29,9 +29,9 @@ _SPELLINGS = (
 def licence_of(name: str) -> str:
     """The licence of an installed package: its expression as it stands, otherwise what it says in words; "" where it says nothing."""
     head = metadata.metadata(name)
-    if expression := head.get("License-Expression"):
-        return expression
-    said = (head.get("License") or "").strip()
+    if "License-Expression" in head:
+        return head["License-Expression"]
+    said = head["License"].strip() if "License" in head else ""
     classifiers = [c.rpartition(" :: ")[2] for c in head.get_all("Classifier") or () if c.startswith("License ::")]
     if re.fullmatch(r"[\w.+-]+(?: (?:AND|OR|WITH) [\w.+-]+)+", said):
         return said

@@ -143,7 +143,7 @@ def _flatten(mapping: Mapping[str, Any], prefix: str = "", depth: int = 0) -> It
 def _number(value: Any) -> float | None:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # an integer beyond any float, as JSON may hold it
         return None
     return number if math.isfinite(number) else None
 

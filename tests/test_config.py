@@ -38,6 +38,11 @@ def test_a_threshold_as_frameworks_spell_it(value, threshold):
     assert parse_threshold(value) == threshold
 
 
+def test_a_setting_beyond_any_float_is_none():
+    found = training_config({"learning_rate": 10**400, "max_grad_norm": -(10**5000), "weight_decay": 0.1})
+    assert (found.learning_rate, found.max_grad_norm, found.weight_decay) == (None, None, 0.1)
+
+
 def test_shallow_settings_beat_deep_ones_and_side_models_come_last():
     found = training_config(
         {"scheduler": {"lr": 1e-6}, "lr": 1e-3, "critic": {"grad_clip": 9.0}, "actor": {"grad_clip": 1.0}}
