@@ -5,7 +5,7 @@
 
 `quiet` follows healthy runs from their first row on, as `watch` does: those of the archive (`benchmarks/runs`, split by
 split) and the simulated ones that look odd (`benchmarks/healthy_oddities`). A run is alarmed at 25, 50, 100 or 200 rows if
-anything up to that row was a warning or an error. What is in the store is not judged again. Takes about seven minutes for all
+anything up to that row was a warning or an error. What is in the store is not judged again. Takes about a quarter of an hour for all
 healthy runs of the archive and sixty of each odd kind. `load` starts a writer of so many lines a second with one spike in it,
 follows it with the real command, and tells how much of a core that took and how long after the spike its step was said.
 """
