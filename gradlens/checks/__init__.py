@@ -17,6 +17,7 @@ CHECKS: Mapping[str, Entry] = {
     "GL008": Entry(target="gradlens.checks.mixed_optimizers:MixedOptimizers", title="mixed-optimizers"),
     "GL009": Entry(target="gradlens.checks.thin_evidence:ThinEvidence", title="thin-evidence"),
     "GL010": Entry(target="gradlens.checks.loss_without_meaning:LossWithoutMeaning", title="loss-without-meaning"),
+    "GL011": Entry(target="gradlens.checks.likeness:Likeness", title="likeness"),
     "GL101": Entry(target="gradlens.checks.threshold_too_tight:ThresholdTooTight", title="threshold-too-tight"),
     "GL102": Entry(target="gradlens.checks.threshold_out_of_reach:ThresholdOutOfReach", title="threshold-out-of-reach"),
     "GL103": Entry(target="gradlens.checks.high_clip_rate:HighClipRate", title="high-clip-rate"),

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.deciding import HINT
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.signs import PARTS, SIGNS, is_measured
 from gradlens.reports.analysis import MAX_STEPS_LISTED, Evidence, Finding
@@ -115,10 +116,6 @@ class FactCheck(Check):
         yield from ()
 
 
-#: Confidence from which a cause that is not the first is worth a note. Our own choice.
-HINT = 0.15
-
-
 class CauseCheck(Check):
     """A check that stands for one cause, with the severity that the weighed evidence allows."""
 
@@ -130,15 +127,22 @@ class CauseCheck(Check):
             return
         belief = case.beliefs.of(self.cause)
         first = case.cause == self.cause
-        if not first and belief < HINT:
+        # What a check says rests on the signs: of a cause that only the curves show GL011 speaks.
+        if case.seen_in_curves_only if first else case.by_signs.of(self.cause) < HINT:
             return
         severity = (Severity.ERROR if self.fatal(case) else self.severity) if first else Severity.NOTE
         message = self.message(case)
+        if case.ruling == "calmed" and case.by_signs.cause == self.cause:
+            message = f"{message}; no alarm, since the curves as a whole look like those of healthy runs"
+        elif not first and case.cause != "healthy":
+            message = f"less likely: {message}"
+        by_signs = () if case.ruling == "signs" else (_by_signs(case, self.cause),)
         yield self.finding(
             severity,
-            message if first or case.cause == "healthy" else f"less likely: {message}",
+            message,
             *self.facts(case),
             Evidence(label="confidence of this cause", value=belief),
+            *by_signs,
             steps=steps_at(case, self.rows(case)),
             advice=self.advise(case),
         )
@@ -168,6 +172,10 @@ class CauseCheck(Check):
         """Whether the run is lost rather than harmed."""
         del case
         return False
+
+
+def _by_signs(case: Case, cause: Cause) -> Evidence:
+    return Evidence(label="confidence by the signs alone", value=case.by_signs.of(cause))
 
 
 def steps_at(case: Case, rows: Iterable[int], most: int = MAX_STEPS_LISTED) -> tuple[int, ...]:

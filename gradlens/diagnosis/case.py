@@ -1,4 +1,4 @@
-"""The case of one run: what was measured on it, the signs graded, and how likely each cause is by their weights."""
+"""The case of one run: what was measured on it, the signs graded, and how likely each cause is by their weights and the curves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from gradlens.config import TrainingConfig
+from gradlens.diagnosis.deciding import HINT, Ruling, likeliest, ruling, without
 from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.opinion import MIN_ROWS, Joint, joined
@@ -16,7 +17,7 @@ from gradlens.diagnosis.signs import SIGNS, grade_all
 from gradlens.diagnosis.traits import measure
 from gradlens.diagnosis.traits.source import curves_of
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, weigh
-from gradlens.reports.base import Cause, ThresholdSource
+from gradlens.reports.base import NO_FAULT, Cause, ThresholdSource
 from gradlens.run import Run
 from gradlens.signals.axis import Signals
 
@@ -40,13 +41,46 @@ class Case(Measured):
     """One run as the checks see it: measured, and weighed."""
 
     @cached_property
-    def beliefs(self) -> Beliefs:
-        """The weighed evidence: how likely each cause is."""
+    def by_signs(self) -> Beliefs:
+        """How likely each cause is by the signs alone."""
         return weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded)
 
     @cached_property
+    def beliefs(self) -> Beliefs:
+        """How likely each cause is by what decides on this run: the signs, or signs and curves together."""
+        return self._judged[1]
+
+    @property
+    def ruling(self) -> Ruling:
+        """Who decides where no fact does, and what came of it."""
+        return self._judged[0]
+
+    @cached_property
+    def seen_in_curves_only(self) -> bool:
+        """Whether a fault is named by the curves, with no fact that proves it and hardly a sign that speaks for it."""
+        first = self.cause
+        if self.ruling == "signs" or first in NO_FAULT or first != self.beliefs.cause:
+            return False
+        return self.by_signs.of(first) < HINT
+
+    @cached_property
+    def _judged(self) -> tuple[Ruling, Beliefs]:
+        serious = [fact for fact in self.facts if fact.severity.rank > 0]
+        before_ceilings = weigh(self.signs, excluded=self.excluded)
+        said = ruling(
+            dict(before_ceilings.ranking), self.second, serious=bool(serious), excluded=self.excluded,
+            proven=any(fact.cause is not None for fact in serious),
+        )  # fmt: skip
+        # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.
+        if said == "signs" or self.second is None or before_ceilings.cause != self.by_signs.cause:
+            return "signs", self.by_signs
+        together = without(self.second.together, self.excluded)
+        joint = weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded, joint=together)
+        return (said, joint) if joint.cause == likeliest(together)[0] else ("signs", self.by_signs)
+
+    @cached_property
     def second(self) -> Joint | None:
-        """What the curves say, and both opinions together. It is told, it decides nothing.
+        """What the curves say, and both opinions together; `ruling` says whether it counts.
 
         None where there are too few rows, and where the course of the loss means nothing.
         """

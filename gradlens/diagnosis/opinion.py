@@ -8,8 +8,9 @@ beside the traits, so that the network knows what a person would see. It was lea
 Signs and opinion are joined by adding the logarithms of their confidences, each with a weight of its own for every cause. The
 weights were learned on families of runs that neither had seen: where the two disagree, no cause stands far above the others.
 
-It is told beside the verdict and does not make it. On families never seen signs and network together raise half the false alarms
-of the signs alone and name more causes, but they still miss plain cases that the signs find (docs/naming.md).
+It is told beside the verdict, and makes it only where it has earned that (`gradlens.diagnosis.deciding`): on families never seen
+signs and network together raise half the false alarms of the signs alone and name more causes, but they still miss plain cases that
+the signs find (docs/naming.md).
 """
 
 from __future__ import annotations
@@ -89,10 +90,16 @@ class Network:
 
 @frozen
 class Joint:
-    """What the curves say alone, and what signs and curves say together."""
+    """What the curves say alone, and what signs and curves say together; how far to trust it is `outside` and `missing`.
+
+    `outside` is the share of the known traits beyond the first or last knot, where only one in twenty-four of the runs learned from
+    is, and `missing` the share of all traits that the log does not give.
+    """
 
     alone: Mapping[Cause, float]
     together: Mapping[Cause, float]
+    outside: float = 0.0
+    missing: float = 0.0
 
 
 @cache
@@ -146,6 +153,14 @@ def inputs_of(
     placed = np.where(upto > below, tied, between)
     score = np.where(missing, 0.0, np.clip(placed, -MAX_SCORE, MAX_SCORE))
     return np.concatenate([score, missing[:, flagged]], axis=1).astype(np.float32)
+
+
+def likeness_of(traits: NDArray[np.float64], network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(runs,) twice: the share of the known traits outside the knots, 0 where none is known, and the share that is missing."""
+    x = np.atleast_2d(traits)[:, network.places[0]]
+    known = ~np.isnan(x)
+    far = known & ((x < network.knots[:, 0]) | (x > network.knots[:, -1]))
+    return far.sum(axis=1) / np.maximum(known.sum(axis=1), 1), 1.0 - known.mean(axis=1)
 
 
 def gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -236,7 +251,10 @@ def joined(
     # What no sign speaks of looks healthy to the signs.
     signs = np.array([[by_signs.get(cause, by_signs["healthy"]) for cause in network.causes]])
     both = joined_of(signs, curves, network.join[int(recorded)], silent_on(traits, network.causes))
+    outside, missing = likeness_of(traits, network)
     return Joint(
         alone=dict(zip(network.causes, curves[0].tolist(), strict=True)),
         together=dict(zip(network.causes, both[0].tolist(), strict=True)),
+        outside=float(outside[0]),
+        missing=float(missing[0]),
     )

@@ -1,9 +1,10 @@
-"""The opinions in words: what the signs say, what the curves say, and what both would say together."""
+"""The opinions in words: what the signs say, what the curves say, what both say together, and who decided."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gradlens.diagnosis.deciding import Ruling, is_unlike, likeliest
 from gradlens.diagnosis.opinion import Joint
 from gradlens.diagnosis.weighing import Beliefs
 from gradlens.reports.analysis import Opinion, Ranked
@@ -13,16 +14,16 @@ from gradlens.reports.base import Cause
 MAX_RANKED = 3
 
 
-def opinions_of(beliefs: Beliefs, second: Joint | None) -> Iterator[Opinion]:
+def opinions_of(by_signs: Beliefs, second: Joint | None) -> Iterator[Opinion]:
     """Each opinion, the signs first; none where the signs stand alone."""
     if second is None:
         return
-    yield Opinion(source="signs", ranking=_first(dict(beliefs.ranking)))
+    yield Opinion(source="signs", ranking=_first(dict(by_signs.ranking)))
     yield Opinion(source="curves", ranking=_first(second.alone))
     yield Opinion(source="together", ranking=_first(second.together))
 
 
-def decided(beliefs: Beliefs, second: Joint | None) -> str:
+def decided(by_signs: Beliefs, second: Joint | None, ruling: Ruling = "signs") -> str:
     """One sentence on who decided, and whether the other agrees.
 
     >>> decided(Beliefs(ranking=(("healthy", 0.9),), arguments={}, weighed={}), None)
@@ -30,17 +31,19 @@ def decided(beliefs: Beliefs, second: Joint | None) -> str:
     """
     if second is None:
         return "The signs decided alone: the log has no course of a loss to judge, or too few rows of it."
-    cause, p = beliefs.ranking[0]
+    cause, p = by_signs.ranking[0]
     (by_curves, q), (both, r) = likeliest(second.alone), likeliest(second.together)
+    alone = f"the signs alone say {words(cause)} ({p:.0%}), the curves alone {words(by_curves)} ({q:.0%})"
+    if ruling == "calmed":
+        return f"Signs and curves together see no fault ({r:.0%}), so that there is no alarm: {alone}."
+    if ruling != "signs":
+        return f"Signs and curves together decided for {words(both)} ({r:.0%}): {alone}."
     if by_curves == cause:
         return f"Signs and curves agree on {words(cause)} ({p:.0%} and {q:.0%})."
+    if is_unlike(second):
+        return f"The signs decided for {words(cause)} ({p:.0%}): the run is unlike those that the curves were learned from."
     told = f"The signs decided for {words(cause)} ({p:.0%}); the curves alone say {words(by_curves)} ({q:.0%})"
     return f"{told}, and both together {words(both)} ({r:.0%}): take the verdict with care."
-
-
-def likeliest(confidence: Mapping[Cause, float]) -> tuple[Cause, float]:
-    """The first cause and its confidence."""
-    return max(confidence.items(), key=lambda pair: pair[1])
 
 
 def words(cause: Cause) -> str:

@@ -125,8 +125,8 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         ),
         summary=_summary(named, findings, verdict),
         scores={cause: weighed.score for cause, weighed in case.beliefs.weighed.items()},
-        decided=decided(case.beliefs, case.second),
-        opinions=tuple(opinions_of(case.beliefs, case.second)),
+        decided=decided(case.by_signs, case.second, case.ruling),
+        opinions=tuple(opinions_of(case.by_signs, case.second)),
     )
 
 

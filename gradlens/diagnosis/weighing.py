@@ -5,7 +5,8 @@ the sum of all exp(score), with `healthy` at score 0. Which sign may speak for o
 size of the weights was learned from labelled runs (`benchmarks/diagnosis`, `weights.json`), and the confidence was checked on
 families of runs that the weights had not seen.
 
-The share is shifted where the log calls for it: of a run in trouble, a part of every cause goes to the learning rate for what
+The share is shifted where the log calls for it. Where signs and curves decide together (`gradlens.diagnosis.deciding`), their joint
+confidence takes its place. Of a run in trouble, a part of every cause goes to the learning rate for what
 the signs leave unexplained; causes whose evidence is thin have a ceiling, and what is cut off goes to `healthy`; where little
 was logged `healthy` has a ceiling too, and what is cut off there goes to all others alike. A fact of the log that proves a
 cause goes before any weight.
@@ -29,6 +30,8 @@ from gradlens.reports.base import Cause
 #: Of a run in trouble, the share of the confidence kept for what the signs leave unexplained. It goes to the learning rate,
 #: which was behind more than a third of the labelled runs that were named wrongly by weights that had not seen their family.
 UNEXPLAINED = 0.05
+#: Why the curves change a share.
+CURVES = "the course of the curves, judged together with the signs"
 
 
 @frozen
@@ -119,10 +122,12 @@ def weigh(
     ceilings: Mapping[Cause, Ceiling] | None = None,
     weights: Weights | None = None,
     excluded: frozenset[Cause] = frozenset(),
+    joint: Mapping[Cause, float] | None = None,
 ) -> Beliefs:
     """The confidence of each cause, given the grades of the signs; those `excluded` are weighed as if there were none such.
 
-    `ceilings` limit the confidence of causes whose evidence is too thin for more; what is cut off goes to `healthy`. What is
+    `joint` is what signs and curves say together, where that decides: it takes the place of the shares, and the difference is noted as a
+    shift. `ceilings` limit the confidence of causes whose evidence is too thin for more; what is cut off goes to `healthy`. What is
     cut off there goes to all others alike, and only so much that what came first stays first.
     """
     table = load_weights() if weights is None else weights
@@ -137,7 +142,10 @@ def weigh(
     total = sum(powers.values())
     shares = {cause: power / total for cause, power in powers.items()}
     ledger = _Ledger(shares)
-    _keep_unexplained(ledger)
+    if joint is None:
+        _keep_unexplained(ledger)
+    else:
+        _hear_the_curves(ledger, joint)
     limits = dict(ceilings or {})
     most_healthy = limits.pop("healthy", None)
     for cause, ceiling in limits.items():
@@ -183,6 +191,13 @@ def _keep_unexplained(ledger: _Ledger) -> None:
     changed["lr_too_high"] += UNEXPLAINED
     why = f"{UNEXPLAINED:.0%} of every cause goes to the learning rate, for what the signs leave unexplained"
     ledger.shift(why.replace("%", " %", 1), changed)
+
+
+def _hear_the_curves(ledger: _Ledger, joint: Mapping[Cause, float]) -> None:
+    for cause in joint:
+        ledger.confidence.setdefault(cause, 0.0)
+        ledger.shifts.setdefault(cause, [])
+    ledger.shift(CURVES, {cause: joint.get(cause, 0.0) for cause in ledger.confidence})
 
 
 def _lower_to(ledger: _Ledger, cause: Cause, ceiling: Ceiling) -> None:

@@ -79,7 +79,8 @@ def _weights(cause: Cause) -> Iterator[Section]:
         "How it is weighed",
         f"The score starts at a bias of {weights.bias[cause]:+.2f}, and each sign adds its grade, from 0 (not at all) to 1"
         " (plainly), times its weight. The share of a cause is exp(score) over the sum of exp(score) of all causes;"
-        " healthy has a score of 0. The weights were learned from labelled runs.",
+        " healthy has a score of 0. The weights were learned from labelled runs. On some runs the curves are heard too:"
+        " `gradlens analyze --verbose` says who decided.",
     )
     ordered = sorted(weights.signs[cause].items(), key=lambda pair: -abs(pair[1]))
     for title, sign_of in (("Signs for it", 1), ("Signs against it", -1)):

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+
+from gradlens.checks.engine import run_checks
+from gradlens.diagnosis import case as cases
+from gradlens.diagnosis.deciding import CALM_ALONE, CALMS, MAX_MISSING, MAX_OUTSIDE, NAMES, SURE, WARNS, ruling, without
+from gradlens.diagnosis.opinion import Joint, likeness_of, load_network
+from gradlens.diagnosis.ranking import diagnose
+from gradlens.diagnosis.signs import SIGNS
+from gradlens.diagnosis.status import verdict_of
+from gradlens.diagnosis.traits import measure, trait_names
+from tests import synthetic
+from tests.diagnosis.test_traits import curves
+
+LITTLE = 0.01
+
+
+def said(by_signs, together, *, alone=("healthy", 0.9), outside=0.0, missing=0.0, **facts):
+    """Who decides where each names one cause; what is left goes to a cause that nobody means."""
+    known = {"proven": False, "serious": False, "excluded": frozenset()} | facts
+    second = Joint(alone=dict([alone]), together=sure_of(*together), outside=outside, missing=missing)
+    return ruling(sure_of(*by_signs), second, **known)
+
+
+def sure_of(cause, confidence):
+    return {cause: confidence, **dict.fromkeys(("overfitting", "clip_too_loose", "lr_zero"), (1.0 - confidence) / 3)}
+
+
+@pytest.mark.parametrize(
+    ("by_signs", "together", "expected"),
+    [
+        (("exploding", 0.6), ("lr_too_high", NAMES), "named"),
+        (("exploding", 0.6), ("lr_too_high", NAMES - LITTLE), "signs"),
+        (("exploding", SURE), ("lr_too_high", 0.99), "signs"),
+        (("exploding", 0.6), ("exploding", 0.99), "signs"),
+        (("adam_beta2_lag", 0.6), ("bad_data", 0.99), "signs"),
+        (("adam_beta2_lag", 0.6), ("lr_restart", 0.99), "named"),
+        (("lr_too_high", 0.6), ("healthy", CALMS), "calmed"),
+        (("lr_too_high", 0.6), ("healthy", CALMS - LITTLE), "signs"),
+        (("lr_too_high", SURE), ("healthy", 0.99), "signs"),
+        (("exploding", 0.6), ("healthy", 0.99), "signs"),
+        (("healthy", 0.7), ("schedule_mismatch", WARNS), "warned"),
+        (("healthy", 0.7), ("schedule_mismatch", WARNS - LITTLE), "signs"),
+        (("healthy", 0.7), ("healthy", 0.99), "signs"),
+    ],
+)
+def test_who_decides(by_signs, together, expected):
+    assert said(by_signs, together) == expected
+
+
+OVERRULED = (
+    (("exploding", 0.6), ("lr_too_high", 0.9)),
+    (("lr_too_high", 0.6), ("healthy", 0.9)),
+    (("healthy", 0.7), ("schedule_mismatch", 0.9)),
+)
+
+
+@pytest.mark.parametrize(("by_signs", "together"), OVERRULED)
+def test_nothing_is_overruled_where_a_fact_proves_a_cause_or_the_run_is_unlike_all(by_signs, together):
+    assert said(by_signs, together) != "signs"
+    assert said(by_signs, together, proven=True) == "signs"
+    assert said(by_signs, together, outside=MAX_OUTSIDE + LITTLE) == "signs"
+    assert said(by_signs, together, missing=MAX_MISSING + LITTLE) == "signs"
+    assert ruling(sure_of(*by_signs), None, proven=False, serious=False, excluded=frozenset()) == "signs"
+
+
+def test_a_grave_fact_leaves_the_alarm_and_lets_its_cause_change():
+    assert [said(*pair, serious=True) for pair in OVERRULED] == ["named", "signs", "signs"]
+
+
+def test_nothing_is_calmed_that_the_curves_alone_do_not_call_healthy():
+    assert said(("bad_data", 0.6), ("healthy", 0.9), alone=("healthy", CALM_ALONE)) == "calmed"
+    assert said(("bad_data", 0.6), ("healthy", 0.9), alone=("healthy", CALM_ALONE - LITTLE)) == "signs"
+
+
+def test_what_a_fact_rules_out_is_never_named():
+    out = frozenset({"lr_too_high"})
+    assert said(("exploding", 0.6), ("lr_too_high", 0.9), excluded=out) == "signs"
+    assert without({"healthy": 0.1, "lr_too_high": 0.6, "bad_data": 0.3}, out) == pytest.approx(
+        {"healthy": 0.25, "bad_data": 0.75}
+    )
+    assert without({"lr_too_high": 1.0}, out) == {"healthy": 1.0}
+
+
+def test_likeness_counts_what_lies_outside_and_what_is_missing():
+    network = load_network()
+    ordinary, missing = likeness_of(measure(curves()), network)
+    assert ordinary[0] < MAX_OUTSIDE
+    assert missing[0] < MAX_MISSING
+    outside, missing = likeness_of(
+        np.stack([np.full(len(trait_names()), 1e30), np.full(len(trait_names()), np.nan)]), network
+    )
+    assert outside.tolist() == [1.0, 0.0]
+    assert missing.tolist() == [0.0, 1.0]
+
+
+def judged(monkeypatch, build, together, alone=("healthy", 0.9)):
+    """A case for which the curves say what is given, its findings and its diagnosis."""
+
+    def told(by_signs, traits, grades, *, recorded):
+        assert len(grades) == len(SIGNS)
+        return Joint(alone=dict([alone]), together=sure_of(*together))
+
+    monkeypatch.setattr(cases, "joined", told)
+    case = build()
+    findings, results = run_checks(case)
+    verdict = verdict_of(case, findings, results)
+    return case, findings, verdict, diagnose(case, findings, verdict)
+
+
+def test_what_only_the_curves_show_is_a_warning_of_its_own(monkeypatch):
+    case, findings, verdict, found = judged(monkeypatch, synthetic.case_healthy, ("schedule_mismatch", 0.9))
+    assert case.ruling == "warned"
+    assert verdict.status == "problem"
+    assert found.cause == "schedule_mismatch"
+    assert found.confidence == pytest.approx(0.9)
+    assert [f.code for f in findings if f.severity.rank > 0] == ["GL011"]
+    assert "no single sign" in findings[0].message
+    assert found.decided.startswith("Signs and curves together decided for schedule mismatch (90%)")
+
+
+def test_a_calmed_alarm_stays_as_a_note(monkeypatch):
+    case, findings, verdict, found = judged(monkeypatch, synthetic.case_rate_too_high, ("healthy", 0.9))
+    assert (case.by_signs.cause, case.ruling) == ("lr_too_high", "calmed")
+    assert verdict.status == "clear"
+    assert found.cause == "healthy"
+    assert not any(f.severity.rank > 0 for f in findings)
+    (note,) = [f for f in findings if f.cause == "lr_too_high" and f.code == "GL201"]
+    assert "no alarm, since the curves as a whole look like those of healthy runs" in note.message
+    assert "so that there is no alarm" in found.decided
+
+
+def test_another_cause_is_named_with_its_sum(monkeypatch):
+    case, findings, verdict, found = judged(monkeypatch, synthetic.case_rate_too_high, ("batch_size_change", 0.8))
+    assert case.ruling == "named"
+    assert verdict.status == "problem"
+    assert found.cause == "batch_size_change"
+    shift = next(s for s in found.ranking[0].shifts if "curves" in s.why)
+    assert found.ranking[0].share + shift.by == pytest.approx(found.confidence)
+    assert any(f.code == "GL011" and f.cause == "batch_size_change" for f in findings)
+    assert any(f.cause == "lr_too_high" and f.message.startswith("less likely") for f in findings)
+    assert found.opinions[0].ranking[0].cause == "lr_too_high"
