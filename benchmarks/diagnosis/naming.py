@@ -273,8 +273,8 @@ the middle 23 of 24 parts of the runs learned from (one run in a thousand of the
 The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little. The newest look was then judged
 once. Afterwards the rule was narrowed twice, because of made-up runs of the tests: by what the curves alone must say, and by the three
 causes of one shock. The rows of the look show the narrowed rule; as judged at first they said 4.1 % false alarms, 64.3 % detected,
-55.8 % named without the recorder's columns and 3.7, 68.8 and 62.3 % with them. Alarms of other causes are not calmed: it took more off the false
-alarms, but three faults of the runs that came with the project became quiet.
+55.8 % named without the recorder's columns and 3.7, 68.8 and 62.3 % with them. Alarms of other causes are not calmed: it took more
+off the false alarms, but three faults of the runs that came with the project became quiet.
 """
 BEGUN = """
 The logs of healthy runs as they stood after a tenth, a quarter or a half (one of these for each run), judged by what saw nothing
