@@ -228,7 +228,9 @@ def rule_table(result: Mapping[str, Any]) -> list[str]:
             (f"{NEWEST} look", result["newest"], result["new"], result["joint"][recorded]),
         )
         for name, table, said, joint in sets:
-            for who, count, p in ruled.variants(*said.of(recorded=recorded), joint, table, network, recorded=recorded):
+            signs, curves = said.of(recorded=recorded)
+            judged = ruled.variants(signs, curves, joint, table, network, recorded=recorded)
+            for who, count, p in judged:
                 found = figures_of(table, p)
                 rows.append([who, f"{name}, {words}", count, found["runs"], found["families"], *shares(found)])
     return markdown(("who decides", "on", "overruled", "runs", "families", *FIGURES, "Brier"), rows)
