@@ -49,8 +49,6 @@ BY_GROWTH: frozenset[Cause] = frozenset(
         "fp16_overflow",
     }
 )
-#: What may have gone before the first row that is logged.
-BY_UPDATES: frozenset[Cause] = frozenset({"lr_too_high", "no_warmup", "exploding"})
 #: What grows until it is not finite did not change its level.
 NOT_BY_GROWTH: frozenset[Cause] = frozenset({"data_shift", "batch_size_change", "l2_contamination", "clip_too_tight"})
 LOOK = (
@@ -101,7 +99,7 @@ def _from_the_first_row(measured: Measured) -> Fact:
 
 
 def _before_the_first_row(measured: Measured, first: int, both: str) -> Fact:
-    """The same in a log whose first row has updates before it: they may have done it."""
+    """The same in a log whose first row has updates before it: they may have done it, but nothing of them is to be seen."""
     s = measured.signals
     unit = "epoch" if counts_epochs(measured) else "step"
     return Fact(
@@ -114,7 +112,7 @@ def _before_the_first_row(measured: Measured, first: int, both: str) -> Fact:
         "went before it is not in the log",
         advice="log every step from the first one; run one forward pass of the first batch with anomaly detection, "
         "and if that is finite, repeat the start with a tenth of the learning rate",
-        rules_out=BY_GROWTH - BY_UPDATES,
+        rules_out=BY_GROWTH,
         steps=(first,),
         evidence=(Evidence(label="losses that are not finite", value=int(s.bad_loss.sum()), n=int(s.has_loss.sum())),),
     )

@@ -147,6 +147,8 @@ def _wraps(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
         advice=f"set the scheduler's length (T_max, num_training_steps) to the steps of the run, {int(step[-1]):,}, "
         f"not {int(step[turns[0]]):,}; "
         "or end the run there",
+        # A restart is a jump; this rate has none.
+        rules_out=frozenset({"lr_restart"}),
         steps=tuple(int(step[t]) for t in turns),
         evidence=(Evidence(label="rises from 0", value=len(turns), n=len(rate)),),
     )
