@@ -25,7 +25,10 @@ def share_beyond(histograms: Iterable[tuple[NDArray[np.float64], NDArray[np.floa
     total = beyond = 0.0
     for edges, counts in histograms:
         total += float(counts.sum())
-        width = np.maximum(edges[1:] - edges[:-1], np.finfo(np.float64).tiny)
-        above = np.clip((edges[1:] - limit) / width, 0.0, 1.0) + np.clip((-limit - edges[:-1]) / width, 0.0, 1.0)
-        beyond += float(np.dot(counts, np.minimum(above, 1.0)))
+        with np.errstate(over="ignore"):
+            width = np.maximum(edges[1:] - edges[:-1], np.finfo(np.float64).tiny)
+        with np.errstate(over="ignore", invalid="ignore"):
+            above = np.clip((edges[1:] - limit) / width, 0.0, 1.0) + np.clip((-limit - edges[:-1]) / width, 0.0, 1.0)
+        # Of an infinite width nearly all lies beyond.
+        beyond += float(np.dot(counts, np.where(np.isinf(width), 1.0, np.minimum(above, 1.0))))
     return beyond / total if total else None

@@ -453,3 +453,10 @@ def test_a_side_without_a_column_is_named(make_summary):
         report = gate(make_summary(1, drop=candidate), make_summary(0, drop=baseline))
         (metric,) = [m for m in report.metrics if m.name == "final_loss"]
         assert metric.reason == f"cannot judge: no finite loss in the {side}"
+
+
+def test_advice_is_for_what_failed_or_could_not_be_judged(make_summary):
+    report = gate(make_summary(1, level=1.6, threshold=None), make_summary(0, threshold=None))
+    for metric in report.metrics:
+        assert bool(metric.advice) == (metric.outcome in {"fail", "inconclusive"}), metric.name
+    assert {"pass", "fail", "skipped"} <= {metric.outcome for metric in report.metrics}

@@ -12,6 +12,23 @@ def test_wilson_reference_intervals(clipped, n, low, high):
     assert found == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
+@pytest.mark.parametrize("n", [0.0, -1.0, np.nan])
+def test_no_observation_says_nothing_of_a_rate(n):
+    assert clipping.wilson_interval(0.0, n) == (0.0, 1.0)
+
+
+def test_autocorrelations_go_on_as_the_model_does():
+    # An AR(2): rho_k = a rho_(k-1) + b rho_(k-2).
+    a, b = 0.5, 0.3
+    wanted = [a / (1 - b)]
+    wanted.append(a * wanted[0] + b)
+    while len(wanted) < 12:
+        wanted.append(a * wanted[-1] + b * wanted[-2])
+    found = clipping._continue_correlation(wanted[:2], [a, b], 12)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert len(clipping._continue_correlation([0.1, 0.01], [0.1, 0.0], 50)) < 10
+
+
 def test_clipping_is_strictly_above_the_threshold():
     found = clipping.clip_statistics(np.array([0.5, 1.0, 1.0, 2.0]), 1.0)
     assert (found.clip_rate, found.clipped, found.one_in) == (0.25, 1, 4.0)

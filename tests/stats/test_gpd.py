@@ -97,5 +97,13 @@ def test_profile_interval_holds_the_true_quantile():
     assert held >= 11
 
 
+def test_the_quantile_is_that_of_the_fitted_tail():
+    y = grid(100, 0.2, 1.0)
+    fit = gpd.fit_gpd(y)
+    found = gpd.tail_quantile(y, 3.0, 1000, 0.999, fit)
+    assert found.value == pytest.approx(3.0 + stats.genpareto.ppf(1 - 1 / 100, fit.xi, scale=fit.sigma), rel=1e-9)
+    assert found.interval[0] < found.value < found.interval[1]
+
+
 def test_a_quantile_below_the_threshold_is_refused():
     assert gpd.tail_quantile(grid(100, 0.2, 1.0), 1.0, 1000, 0.5) is None
