@@ -118,7 +118,8 @@ def _validation(curve: Curve, width: int, screen: Screen) -> Iterator[Row]:
             v for v in curve.median[x * n // width : max((x + 1) * n // width, x * n // width + 1)] if v is not None
         ]
         latest = here[-1] if here else latest
-        shares.append(None if latest is None else (latest - low) / ((top - low) or 1.0))
+        # A tenth of its size at least, so that noise stays small.
+        shares.append(None if latest is None else (latest - low) / (max(top - low, 0.1 * abs(top)) or 1.0))
     yield (
         Text("val", style="dim"),
         Text(sparkline(shares, unicode=screen.unicode), style=SEA),
