@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.mutants.changing import Mutant, mutants
 from benchmarks.mutants.running import run, spread
+from gradlens.stats.clipping import wilson_interval
 
 #: What decides what a user is told: statistics, facts, outcome, status, signs, and the gate.
 TARGETS = (
@@ -98,7 +99,11 @@ def main() -> int:
     for path, counted in outcomes.items():
         print(f"{path.as_posix()}: {counted['killed']} of {counted.total()}")
     total = sum((counted for counted in outcomes.values()), Counter[str]())
-    print(f"{total['killed']} of {total.total()} mutants killed ({total['killed'] / total.total():.1%})")
+    low, high = wilson_interval(total["killed"] / total.total(), total.total())
+    print(
+        f"{total['killed']} of {total.total()} mutants killed ({total['killed'] / total.total():.1%}); as a sample of "
+        f"{sum(map(len, every.values()))}: {low:.0%} to {high:.0%}"
+    )
     return 0 if total["killed"] >= given.least * total.total() else 1
 
 
