@@ -64,6 +64,9 @@ SMALL: dict[str, Small] = {
     "benchmarks.fleet cost FOLDER": Small(
         options="cost {place}/fleet --counts 10", shows=r"10 runs, 20 files opened: \d", needs=("pyarrow",)
     ),
+    "benchmarks.fuzz --cases 270000 --seed 18": Small(
+        options="--cases 12 --seed 18", shows=r"12 cases of \d+ samples \(seed 18\)", needs=("tensorboard", "pyarrow")
+    ),
     "benchmarks.gate.simulated": Small(
         options="--pairs 2 --seeds 1 --steps 500", shows=r"(?m)^same +0\.5 +500 +1 +\d.*\n(.*\n)+doubled-noise +0\.9"
     ),
@@ -73,9 +76,11 @@ SMALL: dict[str, Small] = {
     "benchmarks.healthy_oddities --runs 200": Small(
         options="--runs 1 --out {place}/oddities.md", shows=r"\| GAN \| 300 \| \d"
     ),
-    "benchmarks.lead": Small(
+    "benchmarks.lead --sources given unseen": Small(
         options="--sources given --runs 3", shows=r"(?m)^ +100% \|.*\| +\d.*%\n\n.*\n(.*\n)*all +[1-9]"
     ),
+    # Other versions are installed elsewhere: that is exit code 1.
+    "benchmarks.licences": Small(options="--check", shows=r"^$", exit_codes=(0, 1)),
     "benchmarks.pages": Small(
         options="--steps 3000 --spikes 3",
         shows=r"spikes: 3 in loss and norm each, missing on the page: 0 and 0",
@@ -110,6 +115,7 @@ SMALL: dict[str, Small] = {
 #: Commands whose work is that of another one here: all sections instead of one, more steps.
 LIKE = {
     "benchmarks.calibration": "benchmarks.calibration coverage",
+    "benchmarks.fuzz --cases 30000 --first 270000 --seed 18": "benchmarks.fuzz --cases 270000 --seed 18",
     "benchmarks.reading --steps 1000000": "benchmarks.reading",
     # The page that `evaluate` prints ends with this table.
     "benchmarks.runs.columns": "benchmarks.diagnosis.evaluate",
@@ -124,6 +130,7 @@ COMMAND_LINE_ONLY = {
     "benchmarks.beside build/beside --given": "trainspotter, which CI doesn't install, judges 158 runs",
     "benchmarks.dependencies": "starts some fifty processes: half a minute at least",
     "benchmarks.diagnosis.naming": "three minutes of PyTorch, and it writes what ships; tests/diagnosis try its parts",
+    "benchmarks.mutants": "runs the tests of what it changes, again for each change; test_mutants.py tries its parts",
     "benchmarks.gate.population": "trains 15 s per project; tests/fleet/test_population.py gates against a population",
 }
 
