@@ -13,7 +13,7 @@ ROWS = {
     (
         "the rule: all three",
         "fourth look, without the recorder's columns",
-    ): "as reported, newest kinds, the rule chosen without them",
+    ): "as reported, the fourth and newest look at new kinds",
 }
 COLUMNS = ("runs", "families", "false alarms", "detected", "named")
 HEADS = ("judged by", "trainings", "kinds", "healthy runs that get an alarm", "faults found", "named first")
