@@ -51,7 +51,7 @@ JUNK = {
     "text-columns": ("", "# a remark"),
     "console": ("", "WARNING: a worker is slow", "  warnings.warn(", "[rank0]: NCCL version 2.19"),
 }
-#: Junk that holds no number is no record of any console, and what a comment or an empty line says is nobody's loss.
+#: Junk that holds no number is not a record of any console, and what a comment or an empty line says is nobody's loss.
 SILENT = frozenset({"", "# a remark"})
 
 
