@@ -215,7 +215,7 @@ def page(sets: Mapping[str, Sequence[Judged]], stays: Sequence[Mapping[str, bool
     rows = []
     for kind in stays[0] if stays else ():
         asked = [s[kind] for s in stays if s[kind] is not None]
-        rows.append((kind, len(asked), f"{mean(bool(a) for a in asked):.1%}"))
+        rows.append((kind, len(asked), f"{mean(bool(a) for a in asked):.1%}" if asked else "–"))
     lines += table(("change", "runs", "same diagnosis"), rows)
     lines += ["", SPARSE.strip(), "", *thin]
     lines += ["", CONFUSIONS.strip(), "", *columns.page(), ""]
