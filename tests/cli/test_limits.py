@@ -108,17 +108,17 @@ def test_a_million_columns(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("each", [False, True])
-def test_two_hundred_thousand_keys(tmp_path, each):
-    # A million take five times as long: what is asked of a name is asked a fixed number of times.
-    many = 200_000
+def test_twenty_thousand_keys(tmp_path, each):
+    # A million take fifty times as long: what is asked of a name is asked a fixed number of times.
+    many = 20_000
     keys = [[f"key_{i * many // 200 + j}" for j in range(many // 200)] for i in range(200)]
     wide = {key: 1.0 for some in keys for key in some}
     rows = [row(i) | (dict.fromkeys(keys[i], 1.0) if each else wide) for i in range(200 if each else 2)]
     path = jsonl(tmp_path / "a.jsonl", rows)
     cost = gradlens_costs("analyze", path)
-    assert cost.code == 0
-    assert cost.mib < 600
-    assert cost.seconds < 120
+    assert cost.code == 0, cost.said
+    assert cost.mib < 300
+    assert cost.seconds < 30
 
 
 def test_records_longer_than_what_detection_looks_at(tmp_path):
