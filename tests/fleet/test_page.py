@@ -89,7 +89,7 @@ head('learning_rate').click();found.by_rate_down=seen();
 found.sorted=head('learning_rate').parentNode.getAttribute('aria-sort');
 const find=document.querySelector('input');find.value='run RUN1';find.dispatchEvent(new Event('input'));found.words=seen();
 find.value='';find.dispatchEvent(new Event('input'));
-const pick=document.querySelector('select');pick.value='exploding';pick.dispatchEvent(new Event('change'));found.cause=seen();
+const pick=document.querySelector('select');pick.value=[...pick.options].map(o=>o.value).find(v=>v&&v!=='healthy'&&v!=='undetermined');pick.dispatchEvent(new Event('change'));found.cause=seen();
 found.shown=document.querySelector('.shown').textContent;
 document.body.textContent='found '+JSON.stringify(found)+' end';
 }</script>
