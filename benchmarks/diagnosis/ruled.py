@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.opinion import CAUSES, Array, with_facts, without_recorder
-from gradlens.diagnosis.deciding import Ruling, ruling
+from gradlens.diagnosis.deciding import Ruling, ruling, without
 from gradlens.diagnosis.opinion import MIN_ROWS, Joint, Network, likeness_of
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ def rulings(
             outside=float(outside[i]), missing=float(missing[i]),
         )  # fmt: skip
         out = frozenset(label["excluded"])
-        left = {cause: p for cause, p in zip(CAUSES, signs[i].tolist(), strict=True) if cause not in out}
-        total = sum(left.values())
         found.append(ruling(
-            {cause: p / total for cause, p in left.items()}, together if label["rows"] >= MIN_ROWS else None,
+            without(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out), together if label["rows"] >= MIN_ROWS else None,
             proven=label["proven"] is not None, serious=label["grave"] is not None, excluded=out,
         ))  # fmt: skip
     return found

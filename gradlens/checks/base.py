@@ -136,7 +136,7 @@ class CauseCheck(Check):
             message = f"{message}; no alarm, since the curves as a whole look like those of healthy runs"
         elif not first and case.cause != "healthy":
             message = f"less likely: {message}"
-        by_signs = () if case.ruling == "signs" else (_by_signs(case, self.cause),)
+        by_signs = () if case.ruling == "signs" else (by_signs_alone(case, self.cause),)
         yield self.finding(
             severity,
             message,
@@ -174,7 +174,8 @@ class CauseCheck(Check):
         return False
 
 
-def _by_signs(case: Case, cause: Cause) -> Evidence:
+def by_signs_alone(case: Case, cause: Cause) -> Evidence:
+    """What the signs give a cause on which they do not decide alone."""
     return Evidence(label="confidence by the signs alone", value=case.by_signs.of(cause))
 
 

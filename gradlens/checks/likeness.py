@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gradlens.checks.base import Check
+from gradlens.checks.base import Check, by_signs_alone
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.opinions import words
 from gradlens.reports.analysis import Evidence, Finding
@@ -58,7 +58,7 @@ class Likeness(Check):
             Severity.WARNING,
             f"the curves look like those of runs {like}, though no single sign shows it",
             Evidence(label="confidence of this cause", value=case.beliefs.of(cause)),
-            Evidence(label="confidence by the signs alone", value=case.by_signs.of(cause)),
+            by_signs_alone(case, cause),
             Evidence(label="confidence by the curves alone", value=case.second.alone.get(cause, 0.0)),
         )
         yield replace(found, cause=cause)

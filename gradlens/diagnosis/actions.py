@@ -185,9 +185,7 @@ def _of_cause(measured: Measured, diagnosis: Diagnosis, loud: list[Finding], sug
             first_step=int(measured.signals.step[0]) if len(measured) else None,
             steps=own[0].steps if own else (),
             early=_early(measured),
-            flows=bool(np.nanmedian(norm) > 0)
-            if len(norm := measured.signals.norm) and np.isfinite(norm).any()
-            else False,
+            flows=_flows(measured),
         )
     )
 
@@ -198,3 +196,9 @@ def _early(measured: Measured) -> bool:
     if p is None:
         return False
     return p.rebound_at < max(EARLY, 1.5 * measured.warmup_rows / max(len(measured), 1))
+
+
+def _flows(measured: Measured) -> bool:
+    """Whether norms were logged and are not zero: gradients reach parameters."""
+    norm = measured.signals.norm
+    return bool(np.isfinite(norm).any() and np.nanmedian(norm) > 0)

@@ -65,6 +65,8 @@ class Case(Measured):
 
     @cached_property
     def _judged(self) -> tuple[Ruling, Beliefs]:
+        if self.second is None:
+            return "signs", self.by_signs
         serious = [fact for fact in self.facts if fact.severity.rank > 0]
         before_ceilings = weigh(self.signs, excluded=self.excluded)
         said = ruling(
@@ -72,7 +74,7 @@ class Case(Measured):
             proven=any(fact.cause is not None for fact in serious),
         )  # fmt: skip
         # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.
-        if said == "signs" or self.second is None or before_ceilings.cause != self.by_signs.cause:
+        if said == "signs" or before_ceilings.cause != self.by_signs.cause:
             return "signs", self.by_signs
         together = without(self.second.together, self.excluded)
         joint = weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded, joint=together)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -61,9 +60,9 @@ def _every_row(run: RunReport, axis: Curve, width: int, screen: Screen) -> Itera
     for key, label, height in _HEIGHTS:
         if key in known:
             yield from _rows(run, key, label, height, known[key], width, screen)
-    if "val_loss" in known:
-        yield from _validation(_on_axis(known["val_loss"], axis), width, screen)
     steps = _steps_of_columns(axis, width)
+    if "val_loss" in known:
+        yield from _validation(known["val_loss"], steps, screen)
     if "lr" in known:
         yield from _rate(known["lr"], width, screen)
     clipped = _clipped(run, steps)
@@ -91,35 +90,17 @@ def _rows(run: RunReport, key: str, label: str, height: int, curve: Curve, width
         yield Text(left, style="dim"), Text(dots, style=_STYLES[key]), Text(right, style="dim")
 
 
-def _on_axis(curve: Curve, axis: Curve) -> Curve:
-    """A curve with steps of its own on the stretches of the axis: where it has no value the last one goes on."""
-    low: list[float | None] = []
-    high: list[float | None] = []
-    ends = [*axis.first_step[1:], math.inf]
-    for begin, end in zip(axis.first_step, ends, strict=True):
-        first, last = bisect.bisect_left(curve.first_step, begin), bisect.bisect_left(curve.first_step, end)
-        here = range(first, last) if last > first else range(max(last - 1, 0), last)
-        low.append(min((v for i in here if (v := curve.low[i]) is not None), default=None))
-        high.append(max((v for i in here if (v := curve.high[i]) is not None), default=None))
-    return replace(curve, first_step=axis.first_step, low=tuple(low), median=tuple(low), high=tuple(high))
-
-
-def _validation(curve: Curve, width: int, screen: Screen) -> Iterator[Row]:
+def _validation(curve: Curve, steps: Sequence[int], screen: Screen) -> Iterator[Row]:
     """The validation loss between its lowest and its highest value, each until the next one; the verdict tells the numbers."""
-    known = [v for v in (*curve.low, *curve.high) if v is not None]
+    known = [(step, v) for step, v in zip(curve.first_step, curve.low, strict=True) if v is not None]
     if not known:
         return
-    low, top = min(known), max(known)
-    n = len(curve.median)
-    shares: list[float | None] = []
-    latest: float | None = None
-    for x in range(width):
-        here = [
-            v for v in curve.median[x * n // width : max((x + 1) * n // width, x * n // width + 1)] if v is not None
-        ]
-        latest = here[-1] if here else latest
-        # A tenth of its size at least, so that noise stays small.
-        shares.append(None if latest is None else (latest - low) / (max(top - low, 0.1 * abs(top)) or 1.0))
+    firsts = [step for step, _ in known]
+    low, top = min(v for _, v in known), max(v for v in curve.high if v is not None)
+    # A tenth of its size at least, so that noise stays small.
+    span = max(top - low, 0.1 * abs(top)) or 1.0
+    places = [bisect.bisect_left(firsts, end) - 1 for end in (*steps[1:], math.inf)]
+    shares = [(known[place][1] - low) / span if place >= 0 else None for place in places]
     yield (
         Text("val", style="dim"),
         Text(sparkline(shares, unicode=screen.unicode), style=SEA),

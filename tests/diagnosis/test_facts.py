@@ -258,20 +258,18 @@ class TestRowsThatAreNeeded:
 class TestWhatThePhysicsLeavesOpen:
     """Facts that went too far: what they ruled out was not ruled out by arithmetic."""
 
+    def run_that_is_nan_after(self, loss, norm):
+        rest = np.full(199, np.nan)
+        return judged({"loss": np.append(loss, rest), "grad_norm": np.append(norm, rest), "lr": np.full(200, 0.01)})
+
     def test_a_first_update_that_throws_the_weights_is_an_explosion_and_no_sudden_nan(self):
-        n = 200
-        loss, norm = np.full(n, np.nan), np.full(n, np.nan)
-        loss[0], norm[0] = 3e6, 4e9
-        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 0.01)})
+        run = self.run_that_is_nan_after(3e6, 4e9)
         assert run.verdict.outcome == "nonfinite"
         assert "an update of 4e+07 in length" in finding(run, "GL405").message
         assert run.diagnosis.cause in {"exploding", "lr_too_high"}
 
     def test_an_ordinary_first_row_before_nan_stays_a_sudden_nan(self):
-        n = 200
-        loss, norm = np.full(n, np.nan), np.full(n, np.nan)
-        loss[0], norm[0] = 2.3, 1.1
-        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 0.01)})
+        run = self.run_that_is_nan_after(2.3, 1.1)
         assert run.diagnosis.cause == "nan_sudden"
 
     def test_a_first_row_of_step_100_is_not_before_every_update(self):

@@ -138,15 +138,15 @@ def _climbs_to_the_end(measured: Measured, p: Progress) -> Fact | None:
 
     Data that become harder, or a dataset learned by heart, move one of the two; steps that are too long feed on both.
     """
-    since, lasting = _rise(measured)
-    if p.kept > 1.0 - CLIMB_LOST or p.in_noise < 6.0 or p.rebound < MIN_RISE or lasting < CLIMB_TIME:
+    if p.kept > 1.0 - CLIMB_LOST or p.in_noise < 6.0 or p.rebound < MIN_RISE or rise_is_trouble(measured) < 0.5:
         return None
-    if rise_is_trouble(measured) < 0.5:
+    since, lasting = _rise(measured)
+    if lasting < CLIMB_TIME:
         return None
     s = measured.signals
     row = int(np.searchsorted(s.step, since))
-    climbs = _climb(s.loss, row), _climb(s.norm, row)
-    if climbs[0][1] < CLIMB_ORDER or climbs[1][1] < CLIMB_ORDER or climbs[1][0] < CLIMB_NORM:
+    (_, loss_order), (norm_grew, norm_order) = _climb(s.loss, row), _climb(s.norm, row)
+    if min(loss_order, norm_order) < CLIMB_ORDER or norm_grew < CLIMB_NORM:
         return None
     return Fact(
         code="GL510",
@@ -158,7 +158,7 @@ def _climbs_to_the_end(measured: Measured, p: Progress) -> Fact | None:
         f"to {p.end:.3g}{_norm_too(measured, since)}",
         advice=f"stop, go back to a checkpoint from before step {since:,} and continue with a third of the learning rate",
         steps=(since,),
-        evidence=(Evidence(label="norm over its level before", value=climbs[1][0], threshold=CLIMB_NORM),),
+        evidence=(Evidence(label="norm over its level before", value=norm_grew, threshold=CLIMB_NORM),),
     )
 
 
@@ -203,9 +203,9 @@ def _norm_too(measured: Measured, since: int) -> str:
     )
 
 
-def near_chance(loss: float, within: float = 0.02) -> bool:
-    """Whether a loss is what guessing among a usual number of classes gives, as that of an untrained model is."""
-    return any(abs(loss - float(np.log(classes))) < within * float(np.log(classes)) for classes in CLASSES)
+def guessed_classes(loss: float, within: float) -> int | None:
+    """The usual number of classes among which guessing gives this loss, up to a share of it; None where there is none."""
+    return next((k for k in CLASSES if abs(loss - float(np.log(k))) < within * float(np.log(k))), None)
 
 
 _AT_CHANCE = (
@@ -223,21 +223,21 @@ def _at_chance(measured: Measured, p: Progress) -> Fact | None:
         neighbour_noise(known), NEAR_CHANCE * level
     ):
         return None  # where two adversaries come to rest (2 or 3 ln 2), the loss may have been lower before
-    for classes in CLASSES:
-        chance = float(np.log(classes))
-        if abs(level - chance) < NEAR_CHANCE * chance and abs(p.start - level) < 0.1 * level:
-            return Fact(
-                code="GL511",
-                severity=Severity.WARNING,
-                outcome="stalled",
-                since_step=int(measured.signals.step[0]),
-                otherwise="not_learning",
-                message=f"the loss stays at {level:.4g} from beginning to end, which is ln {classes:,}: what "
-                f"guessing among {classes:,} classes gives",
-                advice=_AT_CHANCE,
-                evidence=(Evidence(label="loss over chance", value=level / chance, threshold=1.0 + NEAR_CHANCE),),
-            )
-    return None
+    classes = guessed_classes(level, NEAR_CHANCE)
+    if classes is None or abs(p.start - level) >= 0.1 * level:
+        return None
+    chance = float(np.log(classes))
+    return Fact(
+        code="GL511",
+        severity=Severity.WARNING,
+        outcome="stalled",
+        since_step=int(measured.signals.step[0]),
+        otherwise="not_learning",
+        message=f"the loss stays at {level:.4g} from beginning to end, which is ln {classes:,}: what "
+        f"guessing among {classes:,} classes gives",
+        advice=_AT_CHANCE,
+        evidence=(Evidence(label="loss over chance", value=level / chance, threshold=1.0 + NEAR_CHANCE),),
+    )
 
 
 def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:

@@ -8,7 +8,7 @@ updates threw loss and norm up before it came down.
 from __future__ import annotations
 
 from gradlens.diagnosis.facts.base import Fact
-from gradlens.diagnosis.facts.course import near_chance
+from gradlens.diagnosis.facts.course import guessed_classes
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.start import blown_up_by_updates, overshoots_at_once
 from gradlens.reports.base import Severity
@@ -17,6 +17,8 @@ from gradlens.reports.base import Severity
 #: meanwhile, that comes after the first
 #: tenth of the rows, and the noise of ln loss from row to row that tells of batches that differ. Our own choice.
 MAX_END, MIN_KEPT, MAX_REBOUND, MAX_LATE, MIN_NOISE = 0.25, 0.9, 0.12, 0.1, 0.035
+#: How near, as a share of it, a loss at the start is to guessing: that of an untrained model is. Our own choice.
+CHANCE = 0.02
 #: Grade from which a sign is plain.
 PLAINLY = 0.5
 
@@ -41,7 +43,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             code="GL511",
             severity=Severity.NOTE,
             message=f"the loss reaches its floor within the first tenth of the run ({p.start:.3g} to {p.end:.3g}) "
-            f"and stays there{'' if near_chance(p.start) else ': usual where a trained model is fine-tuned'}",
+            f"and stays there{'' if guessed_classes(p.start, CHANCE) is not None else ': usual where a trained model is fine-tuned'}",
             advice="an evaluation tells whether training longer still helps",
             rules_out=frozenset({"lr_too_high", "no_warmup", "vanishing"}),
         ),

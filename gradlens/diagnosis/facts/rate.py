@@ -160,7 +160,8 @@ def _ended_early(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | N
     moves = np.flatnonzero(np.abs(np.diff(rate)) > 1e-3 * rate[-1])
     end = int(moves[-1]) + 1 if len(moves) else 0
     left, tail = float(rate[-1]) / peak, len(rate) - end
-    top = int(np.flatnonzero(rate[:end] >= 0.99 * peak)[-1]) if end and (rate[:end] >= 0.99 * peak).any() else end
+    high = np.flatnonzero(rate[:end] >= 0.99 * peak)
+    top = int(high[-1]) if len(high) else end
     falls = -np.diff(rate[top : end + 1])
     if not 0.0 < left <= FLOOR or tail < max(MIN_TAIL * len(rate), MIN_ROWS) or len(falls) < GRADUAL:
         return None
@@ -219,21 +220,15 @@ def _never_warm(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | No
 def _late_peak(step: NDArray[np.int64], rate: NDArray[np.float64], top: int) -> Fact:
     """A warm-up that takes nearly all of the run."""
     at, last = int(step[top]), int(step[-1])
+    share = top / max(len(rate) - 1, 1)
     return Fact(
         code="GL205",
         severity=Severity.WARNING,
         cause="schedule_mismatch",
         confidence=0.7,
         message=f"the learning rate rises to step {at:,} of {last:,}, from {rate[0]:.3g} to {rate[top]:.3g}: the warm-up takes "
-        f"{percent(top / max(len(rate) - 1, 1))} of the run",
+        f"{percent(share)} of the run",
         advice=f"shorten the warm-up to at most a tenth of the run (about {max(int(step[-1] - step[0]) // 10, 1):,} steps)",
         steps=(at,),
-        evidence=(
-            Evidence(
-                label="share of the run in warm-up",
-                value=top / max(len(rate) - 1, 1),
-                threshold=MAX_WARMUP,
-                n=len(rate),
-            ),
-        ),
+        evidence=(Evidence(label="share of the run in warm-up", value=share, threshold=MAX_WARMUP, n=len(rate)),),
     )
