@@ -56,6 +56,7 @@ USES = {
 }
 #: Not in `all`: each is the client of one service or store, imported when an address of it is read or served.
 CLIENTS = {
+    "aiohttp": ("http", "`https://`, `http://`"),
     "s3fs": ("s3", "`s3://`"),
     "huggingface_hub": ("hf", "`hf://`"),
     "mlflow-skinny": ("mlflow", "`mlflow://`"),

@@ -105,6 +105,7 @@ def test_an_aim_repository_needs_aim(tmp_path):
     [
         ("mlflow://127.0.0.1:1/a", ["mlflow"], "mlflow"),
         ("wandb://a/b/c", ["wandb"], "wandb"),
+        ("https://a/b.jsonl", ["aiohttp"], "http"),
         ("s3://a/b.jsonl", ["s3fs"], "s3"),
         ("hf://datasets/a/b/c.jsonl", ["huggingface_hub"], "hf"),
     ],

@@ -14,6 +14,6 @@ def formats() -> None:
         extra = f"  (needs gradlens[{entry.extra}])" if entry.extra else ""
         print(f"{name:<{width}}  {entry.title}{extra}")
     print(
-        "\nAny of them gzip-compressed; zstd with gradlens[zstd]; URLs with gradlens[remote], s3:// and hf:// with the extra of"
+        "\nAny of them gzip-compressed; zstd with gradlens[zstd]. URLs, https:// with gradlens[http], s3:// and hf:// with the extra of"
     )
-    print("that name: a file, a folder or a glob.")
+    print("that name, others of fsspec with gradlens[remote]: a file, and of stores a folder or a glob.")

@@ -117,7 +117,7 @@ class JsonLinesReader(Reader):
                 n_lines += table.n_lines
                 progress(done)
         if joiner.n_rows == 0:
-            raise MalformedLogError(f"{source.name}: no record with a number in {n_lines} lines")
+            raise MalformedLogError(f"{source.name}: no number in any record (lines read: {n_lines:,})")
         columns, n_rows, unread = joiner.columns(), joiner.n_rows, joiner.unread_rows()
         settings = leading_settings(source.head_text)
         # A record without a number is not a row.

@@ -71,7 +71,7 @@ class PhasedJsonReader(Reader):
             if row:
                 table.add(row)
         if not table.n_rows:
-            raise MalformedLogError(f"{source.name}: no record with a number in {len(lines)} lines")
+            raise MalformedLogError(f"{source.name}: no number in any record (lines read: {len(lines):,})")
         return [
             RawRun(
                 columns=table.columns(), n_rows=table.n_rows, config=config, notices=book.notices(), step_column=None

@@ -96,6 +96,8 @@ def span(run: RunReport) -> str:
     """Which steps were read and how densely."""
     if run.steps == 0 or run.first_step is None:
         return "no rows"
+    if run.steps == 1:
+        return f"1 row, step {run.first_step:,}"
     text = f"{run.steps:,} rows, steps {run.first_step:,} to {run.last_step:,}, {_every(run.log_interval)}"
     if run.log_interval and run.steps < WITHOUT_GAPS * ((run.last_step or 0) - run.first_step) / run.log_interval:
         text += " with gaps"

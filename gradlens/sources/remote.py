@@ -25,7 +25,9 @@ _HINTS: Mapping[str, str] = {
     "(`hf download`) and give its path",
 }
 #: The extra that brings what fsspec needs for a scheme, and the package.
-_EXTRAS: Mapping[str, tuple[str, str]] = {"s3": ("s3", "s3fs"), "hf": ("hf", "huggingface_hub")}
+_EXTRAS: Mapping[str, tuple[str, str]] = {
+    "http": ("http", "aiohttp"), "https": ("http", "aiohttp"), "s3": ("s3", "s3fs"), "hf": ("hf", "huggingface_hub"),
+}  # fmt: skip
 
 
 def is_url(text: str) -> bool:
