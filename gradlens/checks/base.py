@@ -128,7 +128,7 @@ class CauseCheck(Check):
         belief = case.beliefs.of(self.cause)
         first = case.cause == self.cause
         # What a check says rests on the signs: of a cause that only the curves show GL011 speaks.
-        if case.seen_in_curves_only if first else case.by_signs.of(self.cause) < HINT:
+        if case.seen_in_curves_only if first else not self._is_hinted(case):
             return
         severity = (Severity.ERROR if self.fatal(case) else self.severity) if first else Severity.NOTE
         message = self.message(case)
@@ -145,6 +145,14 @@ class CauseCheck(Check):
             *by_signs,
             steps=steps_at(case, self.rows(case)),
             advice=self.advise(case),
+        )
+
+    def _is_hinted(self, case: Case) -> bool:
+        """Whether a sign speaks for the cause: in a short log every cause that is left has confidence, some without any."""
+        return (
+            self.cause is not None
+            and case.by_signs.of(self.cause) >= HINT
+            and any(argument.contribution > 0 for argument in case.by_signs.arguments.get(self.cause, ()))
         )
 
     def advise(self, case: Case) -> str:

@@ -23,14 +23,24 @@ def opinions_of(by_signs: Beliefs, second: Joint | None) -> Iterator[Opinion]:
     yield Opinion(source="together", ranking=_first(second.together))
 
 
-def decided(by_signs: Beliefs, second: Joint | None, ruling: Ruling = "signs") -> str:
-    """One sentence on who decided, and whether the other agrees.
+def decided(by_signs: Beliefs, second: Joint | None, ruling: Ruling = "signs", *, proven: Cause | None = None) -> str:
+    """One sentence on who decided, and whether the other agrees; `proven` is the cause that a fact of the log names.
 
     >>> decided(Beliefs(ranking=(("healthy", 0.9),), arguments={}, weighed={}), None)
     'The signs decided alone: the log has no course of a loss to judge, or too few rows of it.'
     """
+    if proven is not None:
+        told = [
+            f"the signs say {_surely(dict(by_signs.ranking))}",
+            *([] if second is None else [f"the curves {_surely(second.alone)}"]),
+        ]
+        return f"A fact of the log decided for {words(proven)}; on their own, {' and '.join(told)}."
     if second is None:
         return "The signs decided alone: the log has no course of a loss to judge, or too few rows of it."
+    return _decided_without_fact(by_signs, second, ruling)
+
+
+def _decided_without_fact(by_signs: Beliefs, second: Joint, ruling: Ruling) -> str:
     cause, p = by_signs.ranking[0]
     (by_curves, q), (both, r) = likeliest(second.alone), likeliest(second.together)
     alone = f"the signs alone say {words(cause)} ({p:.0%}), the curves alone {words(by_curves)} ({q:.0%})"
@@ -49,6 +59,11 @@ def decided(by_signs: Beliefs, second: Joint | None, ruling: Ruling = "signs") -
 def words(cause: Cause) -> str:
     """A cause as a person would write it."""
     return cause.replace("_", " ")
+
+
+def _surely(confidence: Mapping[Cause, float]) -> str:
+    cause, p = likeliest(confidence)
+    return f"{words(cause)} ({p:.0%})"
 
 
 def _first(confidence: Mapping[Cause, float]) -> tuple[Ranked, ...]:

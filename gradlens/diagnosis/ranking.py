@@ -125,7 +125,9 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         ),
         summary=_summary(named, findings, verdict),
         scores={cause: weighed.score for cause, weighed in case.beliefs.weighed.items()},
-        decided=decided(case.by_signs, case.second, case.ruling),
+        decided=decided(
+            case.by_signs, case.second, case.ruling, proven=named if any(f.cause == named for f in case.facts) else None
+        ),
         opinions=tuple(opinions_of(case.by_signs, case.second)),
     )
 

@@ -105,7 +105,9 @@ class Findings:
             sure = set() if is_young else {code for code, finding in by_code.items() if finding.steps}
             by_code = {code: finding for code, finding in by_code.items() if finding.severity is Severity.NOTE}
         elif is_young and not at_rest:
-            sure = set()
+            # Numbers that are no longer finite do not come back by themselves: every step that the alert waits is wasted.
+            is_lost = report.verdict.outcome == "nonfinite"
+            sure = {code for code, finding in by_code.items() if is_lost and finding.severity is Severity.ERROR}
         standing = self._standing.tell(sure)
         if report.steps >= YOUNG_GROWTH * self._rows:
             self._rows = report.steps

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
+import numpy as np
+
 import gradlens
 from gradlens.analyzer import AnalysisOptions
 from gradlens.reports.analysis import Finding
@@ -46,6 +48,18 @@ def test_a_young_run_is_told_facts_alone():
     for n in (50, 61, 74, 90, 110, 140, 170, 210, 260):
         assert not findings.news(Report(n, finding(), outcome="learned"))
     assert codes(findings.news(Report(YOUNG_ROWS + 1, finding()))) == [("finding", "GL201")]
+
+
+def test_a_young_run_that_ends_in_nan_is_told_of_at_once():
+    rng = np.random.default_rng(3)
+    loss = 2 + 2 * np.exp(-np.arange(65) / 30) + rng.normal(0, 0.05, 65)
+    norm = rng.normal(1, 0.1, 65)
+    loss[60:] = norm[60:] = np.nan
+    findings, told = Findings(), []
+    for n in (55, 62, 65):
+        (run,) = gradlens.read({"step": np.arange(n), "loss": loss[:n], "grad_norm": norm[:n]})
+        told.append([(e.code, e.level) for e in findings.news(judge(run, AnalysisOptions())) if e.level.rank])
+    assert told == [[], [], [("GL405", Severity.ERROR)]]
 
 
 def test_what_comes_and_goes_in_a_young_run_is_never_told():
