@@ -1,18 +1,12 @@
-"""GL103: more than a tenth of the steps is clipped: a prompt to look, not a verdict."""
+"""GL103: more than one step in twenty is clipped: a prompt to look, not a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from gradlens.checks.base import Check
-from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.words import percent
-from gradlens.reports.analysis import Evidence, Finding
-from gradlens.reports.base import Severity
+from gradlens.checks.base import FactCheck
 
 
-class HighClipRate(Check):
-    """More than a tenth of the steps is clipped: a prompt to look, not a verdict.
+class HighClipRate(FactCheck):
+    """More than one step in twenty is clipped: a prompt to look, not a verdict.
 
     What it measures
     ----------------
@@ -25,8 +19,8 @@ class HighClipRate(Check):
 
     Threshold
     ---------
-    10 %, the common rule of thumb. The Google tuning playbook starts at the 90th percentile, which clips 10 % by
-    construction, and calls more than 50 % extremely aggressive.
+    5, 10 and 20 %, the common rules of thumb, from 20 norms on. The Google tuning playbook starts at the 90th
+    percentile, which clips 10 % by construction, and calls more than 50 % extremely aggressive.
 
     When it is wrong
     ----------------
@@ -46,15 +40,3 @@ class HighClipRate(Check):
     name = "high-clip-rate"
     needs = frozenset({"norm", "rows", "threshold", "trusted_norm"})
     advice = "compare thresholds with `gradlens suggest-threshold`"
-
-    def check(self, case: Case) -> Iterator[Finding]:
-        """Yield one note where the clip rate exceeds 10 %."""
-        if case.clipped is None or case.threshold is None:
-            return
-        rate = case.clipped.reach
-        if rate > 0.10:
-            yield self.finding(
-                Severity.NOTE,
-                f"{percent(rate)} of the norms exceed {case.threshold:g}",
-                Evidence(label="clip rate", value=rate, threshold=0.10, n=len(case.finite_norm)),
-            )

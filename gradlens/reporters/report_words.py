@@ -8,11 +8,13 @@ from gradlens.reporters import wording
 from gradlens.reporters.wording import number, percent
 from gradlens.reports.analysis import MAX_STEPS_LISTED, Finding, RunReport, Tail
 
+#: How the codes of checks begin that speak of the log itself.
+OF_THE_LOG = "GL0"
 PROVENANCE = {
     "pre_clip": "before clipping",
     "post_clip": "after clipping, so nothing about clipping can be judged",
     "loss_scaled": "still multiplied by the loss scale, so no threshold applies",
-    "averaged": "an average over several steps, so single steps cannot be judged",
+    "averaged": "an average over several steps: spikes and clip rate are understated, and single steps cannot be judged",
     "placeholder": "never measured",
     "unknown": "assumed to be measured before clipping",
 }
@@ -196,7 +198,8 @@ def norm_caveat(run: RunReport, *, brief: bool = False) -> str:
     if p.verdict == "unknown":
         return "Assuming that the norm was logged before clipping." if run.columns.grad_norm else ""
     text = f"The norm is {PROVENANCE[p.verdict]}."
-    return text if brief else f"{text} {wording.sentence(p.reason)}."
+    is_said = brief or (p.verdict == "averaged" and not p.cumulative)
+    return text if is_said else f"{text} {wording.sentence(p.reason)}."
 
 
 def guessed_columns(run: RunReport) -> str:
@@ -296,7 +299,8 @@ def suggestion_sentence(run: RunReport) -> str:
 
 def pages(run: RunReport) -> list[str]:
     """Where to read more: the page of the cause, or that of the first finding, and the snippets of a suggested threshold."""
-    told = [f.code for f in run.findings if f.severity.rank > 0] or [f.code for f in run.findings]
+    # What the run shows before what the log lacks, as the report has it.
+    told = [f.code for f in sorted(run.findings, key=lambda f: (-f.severity.rank, f.code.startswith(OF_THE_LOG)))]
     problem = run.verdict.status == "problem" and run.diagnosis.cause != "unknown"
     first = [run.diagnosis.cause] if problem else told[:1]
     named = [" ".join(["gradlens explain", *first])]

@@ -20,6 +20,7 @@ from gradlens.reporters.page import hanging, print_parts, section
 from gradlens.reporters.palette import AMBER, DOUBTFUL, SEVERITY, STATUS
 from gradlens.reporters.picture import picture
 from gradlens.reporters.report_words import (
+    OF_THE_LOG,
     clipping_sentence,
     confirmation,
     course_sentence,
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
 
 _MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
 _ASCII_MARK = {Severity.ERROR: "x", Severity.WARNING: "!", Severity.NOTE: "-"}
-#: How the codes of checks begin that speak of the log itself.
-OF_THE_LOG = "GL0"
 #: Warnings and errors, notes, and notices of reading that the short report shows.
 MAX_PROBLEMS, MAX_NOTES, MAX_NOTICES = 3, 3, 4
+#: Notices on what a format's norms are, which the lines below the verdict tell where it limits anything.
+_OF_THE_NORM = frozenset({"norm-pre-clip", "norm-post-clip", "norm-averaged"})
 
 
 class TerminalReporter(Reporter):
@@ -102,8 +103,7 @@ def _parts(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
             numbered.append(Text(f"To confirm: {for_terminal(experiment)}", style="dim"))
         yield section("What to do", numbered)
     yield _facts(run)
-    if run.notices:
-        yield _reading(run, screen)
+    yield from _reading(run, screen)
     if screen.verbose:
         from gradlens.reporters.terminal_details import details
 
@@ -157,9 +157,10 @@ def _evidence(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
 
 
 def _told(run: RunReport) -> frozenset[str]:
-    """Notes that repeat what the header (one row for several steps) or the headline (too few rows) has said."""
+    """Notes that repeat what the header (one row for several steps), the headline (too few rows) or the lines below it have said."""
     thin = {"GL009"} if run.verdict.status == "insufficient" else set()
-    return frozenset({"GL005", *thin})
+    averaged = {"GL004"} if run.provenance.verdict == "averaged" else set()
+    return frozenset({"GL005", *thin, *averaged})
 
 
 def _mark(severity: Severity, screen: Screen) -> Text:
@@ -191,18 +192,23 @@ def _facts(run: RunReport) -> RenderableType:
     return Group(grid, Text()) if grid.row_count else Group()
 
 
-def _reading(run: RunReport, screen: Screen) -> RenderableType:
-    shown = run.notices if screen.verbose else run.notices[:MAX_NOTICES]
+def _reading(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
+    """What reading noticed."""
+    notices = [n for n in run.notices if screen.verbose or n.code not in _OF_THE_NORM]
+    shown = notices if screen.verbose else notices[:MAX_NOTICES]
+    if not shown:
+        return
     lines: list[RenderableType] = []
     for n in shown:
-        count = f" ×{n.count:,}" if n.count > 1 else ""
+        is_counted = n.count > 1 and f"{n.count:,} " not in n.message
+        count = f" ×{n.count:,}" if is_counted else ""
         where = f" ({for_terminal(n.where)})" if n.where else ""
         lines.append(
             hanging(_mark(Severity.NOTE, screen), Text(f"{for_terminal(n.message)}{count}{where}", style="dim"))
         )
-    if len(run.notices) > len(shown):
-        lines.append(Text(f"and {len(run.notices) - len(shown)} more (--verbose)", style="dim"))
-    return section("Reading", lines)
+    if len(notices) > len(shown):
+        lines.append(Text(f"and {len(notices) - len(shown)} more (--verbose)", style="dim"))
+    yield section("Reading", lines)
 
 
 def _overview(report: Report) -> RenderableType:

@@ -20,6 +20,8 @@ from gradlens.reports.base import Severity
 
 #: Clip rates that deserve a look, by the common rule of thumb, and one of nearly all steps.
 RATES, ALWAYS = (0.05, 0.10, 0.20), 0.5
+#: Norms that a share of one in twenty is told from.
+MIN_NORMS = 20
 #: Times the descent that clipped steps of SGD can make, from which an optimizer must have lengthened them.
 MAX_MOMENTUM = 20.0
 #: Share of the descent that is made in the first half of the rows, and descent as a share of the start, of a run that clipping does not
@@ -33,7 +35,7 @@ REASONS = (
 def find(measured: Measured) -> tuple[Fact, ...]:
     """One note about the clip rate where it is above 5 %."""
     c = measured.clipped
-    if c is None or c.reach <= RATES[0] or measured.threshold is None:
+    if c is None or c.reach <= RATES[0] or measured.threshold is None or len(measured.finite_norm) < MIN_NORMS:
         return ()
     often = sum(c.reach > rate for rate in RATES)
     word = ("more than 1 step in 20", "more than 1 step in 10", "more than 1 step in 5")[often - 1]
