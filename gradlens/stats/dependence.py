@@ -275,9 +275,8 @@ def extremal_index(positions: NDArray[np.int64]) -> ExtremalIndex:
     if count < 3:
         return ExtremalIndex(theta=1.0, widening=1.0, exceedances=count, reason="fewer than 3 exceedances")
     gap = np.diff(positions).astype(np.float64)
+    # While no gap exceeds 2 the first form is at least 16/9, so it is cut to 1.
+    theta = 1.0
     if gap.max() > 2.0:
-        theta = 2.0 * float(np.sum(gap - 1.0)) ** 2 / (gap.size * float(np.sum((gap - 1.0) * (gap - 2.0))))
-    else:
-        theta = 2.0 * float(np.sum(gap)) ** 2 / (gap.size * float(np.sum(gap**2)))
-    theta = min(1.0, max(theta, 1.0 / count))
+        theta = min(1.0, 2.0 * float(np.sum(gap - 1.0)) ** 2 / (gap.size * float(np.sum((gap - 1.0) * (gap - 2.0)))))
     return ExtremalIndex(theta=theta, widening=1.0 / math.sqrt(theta), exceedances=count)

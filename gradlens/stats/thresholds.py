@@ -222,7 +222,7 @@ def _as_promised(latest: NDArray[np.float64], centre: float, wanted: float) -> b
 
     More may exceed it where they come in no more bursts than single norms are promised: to cut those is what it is for.
     """
-    expected = latest.size * (1.0 - wanted)
+    expected = round(latest.size * (1.0 - wanted), 9)  # 300 times .01 is more than 3 in floats
     above = np.flatnonzero(latest > centre + _TIE)
     bursts = decluster(above).size <= expected and above.size <= ABOUT**2 * expected
     enough = expected < 1.0 or above.size >= expected / ABOUT

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 from scipy.signal import lfilter
 
-from gradlens.stats import clipping
+from gradlens.stats import clipping, dependence
 
 
 @pytest.mark.parametrize(("clipped", "n", "low", "high"), [(10, 100, 0.0552, 0.1744), (0, 100, 0.0, 0.0370)])
@@ -130,3 +130,87 @@ def test_replay_is_what_each_threshold_would_have_done():
     assert rate == pytest.approx([np.mean(finite > c) for c in threshold])
     assert shrink == pytest.approx([clipping.shrink_factor(norm, c) for c in threshold])
     assert np.isnan(clipping.replay(np.array([np.nan]), threshold)).all()
+
+
+@pytest.mark.parametrize(("rate", "n"), [(0.0, 30), (0.1, 50), (0.5, 7), (1.0, 12)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_wilson_intervals_match_scipy(rate, n, confidence):
+    reference = stats.binomtest(round(rate * n), n).proportion_ci(confidence, method="wilson")
+    found = clipping.wilson_interval(round(rate * n) / n, n, confidence)
+    assert found == pytest.approx((reference.low, reference.high), abs=1e-9)
+
+
+def yule_walker(gamma, n):
+    """Coefficients of the order that BIC prefers, each order solved on its own."""
+    best, lowest = np.zeros(0), n * np.log(gamma[0])
+    for order in range(1, len(gamma)):
+        phi = linalg.solve_toeplitz(gamma[:order], gamma[1 : order + 1])
+        variance = gamma[0] - phi @ gamma[1 : order + 1]
+        bic = n * np.log(variance) + order * np.log(n)
+        if bic < lowest:
+            best, lowest = phi, bic
+    return best
+
+
+@pytest.mark.parametrize("coefficients", [[0.5, 0.3], [1.2, -0.5], [0.1, 0.1, 0.6], [-0.4, 0.3]])
+def test_autocorrelations_of_the_order_that_fits_best(coefficients):
+    x = lfilter([1], [1, *(-c for c in coefficients)], np.random.default_rng(0).standard_normal(3300))[300:]
+    gamma = dependence.autocovariance(x, 10)
+    phi = yule_walker(gamma, 3000)
+    assert len(phi) >= 2
+    rho = list(gamma[1 : len(phi) + 1] / gamma[0])
+    while len(rho) < 60:
+        rho.append(sum(c * rho[-1 - j] for j, c in enumerate(phi)))
+    found = clipping.autoregressive_correlation(gamma, 3000, 60)
+    np.testing.assert_allclose(found, rho[: len(found)], atol=1e-9)
+    assert len(found) == 60 or np.abs(found[-len(phi) :]).max() < 1e-5
+
+
+def test_a_first_order_is_corrected_for_its_bias():
+    gamma = 0.8 ** np.arange(11.0)
+    phi = 0.8 + (1 + 3 * 0.8) / 500
+    found = clipping.autoregressive_correlation(gamma, 500, 1000)
+    np.testing.assert_allclose(found[:5], phi ** np.arange(1, 6))
+    assert 1e-6 < found[-1] < 1.1e-5  # as far as it counts
+    assert clipping.autoregressive_correlation(gamma, 500, 4).size == 4
+    assert clipping.autoregressive_correlation(np.array([1.0, 0.0, 0.0]), 500, 10).size == 0
+    assert clipping.autoregressive_correlation(np.zeros(5), 500, 10).size == 0
+    # Never 1, whatever the correction adds.
+    np.testing.assert_allclose(clipping.autoregressive_correlation(np.array([1.0, 0.9999]), 100, 50)[0], 0.99)
+
+
+def test_normal_scores_by_hand():
+    norm = np.array([3.0, 1.0, 2.0, 2.0])
+    z = stats.norm.ppf([0.125, 0.375, 0.625, 0.875])
+    found = clipping._normal_scores(norm, np.argsort(norm))
+    np.testing.assert_allclose(found, [z[3], z[0], 0.0, 0.0], atol=1e-9)
+
+
+def test_stretches_and_windows_by_hand():
+    norm = np.array([1.0, 3.0] * 20 + [1.0] * 20)
+    found = clipping.clip_statistics(norm, 2.0, n_windows=10, phases=[(0, 9), (40, 59)])
+    assert [(w.first, w.last, w.clip_rate, w.n) for w in found.windows] == [
+        (0, 19, 0.5, 20), (20, 39, 0.5, 20), (40, 59, 0.0, 20),
+    ]  # fmt: skip
+    assert [(w.first, w.last, w.clip_rate) for w in found.phases] == [(0, 9, 0.5), (40, 59, 0.0)]
+    assert found.clip_rate == 1 / 3
+    assert found.one_in == 3.0
+    assert found.shrink_factor == pytest.approx((40 + 20 * 2 / 3) / 60)
+    assert clipping.clip_statistics(norm[:19], 2.0).windows[0].last == 18
+
+
+@pytest.mark.parametrize(("n", "rough"), [(49, True), (50, False)])
+def test_fewer_than_fifty_independent_steps_are_few(n, rough):
+    # Every other step clipped: as many as there are.
+    norm = np.tile([1.0, 3.0], 25)[:n]
+    assert clipping.clip_statistics(norm, 2.0).rough == rough
+
+
+def test_shrinking_at_the_edges():
+    assert clipping.shrink_factor(np.array([np.nan]), 1.0) is None
+    assert clipping.shrink_factor(np.array([1.0, 4.0, np.inf]), 2.0) == 0.75
+    assert clipping.shrink_factor(np.array([1.0, 4.0]), 0.0) == 0.0
+    assert clipping.shrink_factor(np.array([0.0, -4.0]), 1.0) == 0.625
+    rate, shrink = clipping.replay(np.array([0.0, 1.0, 4.0]), np.array([1.0, 2.0, 9.0]))
+    np.testing.assert_allclose(rate, [1 / 3, 1 / 3, 0.0])
+    np.testing.assert_allclose(shrink, [2.25 / 3, 2.5 / 3, 1.0])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from gradlens.stats import coincidence
 
@@ -112,3 +113,81 @@ def test_size_under_shared_decaying_rates():
         found = coincidence.coincidence_tests(n, a, b, draws=499, seed=seed)
         rejected.append([t.p <= 0.05 for t in (found.same_step, found.norm_leads, found.loss_leads)])
     assert 0.02 <= np.mean(rejected) <= 0.08
+
+
+#: Steps whose differences are all different, so that only one shift lays a part of them over another.
+RULER = np.array([0, 10, 40, 90, 120, 170])
+
+
+def test_the_chance_of_a_shift_by_hand():
+    # In 200 steps there is one window; one shift of 200 lays all six events over each other, and no other shift does.
+    found = coincidence.coincidence_tests(200, RULER, RULER)
+    assert found.same_step.count == 6
+    assert 0.001 < found.same_step.p < 0.012
+    assert found.same_step.expected == pytest.approx(6 * 6 / 200, abs=0.06)
+
+
+def test_windows_of_their_own_make_a_full_match_rarer():
+    # In 1,200 steps there are six windows of 200: that all are shifted by nothing is one draw in 200 to the sixth.
+    at = np.concatenate([RULER + 200 * k for k in range(6)])
+    found = coincidence.coincidence_tests(1200, at, at)
+    assert found.same_step.p == pytest.approx(0.5 / 2000)
+    assert found.same_step.expected == pytest.approx(36 * 6 / 200, rel=0.1)
+
+
+def test_rates_that_both_fall_are_no_coincidence():
+    # All events lie in the first twentieth of a long run, where windows are wider than 200 steps: within it they are even.
+    rng = np.random.default_rng(3)
+    p = []
+    for _ in range(30):
+        loss, norm = (np.sort(rng.choice(1000, 30, replace=False)) for _ in range(2))
+        p.append(coincidence.coincidence_tests(20_000, loss, norm, draws=199).same_step.p)
+    assert 0.2 < np.mean(p) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("lag", "counted"), [(8, (0, 1, 0)), (9, (0, 0, 0)), (-8, (0, 0, 1)), (-9, (0, 0, 0)), (0, (1, 0, 0))]
+)
+def test_a_lead_is_at_most_eight_steps(lag, counted):
+    norm = np.array([100, 300, 500, 700, 900])
+    loss = np.array([100 + lag, 350, 550, 750, 950])
+    found = coincidence.coincidence_tests(1000, loss, norm)
+    assert (found.same_step.count, found.norm_leads.count, found.loss_leads.count) == counted
+    assert found.median_lag == (lag if any(counted) else None)
+
+
+def test_of_two_equally_near_the_earlier_counts():
+    assert coincidence.coincidence_tests(1000, np.array([105]), np.array([100, 110])).norm_leads.count == 1
+
+
+@pytest.mark.parametrize(("events", "tested"), [(4, False), (5, True)])
+def test_five_events_on_each_side(events, tested):
+    many, few = np.arange(50, 1000, 100), np.arange(50, 1000, 100)[:events]
+    for loss, norm in ((many, few), (few, many)):
+        found = coincidence.coincidence_tests(1000, loss, norm)
+        assert (found.reason is None) == tested
+        assert (found.same_step.p is not None) == tested
+
+
+def test_events_before_the_warmup_or_behind_the_end_do_not_count():
+    at = np.arange(50, 1000, 50)
+    found = coincidence.coincidence_tests(900, at, at, warmup_end=100)
+    assert found.loss_events == found.norm_events == 16  # 100 to 850
+
+
+def test_who_leads_needs_a_majority_beyond_chance():
+    norm = np.arange(100, 1400, 100)
+    ahead = norm + np.where(np.arange(13) < 10, 2, -2)  # 10 of 13: p = .092
+    found = coincidence.coincidence_tests(1500, ahead, norm)
+    assert found.leader is None
+    assert found.leader_p == pytest.approx(0.0922, abs=1e-4)
+    ahead = norm + np.where(np.arange(13) < 11, 2, -2)  # 11 of 13: p = .022
+    found = coincidence.coincidence_tests(1500, ahead, norm)
+    assert found.leader == "norm"
+    assert found.leader_p == pytest.approx(0.0225, abs=1e-4)
+    assert coincidence.coincidence_tests(1500, norm[:5] + 2, norm[:5]).leader_p is None
+
+
+@pytest.mark.parametrize(("positive", "total"), [(0, 1), (3, 10), (5, 10), (20, 21), (50, 80)])
+def test_sign_test_matches_scipy(positive, total):
+    assert coincidence.sign_test(positive, total) == pytest.approx(stats.binomtest(positive, total).pvalue)

@@ -17,7 +17,7 @@ from gradlens.stats.comparison import (
     stationary_variance,
     two_proportion_p,
 )
-from gradlens.stats.dependence import stationary_bootstrap
+from gradlens.stats.dependence import block_length, stationary_bootstrap
 from gradlens.stats.multiple import holm
 
 
@@ -143,3 +143,123 @@ def test_weighted_holm():
     assert weighted[0] == pytest.approx(0.02 / 8 * 10)
     assert weighted[1] == pytest.approx(max(0.025, 0.01 * 2))
     assert weighted[2] == pytest.approx(0.9)
+
+
+def test_holm_stops_at_one_and_never_falls():
+    assert holm([0.4, 0.6, 0.9]) == (1.0, 1.0, 1.0)
+    assert holm([0.01, 0.011]) == (0.02, 0.02)
+    assert holm([None, None]) == (None, None)
+    assert holm([]) == ()
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 4.0], [0.3, -0.2, 0.5, 0.1], [5.0, 5.1, 4.8, 5.3, 5.0, 4.9, 5.2]])
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_few_blocks_are_students_one_sample_test(values, confidence):
+    # Below ten blocks the length of a block is 1, so that the variance is the usual one.
+    found = block_difference(np.array(values), np.full(len(values), 7.0), confidence=confidence)
+    reference = stats.ttest_1samp(values, 0.0)
+    interval = reference.confidence_interval(confidence)
+    assert found.df == len(values) - 1
+    assert found.p_two_sided == pytest.approx(reference.pvalue)
+    assert found.p_higher == pytest.approx(stats.ttest_1samp(values, 0.0, alternative="greater").pvalue)
+    assert found.interval == pytest.approx((interval.low, interval.high))
+    assert found.standard_error == pytest.approx(stats.sem(values))
+
+
+def test_weights_by_hand():
+    # Shares .5, .25, .25: mean 1.75; influences 3 * share * (value - 1.75) = -1.125, .1875, .9375, their mean square .7265625.
+    found = block_difference(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 1.0]))
+    assert found.change == 1.75
+    assert found.standard_error == pytest.approx(math.sqrt(0.7265625 / 3 * 3 / 2))
+
+
+def test_degrees_of_freedom_count_whole_blocks():
+    x = np.convolve(np.random.default_rng(4).normal(size=203), np.ones(4), mode="valid")
+    influence = x - x.mean()
+    expected = block_length(influence).stationary
+    assert expected > 2
+    found = block_difference(x, np.ones(x.size))
+    assert found.df == pytest.approx(x.size / expected - 1)
+    assert found.p_higher == pytest.approx(stats.t.sf(found.change / found.standard_error, found.df))
+    variance = stationary_variance(influence, expected) / (x.size - 1)
+    assert found.standard_error == pytest.approx(math.sqrt(variance))
+
+
+@pytest.mark.parametrize("block", [1.0, 3.0, 10.0])
+def test_variance_of_blocks_by_sums(block):
+    # Lemma 1 of Politis and Romano, lag by lag, the series wrapped around.
+    x = np.random.default_rng(5).normal(size=17)
+    x -= x.mean()
+    n, q = x.size, 1 / block
+    gamma = [float(x @ np.roll(x, -k)) / n for k in range(n)]
+    b = [(1 - k / n) * (1 - q) ** k + k / n * (1 - q) ** (n - k) for k in range(n)]
+    assert stationary_variance(x, block) == pytest.approx(gamma[0] + sum(b[k] * gamma[k] for k in range(1, n)))
+    assert stationary_variance(x[:1], block) == 0.0
+
+
+def test_what_does_not_vary_is_certain():
+    same = block_difference(np.full(16, 2.0), np.ones(16))
+    assert (same.p_higher, same.p_two_sided, same.interval) == (0.0, 0.0, (2.0, 2.0))
+    lower = block_difference(np.full(16, -2.0), np.ones(16))
+    assert (lower.p_higher, lower.p_two_sided) == (1.0, 0.0)
+    none = block_difference(np.zeros(16), np.ones(16))
+    assert (none.p_higher, none.p_two_sided) == (0.5, 1.0)
+
+
+def test_counts_have_a_normal_interval_with_half_an_event():
+    found = count_difference(9, 2000, 4, 1000, confidence=0.9)
+    error = math.sqrt(9.5 / 2000**2 + 4.5 / 1000**2)
+    assert found.change == pytest.approx(0.0005)
+    assert found.standard_error == pytest.approx(error)
+    assert found.interval == pytest.approx((0.0005 - 1.6448536 * error, 0.0005 + 1.6448536 * error))
+    assert found.p_higher == pytest.approx(stats.binom.sf(8, 13, 2 / 3))
+
+
+@pytest.mark.parametrize(("candidate", "baseline"), [(0, 8), (8, 0), (3, 9), (9, 3), (4, 4), (0, 0)])
+def test_both_sides_of_a_count(candidate, baseline):
+    found = count_difference(candidate, 500, baseline, 500)
+    total = candidate + baseline
+    lower, higher = stats.binom.cdf(candidate, total, 0.5), stats.binom.sf(candidate - 1, total, 0.5)
+    assert found.p_two_sided == pytest.approx(min(1.0, 2 * min(lower, higher)))
+
+
+def test_moderated_variance_by_hand():
+    # (4 * .1^2 + .02 + .005) / (4 + 3) = .065 / 7, times 1/2 + 1/3, on 7 degrees.
+    found = run_difference(
+        np.array([1.0, 1.1]), np.array([0.9, 0.95, 0.85]), prior_deviation=0.1, prior_df=4.0, confidence=0.95
+    )
+    error = math.sqrt((0.04 + 0.005 + 0.005) / 7 * (1 / 2 + 1 / 3))
+    assert (found.change, found.df, found.n_effective) == pytest.approx((0.15, 7.0, 5.0))
+    assert found.standard_error == pytest.approx(error)
+    assert found.p_higher == pytest.approx(stats.t.sf(0.15 / error, 7))
+    half = stats.t.ppf(0.975, 7) * error
+    assert found.interval == pytest.approx((0.15 - half, 0.15 + half))
+
+
+def test_permutations_count_ties_and_have_an_end():
+    assert permutation_p(np.ones(3), np.ones(3)) == 1.0
+    assert permutation_p(np.array([0.0, 0.0]), np.array([1.0, 1.0])) == 1.0
+    assert permutation_p(np.array([1.0, 1.0]), np.array([0.0, 0.0])) == pytest.approx(1 / 6)
+    assert permutation_p(np.arange(9.0), np.arange(9.0)) is None  # 48,620 arrangements
+    assert permutation_p(np.arange(8.0), np.arange(8.0)) is not None  # 12,870
+
+
+def test_divergence_of_curves_that_are_just_long_enough():
+    d = np.full(5, 3.0)
+    assert first_divergence(d, np.ones(5), sigmas=2, in_a_row=5) == 0
+    assert first_divergence(d, np.ones(5), sigmas=3, in_a_row=5) is None  # at the bound is not beyond
+    assert first_divergence(-d, np.ones(5), sigmas=2, in_a_row=5) == 0
+    assert first_divergence(d, np.ones(5), sigmas=2, in_a_row=6) is None
+    both = np.array([0.0, -9.0, -9.0, 9.0, 9.0, 9.0])
+    assert first_divergence(both, np.ones(6), sigmas=2, in_a_row=2) == 1
+    assert first_divergence(both, np.ones(6), sigmas=2, in_a_row=3) == 3
+
+
+@pytest.mark.parametrize(("candidate", "baseline"), [(0, 0), (100, 100)])
+def test_equal_rates_of_none_or_all_are_no_difference(candidate, baseline):
+    assert two_proportion_p(candidate, 100, baseline, 100) == 1.0
+
+
+def test_two_proportions_of_unequal_lengths():
+    z = (0.3 - 0.2) / math.sqrt(70 / 300 * 230 / 300 * (1 / 100 + 1 / 200))
+    assert two_proportion_p(30, 100, 40, 200) == pytest.approx(2 * stats.norm.sf(z))

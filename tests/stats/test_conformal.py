@@ -99,3 +99,28 @@ def test_too_few_others_cannot_fail():
     found = rank([1e9], np.random.default_rng(5).normal(size=(18, 1)))
     assert math.isinf(found.bound)
     assert found.p_value == 1 / 19
+
+
+def test_a_rank_by_hand():
+    # Median 3 of 1 to 5 and 9; deviations 2.5, 1.5, .5, .5, 1.5 and 5.5, their 90 % quantile 4.
+    found = rank([9.0], [[1.0], [2.0], [3.0], [4.0], [5.0]], alpha=0.4)
+    assert found.centres.tolist() == [3.5]
+    assert found.deviations[0] == pytest.approx(5.5 / 4.0, rel=1e-5)
+    assert found.p_value == pytest.approx(1 / 6)
+    # Of six places two are red (.4 times 6 is 2.4): the row must pass the largest but one of the others, 1.5.
+    assert found.bound == pytest.approx(1.5 / 4.0, rel=1e-5)
+    assert found.allowed[0] == pytest.approx(1.5, rel=1e-5)
+    assert found.others == 5
+
+
+def test_ties_count_against_the_row():
+    assert rank([5.0], [[1.0], [5.0], [3.0], [3.0], [3.0]]).p_value == pytest.approx(3 / 6)
+
+
+@pytest.mark.parametrize(("alpha", "others"), [(0.05, 19), (0.1, 9), (0.04, 24), (0.3, 3)])
+def test_how_many_others_an_alarm_needs(alpha, others):
+    assert fewest_others(alpha) == others
+    assert smallest_p_value(others) <= alpha + 1e-12
+    assert smallest_p_value(others - 1) > alpha
+    assert false_alarm_rate(others, alpha) == pytest.approx(1 / (others + 1))
+    assert false_alarm_rate(others - 1, alpha) == 0.0

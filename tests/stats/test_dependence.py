@@ -87,3 +87,97 @@ def test_clusters_widen_errors(theta, widening):
 def test_extremal_index_with_short_gaps_and_with_too_few():
     assert dependence.extremal_index(np.array([1, 2, 3, 5])).theta <= 1.0
     assert dependence.extremal_index(np.array([1, 9])).reason is not None
+
+
+def test_neither_unit_nor_origin_counts():
+    x = ar1(0.8, 2000, 5)
+    for other in (1e3 * x, 1e-3 * x, x - 50.0):
+        assert dependence.effective_size(other) == pytest.approx(dependence.effective_size(x), rel=1e-9)
+        assert dependence.block_length(other).stationary == pytest.approx(
+            dependence.block_length(x).stationary, rel=1e-9
+        )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_dependence_that_skips_a_lag_counts(seed):
+    # Two autoregressions that take turns: nothing at odd lags, .9 to the power k at lag 2k. Exact: n (1 - .9) / (1 + .9) = 526.
+    x = np.stack((ar1(0.9, 5000, 2 * seed), ar1(0.9, 5000, 2 * seed + 1)), axis=1).ravel()
+    assert 300 < dependence.effective_size(x) < 900
+
+
+@pytest.mark.parametrize("x", [np.arange(9.0), np.full(500, 2.0), np.zeros(0)])
+def test_short_and_constant_series_are_worth_their_length(x):
+    assert dependence.effective_size(x) == x.size
+
+
+def test_negative_dependence_is_capped():
+    assert dependence.effective_size(np.tile([1.0, -1.0], 500)) == 1000.0
+
+
+@pytest.mark.parametrize(
+    ("correlation", "n", "bandwidth"),
+    [
+        ([1.0] + [0.0] * 10, 1000, 1),  # quiet from the start
+        ([1.0, 0.9, 0.8, 0.7] + [0.0] * 10, 1000, 6),  # twice the last lag that is not quiet
+        ([1.0, 0.9, 0.0, 0.0, 0.0, 0.0, 0.9] + [0.0] * 10, 1000, 12),  # four quiet lags are too few
+        ([1.0, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0, 0.9] + [0.0] * 4, 1000, 2),  # five are enough
+        ([1.0] + [0.9] * 10, 1000, 10),  # never quiet: the whole range
+        ([1.0, 0.9, 0.8, 0.0, 0.0], 1000, 4),  # too short for five
+        ([1.0, 0.9, 0.8, 0.7, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0], 1000, 8),
+        ([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0], 1000, 10),
+        ([1.0], 1000, 1),
+        ([1.0, 0.5], 1, 1),
+        ([1.0] + [-0.9] * 2 + [0.0] * 10, 1000, 4),  # the sign does not matter
+        ([1.0, 0.109] + [0.0] * 9, 1000, 1),  # 2 sqrt(3 / 1000) is .10954
+        ([1.0, 0.110] + [0.0] * 9, 1000, 2),
+    ],
+)
+def test_bandwidth_by_hand(correlation, n, bandwidth):
+    assert dependence.flat_top_bandwidth(np.array(correlation), n) == bandwidth
+
+
+def test_flat_top_weights_by_hand():
+    weights = dependence.flat_top_weights(8, np.arange(1, 10))
+    assert weights.tolist() == [1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+
+
+def politis_white(x):
+    """The rule as the paper and its correction have it, lag by lag."""
+    n = len(x)
+    run = max(5, int(np.log10(n)))
+    longest = int(np.ceil(np.sqrt(n))) + run
+    c = x - x.mean()
+    gamma = [float(c[: n - k] @ c[k:]) / n for k in range(min(longest, n - 1) + 1)]
+    rho = np.zeros(longest)
+    for k in range(1, min(longest, n - 2) + 1):
+        rho[k - 1] = abs((c[: n - k] @ c[k:]) / np.sqrt((c[: n - k] @ c[: n - k]) * (c[k:] @ c[k:])))
+    bound = 2 * np.sqrt(np.log10(n) / n)
+    quiet = next((m for m in range(longest - run + 1) if (rho[m : m + run] < bound).all()), None)
+    m = longest if quiet is None else quiet + 1
+    width = min(2 * m, longest)
+    g = d = 0.0
+    for k in range(1, min(width, len(gamma) - 1) + 1):
+        weight = 1.0 if k / width <= 0.5 else 2 * (1 - k / width)
+        g += 2 * weight * k * gamma[k]
+        d += 2 * weight * gamma[k]
+    spectrum = (gamma[0] + d) ** 2
+    top = np.ceil(min(3 * np.sqrt(n), n / 3))
+    return tuple(min(max((2 * g**2 / (share * spectrum) * n) ** (1 / 3), 1.0), top) for share in (2.0, 4.0 / 3.0))
+
+
+@pytest.mark.parametrize("n", [10, 11, 12, 15, 30, 100, 400])
+def test_block_length_lag_by_lag(n):
+    for seed in range(8):
+        x = ar1((0.0, 0.5, 0.9, 0.99)[seed % 4], n, seed)
+        found = dependence.block_length(x)
+        assert (found.stationary, found.circular) == pytest.approx(politis_white(x), rel=1e-9)
+
+
+def test_extremal_index_by_hand():
+    # Gaps 1, 1, 8: 2 * 7^2 / (3 * 7 * 6) = 7/9.
+    found = dependence.extremal_index(np.array([5, 6, 7, 15]))
+    assert (found.theta, found.widening) == pytest.approx((7 / 9, 3 / 7**0.5))
+    assert found.exceedances == 4
+    # No gap above 2, and evenly spaced ones: nothing clusters.
+    for positions in ([1, 2, 3], [1, 3, 4, 6], [0, 50, 100, 150]):
+        assert dependence.extremal_index(np.array(positions)).theta == 1.0

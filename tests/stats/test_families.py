@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import integrate, optimize, special, stats
 
 from gradlens.stats import families, gammafn
 
@@ -108,3 +108,112 @@ def test_survival_is_that_of_the_fit(fit):
 def test_survival_of_an_unknown_family():
     with pytest.raises(ValueError, match="no such family"):
         families.family_survival("cauchy", {}, np.ones(1))
+
+
+PARETO = 1.0 - (np.arange(400) + 0.5) / 400
+
+
+def test_parameters_come_in_the_unit_of_the_data():
+    rng = np.random.default_rng(7)
+    x = 1000.0 * np.exp(0.4 * rng.standard_normal(2000))
+    fits = {fit.family: fit.parameters for fit in families.fit_families(x)}
+    assert fits["lognormal"] == pytest.approx({"mu": np.log(x).mean(), "sigma": np.log(x).std()})
+    assert fits["exponential"] == pytest.approx({"mean": x.mean()})
+    shape, _, scale = stats.weibull_min.fit(x, floc=0)
+    assert fits["weibull"] == pytest.approx({"shape": shape, "scale": scale}, rel=1e-3)
+    shape, _, scale = stats.gamma.fit(x, floc=0)
+    assert fits["gamma"] == pytest.approx({"shape": shape, "scale": scale}, rel=1e-3)
+    assert fits["power_law_cutoff"]["xmin"] == pytest.approx(x.min())
+
+
+def test_the_gamma_fit_solves_its_equation():
+    for shape in (0.05, 0.5, 3.0, 200.0):
+        x = np.random.default_rng(8).gamma(shape, size=500)
+        x = x[x > 1e-60]
+        (fit,) = (fit for fit in families.fit_families(x) if fit.family == "gamma")
+        a, theta = fit.parameters["shape"], fit.parameters["scale"]
+        assert np.log(a) - special.digamma(a) == pytest.approx(np.log(x.mean()) - np.log(x).mean(), rel=1e-6)
+        assert a * theta == pytest.approx(x.mean())
+        assert fit.log_likelihood == pytest.approx(stats.gamma(a, scale=theta).logpdf(x).sum())
+
+
+def test_likelihood_distance_and_criterion_are_those_of_the_fit():
+    x = np.sort(3.0 * np.random.default_rng(9).weibull(1.7, 800))
+    free = {"lognormal": 2, "weibull": 2, "gamma": 2, "exponential": 1}
+    for fit in families.fit_families(x):
+        if fit.family in free:
+            p = fit.parameters
+            frozen = {
+                "lognormal": lambda p: stats.lognorm(p["sigma"], scale=np.exp(p["mu"])),
+                "weibull": lambda p: stats.weibull_min(p["shape"], scale=p["scale"]),
+                "gamma": lambda p: stats.gamma(p["shape"], scale=p["scale"]),
+                "exponential": lambda p: stats.expon(scale=p["mean"]),
+            }[fit.family](p)
+            assert fit.log_likelihood == pytest.approx(frozen.logpdf(x).sum())
+            assert fit.aic == pytest.approx(2 * free[fit.family] - 2 * fit.log_likelihood)
+            assert fit.ks == pytest.approx(stats.kstest(x, frozen.cdf).statistic, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("y", "known"),
+    [(np.linspace(0.1, 1, 9), False), (np.linspace(0.1, 1, 10), True), (np.linspace(0.1, 200, 50), False)],
+)
+def test_tails_too_short_or_too_long_are_not_compared(y, known):
+    assert bool(families.vuong_tests(y, 1.0)) == known
+
+
+def rivals_by_scipy(y):
+    """Log-densities in y = ln(x / xmin) of the best rivals, each maximised by scipy."""
+    x = np.exp(y)
+    found = {"exponential": stats.expon(scale=x.mean() - 1).logpdf(x - 1) + y}
+
+    def normal(p):
+        return stats.norm(p[0], np.exp(p[1])).logpdf(y) - stats.norm(p[0], np.exp(p[1])).logsf(0.0)
+
+    def weibull(p):
+        k, rate = np.exp(p)
+        return np.log(k * rate) + k * y - rate * np.expm1(k * y)
+
+    for name, density, start in (("lognormal", normal, [-1.0, 0.5]), ("weibull", weibull, [0.0, 0.0])):
+        best = optimize.minimize(
+            lambda p, d=density: -d(p).sum(), start, method="Nelder-Mead", options={"maxiter": 4000}
+        )
+        found[name] = density(best.x)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "weibull"])
+def test_comparisons_with_a_power_law_match_scipy(kind):
+    rng = np.random.default_rng(10)
+    y = np.abs(rng.normal(0.3, 0.6, 300)) if kind == "lognormal" else np.log1p(rng.exponential(0.5, 300))
+    exponent = 1.0 / y.mean()
+    power = np.log(exponent) - exponent * y
+    tests = {test.family: test for test in families.vuong_tests(y, exponent)}
+    for name, density in rivals_by_scipy(y).items():
+        difference = power - density
+        z = difference.sum() / np.sqrt(y.size) / difference.std()
+        assert tests[name].log_ratio == pytest.approx(difference.sum(), abs=0.01)
+        assert tests[name].normalised == pytest.approx(z, abs=0.01)
+        assert tests[name].p == pytest.approx(2 * stats.norm.sf(abs(z)), abs=0.01)
+    cut = tests["power_law_cutoff"]
+    assert cut.normalised is None
+    assert cut.log_ratio < 0
+    assert cut.p == pytest.approx(stats.chi2(1).sf(-2 * cut.log_ratio), rel=1e-6)
+
+
+def test_the_cutoff_of_an_exact_sample_is_found():
+    # x^-1.5 e^(-x / 20) from 1 on, at its quantiles.
+    u = np.linspace(0, 8, 200_001)
+    density = np.exp(-0.5 * u - np.exp(u) / 20)
+    cumulative = np.concatenate(([0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))))
+    y = np.interp(PARETO, cumulative / cumulative[-1], u)
+    alpha, rate, log_norm = families.fit_cutoff(y.mean(), np.exp(y).mean())
+    assert alpha == pytest.approx(1.5, abs=0.02)
+    assert 1 / rate == pytest.approx(20.0, rel=0.05)
+    normaliser, _ = integrate.quad(lambda x: x**-alpha * np.exp(-rate * x), 1, np.inf)
+    assert log_norm == pytest.approx(np.log(normaliser), abs=1e-6)
+
+
+@pytest.mark.parametrize(("mean_log", "mean"), [(0.0, 2.0), (-0.1, 2.0), (0.5, 1.0)])
+def test_no_cutoff_for_a_sample_without_a_tail(mean_log, mean):
+    assert families.fit_cutoff(mean_log, mean) is None

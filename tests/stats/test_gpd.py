@@ -107,3 +107,149 @@ def test_the_quantile_is_that_of_the_fitted_tail():
 
 def test_a_quantile_below_the_threshold_is_refused():
     assert gpd.tail_quantile(grid(100, 0.2, 1.0), 1.0, 1000, 0.5) is None
+
+
+def profile_loss(y, theta):
+    xi = np.log1p(theta * y).mean()
+    return np.log(xi / theta) + xi
+
+
+@pytest.mark.parametrize("theta", [-0.1, -1e-3, -3e-6, -2e-9, 2e-9, 3e-6, 1e-3, 0.7, 20.0])
+def test_the_slope_is_the_derivative_of_the_likelihood(theta):
+    y = np.random.default_rng(2).gamma(0.8, size=200).astype(np.longdouble)
+    y /= y.mean()
+    # Near 0 in long doubles and by the difference over a wide step, where the function is smooth.
+    h = np.longdouble(max(abs(theta) * 1e-3, 1e-4))
+    if abs(theta) < 1e-4:
+        around = [theta + k * h for k in (-2, -1, 1, 2)]
+        f = [profile_loss(y, np.longdouble(t)) for t in around]
+        numeric = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h)
+    else:
+        numeric = (profile_loss(y, theta + h) - profile_loss(y, theta - h)) / (2 * h)
+    assert gpd._slope(y.astype(float), theta) == pytest.approx(float(numeric), rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("n", [40, 300])
+@pytest.mark.parametrize("xi", [-0.3, 0.0, 0.2, 0.8])
+def test_the_maximum_beats_every_neighbour(n, xi):
+    y = stats.genpareto.rvs(xi, scale=3.0, size=n, random_state=n)
+    fit = gpd.fit_gpd(y)
+
+    def likelihood(sigma, index):
+        return stats.genpareto.logpdf(y, index, scale=sigma).sum()
+
+    assert fit.log_likelihood == pytest.approx(likelihood(fit.sigma, fit.xi), rel=1e-9)
+    assert fit.xi_error == pytest.approx(max(1 + fit.xi, 0.1) / np.sqrt(n))
+    for factor in (0.99, 1.01):
+        for shift in (-0.01, 0.0, 0.01):
+            assert likelihood(fit.sigma * factor, fit.xi + shift) < fit.log_likelihood
+
+
+def test_ten_excesses_are_needed_and_only_sizes_count():
+    y = np.linspace(0.1, 2.0, 10)
+    assert gpd.fit_gpd(y[:9]).reason == "only 9 excesses, 10 needed"
+    whole = gpd.fit_gpd(y)
+    with_others = gpd.fit_gpd(np.concatenate((y, [np.nan, np.inf, -1.0, 0.0])))
+    assert (whole.reason, whole.n, with_others.n) == (None, 10, 10)
+    assert with_others.xi == whole.xi
+
+
+def test_survival_at_the_ends():
+    y = np.array([0.0, 1.0, 4.0, 5.0])
+    np.testing.assert_allclose(gpd.gpd_survival(y, 1.0, -0.25), [1.0, 0.75**4, 0.0, 0.0])
+    np.testing.assert_allclose(gpd.gpd_survival(y, 2.0, 0.0), np.exp(-y / 2))
+    np.testing.assert_allclose(gpd.gpd_survival(y, 2.0, 0.5), (1 + y / 4) ** -2.0)
+
+
+@pytest.mark.parametrize("xi", sorted(gpd.AD_QUANTILES))
+def test_the_table_of_distances_is_read_at_its_entries_and_between(xi):
+    row = gpd.AD_QUANTILES[xi]
+    for quantile, p in zip(row, gpd.AD_PROBABILITIES, strict=True):
+        assert gpd.anderson_darling_p(quantile, xi) == pytest.approx(p)
+    middle = gpd.anderson_darling_p(0.5 * (row[2] + row[3]), xi)
+    assert middle == pytest.approx(np.sqrt(0.1 * 0.05))
+    assert gpd.anderson_darling_p(0.0, xi) == 1.0
+    assert gpd.anderson_darling_p(0.5 * row[0], xi) == pytest.approx(0.75)
+    # Beyond the table with its last slope, and never 0.
+    assert gpd.anderson_darling_p(2 * row[-1] - row[-2], xi) == pytest.approx(0.0001)
+    assert gpd.anderson_darling_p(1e6, xi) == 1e-12
+
+
+def test_shapes_beyond_the_table_take_its_ends_and_others_the_mean():
+    assert gpd.anderson_darling_p(1.0, 5.0) == gpd.anderson_darling_p(1.0, 1.0)
+    assert gpd.anderson_darling_p(1.0, -0.9) == gpd.anderson_darling_p(1.0, -0.4)
+    assert gpd.anderson_darling_p((0.413 + 0.397) / 2, -0.1) == pytest.approx(0.5)
+
+
+def test_anderson_darling_by_sums():
+    f = np.sort(np.random.default_rng(3).random(7))
+    n = 7
+    by_hand = -n - sum((2 * i - 1) / n * (np.log(f[i - 1]) + np.log(1 - f[n - i])) for i in range(1, n + 1))
+    assert gpd.anderson_darling(1 - f) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "rejected"),
+    [
+        ([], 0),
+        ([0.5, 0.5], 0),
+        ([0.01, 0.5, 0.9], 1),
+        ([0.01, 0.02, 0.9], 2),
+        ([0.2, 0.001, 0.001], 3),
+        ([0.09], 1),
+        ([0.1], 0),
+        ([1.0], 0),
+    ],
+)
+def test_forward_stop_by_hand(p_values, rejected):
+    # -ln(1 - .09) is .094, -ln(1 - .1) is .105; the mean of .223, .001 and .001 is .075.
+    assert gpd.forward_stop(p_values) == rejected
+
+
+def test_levels_need_fifty_excesses_each():
+    value = np.random.default_rng(4).exponential(size=1000)
+    assert [t.level for t in gpd.peaks_over_threshold(value).tried] == [0.85, 0.87, 0.89, 0.91, 0.93]
+    assert [t.fit.n for t in gpd.peaks_over_threshold(value).tried] == [149, 129, 109, 89, 69]
+    # Of 341 the 85 % quantile leaves 51, of 340 it leaves 50, of 335 too few.
+    assert len(gpd.peaks_over_threshold(value[:341]).tried) == 1
+    assert gpd.peaks_over_threshold(value[:330]).chosen is None
+
+
+def test_band_and_choice_are_of_the_levels_from_the_chosen_one_on():
+    value = np.random.default_rng(5).exponential(size=4000)
+    found = gpd.peaks_over_threshold(value)
+    at = found.tried.index(found.chosen)
+    indices = [t.fit.xi for t in found.tried[at:]]
+    assert found.band == (min(indices), max(indices))
+    assert at == gpd.forward_stop([t.fit.p for t in found.tried])
+    for tried in found.tried:
+        assert tried.threshold == np.sort(value)[int(tried.level * 4000)]
+
+
+def test_long_tails_are_thinned_and_keep_the_error_of_all():
+    y = np.sort(stats.genpareto.rvs(0.3, size=60_000, random_state=6))
+    found = gpd._fit_thinned(y)
+    whole = gpd.fit_gpd(y)
+    assert found.n == 60_000
+    assert found.xi == pytest.approx(whole.xi, abs=0.01)
+    assert found.xi_error == pytest.approx(whole.xi_error, rel=0.01)
+    assert found.log_likelihood == pytest.approx(whole.log_likelihood, rel=0.01)
+
+
+@pytest.mark.parametrize("xi", [-0.2, 0.0, 0.4])
+def test_the_interval_of_a_quantile_is_that_of_the_likelihood_ratio(xi):
+    y = stats.genpareto.rvs(xi, scale=2.0, size=150, random_state=7)
+    n, p = 1000, 0.99
+    found = gpd.tail_quantile(y, 5.0, n, p)
+    fit = gpd.fit_gpd(y)
+    ratio = np.log(150 / (n * (1 - p)))
+
+    def best(quantile):
+        shapes = np.concatenate((np.linspace(-0.85, 1.8, 2650), [fit.xi]))
+        sigma = quantile * shapes / np.expm1(shapes * ratio)
+        return max(stats.genpareto.logpdf(y, s, scale=g).sum() for s, g in zip(shapes, sigma, strict=True))
+
+    assert found.value == pytest.approx(5.0 + stats.genpareto.isf(np.exp(-ratio), fit.xi, scale=fit.sigma))
+    for end in found.interval:
+        assert best(end - 5.0) == pytest.approx(fit.log_likelihood - stats.chi2(1).ppf(0.95) / 2, abs=0.01)
+    assert found.interval[0] < found.value < found.interval[1]

@@ -45,3 +45,37 @@ def test_unit_does_not_matter():
 @pytest.mark.parametrize("x", [np.zeros(0), np.ones(5), np.ones(500), np.full(100, np.nan)])
 def test_thin_data_has_a_reason(x):
     assert indices.tail_indices(x).reason
+
+
+def test_the_three_estimates_by_hand():
+    x = np.exp(np.random.default_rng(2).exponential(0.5, 200))
+    largest = np.sort(x)[::-1]
+    for k in (2, 20, 50):
+        found = indices.tail_indices(x, k)
+        logs = np.log(largest[:k]) - np.log(largest[k])
+        m1, m2 = logs.mean(), (logs**2).mean()
+        assert found.k == k
+        assert found.hill == pytest.approx(m1)
+        assert found.moment == pytest.approx(m1 + 1 - 0.5 / (1 - m1**2 / m2))
+        upper, lower = largest[k - 1] - largest[2 * k - 1], largest[2 * k - 1] - largest[4 * k - 1]
+        assert found.pickands == pytest.approx(np.log(upper / lower) / np.log(2))
+    assert indices.tail_indices(x, 51).pickands is None  # 4 k is more than there are
+    assert indices.tail_indices(x, 1).k == 2
+    assert indices.tail_indices(x, 500).k == 199
+
+
+@pytest.mark.parametrize(("n", "given"), [(19, False), (20, True)])
+def test_twenty_values_are_needed(n, given):
+    assert (indices.tail_indices(np.linspace(1, 2, n)).reason is None) == given
+
+
+def test_ties_leave_nothing_to_estimate():
+    tied = np.concatenate((np.linspace(1, 2, 30), np.full(30, 5.0)))
+    assert indices.tail_indices(tied, 10).reason == "the largest values are all equal"
+    assert indices.tail_indices(tied, 40).pickands is None
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 2), (18, 9), (20, 10), (21, 10)])
+def test_guillou_hall_of_short_samples(n, k):
+    # Half of the sample, where that is less than the smallest k that can be tested.
+    assert indices.guillou_hall(np.linspace(2, 1, n)) == k

@@ -135,3 +135,47 @@ def test_vuong_prefers_the_truth():
 @pytest.mark.parametrize("x", [np.zeros(0), np.ones(3), np.ones(500), np.full(50, np.nan), -np.ones(50)])
 def test_thin_data_has_a_reason(x):
     assert powerlaw.fit_power_law(x).reason
+
+
+def test_the_fit_by_hand():
+    # Three values from 1 on: mean logarithm (ln 2 + ln 4) / 3 = ln 2, so alpha is 1 + 1 / ln 2.
+    found = powerlaw.fit_power_law(np.array([0.5, 1.0, 2.0, 4.0]), xmin=1.0)
+    exponent = 1 / np.log(2)
+    assert (found.n_tail, found.xmin) == (3, 1.0)
+    assert found.alpha == pytest.approx(1 + exponent)
+    assert found.alpha_error == pytest.approx(exponent / np.sqrt(3))
+    # The model is 0, 1 - 1/e and 1 - 1/e^2 where the sample steps from 0 to 1/3, 2/3 and 1.
+    assert found.ks == pytest.approx(1 / 3)
+
+
+def test_ties_are_one_step_of_the_distribution():
+    found = powerlaw.fit_power_law(np.array([1.0, 1.0, 1.0, np.e**3]), xmin=1.0)
+    # exponent 4/3; at 1 the sample steps from 0 to 3/4 where the model is 0.
+    assert found.alpha == pytest.approx(1 + 4 / 3)
+    assert found.ks == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("x", "xmin"), [([1.0, 2.0], 2.0), ([1.0, 2.0], 0.0), ([1.0, 2.0], -1.0), ([2.0, 2.0], 2.0)])
+def test_a_given_start_without_a_tail_has_a_reason(x, xmin):
+    assert powerlaw.fit_power_law(np.array(x), xmin=xmin).reason
+
+
+@pytest.mark.parametrize(("n", "given"), [(9, False), (10, True)])
+def test_ten_values_are_needed_to_search(n, given):
+    assert (powerlaw.fit_power_law(np.linspace(1, 3, n)).reason is None) == given
+
+
+def test_the_tail_that_is_found_has_ten_values():
+    x = np.concatenate((np.linspace(1, 2, 100), [50, 90, 200, 1000, 7000]))
+    assert powerlaw.fit_power_law(x, alternatives=False).n_tail >= 10
+
+
+def test_the_bootstrap_counts_the_resamples_that_lie_farther():
+    x = (1 - np.random.default_rng(3).random(60)) ** -0.7
+    p = powerlaw.fit_power_law(x, bootstrap=20, alternatives=False).p_value
+    assert p * 20 == pytest.approx(round(p * 20))
+    assert powerlaw.fit_power_law(x, alternatives=False).p_value is None
+    # A body far from any power law is drawn from the data, so that it does not count against the tail.
+    rng = np.random.default_rng(4)
+    both = np.concatenate((rng.uniform(0.9, 1.0, 300), (1 - rng.random(300)) ** -1.0))
+    assert powerlaw.fit_power_law(both, bootstrap=40, alternatives=False).p_value > 0.1

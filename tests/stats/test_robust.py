@@ -116,3 +116,73 @@ def test_empty_series():
     empty = np.zeros(0)
     assert robust.rolling_median(empty, 5, centred=True).size == 0
     assert robust.rolling_levels(empty, 5, (0.5,), centred=False).shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("n", "width"), [(0, 25), (100, 25), (519, 25), (520, 27), (1000, 51), (5000, 251), (10_020, 501), (10**6, 501)]
+)
+def test_the_detrending_window_is_a_twentieth_of_the_run(n, width):
+    assert robust.detrending_window(n) == width
+
+
+def test_windows_by_hand():
+    assert [w.tolist() for w in robust.windows(5, 3, centred=True)] == [[0, 0, 1, 2, 3], [2, 3, 4, 5, 5]]
+    assert [w.tolist() for w in robust.windows(5, 2, centred=False)] == [[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]
+    assert [w.tolist() for w in robust.windows(3, 0, centred=True)] == [[0, 1, 2], [1, 2, 3]]
+    assert [w.tolist() for w in robust.windows(3, 0, centred=False)] == [[0, 0, 1], [0, 1, 2]]
+
+
+def test_a_window_must_reach_over_enough_steps():
+    median = robust.rolling_median(np.arange(6.0), 4, centred=False, min_count=3)
+    np.testing.assert_array_equal(median, [np.nan, np.nan, np.nan, 1.0, 1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("value", "usable"),
+    [(1e-70, False), (1.1e-70, True), (1e70, False), (9e69, True), (0.0, False), (-1.0, False), (np.nan, False)],
+)
+def test_sizes_that_squares_can_hold(value, usable):
+    assert robust.usable_sizes(np.array([value]))[0] == usable
+    assert np.isnan(robust.safe_log(np.array([value]))[0]) == (not usable)
+
+
+@pytest.mark.parametrize(("ddof", "min_count"), [(0, 1), (0, 3), (1, 1), (1, 5)])
+@pytest.mark.parametrize("include_current", [True, False])
+def test_moments_of_windows_one_by_one(ddof, min_count, include_current):
+    rng = np.random.default_rng(6)
+    value, weight = rng.normal(100.0, 1.0, 40), (rng.random(40) < 0.7).astype(float)
+    found = robust.rolling_moments(
+        value, 7, include_current=include_current, ddof=ddof, min_count=min_count, weight=weight
+    )
+    for i in range(40):
+        end = i + 1 if include_current else i
+        part = value[max(end - 7, 0) : end][weight[max(end - 7, 0) : end] > 0]
+        assert found.count[i] == part.size
+        if part.size < max(min_count, ddof + 1):
+            assert np.isnan(found.mean[i])
+            assert np.isnan(found.deviation[i])
+        else:
+            assert found.mean[i] == pytest.approx(part.mean())
+            assert found.deviation[i] == pytest.approx(part.std(ddof=ddof), abs=1e-9)
+
+
+def test_the_level_of_short_plateaus_is_their_own():
+    # A plateau of fifteen steps is shorter than the window of 101, so that its medians hold the other level.
+    value = 0.01 * np.random.default_rng(7).standard_normal(600)
+    value[300:315] += 1.0
+    level = robust.local_level(value, 101)
+    np.testing.assert_allclose(level[304:311], 1.0, atol=0.05)
+    np.testing.assert_allclose(level[:290], 0.0, atol=0.05)
+    # Four steps are no plateau.
+    value[300:315] -= 1.0
+    value[300:304] += 1.0
+    np.testing.assert_allclose(robust.local_level(value, 101), 0.0, atol=0.05)
+
+
+def test_levels_of_long_series_are_at_most_a_sixteenth_of_the_window_old(monkeypatch):
+    monkeypatch.setattr(robust, "EXACT_UP_TO", 100)
+    value = np.arange(1000.0)
+    exact = np.arange(1000.0) - 32.5
+    for centred, shift in ((False, 0.0), (True, 32.5)):
+        level = robust.rolling_levels(value, 64, (0.5,), centred=centred)[0]
+        assert np.abs(level - exact - shift)[100:900].max() <= 4.0

@@ -139,3 +139,81 @@ def test_a_spike_beyond_what_squares_can_hold_is_one(size):
     curve[300] = size
     (spike,) = spikes.find_spikes(curve).spikes
     assert (spike.index, spike.value, spike.length) == (300, size, 1)
+
+
+def test_half_a_false_alarm_is_expected_unless_more_are_asked_for(noise):
+    found = spikes.find_spikes(noise)
+    assert found.expected_false_alarms == 0.5
+    assert found.z_limit == spikes.find_spikes(noise, false_alarms=0.5).z_limit
+    assert found.z_limit > spikes.find_spikes(noise, false_alarms=5.0).z_limit
+    assert found.judged == 3000 - 16
+
+
+def test_every_z_is_that_of_the_window_before(noise):
+    found = spikes.spike_scores(noise)
+    log = np.log(noise)
+    assert found.scale == "log"
+    for i in (16, 50, 127, 128, 129, 1000, 2999):
+        part = np.sort(log[max(i - 128, 0) : i])
+        median, upper = part[(part.size - 1) // 2], part[int(0.85 * (part.size - 1))]
+        # 1.0364 standard deviations lie between the median and the 85 % quantile of a normal distribution.
+        assert found.level[i] == median
+        assert found.z[i] == pytest.approx((log[i] - median) / ((upper - median) / 1.0364333894937898))
+    assert np.isnan(found.z[:16]).all()
+
+
+def test_sizes_levels_and_recoveries_by_hand():
+    curve = np.tile([1.0, 1.1, 0.9, 1.0, 1.05, 0.95], 100)
+    curve[300:306] = [8.0, 20.0, 10.0, 1.0, 9.0, 9.0]
+    (spike,) = spikes.find_spikes(curve).spikes
+    assert (spike.index, spike.value) == (300, 20.0)
+    assert spike.level == pytest.approx(1.0)
+    assert spike.size == pytest.approx(20.0)
+    # One step back among the high ones is not a recovery: two of three must be.
+    assert (spike.recovery, spike.length) == (306, 6)
+
+
+def test_events_merge_over_ten_steps_and_no_further():
+    curve = np.tile([1.0, 1.1, 0.9, 1.0, 1.05, 0.95], 100)
+    curve[[200, 210, 300, 311]] = 30.0
+    assert [s.index for s in spikes.find_spikes(curve).spikes] == [200, 300, 311]
+
+
+def test_on_a_linear_scale_the_size_is_a_difference():
+    curve = np.tile([-1.0, 1.0, -2.0, 2.0, 0.5, -0.5], 100)
+    curve[300] = 100.0
+    (spike,) = spikes.find_spikes(curve).spikes
+    assert spike.size == pytest.approx(100.0 - spike.level)
+
+
+@pytest.mark.parametrize(("nonpositive", "scale"), [(0, "log"), (10, "log"), (11, "linear")])
+def test_one_value_in_a_hundred_may_be_without_a_logarithm(nonpositive, scale):
+    curve = 1.0 + 0.1 * np.random.default_rng(3).random(1000)
+    curve[:nonpositive] = 0.0
+    assert spikes.spike_scores(curve).scale == scale
+
+
+@pytest.mark.parametrize(("n", "judged"), [(55, False), (56, True)])
+def test_forty_steps_must_be_judged(n, judged):
+    curve = 1.0 + 0.1 * np.random.default_rng(3).random(n)
+    assert (spikes.find_spikes(curve).reason is None) == judged
+
+
+@pytest.mark.parametrize("flagged_leave", [False, True])
+def test_the_score_of_olmo_step_by_step(flagged_leave):
+    rng = np.random.default_rng(4)
+    curve = rng.normal(3.0, 0.1, 1500)
+    curve[[200, 210, 900, 905, 1300]] += 5.0
+    curve[[400, 401]] = np.nan
+    flags = np.zeros(1500, dtype=bool)
+    for i in range(1500):
+        before = np.arange(max(i - 1000, 0), i)
+        before = before[
+            np.isfinite(curve[before]) & ~(flags[before] if flagged_leave else np.zeros(before.size, dtype=bool))
+        ]
+        if before.size >= 50 and np.isfinite(curve[i]):
+            part = curve[before]
+            flags[i] = abs(curve[i] - part.mean()) >= 7.0 * part.std(ddof=1)
+    np.testing.assert_array_equal(spikes.olmo_flags(curve, flagged_leave=flagged_leave), flags)
+    assert spikes.olmo_spike_score(curve) == pytest.approx(spikes.olmo_flags(curve).sum() / 1498)
+    assert spikes.olmo_spike_score(np.full(5, np.nan)) is None

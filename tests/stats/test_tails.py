@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradlens.stats import tails
+from gradlens.stats import gpd, tails
 from gradlens.stats.indices import tail_indices
 from gradlens.stats.robust import log_residuals
 
@@ -92,3 +92,50 @@ def test_warmup_is_left_out():
     y[:200] *= 1000
     assert tails.describe_tail(y, warmup_end=200).raw.n == 1800
     assert tails.describe_tail(y, warmup_end=200).detrended.xi == tails.describe_tail(x, warmup_end=200).detrended.xi
+
+
+def test_detrending_holds_what_floats_can():
+    norm = np.full(500, 1e-69)
+    norm[250] = 1e69
+    found = tails.detrended(norm)
+    assert found[250] == pytest.approx(1e138, rel=1e-6)
+    np.testing.assert_allclose(np.delete(found, 250), 1.0)
+
+
+def test_detrending_takes_the_level_out_and_leaves_what_is_no_norm_out():
+    step = np.arange(1000)
+    noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(1000))
+    norm = noise * np.exp(-step / 200)
+    norm[[5, 6]] = [np.nan, 0.0]
+    found = tails.detrended(norm, warmup_end=100)
+    assert found.size == 900
+    assert tails.detrended(norm).size == 998
+    assert np.log(found).std() == pytest.approx(0.1, rel=0.1)
+    assert np.median(found) == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("sigma", [0.2, 1.0])
+def test_the_index_of_a_lognormal_is_that_of_its_own_tail(sigma):
+    p = (np.arange(4000) + 0.5) / 4000
+    exact = np.exp(sigma * stats.norm.ppf(p))
+    implied = tails.lognormal_index(exact, 0.9)
+    own = gpd.fit_gpd(exact[3600:] - exact[3600]).xi
+    assert implied == pytest.approx(own, abs=0.03)
+    assert tails.lognormal_index(np.ones(100), 0.9) is None
+
+
+def test_the_dimension_of_gaussian_noise_is_half_over_the_squared_variation():
+    rng = np.random.default_rng(1)
+    for dimension in (8, 200):
+        norm = np.sqrt(rng.chisquare(dimension, 20_000))
+        null = tails.describe_tail(norm, threshold=float(np.quantile(norm, 0.95))).gaussian_null
+        assert null.effective_dimension == pytest.approx(dimension, rel=0.15)
+        assert null.observed_clip_rate == pytest.approx(0.05, abs=1e-4)
+        assert null.expected_clip_rate == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize(("n", "judged"), [(199, False), (200, True)])
+def test_two_hundred_norms_are_needed(n, judged):
+    norm = np.exp(0.3 * np.random.default_rng(2).standard_normal(n + 50))
+    found = tails.describe_tail(norm, warmup_end=50)
+    assert (found.reason is None) == judged

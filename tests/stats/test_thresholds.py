@@ -131,3 +131,85 @@ def test_the_interval_covers_the_true_quantile():
         found = thresholds.suggest_level(np.exp(0.3 * rng.standard_normal(1000)), mode="step_limiter", seed=seed)
         held += found.interval[0] <= truth <= found.interval[1]
     assert held >= 51
+
+
+@pytest.mark.parametrize("wanted", [0.0, 1.0, -0.1, 1.1])
+def test_the_ends_are_no_quantiles(steady, wanted):
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        thresholds.suggest_level(steady, quantile=wanted)
+
+
+@pytest.mark.parametrize(("n", "given"), [(199, False), (200, True)])
+def test_two_hundred_norms_after_the_warmup(steady, n, given):
+    found = thresholds.suggest_level(steady[: n + 100], warmup_end=100)
+    assert (found.abstained is None) == given
+    assert found.n == n
+
+
+def test_what_the_suggestion_is_made_of(steady):
+    found = thresholds.suggest_level(steady, quantile=0.9, warmup_end=400)
+    assert found.first == 400
+    assert found.n == 2600
+    assert found.latest == 3000 - 1300
+    assert found.quantile == 0.9
+    assert found.method == "bootstrap"
+    assert found.value == pytest.approx(found.level * found.ratio)
+    assert found.level == pytest.approx(np.median(steady[-131:]), rel=1e-9)
+    assert found.interval[0] < found.value < found.interval[1]
+
+
+@pytest.mark.parametrize(
+    ("level", "start", "drift", "total"),
+    [
+        (np.zeros(1000), 0, 1.0, 1.0),
+        (np.repeat([1.0, 0.0], 500), 500, 1.0, np.e),  # a fall by a factor of e in the middle
+        (np.repeat([0.69, 0.0], 500), 0, np.exp(0.69), np.exp(0.69)),  # less than twofold
+        (np.repeat([0.7, 0.0], 500), 500, 1.0, np.exp(0.7)),
+        (np.repeat([1.0, 0.0], [750, 250]), 750, 1.0, np.e),  # a quarter is enough
+        (np.repeat([1.0, 0.0], [800, 200]), None, 1.0, np.e),  # a fifth is not
+        (np.repeat([1.0, 0.0], [240, 160]), None, 1.0, np.e),  # nor are 160 norms
+        (np.repeat([0.0, 1.0, 0.0], [100, 400, 500]), 500, 1.0, np.e),
+    ],
+)
+def test_the_settled_part(level, start, drift, total):
+    found = thresholds.settled_part(level)
+    assert found[0] == start
+    assert found[1:] == pytest.approx((drift, total))
+
+
+@pytest.mark.parametrize(
+    ("above", "n", "wanted", "kept"),
+    [
+        ([], 99, 0.99, True),  # less than one is promised
+        ([], 300, 0.99, False),  # of three none came
+        ([50], 300, 0.99, True),
+        (range(0, 300, 30), 300, 0.99, False),  # ten single ones, three promised
+        (range(0, 270, 30), 300, 0.99, True),  # nine
+        (range(100, 127), 300, 0.99, True),  # 27 in one burst
+        (range(100, 128), 300, 0.99, False),
+        ([*range(9), *range(50, 59), *range(100, 109)], 300, 0.99, True),  # three bursts
+        ([*range(7), *range(50, 57), *range(100, 107), *range(150, 156)], 300, 0.99, False),  # four
+        ([10, 20], 99, 0.99, True),  # three times .99
+        ([10, 20, 30], 99, 0.99, False),
+        (range(30), 100, 0.9, True),  # three times ten, which is 9.999999999999998 in floats
+    ],
+)
+def test_about_as_many_as_promised(above, n, wanted, kept):
+    latest = np.zeros(n)
+    latest[list(above)] = 1.0
+    assert thresholds._as_promised(latest, 0.5, wanted) == kept
+
+
+def test_equal_norms_do_not_exceed_themselves():
+    assert thresholds._as_promised(np.zeros(50), 0.0, 0.99)
+    assert thresholds.suggest_level(np.full(400, 0.7)).value == pytest.approx(0.7)
+
+
+def test_resampled_quantiles_are_those_of_numpy():
+    value = np.random.default_rng(3).standard_normal(50)
+    rng, again = np.random.default_rng(0), np.random.default_rng(0)
+    block = thresholds.block_length(value).stationary
+    drawn = value[thresholds.stationary_bootstrap(50, block, 40, again)]
+    found = thresholds._resampled_quantile(value, 0.9, 40, rng)
+    np.testing.assert_allclose(found, np.quantile(drawn, 0.9, axis=1))
+    assert thresholds._resampled_quantile(value[:1], 0.5, 3, rng).tolist() == [value[0]] * 3

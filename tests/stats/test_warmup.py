@@ -88,3 +88,63 @@ def test_phases_cover_every_step_once():
         assert found[0].first == 0
         assert found[-1].last == 299
         assert all(b.first == a.last + 1 for a, b in pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("lr", "index"),
+    [
+        ([0.1, 0.5, 0.98, 0.99, 1.0, *[1.0] * 15], 3),  # 99 % of the peak
+        ([0.99, *[1.0] * 19], 0),
+        ([0.98, *[1.0] * 19], 1),
+        ([*np.linspace(0.0, 1.0, 20)], 10),  # half of the run at most
+        ([*np.linspace(0.0, 1.0, 11), *[1.0] * 9], 10),
+        ([0.5, 1.0, 0.4, 0.65, 2.0, *[2.0] * 15], 1),  # up by more than half after a fall below half: a second cycle
+        ([0.5, 1.0, 0.4, 0.5, 0.6, 0.7, 0.9, 1.2, 2.0, *[2.0] * 15], 8),  # it climbs back slowly: one cycle
+        ([0.5, 1.0, 0.5, 0.8, 2.0, *[2.0] * 15], 4),  # no fall below half
+        ([np.nan, 0.5, np.nan, 1.0, *[1.0] * 16], 3),
+        ([-1.0, 0.5, 1.0, *[1.0] * 17], 2),
+    ],
+)
+def test_the_end_of_the_rise_by_hand(lr, index):
+    found = warmup.find_warmup_end(np.array(lr), None)
+    assert (found.index, found.how) == (index, "learning_rate")
+
+
+def test_one_rate_says_nothing_so_that_the_norms_are_asked():
+    norm = np.concatenate((np.full(40, 10.0), np.full(960, 1.0))) * np.exp(
+        0.01 * np.random.default_rng(0).standard_normal(1000)
+    )
+    lr = np.full(1000, np.nan)
+    lr[3] = 1.0
+    found = warmup.find_warmup_end(lr, norm)
+    assert (found.how, found.index) == ("norms", 40)
+    # A transient is at most a tenth of the run.
+    norm[:100] = 10.0
+    assert warmup.find_warmup_end(None, norm).index == 100
+    assert warmup.find_warmup_end(None, norm[:19]).index == 0
+
+
+def names_and_ends(lr, end=0):
+    return [(p.name, p.first, p.last) for p in warmup.find_phases(np.array(lr), len(lr), end)]
+
+
+def test_phases_by_hand():
+    ramp = np.linspace(0.0, 1.0, 21)
+    assert names_and_ends(np.ones(50)) == [("stable", 0, 49)]
+    assert names_and_ends(np.concatenate((np.ones(30), 1 - ramp[1:]))) == [("stable", 0, 28), ("decay", 29, 49)]
+    assert names_and_ends(np.concatenate((np.ones(30), 1 + ramp[1:]))) == [("stable", 0, 28), ("rise", 29, 49)]
+    # Four steps of anything are too few for a phase of their own, five are not.
+    dip = np.concatenate((np.ones(30), np.linspace(1, 0.5, 4), np.full(30, 0.5)))
+    assert names_and_ends(dip) == [("stable", 0, 63)]
+    dip = np.concatenate((np.ones(30), np.linspace(1, 0.5, 7)[1:], np.full(30, 0.5)))
+    assert [name for name, *_ in names_and_ends(dip)] == ["stable", "decay", "stable"]
+    # Rounding of float32 is no slope.
+    assert names_and_ends(1.0 + 1e-10 * np.arange(50)) == [("stable", 0, 49)]
+    assert names_and_ends(1.0 - 1e-8 * np.arange(50)) == [("decay", 0, 49)]
+
+
+def test_missing_rates_are_carried_on():
+    lr = np.linspace(1.0, 0.0, 50)
+    lr[[0, 10, 11]] = np.nan
+    assert names_and_ends(lr) == [("decay", 0, 49)]
+    assert names_and_ends(np.full(20, np.nan)) == [("main", 0, 19)]
