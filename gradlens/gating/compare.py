@@ -273,7 +273,7 @@ def _identical_until(
     for one, two in ((x.loss[i], y.loss[j]), (x.norm[i], y.norm[j])):
         either = np.isfinite(one) | np.isfinite(two)
         with np.errstate(invalid="ignore"):
-            # Two values that are both not finite are not taken for equal.
+            # Two values that are both not finite say nothing.
             close = np.abs(one - two) <= IDENTICAL * np.maximum(np.abs(one), np.abs(two))
         apart |= either & ~close
     first = int(np.argmax(apart)) if apart.any() else len(shared)

@@ -121,3 +121,103 @@ def test_what_an_update_changes(make_summary):
     changes = "\n".join(describe_update(before, after))
     assert "last step: 1199 -> 1499" in changes
     assert "clip rate" in changes
+
+
+def edited(path, change):
+    """The file with its first run changed and a checksum that fits."""
+    from gradlens.gating.checked import digest_of
+
+    document = json.loads(path.read_text())
+    change(document["runs"][0])
+    document["digest"] = digest_of(document["runs"])
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [
+        (lambda r: r.update(rows=2**53 - 1), True),
+        (lambda r: r.update(rows=2**53), False),
+        (lambda r: r.update(rows=0), True),
+        (lambda r: r.update(rows=-1), False),
+        (lambda r: r.update(rows=True), False),
+        (lambda r: r.update(rows=1.0), False),
+        (lambda r: r.update(first_step=-(2**62) + 1), True),
+        (lambda r: r.update(first_step=-(2**62)), False),
+        (lambda r: r.update(last_step=2**62 - 1), True),
+        (lambda r: r.update(last_step=2**62), False),
+        (lambda r: r.update(first_step=False), False),
+        (lambda r: r.update(width=2**61), True),
+        (lambda r: r.update(width=2**62), False),
+        (lambda r: r.update(width=0), False),
+        (lambda r: r.update(width=1), True),
+        (lambda r: r.update(threshold=None), True),
+        (lambda r: r.update(threshold=1), True),
+        (lambda r: r.update(threshold=True), False),
+        (lambda r: r.update(threshold=10**400), False),
+        (lambda r: r.update(threshold="1"), False),
+        (lambda r: r.update(window=[[0, 100], [99, 0]]), True),
+        (lambda r: r.update(window=[[0, 50], [49, 50]]), False),
+        (lambda r: r.update(window=[[0, 50], [60, 50]]), True),
+        (lambda r: r["columns"].update(clipped=2), False),  # one row each
+        (lambda r: r["columns"].update(clipped=1), True),
+        (lambda r: r["columns"].update(clipped=0.5), False),
+        (lambda r: r["columns"].update(loss=None), True),
+        (lambda r: r["columns"].update(loss=-1e300), True),
+        (lambda r: r.update(percentiles={"50": None, "99": 2}), True),
+    ],
+)
+def test_numbers_at_the_ends_of_their_ranges(written, make_summary, change, is_read):
+    path = edited(written(make_summary(n=100)), change)
+    if is_read:
+        assert len(load_baseline(path)) == 1
+    else:
+        with pytest.raises(GradlensError, match="run 1"):
+            load_baseline(path)
+
+
+@pytest.mark.parametrize(("windows", "is_read"), [(512, True), (513, False), (0, False)])
+def test_a_baseline_has_some_windows_and_not_too_many(written, make_summary, windows, is_read):
+    path = edited(
+        written(make_summary(n=100)),
+        lambda r: r.update(window=[[0, windows]], columns=dict.fromkeys(r["columns"], 1)),
+    )
+    if is_read:
+        assert len(load_baseline(path)[0].window) == windows
+    else:
+        with pytest.raises(GradlensError, match="the number of windows"):
+            load_baseline(path)
+
+
+def test_an_update_names_each_change(make_summary):
+    from tests.gating.by_hand import summary
+
+    before = summary(size=10, clipped=1, loss=[9] * 8 + [1, 3], percentiles={"50": 1.0, "99": 2.0})
+    changes = {
+        "threshold": {"threshold": 2.0}, "clip rate": {"clipped": 2}, "median norm": {"percentiles": {"50": 3.0, "99": 2.0}},
+        "99th percentile of the norm": {"percentiles": {"50": 1.0, "99": 4.0}}, "final loss": {"loss": [9] * 8 + [1, 5]},
+        "nonfinite": {"nonfinite": 1}, "overflow": {"overflow": 1}, "loss spikes": {"loss_spikes": 1},
+        "norm spikes": {"norm_spikes": 1}, "dead": {"dead": 1},
+    }  # fmt: skip
+    usual = {"size": 10, "clipped": 1, "loss": [9] * 8 + [1, 3], "percentiles": {"50": 1.0, "99": 2.0}}
+    for title, change in changes.items():
+        (line,) = describe_update([before], [summary(**(usual | change))])
+        assert line.startswith(f"{title}: ")
+    assert describe_update([before], [summary(**(usual | {"loss": [9] * 8 + [1, 5]}))]) == ["final loss: 2 -> 3"]
+    assert describe_update([before], [before, before])[0] == "runs: 1 -> 2"
+    assert describe_update([before], [summary(**(usual | {"spread": 0.3}))]) == ["only details within the windows"]
+    none = [summary(**(usual | {"loss": float("nan")}))]
+    assert describe_update([before], none) == ["final loss: 2 -> none"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(1.0, "1"), (0.123456789, "0.123457"), (1e15, "1e+15"), (123456.7, "123457")]
+)
+def test_numbers_are_short(value, kept):
+    from gradlens.gating.checked import rounded
+
+    assert f"{rounded(value)}" == kept or float(kept) == rounded(value)
+    assert rounded(None) is None
+    assert rounded(float("inf")) is None
+    assert isinstance(rounded(3.0), int)

@@ -203,3 +203,132 @@ def test_a_shift_is_no_factor(make_run):
     (pair,) = compare_runs([one, other], threshold=1.3).pairs
     assert pair.loss_factor is None
     assert "loss higher by 2" in pair.verdict
+
+
+def test_norms_that_differ_by_a_factor_have_an_interval_about_it():
+    pair = pair_of(columns(1), columns(2) | {"grad_norm": 3.0 * columns(2)["grad_norm"]})
+    low, high = pair.norm_ratio_interval
+    assert low < 3.0 < high
+    assert pair.norm_ratio == pytest.approx(3.0, rel=0.05)
+    assert (pair.shared_steps, pair.first_step, pair.last_step) == (1500, 0, 1499)
+
+
+@pytest.mark.parametrize(("off", "marked"), [(1.0, True), (1.015, True), (0.985, True), (1.03, False), (0.97, False)])
+def test_a_mark_fits_within_two_percent(off, marked):
+    # The same batches, so that the interval adds nothing.
+    one = columns()
+    pair = pair_of(one, one | {"grad_norm": 8.0 * off * one["grad_norm"]})
+    assert bool(pair.fingerprints) == marked
+    if marked:
+        assert pair.fingerprints[0].factor == "8"
+        assert pair.fingerprints[0].off_by == pytest.approx(off - 1, abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.015, 0.985])
+def test_nearly_the_same_norms_bear_no_mark(ratio):
+    one = columns()
+    assert not pair_of(one, one | {"grad_norm": ratio * one["grad_norm"]}).fingerprints
+
+
+@pytest.mark.parametrize(("rows", "named"), [(19, False), (20, True)])
+def test_twenty_rows_tell_a_factor_of_losses(rows, named):
+    loss = np.linspace(3.0, 1.0, rows)
+    pair = pair_of({"loss": loss}, {"loss": 4.0 * loss})
+    assert (pair.loss_factor is not None) == named
+
+
+@pytest.mark.parametrize(("off", "named"), [(1.019, True), (1.021, False), (0.981, True), (0.979, False)])
+def test_a_factor_of_losses_fits_within_two_percent(off, named):
+    loss = np.linspace(3.0, 1.0, 100)
+    pair = pair_of({"loss": loss}, {"loss": 4.0 * off * loss})
+    assert (pair.loss_factor is not None) == named
+
+
+@pytest.mark.parametrize(("drift", "named"), [(1.04, True), (1.06, False)])
+def test_a_factor_of_losses_is_the_same_in_both_halves(drift, named):
+    loss = np.linspace(3.0, 1.0, 100)
+    other = 16.0 * loss * np.where(np.arange(100) < 50, 1.0, drift) / np.sqrt(drift)
+    assert (pair_of({"loss": loss}, {"loss": other}).loss_factor is not None) == named
+
+
+def test_factors_of_losses_take_the_configured_accumulation():
+    loss = np.linspace(3.0, 1.0, 100)
+    config = TrainingConfig(gradient_accumulation_steps=9)
+    one, other = run("a", {"loss": loss}), run("b", {"loss": loss / 9}, config=config)
+    (pair,) = compare_runs([one, other]).pairs
+    assert pair.loss_factor.factor == "1/9"
+    (pair,) = compare_runs([one, run("b", {"loss": loss / 9})]).pairs
+    assert pair.loss_factor is None
+    assert pair_of({"loss": loss}, {"loss": loss}).loss_factor is None
+
+
+@pytest.mark.parametrize(("change", "until"), [(1.0000009, 1499), (1.0000011, 699)])
+def test_the_same_to_six_digits(change, until):
+    one = columns()
+    other = {k: v.copy() for k, v in one.items()}
+    other["loss"][700:] *= change
+    assert pair_of(one, other).identical_until == until
+
+
+def test_nothing_is_the_same_from_a_first_difference_or_a_nan_on():
+    one = columns()
+    other = {k: v.copy() for k, v in one.items()}
+    other["grad_norm"][0] *= 1.1
+    assert pair_of(one, other).identical_until is None
+    gone = {k: v.copy() for k, v in one.items()}
+    gone["loss"][5] = np.nan
+    assert pair_of(gone, one).identical_until == 4
+    assert pair_of(one, gone).identical_until == 4
+
+
+@pytest.mark.parametrize(("by", "part"), [(1.019, False), (1.03, True)])
+def test_losses_part_beyond_two_percent_of_their_level(by, part):
+    loss = np.full(600, 2.0)
+    other = np.where(np.arange(600) < 300, 2.0, 2.0 * by)
+    pair = pair_of({"loss": loss}, {"loss": other})
+    assert (pair.parts_at is not None) == part
+    if part:
+        assert abs(pair.parts_at - 300) <= 17
+        assert pair.parts_in == "loss"
+
+
+@pytest.mark.parametrize(("by", "part"), [(1.09, False), (1.12, True)])
+def test_norms_part_beyond_a_tenth(by, part):
+    norm = np.full(600, 2.0)
+    later = np.where(np.arange(600) < 300, 2.0, 2.0 * by)
+    pair = pair_of({"loss": norm, "grad_norm": norm}, {"loss": norm, "grad_norm": later})
+    assert (pair.parts_at is not None) == part
+    # A constant ratio from the start is none.
+    assert pair_of({"loss": norm, "grad_norm": norm}, {"loss": norm, "grad_norm": 3 * norm}).parts_at is None
+
+
+@pytest.mark.parametrize(("rows", "looked"), [(65, False), (66, True)])
+def test_few_rows_do_not_part(rows, looked):
+    loss = np.full(rows, 2.0)
+    pair = pair_of({"loss": loss}, {"loss": np.where(np.arange(rows) < 10, 2.0, 9.0)})
+    assert (pair.parts_at is not None) == looked
+
+
+@pytest.mark.parametrize(("shift", "equal"), [(0.019, True), (0.021, False), (-0.019, True), (-0.021, False)])
+def test_losses_within_a_hundredth_of_their_level_are_equal(shift, equal):
+    loss = np.full(400, 2.0)
+    pair = pair_of({"loss": loss}, {"loss": loss + shift})
+    assert pair.loss_tolerance == pytest.approx(0.02)
+    assert pair.equal_loss == equal
+    # Of a loss that came down from 9 to 1 the way counts, if it is more than the level.
+    falling = np.concatenate((np.linspace(9.0, 1.0, 40), np.full(360, 1.0)))
+    assert pair_of({"loss": falling}, {"loss": falling}).loss_tolerance == pytest.approx(0.08, rel=0.05)
+
+
+def test_the_figures_of_a_run():
+    one = columns()
+    one["grad_norm"][[100, 200]] = np.nan
+    report = compare_runs([run("a", one), run("b", one)], threshold=1.2)
+    figures = report.runs[0]
+    norm = one["grad_norm"][np.isfinite(one["grad_norm"])]
+    assert figures.clip_rate == pytest.approx(np.mean(norm > 1.2))
+    assert figures.median_norm == pytest.approx(np.median(norm))
+    assert figures.p99_norm == pytest.approx(np.percentile(norm, 99))
+    assert figures.nonfinite == 2
+    assert figures.steps == 1500
+    assert figures.learning_rate is None

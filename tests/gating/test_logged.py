@@ -11,6 +11,8 @@ import pytest
 
 import gradlens
 from gradlens.cli.app import run as command_line
+from gradlens.run import Notice
+from tests.gating.by_hand import summary
 
 
 def rows(seed=0, n=600, **change):
@@ -243,3 +245,77 @@ def test_runs_of_python_are_judged_alike(make_run):
     assert report.outcome == "fail"
     assert report.failed[0].name == "dead_norms"
     assert report.failed[0].worst_steps == (600, 1199) or report.failed[0].worst_steps[0] >= 590
+
+
+def judged_log(candidate, *baselines, named=frozenset()):
+    from gradlens.gating.logged import judge_log
+
+    return {m.name: m for m in judge_log([candidate], baselines, named)}
+
+
+@pytest.mark.parametrize(("lost", "rows", "told"), [(2, 80, False), (3, 80, True), (3, 300, False), (4, 300, True)])
+def test_three_lost_records_of_less_than_three_hundred_are_too_many(lost, rows, told):
+    notices = (Notice(code="malformed-record", message="left out", count=lost),)
+    found = judged_log(summary(rows=rows / 8, notices=notices))
+    assert ("log" in found) == told
+
+
+@pytest.mark.parametrize(("replaced", "told"), [(8, False), (9, True)])
+def test_a_tenth_of_the_rows_may_be_replaced(replaced, told):
+    assert ("log" in judged_log(summary(replaced=replaced))) == told
+
+
+@pytest.mark.parametrize(("interval", "told"), [(15.0, False), (15.1, True), (None, False)])
+def test_half_as_sparse_again_is_as_dense(interval, told):
+    found = judged_log(summary(log_interval=interval), summary(log_interval=10.0), summary(log_interval=2.0))
+    assert ("log" in found) == told
+
+
+@pytest.mark.parametrize(("missing", "told"), [(2, False), (3, True)])
+def test_three_missing_rows_are_holes(missing, told):
+    candidate = summary(rows=[10] * 7 + [10 - missing])
+    assert candidate.rows_missing == missing
+    assert ("log" in judged_log(candidate, summary())) == told
+    # As many as a baseline lacks, and one in a hundred, are usual.
+    assert "log" not in judged_log(candidate, summary(rows=[10] * 7 + [10 - missing]))
+    assert "log" not in judged_log(candidate)
+
+
+@pytest.mark.parametrize(("dead", "norms", "told"), [(2, 80, False), (3, 80, True), (3, 597, False), (4, 597, True)])
+def test_dead_norms_beyond_half_a_percent(dead, norms, told):
+    candidate = summary(dead=[dead, *[0] * 7], norms=norms / 8, rows=100)
+    found = judged_log(candidate, summary(rows=100))
+    assert ("dead_norms" in found) == told
+    if told:
+        result = found["dead_norms"]
+        assert result.outcome == "fail"
+        assert result.candidate == pytest.approx(dead / (dead + norms))
+        assert result.worst_steps == (0, 9)
+        assert judged_log(candidate)["dead_norms"].outcome == "inconclusive"
+
+
+def test_as_many_dead_norms_as_twice_the_baselines_are_usual():
+    baseline = summary(dead=1, norms=9)
+    assert "dead_norms" not in judged_log(summary(dead=2, norms=8), baseline)
+    assert "dead_norms" in judged_log(summary(dead=3, norms=7), baseline)
+
+
+def test_another_column_in_the_same_format():
+    baseline = summary(taken={"loss": "loss"})
+    other = summary(taken={"loss": "main_loss"})
+    (found,) = judged_log(other, baseline).values()
+    assert found.reason.startswith(
+        "cannot judge: the loss of run is its column main_loss, that of the baseline was loss"
+    )
+    assert not judged_log(other, baseline, named={"loss"})
+    assert not judged_log(other, summary(taken={"loss": "loss"}, format="another"))
+    assert not judged_log(other, baseline, summary(taken={"loss": "main_loss"}))
+    assert not judged_log(summary(), baseline)
+
+
+def test_several_reasons_are_counted():
+    notices = (Notice(code="unreadable-file", message="b.jsonl could not be read", count=2),)
+    (found,) = judged_log(summary(notices=notices, replaced=50)).values()
+    assert found.candidate == 2.0
+    assert found.reason == "cannot judge: b.jsonl could not be read (2); and 1 more"
+    assert "50 rows of run repeat steps" in found.advice
