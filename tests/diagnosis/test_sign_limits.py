@@ -1,0 +1,539 @@
+"""Each sign at its limits, as `gradlens explain SIGN` states them: nothing at one, plain at the other, half in the middle.
+
+What is measured is that of a healthy run with single figures of it set to what a row of the table says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradlens.diagnosis.features.events import Event
+from gradlens.diagnosis.features.steps import Break, Step
+from gradlens.diagnosis.signs import PARTS, SIGNS
+from gradlens.diagnosis.signs.norm import falls_further_than_loss
+from tests.synthetic import N, healthy, make
+
+#: A step that no limit of any sign holds back.
+STEP = Step(row=600, errors=20.0, size=1.0, deviations=5.0, sharpness=1.0, abruptness=1.0, lasting=1.0)
+NO_STEP = replace(STEP, errors=0.0)
+BREAK = Break(row=600, score=20.0, norm_size=1.0, norm_spread=0.5, loss_spread=1.0, loss_deviations=0.0, abruptness=1.0)
+EVENT = Event(
+    first=600,
+    last=600,
+    strength=3.0,
+    height=10.0,
+    norm_ratio=50.0,
+    recovery=0,
+    damage=0.0,
+    swell=0.0,
+    swell_at=10,
+    ramp=0.0,
+)
+
+
+def ln(value):
+    return float(np.log(value))
+
+
+def measured(n=N, *, columns=None, step=None, config=None, **changes):
+    """A healthy run of which some figures are set: of a record by a mapping, anything else as a whole."""
+    case = make(columns or healthy(n), step=step, threshold=5.0, config=config)
+    for name, change in changes.items():
+        if isinstance(change, dict):
+            change = replace(getattr(case, name), **change)  # noqa: PLW2901 -- the mapping is only a spelling
+        case.__dict__[name] = change
+    return case
+
+
+def grade(name, case):
+    return {**SIGNS, **PARTS}[name].grade(case)
+
+
+#: Nothing was learned, and the loss has hardly any noise.
+STUCK = {"progress": {"relative": 0.01}, "norms": {"loss_noise": 0.001}}
+
+#: Sign, what is set, and three values of one figure: none, half and full grade.
+LIMITS = [
+    ("progress_lost", "progress", "kept", (0.75, 0.575, 0.4)),
+    ("rebounds", "progress", "rebound", (0.15, 0.325, 0.5)),
+    ("stays_raised", "progress", "raised", (0.03, 0.14, 0.25)),
+    ("loss_explodes", "progress", "explosion", (ln(2.5), 0.5 * (ln(2.5) + ln(30.0)), ln(30.0))),
+    ("above_start", "progress", "above_start", (0.05, 0.275, 0.5)),
+    ("fast_at_small_rate", "progress", "half_rate", (0.25, 0.165, 0.08)),
+    ("falls_with_rate", "progress", "drop_as_rate_falls", (0.10, 0.225, 0.35)),
+    ("norm_far_above", "norms", "rows_far_above", (0.005, 0.0175, 0.03)),
+    ("norm_wild", "norms", "upper_spread", (0.45, 0.6, 0.75)),
+    ("gradients_grow", "norms", "late_over_early", (ln(2.0), 0.5 * (ln(2.0) + ln(5.0)), ln(5.0))),
+    ("mostly_clipped", "clipped", "rate", (0.35, 0.475, 0.6)),
+    ("always_clipped", "clipped", "rate", (0.75, 0.85, 0.95)),
+    ("weights_grow", "recorded", "growth", (ln(3.5), 0.5 * (ln(3.5) + ln(8.0)), ln(8.0))),
+    ("weights_hold", "recorded", "growth", (ln(1.35), 0.5 * (ln(1.35) + ln(1.1)), ln(1.1))),
+    ("updates_long", "recorded", "long_update_ratio", (0.04, 0.095, 0.15)),
+    ("own_batch_worse", "recorded", "own_batch_worse", (0.25, 0.425, 0.6)),
+    ("step_beyond_edge", "recorded", "edge", (1.6, 1.9, 2.2)),
+    ("step_within_edge", "recorded", "edge", (1.2, 0.9, 0.6)),
+    ("penalty_dominates", "recorded", "data_share", (0.7, 0.575, 0.45)),
+    ("batch_size_steps", "recorded", "batch_change", (ln(1.5), 0.5 * (ln(1.5) + ln(2.0)), ln(2.0))),
+    ("batch_size_steps", "recorded", "batch_change", (-ln(1.5), -0.5 * (ln(1.5) + ln(2.0)), -ln(2.0))),
+]
+
+
+@pytest.mark.parametrize(("name", "record", "figure", "values"), LIMITS)
+def test_a_sign_of_one_figure(name, record, figure, values):
+    grades = [grade(name, measured(**{record: {figure: value}})) for value in values]
+    assert grades == pytest.approx([0.0, 0.5, 1.0], abs=1e-9)
+
+
+#: Sign, what is set so that it is plain, and what takes it away: the figure, and its values at grades of 1, a half and 0.
+WITH_OTHERS = [
+    ("sudden_step", {"loss_step": STEP}, "loss_step", "errors", (8.6, 7.15, 5.7)),
+    ("sudden_step", {"loss_step": STEP}, "loss_step", "deviations", (2.3, 1.8, 1.3)),
+    ("sudden_step", {"loss_step": STEP}, "loss_step", "sharpness", (0.8, 0.575, 0.35)),
+    ("sudden_step", {"loss_step": STEP}, "loss_step", "size", (0.03, 0.02, 0.01)),
+    ("lasting_step", {"loss_step": replace(STEP, deviations=3.0)}, "loss_step", "lasting", (0.5, 0.35, 0.2)),
+    ("passing_rise", {"loss_step": replace(STEP, lasting=0.0)}, "loss_step", "errors", (9.0, 7.25, 5.5)),
+    ("passing_rise", {"loss_step": replace(STEP, lasting=0.0)}, "loss_step", "sharpness", (0.8, 0.55, 0.3)),
+    ("passing_rise", {"loss_step": STEP}, "loss_step", "lasting", (0.12, 0.21, 0.3)),
+    ("sudden_drop", {"loss_drop": STEP, "norm_step_down": STEP}, "loss_drop", "errors", (8.6, 7.15, 5.7)),
+    ("sudden_drop", {"loss_drop": STEP, "norm_step_down": STEP}, "loss_drop", "deviations", (2.3, 1.8, 1.3)),
+    ("sudden_drop", {"loss_drop": STEP, "norm_step_down": STEP}, "loss_drop", "sharpness", (0.8, 0.575, 0.35)),
+    ("sudden_drop", {"loss_drop": STEP, "norm_step_down": STEP}, "loss_drop", "lasting", (0.7, 0.5, 0.3)),
+    ("sudden_drop", {"loss_drop": STEP, "norm_step_down": STEP}, "norm_step_down", "errors", (9.0, 7.0, 5.0)),
+    ("norm_jumps_up", {"norm_step_up": replace(STEP, size=3.0)}, "norm_step_up", "errors", (8.0, 6.25, 4.5)),
+    ("norm_jumps_up", {"norm_step_up": STEP}, "norm_step_up", "size", (ln(12.0), 0.5 * (ln(8.0) + ln(12.0)), ln(8.0))),
+    ("norm_jumps_up", {"norm_step_up": replace(STEP, size=3.0)}, "norm_step_up", "lasting", (0.7, 0.5, 0.3)),
+    ("norm_step_alone", {"norm_step_up": STEP, "norm_step_down": NO_STEP}, "norm_step_up", "errors", (8.0, 6.25, 4.5)),
+    ("norm_step_alone", {"norm_step_up": STEP, "norm_step_down": NO_STEP}, "norm_step_up", "size", (0.6, 0.45, 0.3)),
+    ("norm_step_alone", {"norm_step_up": STEP, "norm_step_down": NO_STEP}, "norm_step_up", "size", (-0.6, -0.45, -0.3)),
+    ("norm_step_alone", {"norm_step_up": STEP, "norm_step_down": NO_STEP}, "norm_step_up", "size",
+     (ln(8.0), 0.5 * (ln(8.0) + ln(12.0)), ln(12.0))),
+    ("norm_step_alone", {"norm_step_up": STEP, "norm_step_down": NO_STEP}, "norm_step_up", "sharpness", (0.7, 0.475, 0.25)),
+    ("norm_step_alone", {"norm_step_up": STEP, "norm_step_down": NO_STEP}, "norm_step_up", "abruptness", (0.45, 0.35, 0.25)),
+    ("norm_step_alone", {"norm_step_up": STEP, "norm_step_down": NO_STEP}, "norm_step_up", "row", (240, 168, 96)),
+    ("noise_changes", {"noise_break": BREAK}, "noise_break", "score", (7.5, 6.25, 5.0)),
+    ("noise_changes", {"noise_break": replace(BREAK, loss_spread=0.4, norm_spread=0.0)}, "noise_break", "norm_size",
+     (1.2, 0.8, 0.4)),
+    ("noise_changes", {"noise_break": replace(BREAK, norm_size=0.4, loss_spread=0.4)}, "noise_break", "norm_spread",
+     (1.6, 0.8, 0.0)),
+    ("noise_changes", {"noise_break": replace(BREAK, norm_spread=0.0)}, "noise_break", "loss_spread", (1.9, 2.15, 2.4)),
+    ("noise_changes", {"noise_break": replace(BREAK, norm_size=3.0)}, "noise_break", "loss_spread", (-0.1, -0.3, -0.5)),
+    ("noise_changes", {"noise_break": BREAK}, "noise_break", "abruptness", (0.5, 0.425, 0.35)),
+    ("noise_changes", {"noise_break": BREAK}, "noise_break", "row", (240, 168, 96)),
+    ("noise_changes", {"noise_break": BREAK}, "noise_break", "loss_deviations", (1.5, 2.5, 3.5)),
+    ("noise_changes", {"noise_break": BREAK}, "noise_break", "loss_deviations", (-1.5, -2.5, -3.5)),
+    ("never_learned", STUCK, "progress", "relative", (0.035, 0.0625, 0.09)),
+    ("never_learned", {"progress": {"relative": 0.005}}, "norms", "loss_noise", (0.02, 0.0275, 0.035)),
+    ("never_learned_with_norms", STUCK, "norms", "late_over_early", (ln(2.0), 0.5 * (ln(2.0) + ln(5.0)), ln(5.0))),
+    ("gradients_grow", {"norms": {"late_over_early": ln(10.0)}}, "norms", "late_over_early",
+     (ln(30.0), 0.5 * (ln(30.0) + ln(100.0)), ln(100.0))),
+    ("rise_is_trouble", {}, "progress", "in_noise", (3.0, 2.25, 1.5)),
+    ("progress_lost", {"progress": {"kept": 0.0}}, "progress", "in_noise", (3.0, 2.25, 1.5)),
+    ("climbs_at_high_rate", {"progress": {"rebound_rate": 1.0, "rebound_at": 0.5, "rebound_sharpness": 0.0}},
+     "progress", "rebound", (0.35, 0.235, 0.12)),
+    ("climbs_at_high_rate", {"progress": {"rebound": 0.9, "rebound_at": 0.5, "rebound_sharpness": 0.0}},
+     "progress", "rebound_rate", (0.5, 0.35, 0.2)),
+    ("climbs_at_high_rate", {"progress": {"rebound": 0.9, "rebound_rate": 1.0, "rebound_at": 0.5}},
+     "progress", "rebound_sharpness", (0.5, 0.65, 0.8)),
+    ("stalls_at_once", {"progress": {"start": 4.0, "end": 2.0, "after_first_tenth": 0.0}, "norms": {"first_drop": 3.0}},
+     "progress", "after_first_tenth", (0.12, 0.17, 0.22)),
+    ("stalls_at_once", {"progress": {"start": 4.0, "end": 2.0, "after_first_tenth": 0.06}, "norms": {"first_drop": 3.0}},
+     "norms", "first_drop", (1.9, 1.6, 1.3)),
+    ("stalls_at_once", {"progress": {"start": 1.0, "after_first_tenth": 0.06}, "norms": {"first_drop": 3.0}},
+     "progress", "end", (0.42, 0.35, 0.28)),
+    ("stalls_at_once", {"progress": {"start": 1.0, "end": 0.25, "after_first_tenth": 0.0}, "norms": {"first_drop": 3.0}},
+     "progress", "after_first_tenth", (0.02, 0.04, 0.06)),
+    ("stalls_at_once", {"progress": {"start": 1.0, "end": 0.25, "after_first_tenth": 0.0}, "norms": {"first_drop": 3.0}},
+     "norms", "first_drop", (2.0, 1.5, 1.0)),
+    ("stalls_at_once", {"progress": {"start": 1.0, "after_first_tenth": 0.0}, "norms": {"first_drop": 3.0}},
+     "progress", "end", (0.2, 0.165, 0.13)),
+    ("accelerates_as_rate_decays", {"progress": {"pace_at_low_rate": 9.0}}, "progress", "drop_at_low_rate", (0.55, 0.425, 0.3)),
+    ("accelerates_as_rate_decays", {"progress": {"drop_at_low_rate": 0.9}}, "progress", "pace_at_low_rate", (4.0, 3.0, 2.0)),
+    ("early_descent_lost", {"progress": {"early_low": 9.0, "late_over_low": 0.5}, "norms": {"late_over_early": -1.0}},
+     "progress", "early_low", (5.0, 3.5, 2.0)),
+    ("early_descent_lost", {"progress": {"early_low": 9.0, "late_over_low": 0.5}, "norms": {"late_over_early": -1.0}},
+     "progress", "late_over_low", (0.03, 0.02, 0.01)),
+    ("early_descent_lost", {"progress": {"early_low": 9.0, "late_over_low": 0.5}}, "norms", "late_over_early", (-0.4, -0.2, 0.0)),
+    ("stuck_after_drop", {"progress": {"in_noise": 20.0, "raised": 0.9}}, "progress", "kept", (0.15, 0.325, 0.5)),
+    ("stuck_after_drop", {"progress": {"kept": 0.0, "in_noise": 20.0}}, "progress", "raised", (0.7, 0.5, 0.3)),
+    ("stuck_after_drop", {"progress": {"kept": 0.0, "raised": 0.9}}, "progress", "in_noise", (8.0, 5.5, 3.0)),
+    ("norm_starts_huge", {"norms": {"start_over_rest": 9.0, "settles_at_once": 0.0}}, "norms", "start_over_rest", (4.6, 3.9, 3.2)),
+    ("norm_starts_huge", {"norms": {"start_over_rest": 9.0}}, "norms", "settles_at_once", (1.2, 1.6, 2.0)),
+    ("falls_beyond_loss", {"norms": {"first_over_rest": 0.0, "start_over_rest": 1.0}}, "norms", "loss_first_over_rest",
+     (1.3, 1.9, 2.5)),
+    ("falls_beyond_loss", {"norms": {"first_over_rest": 1.0, "start_over_rest": 0.0}}, "norms", "loss_first_over_rest",
+     (1.3, 1.9, 2.5)),
+    ("first_norm_huge", {"norms": {"first_over_rest": 9.0, "settles_at_once": 0.0}}, "norms", "first_over_rest",
+     (ln(1000.0), 0.5 * (ln(150.0) + ln(1000.0)), ln(150.0))),
+    ("first_norm_huge", {"norms": {"first_over_rest": 9.0}}, "norms", "settles_at_once", (1.2, 1.6, 2.0)),
+    ("first_norm_huge", {"norms": {"first_over_rest": 9.0, "settles_at_once": 0.0}}, "norms", "blown_up",
+     (ln(3.0), 0.5 * (ln(3.0) + ln(8.0)), ln(8.0))),
+    ("norm_wild", {"norms": {"upper_spread": 1.0}}, "norms", "loss_noise", (0.15, 0.275, 0.4)),
+    ("norm_quiet", {"columns": "falling"}, "norms", "noise", (0.015, np.sqrt(0.015 * 0.05), 0.05)),
+    ("norm_fades_smoothly", {"columns": "falling", "norms": {"fade": 3.0, "smoothness": 1.0, "noise": 0.001}},
+     "norms", "fade", (0.4, 0.325, 0.25)),
+    ("norm_fades_smoothly", {"columns": "falling", "norms": {"fade": 9.0, "smoothness": 1.0, "noise": 0.001}},
+     "norms", "smoothness", (0.99, 0.975, 0.96)),
+    ("norm_fades_smoothly", {"columns": "falling", "norms": {"fade": 9.0, "smoothness": 1.0}},
+     "norms", "noise", (0.045, 0.0675, 0.09)),
+    ("norm_fades_smoothly", {"columns": "falling", "norms": {"fade": 0.5, "smoothness": 1.0}},
+     "norms", "noise", (0.015, 0.0225, 0.03)),
+    ("norm_quieter_than_loss", {"norms": {"loss_noise": 0.1}}, "norms", "noise", (0.015, 0.1 * np.sqrt(0.5 * 0.15), 0.05)),
+    ("threshold_out_of_reach", {"clipped": {"reach": 0.0}}, "clipped", "headroom",
+     (ln(14.0), 0.5 * (ln(8.0) + ln(14.0)), ln(8.0))),
+    ("threshold_out_of_reach", {"clipped": {"headroom": 9.0}}, "clipped", "reach", (0.004, 0.012, 0.02)),
+    ("overflows", {"numerics": {"overflow_count": 3}}, "numerics", "overflow_share", (0.02, 0.014, 0.008)),
+    ("overflows", {"numerics": {"overflow_share": 1.0}}, "numerics", "overflow_count", (3, None, 2)),
+    ("scale_collapses", {"numerics": {"last_scale": 1.0}}, "numerics", "scale_fall", (11.0, 9.0, 7.0)),
+    ("scale_collapses", {"numerics": {"scale_fall": 20.0}}, "numerics", "last_scale", (4.0, 34.0, 64.0)),
+    ("zeros_after_nan", {"numerics": {"zero_tail": True}}, "numerics", "longest_streak", (8, None, 7)),
+    ("dies_at_once", {}, "numerics", "dead_from", (60, 90, 120)),
+    ("grows_before_death", {"numerics": {"dead_from": 1000}}, "norms", "last_rise", (3.0, 2.25, 1.5)),
+]  # fmt: skip
+
+
+def falling():
+    """A norm that falls further than the loss, as that of a penalty does."""
+    run = healthy()
+    return {**run, "grad_norm": run["grad_norm"] * np.exp(-2.0 * np.arange(N) / N)}
+
+
+@pytest.mark.parametrize(("name", "others", "record", "figure", "values"), WITH_OTHERS)
+def test_a_sign_of_several_figures(name, others, record, figure, values):
+    others = dict(others)
+    if others.pop("columns", None) == "falling":
+        others["columns"] = falling()
+    grades = []
+    for value in values:
+        if value is None:
+            continue
+        case = measured(**others)
+        case.__dict__[record] = replace(getattr(case, record), **{figure: value})
+        grades.append(grade(name, case))
+    expected = [1.0, 0.5, 0.0] if None not in values else [1.0, 0.0]
+    assert grades == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("relative", "noise", "expected"),
+    [
+        (0.015, 0.02, 0.25),
+        (0.01, 0.019, 0.1),
+        (0.005, 0.019, 0.0),
+        (1.0, 0.015, 0.0),
+        (0.0, 0.0275, 0.5),
+        (0.0, 0.035, 1.0),
+    ],
+)
+def test_a_trained_model_learns_a_little(relative, noise, expected):
+    case = measured(progress={"relative": relative}, norms={"loss_noise": noise})
+    assert grade("learns_a_little", case) == pytest.approx(expected)
+    assert grade("learns_a_little", measured(norms={"loss_noise": float("nan")})) == 0.0
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(40, 0.0), (65, 0.5), (90, 1.0)])
+def test_too_few_rows_tell_nothing_of_learning(rows, expected):
+    case = measured(rows, progress={"relative": 0.01}, norms={"loss_noise": 0.001})
+    assert grade("never_learned", case) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("in_noise", "negative", "expected"),
+    [
+        (0.8, 0.0, 1.0),
+        (1.4, 0.0, 0.5),
+        (2.0, 0.0, 0.0),
+        (0.8, 0.05, 1.0),
+        (0.8, 0.125, 0.5),
+        (0.8, 0.2, 0.0),
+        (0.8, 0.95, 1.0),
+    ],
+)
+def test_losses_of_both_signs_are_judged_by_their_noise(in_noise, negative, expected):
+    run = healthy()
+    run["loss"] = np.where(np.arange(N) < negative * N, -0.5, 0.5)
+    case = measured(columns=run, progress={"relative": float("nan"), "in_noise": in_noise})
+    assert grade("never_learned", case) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("interval", "seen"), [(1, 1.0), (10, 1.0), (56.234, 0.8), (316.23, 0.6), (5000, 0.6)])
+def test_first_steps_are_seen_less_where_a_row_stands_for_many(interval, seen):
+    case = measured()
+    case.signals = replace(case.signals, log_interval=interval)
+    assert grade("start_is_seen", case) == pytest.approx(seen, abs=1e-4)
+    case.__dict__["provenance"] = replace(case.provenance, averaged=True)
+    assert grade("start_is_seen", case) == 0.6
+
+
+@pytest.mark.parametrize(("interval", "single"), [(3, 1.0), (6.5, 0.5), (10, 0.0)])
+def test_rows_are_steps_up_to_three_of_them(interval, single):
+    case = measured()
+    case.signals = replace(case.signals, log_interval=interval)
+    assert grade("rows_are_steps", case) == pytest.approx(single)
+
+
+def of_events(*changes, **others):
+    return measured(events=tuple(replace(EVENT, **change) for change in changes), **others)
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "expected"),
+    [
+        ("isolated_events", [{"strength": 1.25}], 0.0),
+        ("isolated_events", [{"strength": 1.575}], 0.5),
+        ("isolated_events", [{"strength": 1.9}], 1.0),
+        ("isolated_events", [{"norm_ratio": 1.6}], 0.5),
+        ("isolated_events", [{"norm_ratio": 1.8}], 1.0),
+        ("isolated_events", [{"strength": 1.1}, {"strength": 1.0}], 0.0),
+        ("isolated_events", [{"strength": 1.45}, {"strength": 1.0}], 0.5),
+        ("isolated_events", [{"strength": 1.8}, {"strength": 1.0}], 1.0),
+        ("isolated_events", [{"ramp": 2.99}], 1.0),
+        ("isolated_events", [{"ramp": 3.0}], 0.0),  # it had broken away before
+        ("isolated_events", [], 0.0),
+        ("many_isolated_events", [{"strength": 1.15}], 0.0),
+        ("many_isolated_events", [{"strength": 1.15}] * 3, 0.5),
+        ("many_isolated_events", [{"strength": 1.15}] * 5, 1.0),
+        ("many_isolated_events", [{"strength": 1.14}] * 5, 0.0),
+        ("absurd_events", [{"norm_ratio": 10.0**5.3}], 0.0),
+        ("absurd_events", [{"norm_ratio": 10.0**6.15}], 0.5),
+        ("absurd_events", [{"norm_ratio": 1e7}], 1.0),
+        ("absurd_events", [{"norm_ratio": 1e7}, {"norm_ratio": 1.0}, {"norm_ratio": 1.0}], 0.0),  # the median counts
+        ("absurd_events", [], 0.0),
+        ("damage_after_shock", [{"damage": 0.8}], 0.0),
+        ("damage_after_shock", [{"damage": 1.65}], 0.5),
+        ("damage_after_shock", [{"damage": 2.5}], 1.0),
+        ("damage_after_shock", [{"damage": 2.5, "norm_ratio": 6.5}], 0.5),
+        ("damage_after_shock", [{"damage": 2.5, "norm_ratio": 3.0}], 0.0),
+        ("damage_after_shock", [{"damage": 2.5, "norm_ratio": 20.0}, {}], 0.0),  # of the largest norm
+        ("damage_after_shock", [], 0.0),
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 3.5}], 1.0),
+        ("swells_after_shock", [{"norm_ratio": 20.0, "swell": 3.5}], 0.0),
+        ("swells_after_shock", [{"norm_ratio": 1200.0**0.5, "swell": 3.5}], 0.5),
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 2.5}], 0.5),
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 1.5}], 0.0),
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 3.5, "swell_at": 5}], 1.0),
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 3.5, "swell_at": 2}], 0.0),
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 3.5, "last": 602}], 1.0),
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 3.5, "last": 603}], 0.0),  # more than a batch
+        ("swells_after_shock", [{"norm_ratio": 60.0, "swell": 3.5, "ramp": 3.0}], 0.0),
+        ("burst", [{"last": 610, "strength": 1.3}], 1.0),
+        ("burst", [{"last": 610, "strength": 1.125}], 0.5),
+        ("burst", [{"last": 610, "strength": 0.95}], 0.0),
+        ("burst", [{"last": 659, "strength": 1.3}], 1.0),  # a twentieth of the run
+        ("burst", [{"last": 660, "strength": 1.3}], 0.0),
+        ("burst", [{"last": 610, "strength": 1.3, "recovery": 48}], 1.0),
+        ("burst", [{"last": 610, "strength": 1.3, "recovery": 49}], 0.0),
+        ("burst", [{"last": 610, "strength": 1.3, "ramp": 3.0}], 0.0),
+        ("burst", [{"strength": 1.3}], 0.0),  # a single row
+    ],
+)
+def test_events(name, events, expected):
+    assert grade(name, of_events(*events)) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("strength", "expected"), [(1.0, 0.0), (1.2, 0.5), (1.4, 1.0)])
+def test_stretches_with_sharp_edges_are_bursts(strength, expected):
+    assert grade("burst", measured(bursts=(replace(EVENT, strength=strength),))) == pytest.approx(expected)
+    assert grade("burst", measured(bursts=(replace(EVENT, strength=strength, ramp=3.0),))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "beta2", "ratio", "expected"),
+    [
+        ("adamw", 0.999, 1e6, 1.0),
+        ("adamw", 0.99, 1e6, 1.0),  # 100 rows
+        ("adamw", 0.9875, 1e6, 0.5),  # 80 rows
+        ("adamw", 1 - 1 / 60, 1e6, 0.0),
+        ("sgd", 0.999, 1e6, 0.0),
+        (None, 0.999, 1e6, 0.0),
+        ("adam", None, 1e6, 0.0),
+        ("adam", 1.0, 1e6, 0.0),
+        ("lamb", 0.99, np.sqrt(3.0) * 10, 0.0),  # divided by two
+        ("radam", 0.99, np.sqrt(9.0) * 10, 0.5),  # by the root of ten
+        ("rmsprop", 0.99, np.sqrt(24.0) * 10, 1.0),  # by five
+    ],
+)
+def test_how_long_a_second_moment_remembers(optimizer, beta2, ratio, expected):
+    from gradlens.config import TrainingConfig
+
+    config = TrainingConfig(optimizer=optimizer, beta2=beta2)
+    case = of_events({"norm_ratio": ratio, "strength": 0.0}, config=config)
+    case.threshold = None
+    assert grade("slow_memory", case) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("beta2", "expected"), [(1 - 10**-2.85, 0.0), (1 - 10**-3.175, 0.5), (1 - 10**-3.5, 1.0)])
+def test_a_very_slow_second_moment_makes_damage_its_own(beta2, expected):
+    from gradlens.config import TrainingConfig
+
+    config = TrainingConfig(optimizer="adam", beta2=float(beta2))
+    assert grade("slow_memory", measured(loss_step=STEP, config=config)) == pytest.approx(expected, abs=1e-6)
+    # Single rows count seven tenths.
+    case = of_events({"norm_ratio": 1.8, "strength": 3.0}, config=config)
+    assert grade("slow_memory", case) == pytest.approx(0.7 * expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "beta2", "cannot"),
+    [
+        ("sgd", None, 1.0),
+        ("adam", None, 0.0),
+        (None, 0.96, 1.0),
+        (None, 0.961, 0.0),
+        ("AdamW", 0.95, 1.0),
+        (None, None, 0.0),
+    ],
+)
+def test_what_cannot_lag(optimizer, beta2, cannot):
+    from gradlens.config import TrainingConfig
+
+    assert grade("cannot_lag", measured(config=TrainingConfig(optimizer=optimizer, beta2=beta2))) == cannot
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.25, 0.0), (1.375, 0.5), (1.5, 1.0)])
+def test_a_rate_that_jumps(ratio, expected):
+    case = measured()
+    case.__dict__["schedule"] = replace(case.schedule, jumps=((600, ratio), (700, 1.1)))
+    assert grade("rate_jumps", case) == pytest.approx(expected)
+    # A step of the loss near such a jump does not count as lasting by itself: within a fiftieth of the run, 24 rows.
+    for row, near in ((624, True), (625, False), (576, True), (575, False)):
+        case.__dict__["loss_step"] = replace(STEP, row=row)
+        assert (grade("lasting_step", case) == 0.0) == near
+
+
+@pytest.mark.parametrize(("level", "expected"), [(1.08, 0.0), (1.14, 0.5), (1.2, 1.0)])
+def test_norms_that_jump_with_the_rate(level, expected):
+    norm = np.where(np.arange(N) < 600, 1.0, np.exp(level - 1.0))
+    case = measured(columns={"loss": np.full(N, 2.0), "grad_norm": norm, "lr": np.ones(N)})
+    case.__dict__["norm"] = replace(case.norm, value=np.log(norm))
+    case.__dict__["schedule"] = replace(case.schedule, jumps=((600, 1.5),))
+    assert grade("response_to_jump", case) == pytest.approx(expected, abs=1e-6)
+    case.__dict__["schedule"] = replace(case.schedule, jumps=((600, 1.375),))
+    assert grade("response_to_jump", case) == pytest.approx(0.5 * expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("fall", "expected"), [(0.0, 0.0), (0.075, 0.5), (0.15, 1.0)])
+def test_how_much_further_than_the_loss_a_norm_falls(fall, expected):
+    row = np.arange(200)
+    loss = np.where(row < 100, 2.0, 1.0)
+    norm = np.where(row < 100, 2.0 * np.exp(fall), 1.0)
+    case = make({"loss": loss, "grad_norm": norm}, threshold=None)
+    assert falls_further_than_loss(case) == pytest.approx(expected, abs=1e-6)
+    assert falls_further_than_loss(make({"loss": loss[:39], "grad_norm": norm[:39]}, threshold=None)) == 1.0
+    assert falls_further_than_loss(make({"loss": loss[:40], "grad_norm": norm[:40]}, threshold=None)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "spiky", "expected"),
+    [(1200, 30, 0.0), (1200, 45, 0.5), (1200, 60, 1.0), (100, 5, 0.0), (100, 7, 0.4), (100, 10, 1.0)],
+)
+def test_spikes_everywhere(rows, spiky, expected):
+    strength = np.zeros(rows)
+    strength[:spiky] = 1.0
+    strength[spiky:] = 0.99
+    assert grade("spiky_everywhere", measured(rows, strength=strength)) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("layers", "apart", "expected"), [(4, 3.0, 0.0), (4, 3.75, 0.5), (4, 4.5, 1.0), (3, 9.0, 0.0), (9, 4.5, 1.0)]
+)
+def test_layers_that_fade(layers, apart, expected):
+    run = healthy(100)
+    # The lowest third against the highest; what lies between does not count.
+    size = np.concatenate((np.zeros(layers - layers // 3), np.full(layers // 3, apart)))
+    size[layers // 3 : layers - layers // 3] = 0.1 * apart if layers > 3 else 0.0
+    named = {f"grad_norm/{i}": np.full(100, 10.0 ** size[i]) for i in range(layers)}
+    assert grade("layers_fade", make(run, layers=named)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_same_bad_batches():
+    ids = np.arange(float(N))
+    events = ({"first": 300, "last": 300}, {"first": 800, "last": 800})
+    for changed, expected in (
+        ({}, 0.0),
+        ({300: 7e6, 800: 7e6}, 1.0),
+        ({300: 7e6, 800: 7e6, 500: 7e6}, 0.0),
+        ({300: 7e6}, 0.0),
+    ):
+        case = of_events(*events)
+        batch = ids.copy()
+        for row, number in changed.items():
+            batch[row] = number
+        case.__dict__["recorded"] = replace(case.recorded, batch_id=batch)
+        assert grade("bad_batches_repeat", case) == expected
+
+
+def test_a_second_moment_that_holds_a_shock():
+    for drop, expected in ((ln(1.3), 0.0), (0.5 * (ln(1.3) + ln(2.5)), 0.5), (ln(2.5), 1.0)):
+        case = of_events({"damage": 2.5, "norm_ratio": 20.0}, recorded={"lag_drop": drop})
+        assert grade("second_moment_holds_shock", case) == pytest.approx(expected)
+    ratio = {**healthy(), "rms_ratio": np.ones(N)}
+    for drop, expected in ((ln(1.35), 0.0), (0.5 * (ln(1.35) + ln(1.1)), 0.5), (ln(1.1), 1.0)):
+        assert grade("second_moment_keeps_up", measured(columns=ratio, recorded={"lag_drop": drop})) == pytest.approx(
+            expected
+        )
+        assert grade("second_moment_keeps_up", measured(recorded={"lag_drop": drop})) == 0.0
+
+
+@pytest.mark.parametrize(("correlation", "noisy"), [(None, 1.0), (0.0, 1.0), (0.15, 0.5), (0.3, 0.0), (-0.5, 1.0)])
+def test_a_loss_that_varies_by_the_batch(correlation, noisy):
+    from gradlens.diagnosis.signs.base import has_batch_noise
+
+    assert has_batch_noise(measured(change_correlation=correlation)) == pytest.approx(noisy)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ([4.0, 2.0, 2.0, 2.0, 8.0, 8.0, 2.0, 2.0, 8.0], 1.0),
+        ([4.0, 2.0, 2.0, 2.0, 8.0, 2.0, 2.0, 2.0, 2.0], 0.0),  # one row of them
+        ([4.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0], 0.0),  # not above the first
+        ([4.0, 4.0, 4.0, 4.0, 4.8, 4.8, 4.8], 0.0),
+        ([4.0, 2.0, 8.0, 8.0, 8.0], 0.0),  # five rows
+        ([4.0, 2.0, 2.0, 2.0, 8.0, 8.0, 2.0, 2.0, 2.0], 0.0),  # regained
+        ([-4.0, 2.0, 2.0, 2.0, 8.0, 8.0, 8.0], 0.0),
+    ],
+)
+def test_few_rows_that_diverge(loss, expected):
+    assert grade("diverges_in_few_rows", make({"loss": np.array(loss)})) == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("rows", "at", "norm", "loss", "expected"),
+    [
+        (20, 10, 60.0, 1.2, 1.0),
+        (20, 10, 40.0, 1.2, 0.5),
+        (20, 10, 20.0, 1.2, 0.0),
+        (20, 10, 60.0, 1.125, 0.5),
+        (20, 10, 60.0, 1.05, 0.0),
+        (20, 3, 60.0, 1.2, 1.0),
+        (20, 2, 60.0, 1.2, 0.0),  # in the first rows
+        (60, 10, 60.0, 1.2, 1.0),
+        (61, 10, 60.0, 1.2, 0.0),
+    ],
+)
+def test_a_shock_in_few_rows(rows, at, norm, loss, expected):
+    columns = {"loss": np.ones(rows), "grad_norm": np.ones(rows)}
+    columns["grad_norm"][at] = norm
+    columns["loss"][at + 1] = loss
+    assert grade("shock_in_few_rows", make(columns, threshold=None)) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("height", "rows", "expected"),
+    [(1.0, 2, 0.0), (np.exp(0.45), 2, 0.5), (np.exp(0.6), 2, 1.0), (np.exp(0.3), 2, 0.0), (9.0, 1, 0.0)],
+)
+def test_losses_after_the_first_updates(height, rows, expected):
+    run = healthy()
+    run["loss"] = np.ones(N)
+    run["loss"][3 : 3 + rows] = height
+    assert grade("first_loss_rise", measured(columns=run)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_sign_is_nothing_where_nothing_was_measured():
+    case = make({"loss": np.array([1.0, 2.0])}, threshold=None)
+    graded = {name: sign.grade(case) for name, sign in SIGNS.items()}
+    assert graded["starts_at_peak"] == 0.0
+    assert sum(graded.values()) == pytest.approx(0.0)
