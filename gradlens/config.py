@@ -222,16 +222,24 @@ def _betas(value: Any) -> tuple[float, float] | None:
     return None
 
 
+#: Settings are kilobytes; a device has no end.
+MAX_BYTES = 16 << 20
+
+
 def load_mapping(path: Path) -> dict[str, Any]:
     """A JSON, YAML or TOML file as a mapping.
 
     Raises
     ------
     ConfigError
-        Missing, unreadable, not a mapping, or a suffix that is none of the three.
+        Missing, unreadable, without end, not a mapping, or a suffix that is none of the three.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as handle:
+            content = handle.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(f"{path}: more than {MAX_BYTES >> 20} MiB, which no settings have", hint="check the path given to --config")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}", hint="check the path given to --config") from error
     except UnicodeDecodeError as error:

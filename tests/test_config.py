@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gradlens.config import (
@@ -118,3 +120,12 @@ def test_settings_that_say_they_are_not_set_are_readable():
 
 def test_keys_that_look_like_a_typo():
     assert misspelt({"learning_rat": 1, "hidden_size": 2, "lr": 3}) == [("learning_rat", "learning_rate")]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device")
+def test_settings_without_end_are_refused(tmp_path):
+    link = tmp_path / "settings.json"
+    link.symlink_to("/dev/zero")
+    for path in (Path("/dev/zero"), link):
+        with pytest.raises(ConfigError, match="more than 16 MiB, which no settings have"):
+            load_mapping(path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradlens.errors import MalformedLogError, MissingExtraError
+from gradlens.errors import BeyondLimitError, MalformedLogError, MissingExtraError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, parse_number
 from gradlens.readers.blocks.block_table import notice_texts
 from gradlens.sources.files import Source
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+#: Bytes of a cell as it is kept.
+_CELL = 8
 _PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 
 
@@ -61,6 +63,7 @@ def _load(source: Source, options: ReadOptions) -> tuple[pa.Table, tuple[NDArray
         import pyarrow.parquet as pq
 
         file = pq.ParquetFile(data)
+        _check_length(file, source, options)
         if options.columns == "all":
             return file.read(), ()
         names = file.schema_arrow.names
@@ -70,6 +73,22 @@ def _load(source: Source, options: ReadOptions) -> tuple[pa.Table, tuple[NDArray
     table = opened.read_all()
     others = [name for name, column in zip(table.column_names, table.columns, strict=True) if column.null_count]
     return table, tuple(_rows_of(table.select([name])) for name in others if not options.wanted(name))
+
+
+def _check_length(file: Any, source: Source, options: ReadOptions) -> None:
+    """Refuse a file that says it holds far more cells than its size can: equal values take no room however many they are.
+
+    Raises
+    ------
+    BeyondLimitError
+        More than an archive of its size may unpack to.
+    """
+    wanted = sum(options.columns == "all" or options.wanted(name) for name in file.schema_arrow.names)
+    if file.metadata.num_rows * max(wanted, 1) * _CELL > source.most_bytes:
+        raise BeyondLimitError(
+            f"{source.name}: {file.metadata.num_rows:,} rows of {wanted:,} columns unpack to more than {source.most_bytes >> 20} MiB",
+            hint="write a part of its rows to another file if it is a log",
+        )
 
 
 def _with_nulls(file: Any) -> list[str]:

@@ -121,7 +121,7 @@ class Source:
     def open(self) -> BinaryIO:
         """The log's bytes, decompressed."""
         if self.compression is not None:
-            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add, self._limit)
+            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add, self.most_bytes)
         return self._open_raw()
 
     def read_bytes(self) -> bytes:
@@ -154,7 +154,7 @@ class Source:
             raise self._damaged(error) from error
 
     @property
-    def _limit(self) -> int:
+    def most_bytes(self) -> int:
         """The most bytes that a packed log of this size unpacks to."""
         return max(_FREE_BYTES, _MAX_EXPANSION * (self.size or _FREE_BYTES))
 
@@ -166,24 +166,40 @@ class Source:
 def walk(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """Every regular file below a folder, sorted, hidden and package folders left out; links are not followed twice.
 
-    `refused` is called for each folder that may not be entered.
+    `refused` is called for each folder that may not be entered. Without recursion: folders may be nested as deep as a path is long.
     """
-    seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=refused):
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
+    seen: set[tuple[int, int]] = set()
+    waiting = [os.fspath(folder)]
+    while waiting:
+        root = waiting.pop()
+        try:
+            here = os.stat(root)  # noqa: PTH116 -- a hot loop
+            with os.scandir(root) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            if refused is not None:
+                refused(error)
             continue
-        seen.add(real)
+        if (here.st_dev, here.st_ino) in seen:
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        folders = [entry for entry in found if _is_folder(entry)]
         # Links last: W&B's `latest-run` must not give its name to the run that it points to.
-        links = {f for f in folders if os.path.islink(os.path.join(root, f))}  # noqa: PTH114, PTH118 -- a hot loop
-        folders[:] = sorted(
-            (f for f in folders if f not in SKIPPED_FOLDERS and not f.startswith(".")), key=lambda f: (f in links, f)
-        )
-        for name in sorted(files):
-            path = Path(root, name)
-            if not name.startswith(".") and path.is_file():
+        for entry in sorted(folders, key=lambda entry: entry.is_symlink())[::-1]:
+            if entry.name not in SKIPPED_FOLDERS and not entry.name.startswith("."):
+                waiting.append(entry.path)
+        inside = {entry.name for entry in folders}
+        for entry in found:
+            path = Path(root, entry.name)
+            if entry.name not in inside and not entry.name.startswith(".") and path.is_file():
                 yield path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 @frozen(eq=False)
@@ -212,14 +228,25 @@ def _read_stream(stream: IO[bytes], name: str) -> bytes:
 
 def _file(text: str, path: Path) -> Source:
     """What is at a path that is no folder."""
-    if _is_of_the_kernel(path):
-        raise SourceError(f"{text}: a file of the kernel, not a log", hint=_GIVE)
+    if what := special(path):
+        raise SourceError(f"{text}: {what}, not a log", hint=_GIVE)
     if path.is_file():
         return Source(name=text, path=path)
-    if path.is_char_device() or path.is_block_device():
-        raise SourceError(f"{text}: a device, not a log", hint=_GIVE)
     with path.open("rb") as stream:
         return Source(name=text, data=_read_stream(stream, text))
+
+
+def special(path: Path) -> str | None:
+    """What is at a path that has no end, or waits for ever: "a device" or "a file of the kernel"; None for anything else.
+
+    Raises
+    ------
+    OSError
+        Nothing is there.
+    """
+    if _is_of_the_kernel(path):
+        return "a file of the kernel"
+    return "a device" if path.is_char_device() or path.is_block_device() else None
 
 
 def _is_of_the_kernel(path: Path) -> bool:

@@ -324,3 +324,40 @@ class TestLoss:
         (run,) = gradlens.read(tmp_path / "m.db")
         assert run.loss.step.tolist() == [2**53 + i for i in range(30) if i not in {3, 7}]
         assert codes(run)["malformed-record"] == 2
+
+
+class TestWhatHasNoEnd:
+    def test_a_parquet_file_of_equal_values_is_refused_before_it_is_unpacked(self, tmp_path, monkeypatch):
+        pa = pytest.importorskip("pyarrow")
+        pq = pytest.importorskip("pyarrow.parquet")
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table({"step": [1] * 100_000, "loss": [1.0] * 100_000}), path)
+        assert len(gradlens.read(path)[0].loss) >= 1
+        monkeypatch.setattr(files, "_FREE_BYTES", 1 << 20)
+        monkeypatch.setattr(files, "_MAX_EXPANSION", 10)
+        with pytest.raises(gradlens.GradlensError, match="100,000 rows of 2 columns unpack to more than 1 MiB"):
+            gradlens.read(path)
+
+    def test_folders_as_deep_as_a_path_is_long(self, tmp_path):
+        at = tmp_path
+        for _ in range(1500):
+            at = at / "d"
+            at.mkdir()
+        write(at / "run.jsonl", "\n".join(lines(60)) + "\n")
+        try:
+            (run,) = gradlens.read(tmp_path)
+            assert len(run.loss) == 60
+        finally:
+            # What removes folders in older versions of Python is recursive.
+            (at / "run.jsonl").unlink()
+            while at != tmp_path:
+                at.rmdir()
+                at = at.parent
+
+    def test_files_come_before_folders_and_folders_before_links(self, tmp_path):
+        for name in ("b/run.jsonl", "a/run.jsonl", "z.jsonl", "c/wandb/run.jsonl"):
+            write(tmp_path / name, "{}\n")
+        (tmp_path / "0").symlink_to(tmp_path / "b")
+        (tmp_path / "c" / "again").symlink_to(tmp_path)
+        found = [p.relative_to(tmp_path).as_posix() for p in files.walk(tmp_path)]
+        assert found == ["z.jsonl", "a/run.jsonl", "b/run.jsonl", "c/wandb/run.jsonl"]
