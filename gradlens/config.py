@@ -238,7 +238,10 @@ def load_mapping(path: Path) -> dict[str, Any]:
         with path.open("rb") as handle:
             content = handle.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise ConfigError(f"{path}: more than {MAX_BYTES >> 20} MiB, which no settings have", hint="check the path given to --config")
+            raise ConfigError(
+                f"{path}: more than {MAX_BYTES >> 20} MiB, which no settings have",
+                hint="check the path given to --config",
+            )
         text = content.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}", hint="check the path given to --config") from error

@@ -184,15 +184,14 @@ def walk(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iter
             continue
         seen.add((here.st_dev, here.st_ino))
         folders = [entry for entry in found if _is_folder(entry)]
-        # Links last: W&B's `latest-run` must not give its name to the run that it points to.
-        for entry in sorted(folders, key=lambda entry: entry.is_symlink())[::-1]:
-            if entry.name not in SKIPPED_FOLDERS and not entry.name.startswith("."):
-                waiting.append(entry.path)
         inside = {entry.name for entry in folders}
         for entry in found:
             path = Path(root, entry.name)
             if entry.name not in inside and not entry.name.startswith(".") and path.is_file():
                 yield path
+        # Links last: W&B's `latest-run` must not give its name to the run that it points to.
+        last_first = sorted(folders, key=lambda entry: entry.is_symlink())[::-1]
+        waiting += [e.path for e in last_first if e.name not in SKIPPED_FOLDERS and not e.name.startswith(".")]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -361,3 +361,14 @@ class TestWhatHasNoEnd:
         (tmp_path / "c" / "again").symlink_to(tmp_path)
         found = [p.relative_to(tmp_path).as_posix() for p in files.walk(tmp_path)]
         assert found == ["z.jsonl", "a/run.jsonl", "b/run.jsonl", "c/wandb/run.jsonl"]
+
+    def test_a_document_on_one_line_is_not_searched_for_the_lines_of_consoles(self, tmp_path):
+        # Keras and pandas write such; each of the patterns of trainers went over the first 64 KiB, for seconds.
+        path = write(tmp_path / "history.json", json.dumps(rows(3000)))
+        assert path.stat().st_size > 1 << 17
+        began = time.process_time()
+        (run,) = gradlens.read(path)
+        assert time.process_time() - began < 1
+        assert (run.format, len(run.loss)) == ("json", 3000)
+        arrays = {name: [r[name] for r in rows(3000)] for name in ("loss", "grad_norm")}
+        assert len(gradlens.read(write(tmp_path / "arrays.json", json.dumps(arrays)))[0].loss) == 3000

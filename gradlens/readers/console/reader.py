@@ -22,6 +22,7 @@ from gradlens.readers.console.words import Words
 from gradlens.sources.files import HEAD_BYTES, Source
 
 _PROBE_BYTES = 1 << 22
+_DOCUMENT = re.compile(rb'(?:\xef\xbb\xbf)?\s*[\[{]\s*["\[{]')
 _HAS_NUMBER = re.compile(rb"\d|nan|inf", re.IGNORECASE)
 #: The general reader is preferred if it finds this many times the losses and norms of a grammar that is not a trainer's own.
 MUCH_MORE = 2
@@ -39,6 +40,8 @@ class ConsoleReader(Reader):
     def sniff(self, source: Source) -> float:
         if b"\0" in source.head[:4096].strip(b"\0") and source.head[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             return 0.0
+        if len(source.head) >= HEAD_BYTES and b"\n" not in source.head and _DOCUMENT.match(source.head):
+            return 0.0  # a JSON document on one line, over which each pattern would go
         if len(source.head) < HEAD_BYTES and not _HAS_NUMBER.search(source.head):
             return 0.0  # a folder of notes would take a millisecond for each
         best = _best((clean(source.head_text),), self.grammars)
