@@ -16,7 +16,7 @@ from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.course import never_learned, progress_lost, rise_is_trouble
 from gradlens.reports.analysis import Evidence
-from gradlens.reports.base import Severity
+from gradlens.reports.base import Cause, Severity
 from gradlens.stats.robust import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ CLASSES = (
     128_256,
 )
 NEAR_CHANCE = 0.005
+#: Share of the chance level below which a loss had learned, and how near to that level it began, to have come back to guessing.
+FAR_BELOW, NEAR_START = 0.9, 0.2
+#: Changes of level, which leave a run that goes on learning.
+LEVELS: frozenset[Cause] = frozenset({"data_shift", "batch_size_change"})
 #: Deviations of the noise below chance at which a first row shows that this was no guess: before training nobody does better.
 BETTER = 8.0
 #: Deviations of the noise between rows from which a descent, or a rise, is more than noise.
@@ -96,6 +100,8 @@ def _diverged(measured: Measured, p: Progress) -> Fact | None:
         message=f"the loss diverged: it began at {p.start:.3g} and ends at {p.end:.3g}{_norm_too(measured, since)}",
         advice=f"go back to a checkpoint from before step {since:,} and continue with a third of the learning rate",
         otherwise="lr_too_high",
+        # Other data are learned in their turn: they do not leave a run far above where an untrained model began.
+        rules_out=LEVELS,
         steps=(since,),
         evidence=(Evidence(label="end over start", value=p.end / p.start, threshold=TIMES_START),),
     )
@@ -114,14 +120,18 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
     )
     if not lost and not raised:
         return None
+    classes = _back_at_chance(measured, p) if lasting >= MIN_TIME else None
+    guesses = f", which is ln {classes:,}: what guessing among {classes:,} classes gives" if classes else ""
     return Fact(
         code="GL510",
         severity=Severity.ERROR,
         outcome="ended_worse",
         since_step=since,
         otherwise="unknown",
+        # Other data are learned in their turn, and known badly rather than not at all: a model that has come to guess is broken.
+        rules_out=LEVELS if classes else frozenset(),
         message=f"the loss fell from {p.start:.3g} to about {p.best:.2g}, rose again near step {since:,} and never "
-        f"recovered: it ends at {p.end:.3g}"
+        f"recovered: it ends at {p.end:.3g}{guesses}"
         f"{_norm_too(measured, since)}",
         # Nobody keeps a checkpoint of the first steps.
         advice=""
@@ -131,6 +141,16 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         steps=(since,),
         evidence=(Evidence(label="share of the descent that is kept", value=p.kept, threshold=0.6),),
     )
+
+
+def _back_at_chance(measured: Measured, p: Progress) -> int | None:
+    """Among how many classes the run guesses at the end, where it began by guessing, had learned better, and now guesses again."""
+    known = measured.signals.loss[np.isfinite(measured.signals.loss)]
+    last = known[-max(len(known) // 8, 8) :]
+    classes = guessed_classes(float(np.median(last)), NEAR_CHANCE)
+    if classes is None or p.best > FAR_BELOW * np.log(classes) or abs(p.start / np.log(classes) - 1.0) > NEAR_START:
+        return None
+    return classes if neighbour_noise(last) < NEAR_CHANCE * np.log(classes) * np.sqrt(len(last)) else None
 
 
 def _climbs_to_the_end(measured: Measured, p: Progress) -> Fact | None:

@@ -99,7 +99,12 @@ def _norm_turns_zero(measured: Measured) -> Fact | None:
     s = measured.signals
     rows = np.flatnonzero(s.has_norm)
     at = tail_of_zeros(s.norm[rows])
-    if at is None or zeros_after_nan(measured) or _still_falls(measured, int(rows[at])):
+    if (
+        at is None
+        or zeros_after_nan(measured)
+        or _still_falls(measured, int(rows[at]))
+        or _fitted(measured, int(rows[at]))
+    ):
         return None
     since = int(s.step[rows[at]])
     if scale_collapses(measured) > 0.0 or int(s.bad_norm[: rows[at]].sum()) >= MIN_TAIL:
@@ -129,6 +134,18 @@ def _norm_turns_zero(measured: Measured) -> Fact | None:
         steps=(since,),
         evidence=(Evidence(label="norms of exactly 0 at the end", value=len(rows) - at, n=len(rows)),),
     )
+
+
+def _fitted(measured: Measured, row: int) -> bool:
+    """Whether the loss has come down to next to nothing by a row, and stays: its gradient goes to 0 with it, by rounding exactly."""
+    loss = measured.signals.loss
+    known, after = loss[np.isfinite(loss)], loss[row:][np.isfinite(loss[row:])]
+    if not len(after) or not known.min() >= 0 or (known == 0).all() or not measured.loss_descends:
+        return False
+    start = float(np.median(known[:3]))
+    before = loss[max(row - 20, 0) : row]
+    came_down = float(np.nanmedian(before)) < MIN_JUMP * start if np.isfinite(before).any() else False
+    return came_down and float(np.quantile(after, 0.9)) < MIN_JUMP * start
 
 
 def _lost_before(measured: Measured) -> bool:

@@ -76,11 +76,14 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     if len(plain) < (MANY if plain is wide else MIN_EVENTS):
         return ()
     rows = max(e.last - e.first + 1 for e in plain)
+    # A rise of the level that is one of them has come back, too.
+    step_recovers = any(e.first - BACK <= measured.loss_step.row <= e.last for e in wide)
     return (
         Fact(
             code="GL513",
             severity=Severity.WARNING,
             otherwise="bad_data",
+            rules_out=NO_SHIFT - {"adam_beta2_lag"} if step_recovers else frozenset(),
             message=f"{len(plain)} spikes that recover within {rows:,} rows, at steps {named}: {times}, in the same row",
             advice="replay the batches of the spikes from the checkpoint before them at a third of the learning rate: only "
             "bad data spikes again",

@@ -63,7 +63,22 @@ def find(measured: Measured) -> tuple[Fact, ...]:
                 advice="find the first NaN and the layer it comes from; the trainer's own words say what stopped it",
             ),
         )
+    if "crash-line" in notices:
+        return (_crash(notices["crash-line"].message),)
     return _many_overflows(measured, overflows)
+
+
+def _crash(message: str) -> Fact:
+    """The exception that ended the program, whatever the curves say: the run did not come to its end."""
+    memory = "out of memory" in message.lower() or "outofmemory" in message.lower()
+    return Fact(
+        code="GL407",
+        severity=Severity.ERROR,
+        message=message,
+        advice="use a smaller batch with gradient accumulation, or activation checkpointing, and resume from the last checkpoint"
+        if memory
+        else "read the traceback at the end of the log, mend what it names, and resume from the last checkpoint",
+    )
 
 
 def _many_overflows(measured: Measured, overflows: int) -> tuple[Fact, ...]:

@@ -109,7 +109,8 @@ def _parse(text: Iterable[str], grammars: Iterable[Grammar]) -> list[Parser]:
             parser.feed(part)
     for parser in parsers:
         parser.finish()
-        for notice in words.notices():
+        last = parser.records.starts[-1] if len(parser.records) else -1
+        for notice in words.notices(last):
             parser.book.take(notice)
     return parsers
 

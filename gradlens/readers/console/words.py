@@ -18,12 +18,27 @@ _SCALE = re.compile(
     rf"loss_scale\s*:)\s*{_NUMBER}",
     re.IGNORECASE,
 )
-_FATAL_HINTS = ("inimum", "Error: ", "xception: ", "stopping training", "Loss is nan", "loss is nan", "Loss is NaN")
+_FATAL_HINTS = (
+    "inimum",
+    "Error: ",
+    "xception: ",
+    "topping",
+    "erminating",
+    "not finite",
+    "diverged with loss",
+    "Error\n",
+)
+#: MAE, DETR and their kin stop by hand, Keras by TerminateOnNaN, Lightning by EarlyStopping, TensorFlow by NanTensorHook.
 _FATAL = re.compile(
-    r"^.*(?:Minimum loss scale reached|loss scale already at minimum|Loss is "
-    r"(?:nan|infinite|NaN)[^\n]*stop|FloatingPointError).*$",
+    r"^.*(?:Minimum loss scale reached|loss scale already at minimum|[Ll]oss is "
+    r"(?:tensor\()?[-+]?(?:nan|NaN|inf)[^\n]*[Ss]top|FloatingPointError|Invalid loss, terminating training"
+    r"|Model diverged with loss|NanLossDuringTrainingError|is not finite[^\n]*Signaling Trainer to stop).*$",
     re.MULTILINE,
 )
+_TRACEBACK = "Traceback (most recent call last)"
+#: What stands in front of each line of one rank's traceback, and the last line of a traceback: the name of an exception and its text.
+_RANK = re.compile(r"^\[?(?:[\w.-]*rank\s?\d+|\d+)\]?:\s?|^\[rank\d+\]:\s?")
+_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b(?:: .*)?$")
 _MAX_LINE = 200
 
 
@@ -34,6 +49,9 @@ class Words:
     n_overflows: int = 0
     scales: list[float] = field(default_factory=list)
     fatal: str = ""
+    crash: str = ""
+    crash_at: int = -1
+    _before: int = 0
 
     def feed(self, text: str) -> None:
         """Look through the next part, which ends where a line does."""
@@ -43,9 +61,16 @@ class Words:
         if any(hint in text for hint in _FATAL_HINTS):
             for match in _FATAL.finditer(text):
                 self.fatal = match[0].strip()[:_MAX_LINE]
+        if _TRACEBACK in text:
+            at = text.rindex(_TRACEBACK)
+            self.crash, self.crash_at = _exception(text[at:]), self._before + at
+        self._before += len(text)
 
-    def notices(self) -> Iterator[Notice]:
-        """One notice each for overflows, for the scale and for a fatal line."""
+    def notices(self, last_record: int = -1) -> Iterator[Notice]:
+        """One notice each for overflows, for the scale and for a fatal line.
+
+        An exception ended the run where no record begins after its traceback: `last_record` is the place of the last one.
+        """
         if self.n_overflows:
             yield Notice(
                 code="overflow-lines",
@@ -63,3 +88,15 @@ class Words:
             )
         if self.fatal:
             yield Notice(code="fatal-line", message=f"the trainer gave up: {self.fatal}")
+        elif self.crash and last_record < self.crash_at:
+            yield Notice(code="crash-line", message=f"the program ended with {self.crash}")
+
+
+def _exception(text: str) -> str:
+    """The exception with which the traceback at the start of a text ends; empty where a user stopped the program."""
+    lines = text.split("\n")
+    for line in lines[1:]:
+        bare = _RANK.sub("", line.rstrip())
+        if bare and not bare[0].isspace():
+            return bare[:_MAX_LINE] if _EXCEPTION.match(bare) else ""
+    return ""

@@ -1,0 +1,78 @@
+"""How runs end: diverged, back to guessing, fitted to the last digit, recovered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.diagnosis.test_facts import finding, judged
+
+
+@pytest.fixture
+def g():
+    return np.random.default_rng(11)
+
+
+class TestFitted:
+    """A gradient that is rounded to 0 where nothing is left to learn."""
+
+    def run(self, *, floor=0.0):
+        n = 300
+        loss = np.round(floor + 2.3 * np.exp(-np.arange(n) / 15), 4)
+        return judged(
+            {"loss": loss, "grad_norm": np.round(1.5 * np.exp(-np.arange(n) / 20), 3), "lr": np.full(n, 1e-3)}
+        )
+
+    def test_it_is_no_fault(self):
+        run = self.run()
+        assert not [f for f in run.findings if f.code == "GL514"]
+        assert run.verdict.status != "problem"
+
+    def test_a_loss_that_is_not_gone_has_no_excuse(self):
+        assert finding(self.run(floor=1.0), "GL514").severity == "error"
+
+
+class TestDiverged:
+    def run(self, g, high):
+        n, at = 900, 400
+        loss = 0.4 + 1.0 * np.exp(-np.arange(n) / 80) + 0.02 * g.standard_normal(n)
+        loss[at:] = high + 0.05 * g.standard_normal(n - at)
+        norm = 0.3 * np.exp(0.1 * g.standard_normal(n))
+        norm[at:] /= 12.0
+        return judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 5e-4)})
+
+    def test_far_above_where_it_began_no_data_are_to_blame(self, g):
+        run = self.run(g, high=6.0)
+        assert run.verdict.outcome == "diverged"
+        assert run.diagnosis.cause not in {"data_shift", "healthy"}
+
+    def test_back_to_guessing_neither(self, g):
+        n, at = 900, 400
+        loss = 2.3026 * (0.3 + 0.7 * np.exp(-np.arange(n) / 80)) + 0.02 * g.standard_normal(n)
+        loss[at:] = 2.3026 + 0.003 * g.standard_normal(n - at)
+        run = judged({"loss": loss, "grad_norm": 0.5 * np.exp(0.1 * g.standard_normal(n)), "lr": np.full(n, 1e-3)})
+        assert run.verdict.outcome == "ended_worse"
+        assert "guessing among 10 classes" in finding(run, "GL510").message
+        assert run.diagnosis.cause not in {"data_shift", "healthy"}
+
+    def test_a_shift_that_stays_below_the_start_is_one(self, g):
+        n, at = 900, 400
+        loss = 1.0 + 2.0 * np.exp(-np.arange(n) / 80) + 0.03 * g.standard_normal(n)
+        norm = 0.5 * np.exp(0.1 * g.standard_normal(n))
+        loss[at:] += 0.6
+        norm[at:] *= 1.6
+        run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)})
+        assert run.diagnosis.cause == "data_shift"
+
+
+def test_the_last_of_several_spikes_that_recover_is_no_shift(g):
+    n = 1800
+    loss = 0.8 + 1.5 * np.exp(-np.arange(n) / 120) + 0.01 * g.standard_normal(n)
+    norm = 0.7 * np.exp(0.1 * g.standard_normal(n))
+    for at in (520, 810, 1150, 1390, 1660):
+        decays = np.exp(-np.arange(n - at) / 20)
+        loss[at:] += 0.6 * decays
+        norm[at:] *= 1 + 9 * decays
+    run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 3e-4)})
+    assert run.diagnosis.cause not in {"data_shift", "healthy"}
+    assert finding(run, "GL513").severity == "warning"
