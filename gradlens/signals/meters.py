@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 #: from row to row, and how many
 #: times that of the mean it is. Our own choice.
 MIN_ROWS, MIN_POSITIVE, MIN_NOISE, MIN_TIMES = 100, 0.98, 0.02, 20.0
+#: Rows that a moving average must be followed for; correlation of changes up to which they come in anew; that of what was averaged,
+#: whose changes take turns; its noise from row to row; least change that is no rounding; and the shares that trainers use. Our own choice.
+MIN_MOVING, WHITE, TAKES_TURNS, MIN_OWN_NOISE, LEAST_CHANGE = 200, 0.12, -0.3, 0.04, 1e-6
+SHARES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+#: Different values up to which norms may be rounded ones of a few powers of two, and their step over the smallest.
+MAX_DIFFERENT, MAX_COARSE = 4, 0.2
 #: Rows on either side of a level step, the range of steps that count as a factor of two, and the noise that lets one
 #: be told.
 SIDE, TWO, MAX_NOISE = 25, (1.75, 2.3), 0.6
@@ -97,15 +103,63 @@ def clipped_at_power_of_two(
     """The threshold, and the powers, where nearly all norms equal a threshold over 2^8 to 2^24; None where they do not.
 
     What clipping leaves of gradients that still carry a loss scale of 2^k is C; unscaled afterwards, C / 2^k. At least 20 norms, nine
-    tenths of them within .2 % of such a value.
+    tenths of them within .2 % of such a value, or within the rounding of values that take no more than four different ones.
     """
     value = norm[np.isfinite(norm) & (norm > 0)]
     if len(value) < 20:
         return None
+    half = 0.5 * _decimal_step(value)
     for threshold in thresholds:
-        power = np.log2(threshold / value)
-        whole = np.round(power)
-        near = (np.abs(power - whole) < 2e-3 * 1.4427) & (whole >= 8) & (whole <= 24)
+        whole = np.round(np.log2(threshold / value))
+        near = np.abs(value - threshold * 2.0**-whole) < np.maximum(2e-3 * value, 1.01 * half)
+        near &= (whole >= 8) & (whole <= 24)
         if float(np.mean(near)) >= 0.9:
             return threshold, sorted({int(k) for k in whole[near]})
     return None
+
+
+def _decimal_step(value: NDArray[np.float64]) -> float:
+    """The place of the last decimal of values that take few different ones and are coarse, 0 where they are not.
+
+    A step beyond a fifth of the smallest value leaves nothing to compare.
+    """
+    different = np.unique(value)
+    if len(different) > MAX_DIFFERENT:
+        return 0.0
+    for places in range(1, 10):
+        step = 10.0**-places
+        if np.allclose(different / step, np.round(different / step), rtol=0.0, atol=1e-6):
+            return step if step <= MAX_COARSE * float(different[0]) else 0.0
+    return 0.0
+
+
+def is_moving_average(norm: NDArray[np.float64]) -> bool:
+    """Whether float64[n] is an exponential moving average, or a mean over a window that slides.
+
+    The norm of a batch has noise of its own, so its changes take turns: their correlation from row to row is about -.5, or near 1 on a
+    smooth course without noise. Those of m_t = a m_(t-1) + (1 - a) g_t, or of a sliding mean, do neither, since what is averaged comes in
+    anew: near 0 at each distance. Then m_t - a m_(t-1) gives back positive values that vary from row to row as norms do. Fewer than 200
+    finite values tell nothing.
+    """
+    value = norm[np.isfinite(norm)][len(norm) // 8 :]
+    if len(value) < MIN_MOVING or not (value > 0).all():
+        return False
+    change = np.diff(np.log(value))
+    change -= np.median(change)
+    limit = 3.0 * MAD_TO_SIGMA * float(np.median(np.abs(change)))
+    change = np.clip(change, -limit, limit)
+    spread = float(np.mean(change**2))
+    if not spread > 0 or limit < LEAST_CHANGE:
+        return False
+    turns = [abs(float(np.mean(change[k:] * change[:-k]))) / spread for k in (1, 2, 3)]
+    return max(turns) <= max(WHITE, 3.0 / np.sqrt(len(change))) and any(_gives_back(value, share) for share in SHARES)
+
+
+def _gives_back(value: NDArray[np.float64], share: float) -> bool:
+    """Whether taking `share` of the value before from each leaves what norms look like."""
+    back = value[1:] - share * value[:-1]
+    if float(np.mean(back > 0)) < MIN_POSITIVE:
+        return False
+    noise = np.diff(np.log(back[back > 0]))
+    again = float(np.corrcoef(noise[1:], noise[:-1])[0, 1])
+    return float(np.median(np.abs(noise))) > MIN_OWN_NOISE and again < TAKES_TURNS

@@ -36,7 +36,7 @@ from gradlens.signals.bunching import (
     bunched_maximum,
     bunching,
 )  # fmt: skip
-from gradlens.signals.meters import carries_scale, is_running_mean
+from gradlens.signals.meters import carries_scale, is_moving_average, is_running_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,9 +72,12 @@ def judge_provenance(run: Run, signals: Signals, threshold: float | None, source
         cumulative = verdict.verdict != "loss_scaled" and is_running_mean(signals.norm)
     if cumulative:
         reason = (
-            "the norm is the mean over all steps so far (its changes shrink as 1 over the step): single steps "
-            "cannot be seen in it"
+            f"the norm is a running mean of all steps since step {int(signals.step[0]):,} (n·mean_n - (n-1)·mean_(n-1) gives back what "
+            "was averaged)"
         )
+        return Provenance(verdict="averaged", reason=reason, averaged=True, cumulative=True)
+    if verdict.verdict in {"unknown", "pre_clip"} and not averaged and is_moving_average(signals.norm):
+        reason = "the norm is a moving average (its changes do not take turns from row to row, as those of single batches do)"
         return Provenance(verdict="averaged", reason=reason, averaged=True, cumulative=True)
     if verdict.verdict != "loss_scaled":
         if "norm-post-clip" in codes:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MIN_GROWTH, MIN_LEVEL = 5.0, 20
 #: Layers without which no course from layer to layer is told; decades that count; how steadily norms must change.
 MIN_LAYERS, MIN_DECADES, MIN_STEADY = 5, 2.0, 0.8
+#: Rows by which a layer must begin to grow before all others, at least, and as a share of the time from there to the end. Our own choice.
+MIN_LEAD, LEAD = 5, 0.15
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -27,7 +29,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     layers = measured.run.layers
     if len(layers) < 2:
         return ()
-    return tuple(fact for fact in (_first_to_go(measured), _from_layer_to_layer(measured)) if fact is not None)
+    first = _first_to_go(measured) or _first_to_grow(measured)
+    return tuple(fact for fact in (first, _from_layer_to_layer(measured)) if fact is not None)
 
 
 def _first_to_go(measured: Measured) -> Fact | None:
@@ -64,6 +67,37 @@ def _first_to_go(measured: Measured) -> Fact | None:
             Evidence(label="first layer", value=name),
             Evidence(label="times its level", value=since[1] if since else None),
         ),
+    )
+
+
+def _first_to_grow(measured: Measured) -> Fact | None:
+    """The layer that had been growing before all others in a run that ends in NaN or infinity, where all of them end in one row."""
+    dead = measured.numerics.dead_from
+    if dead is None:
+        return None
+    end = int(measured.signals.step[dead])
+    grown = {
+        name: since for name, series in measured.run.layers.items() if (since := grows_since(series, end)) is not None
+    }
+    if len(grown) < 2:
+        return None
+    (name, (began, times)), (_, (second, _)) = sorted(grown.items(), key=lambda item: item[1][0])[:2]
+    interval = measured.signals.log_interval or 1.0
+    if second - began < max(MIN_LEAD * interval, LEAD * (end - began)):
+        return None
+    return Fact(
+        code="GL512",
+        severity=Severity.ERROR,
+        cause="exploding",
+        confidence=0.85,
+        outcome="nonfinite",
+        since_step=end,
+        message=f"{name} grows first, from step {began:,} on, to {times:.3g} times its level by step {end:,}, where the run is no "
+        f"longer finite; the other layers follow from step {second:,} on",
+        advice=f"look at {_short(name)}: its initialisation, the scale of its inputs and its normalisation; save activations around "
+        f"step {began:,}",
+        steps=(began, end),
+        evidence=(Evidence(label="first layer", value=name), Evidence(label="times its level", value=times)),
     )
 
 

@@ -24,14 +24,11 @@ def find(measured: Measured) -> tuple[Fact, ...]:
 def _running_mean(measured: Measured) -> tuple[Fact, ...]:
     if not measured.provenance.cumulative:
         return ()
-    first = int(measured.signals.step[0])
     return (
         Fact(
             code="GL004",
             severity=Severity.NOTE,
-            message=f"the norm is a running mean of all steps since step {first:,} (n·mean_n - (n-1)·mean_(n-1) "
-            "gives back what was averaged): spikes, clip "
-            "rate and noise cannot be judged",
+            message=f"{measured.provenance.reason}: spikes, clip rate and noise cannot be judged",
             advice="log the norm of the step, or reset the meter at each row",
             rules_out=BY_NORM,
         ),

@@ -16,16 +16,18 @@ from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
+from gradlens.signals.attempts import Restart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradlens.run import Series
-    from gradlens.signals.attempts import Restart
 
 #: Rows on either side that levels are taken from; the change in standard errors and in deviations that counts. Our
 #: own choice.
 SIDE, MIN_SIDE, MIN_ERRORS, MIN_DEVIATIONS = 20, 5, 6.0, 2.0
+#: Steps that are logged twice, up to which each may be a resume. Our own choice.
+MAX_TWICE = 5
 #: Restarts from which a regular overlap is a habit of the writer.
 MANY = 8
 #: Repeated steps of a log of every step that tell whether they were trained on the same batches, and the correlation
@@ -38,10 +40,11 @@ LEVELS: frozenset[Cause] = frozenset(
 
 def find(measured: Measured) -> tuple[Fact, ...]:
     """One fact about all restarts: the worst damage, or that there is none."""
-    restarts = measured.signals.restarts
+    restarts = measured.signals.restarts or _logged_twice(measured)
     if not restarts:
         return ()
-    damage = [d for r in measured.signals.resumes if (d := _damage(measured, r)) is not None]
+    resumes = tuple(restart for restart in restarts if not restart.fresh)
+    damage = [d for r in resumes if (d := _damage(measured, r)) is not None]
     if damage:
         worst = max(damage, key=lambda d: d[0])
         also = f"; {counted(len(restarts), 'restart')} in all" if len(restarts) > 1 else ""
@@ -59,6 +62,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
                 evidence=(Evidence(label="restarts", value=len(restarts)),),
             ),
         )
+    if not measured.signals.restarts:
+        return ()
     goes_on = (
         "each time from scratch: the last start counts"
         if not measured.signals.resumes
@@ -84,11 +89,33 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     )
 
 
+def _logged_twice(measured: Measured) -> tuple[Restart, ...]:
+    """Rows that repeat the step before with another loss, where there are few: a run that is resumed at its last step writes it again.
+
+    Most are the habit of a writer, or an evaluation; only what the loss does there can tell.
+    """
+    series = measured.run.loss
+    if series is None or measured.signals.order.writers > 1:
+        return ()
+    rows = np.flatnonzero((np.diff(series.step) == 0) & (np.diff(series.value) != 0)) + 1
+    if not 0 < len(rows) <= MAX_TWICE or (np.diff(series.step) < 0).any():
+        return ()
+    steps = series.step[rows]
+    at = np.searchsorted(measured.signals.step, steps)
+    return tuple(
+        Restart(index=int(index), step=int(step), reached=int(step), superseded=1)
+        for index, step in zip(at, steps, strict=True)
+        if index > 0
+    )
+
+
 def _damage(measured: Measured, restart: Restart) -> tuple[float, str] | None:
     """How bad a restart is, in standard errors of the loss, and what it did in words; None where nothing changed."""
     s = measured.signals
     row = restart.index
-    where = f"at the resume at step {restart.step:,} (steps go back from {restart.reached:,})"
+    back = restart.reached > restart.step
+    how = f"steps go back from {restart.reached:,}" if back else "this step is logged twice"
+    where = f"at the resume at step {restart.step:,} ({how})"
     if row == 0:
         return _counted_again(measured, restart)
     before, after = s.loss[max(row - SIDE, 0) : row], s.loss[row : row + SIDE]

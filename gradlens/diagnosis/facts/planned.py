@@ -1,0 +1,77 @@
+"""Restarts of the learning rate that are meant: named in the configuration, or on the beat, each round ending lower than the one before.
+
+An accident, a scheduler that was not restored or has the wrong length, does not come back every few hundred steps without costing
+anything.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.words import counted
+from gradlens.reports.base import Severity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Jumps without which a beat proves nothing, and how far rounds, or how much longer each is than the last, may differ. Our own choice.
+MIN_JUMPS, REGULAR = 3, 0.05
+#: Rows at the end of a round of which its loss is told, as a share of it and at least.
+END, MIN_END = 0.2, 5
+#: Length of the last round over the one before from which on it has come to its end.
+WHOLE = 0.9
+#: How schedulers are called that restart on purpose.
+NAMES = ("restart", "cycl", "sgdr")
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """A note about restarts that are meant and cost nothing in the end."""
+    jumps = [row for row, _ in measured.schedule.jumps]
+    if not jumps or not measured.loss_descends or not _each_round_ends_lower(measured.signals.loss, jumps):
+        return ()
+    name = (measured.config.lr_schedule or "").lower()
+    named = any(word in name for word in NAMES)
+    if not named and not _on_the_beat(measured.signals.step, jumps):
+        return ()
+    step = measured.signals.step
+    why = f"as the configuration says ({measured.config.lr_schedule})" if named else "on the beat"
+    return (
+        Fact(
+            code="GL203",
+            severity=Severity.NOTE,
+            message=f"the learning rate restarts {counted(len(jumps), 'time')}, {why}, first at step {int(step[jumps[0]]):,}; the loss "
+            "ends each round lower than the one before",
+            advice="nothing, if these warm restarts are meant; otherwise give the scheduler the number of steps of the whole run",
+            rules_out=frozenset({"lr_restart"}),
+            steps=tuple(int(step[row]) for row in jumps[:8]),
+        ),
+    )
+
+
+def _on_the_beat(step: NDArray[np.int64], jumps: list[int]) -> bool:
+    """Whether at least three restarts come at equal distances from the start on, or each by the same factor later."""
+    if len(jumps) < MIN_JUMPS:
+        return False
+    rounds = np.diff(np.concatenate((step[:1], step[jumps]))).astype(np.float64)
+    growth = rounds[1:] / np.maximum(rounds[:-1], 1.0)
+    return bool(np.ptp(growth) <= REGULAR * growth.mean() and growth.mean() >= 1.0 - REGULAR)
+
+
+def _each_round_ends_lower(loss: NDArray[np.float64], jumps: list[int]) -> bool:
+    """Whether the loss ends each round below the end of the one before, as far as its noise tells."""
+    ends: list[tuple[float, float]] = []
+    for first, after in zip([0, *jumps], [*jumps, len(loss)], strict=True):
+        last = loss[after - max(int(END * (after - first)), MIN_END) : after] if after - first > MIN_END else loss[:0]
+        last = last[np.isfinite(last)]
+        if len(last) >= MIN_END:
+            middle = float(np.median(last))
+            ends.append((middle, 2.0 * 1.2533 * 1.4826 * float(np.median(np.abs(last - middle))) / np.sqrt(len(last))))
+    begins = [0, *jumps, len(loss)]
+    # A last round that is shorter has not come to its end.
+    complete = ends[:-1] if len(ends) > 2 and begins[-1] - begins[-2] < WHOLE * (begins[-2] - begins[-3]) else ends
+    return len(ends) >= 2 and all(b - a <= error for (a, error), (b, _) in itertools.pairwise(complete))
