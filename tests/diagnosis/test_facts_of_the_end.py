@@ -76,3 +76,43 @@ def test_the_last_of_several_spikes_that_recover_is_no_shift(g):
     run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 3e-4)})
     assert run.diagnosis.cause not in {"data_shift", "healthy"}
     assert finding(run, "GL513").severity == "warning"
+
+
+class TestTurnsConstant:
+    def log(self, g, last, n=600, at=350):
+        loss = np.round(0.6 + 1.7 * np.exp(-np.arange(n) / 60) + 0.02 * g.standard_normal(n), 4)
+        loss[at:] = last
+        return {"loss": loss, "lr": np.full(n, 1e-3)}
+
+    def test_one_number_to_the_end_is_dead(self, g):
+        run = judged(self.log(g, 0.6931))
+        assert run.verdict.outcome == "not_learning"
+        assert run.verdict.since_step == 350
+        assert "ln 2" in finding(run, "GL514").message
+
+    def test_a_loss_that_settles_is_not(self):
+        n = 600
+        run = judged({"loss": np.round(0.05 + 2.0 * np.exp(-np.arange(n) / 25), 4), "lr": np.full(n, 1e-3)})
+        assert not [f for f in run.findings if f.code == "GL514"]
+
+
+class TestParts:
+    """Parts of a loss that are NaN beside one that is not."""
+
+    def log(self, g, part, n=400):
+        return {
+            "loss": 0.8 + 0.7 * np.exp(-np.arange(n) / 60) + 0.02 * g.standard_normal(n),
+            "cls_loss": part(1.0 + 2.0 * np.exp(-np.arange(n) / 60) + 0.02 * g.standard_normal(n)),
+            "lr": np.full(n, 1e-3),
+        }
+
+    def test_nan_to_the_end_is_told(self, g):
+        run = judged(self.log(g, lambda part: np.where(np.arange(len(part)) < 250, part, np.nan)))
+        assert run.verdict.outcome == "nonfinite"
+        told = finding(run, "GL405")
+        assert "cls_loss is NaN from step 250" in told.message
+        assert "loss stays finite" in told.message
+
+    def test_a_part_of_every_tenth_row_is_not(self, g):
+        run = judged(self.log(g, lambda part: np.where(np.arange(len(part)) % 10 == 0, part, np.nan)))
+        assert not [f for f in run.findings if f.code == "GL405"]

@@ -16,6 +16,7 @@ from gradlens.diagnosis.facts import (
     meaning,
     measurement,
     nonfinite,
+    parts,
     planned,
     rate,
     recurring,
@@ -31,7 +32,7 @@ __all__ = ["FINDERS", "Fact", "find_facts"]
 
 #: The first fact that proves a cause names it, so the order is one of precedence.
 FINDERS: tuple[Finder, ...] = (
-    words.find, layers.find, nonfinite.find, dead.find, measurement.find, rate.find, planned.find, restart.find, elements.find,
+    words.find, layers.find, nonfinite.find, parts.find, dead.find, measurement.find, rate.find, planned.find, restart.find, elements.find,
     recurring.find, course.find, explosion.find, validation.find, epochs.find, small_events.find, early_floor.find,
     clipping.find, meaning.find,
 )  # fmt: skip

@@ -65,6 +65,8 @@ CLASSES = (
 NEAR_CHANCE = 0.005
 #: Share of the chance level below which a loss had learned, and how near to that level it began, to have come back to guessing.
 FAR_BELOW, NEAR_START = 0.9, 0.2
+#: Times the level of guessing that a loss reaches where it was shocked, beyond the noise of most batches.
+OVERSHOOT = 1.5
 #: Changes of level, which leave a run that goes on learning.
 LEVELS: frozenset[Cause] = frozenset({"data_shift", "batch_size_change"})
 #: Deviations of the noise below chance at which a first row shows that this was no guess: before training nobody does better.
@@ -128,8 +130,8 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         outcome="ended_worse",
         since_step=since,
         otherwise="unknown",
-        # Other data are learned in their turn, and known badly rather than not at all: a model that has come to guess is broken.
-        rules_out=LEVELS if classes else frozenset(),
+        # Other data are answered wrongly and with confidence at first, which costs more than guessing.
+        rules_out=LEVELS if classes and not _overshoots(measured, classes) else frozenset(),
         message=f"the loss fell from {p.start:.3g} to about {p.best:.2g}, rose again near step {since:,} and never "
         f"recovered: it ends at {p.end:.3g}{guesses}"
         f"{_norm_too(measured, since)}",
@@ -151,6 +153,15 @@ def _back_at_chance(measured: Measured, p: Progress) -> int | None:
     if classes is None or p.best > FAR_BELOW * np.log(classes) or abs(p.start / np.log(classes) - 1.0) > NEAR_START:
         return None
     return classes if neighbour_noise(last) < NEAR_CHANCE * np.log(classes) * np.sqrt(len(last)) else None
+
+
+def _overshoots(measured: Measured, classes: int) -> bool:
+    """Whether the loss was far above the level of guessing on its way back there: something shocked the run."""
+    s = measured.signals
+    row = int(np.searchsorted(s.step, _rise(measured)[0]))
+    near = s.loss[max(row - len(s) // 20, 0) : row + max(len(s) // 10, 20)]
+    near = near[np.isfinite(near)]
+    return bool(len(near)) and float(near.max()) > OVERSHOOT * np.log(classes)
 
 
 def _climbs_to_the_end(measured: Measured, p: Progress) -> Fact | None:

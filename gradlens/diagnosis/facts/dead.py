@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.course import NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
 from gradlens.diagnosis.words import counted
@@ -27,6 +28,8 @@ MIN_ROWS, MIN_TAIL = 10, 5
 MIN_JUMP = 0.02
 #: Share of the descent that is kept, below which the loss had lost what was learned before the gradients ended. Our own choice.
 MAX_KEPT = 0.5
+#: Share of the rows that a loss is one number at the end, and last digits by which it changed from row to row before. Our own choice.
+MIN_CONSTANT, MIN_DIGITS = 0.1, 5.0
 #: Norm over loss below which gradients are there, but too small to move weights: beyond the seven digits of float32.
 TINY = 1e-6
 NOTHING_MOVES: frozenset[Cause] = frozenset(
@@ -47,8 +50,8 @@ NOTHING_MOVES: frozenset[Cause] = frozenset(
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
-    """At most one fact: a loss that turns exactly 0, a norm that is or turns exactly 0, a loss that never changes."""
-    for one in (_loss_turns_zero, _norm_turns_zero, _norm_is_zero, _loss_constant):
+    """At most one fact: a loss that turns exactly 0, a norm that is or turns exactly 0, a loss that never changes, or not any more."""
+    for one in (_loss_turns_zero, _norm_turns_zero, _norm_is_zero, _loss_constant, _loss_turns_constant):
         fact = one(measured)
         if fact is not None:
             return (fact,)
@@ -243,4 +246,39 @@ def _loss_constant(measured: Measured) -> Fact | None:
         rules_out=NOTHING_MOVES - {"vanishing"} if fades else NOTHING_MOVES,
         steps=(first,),
         evidence=(Evidence(label="different losses", value=1, n=len(loss)),),
+    )
+
+
+def _loss_turns_constant(measured: Measured) -> Fact | None:
+    """A loss that varied from row to row and is one number from some row to the end."""
+    s = measured.signals
+    rows = np.flatnonzero(s.has_loss)
+    loss = s.loss[rows]
+    if len(loss) < 2 * MIN_ROWS or not np.isfinite(loss).all() or not measured.loss_descends or loss[-1] == 0:
+        return None
+    others = np.flatnonzero(loss != loss[-1])
+    at = int(others[-1]) + 1 if len(others) else 0
+    if at < MIN_ROWS or len(loss) - at < max(MIN_ROWS, MIN_CONSTANT * len(loss)):
+        return None
+    change = np.abs(np.diff(loss[:at]))
+    # A loss that settles comes to rest in ever smaller steps; this one moved by many of the last digit.
+    if not change.any() or float(np.median(change[-20:])) < MIN_DIGITS * float(change[change > 0].min()):
+        return None
+    since = int(s.step[rows[at]])
+    classes = guessed_classes(float(loss[-1]), NEAR_CHANCE)
+    guesses = f", which is ln {classes:,}, what guessing gives" if classes else ""
+    return Fact(
+        code="GL514",
+        severity=Severity.ERROR,
+        cause="not_learning",
+        confidence=0.8,
+        outcome="not_learning",
+        since_step=since,
+        message=f"the loss is exactly {loss[-1]:.6g} from step {since:,} to the end ({counted(len(loss) - at, 'row')}){guesses}, where it "
+        f"changed by about {float(np.median(change[-20:])):.2g} from row to row before: whatever the batch, the output is the same",
+        advice="print the outputs for two different batches: dead or saturated units give the same for both; go back to a checkpoint "
+        f"from before step {since:,}",
+        rules_out=NOTHING_MOVES - {"lr_too_high", "vanishing"},
+        steps=(since,),
+        evidence=(Evidence(label="equal losses at the end", value=len(loss) - at, n=len(loss)),),
     )
