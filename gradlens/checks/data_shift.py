@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.words import figure
+from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Times its level to or from which the norm moves where it is told of. Our own choice.
+NORM_MOVES = 1.2
 
 
 class DataShift(CauseCheck):
@@ -56,8 +66,32 @@ class DataShift(CauseCheck):
         found = step if up else drop
         word = "rises" if up else "falls"
         at = case.signals.step[found.row]
-        return f"the loss level {word} by {found.deviations:.3g} deviations at step {at:,} and does not return at once"
+        loss, side = case.signals.loss, max(len(case) // 40, 8)
+        was, now = _level(loss[max(found.row - side, 0) : found.row]), _level(loss[found.row : found.row + side])
+        levels = f"from about {figure(was)} to {figure(now)}"
+        norm = _norm_too(case, found.row, side)
+        return f"the loss {word} {levels} at step {at:,} and does not return at once{norm}"
+
+    def facts(self, case: Case) -> Iterator[Evidence]:
+        """The step in deviations of its noise, and the signs."""
+        up = case.signs["sudden_step"] >= case.signs["sudden_drop"]
+        yield Evidence(label="deviations of the noise", value=(case.loss_step if up else case.loss_drop).deviations)
+        yield from super().facts(case)
 
     def rows(self, case: Case) -> Iterable[int]:
         """The edge."""
         return [(case.loss_step if case.signs["sudden_step"] >= case.signs["sudden_drop"] else case.loss_drop).row]
+
+
+def _level(value: NDArray[np.float64]) -> float:
+    """The median of the finite values, NaN without any."""
+    value = value[np.isfinite(value)]
+    return float(np.median(value)) if len(value) else float("nan")
+
+
+def _norm_too(case: Case, row: int, side: int) -> str:
+    """What the norm does there, where it moves by a fifth or more."""
+    was, now = _level(case.signals.norm[max(row - side, 0) : row]), _level(case.signals.norm[row : row + side])
+    if not was > 0 or not now > 0 or abs(float(np.log(now / was))) < np.log(NORM_MOVES):
+        return ""
+    return f"; the norm goes from {figure(was)} to {figure(now)}"

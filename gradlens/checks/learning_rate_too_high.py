@@ -10,7 +10,7 @@ from gradlens.checks.base import CauseCheck
 from gradlens.checks.ending import ending
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.features.progress import Progress
-from gradlens.diagnosis.words import of_descent, percent
+from gradlens.diagnosis.words import figure, of_descent, percent
 from gradlens.reports.base import Cause
 
 #: Deviations of the noise between rows below which a descent is nothing to measure a climb by. Our own choice.
@@ -73,7 +73,7 @@ class LearningRateTooHigh(CauseCheck):
             where = int(case.signals.step[row])
             if p.in_noise < CLEAR_DESCENT and p.start > 0:
                 top = float(np.nanmax(np.where(np.isfinite(case.signals.loss), case.signals.loss, -np.inf)))
-                return f"the loss rises from {p.start:.3g} to {top:.3g}, with hardly a descent before, and ends at {p.end:.3g}"
+                return f"the loss rises from {figure(p.start)} to {figure(top)}, with hardly a descent before, and ends at {figure(p.end)}"
             return f"the loss climbs{climb(p)} while the rate is high, worst near step {where:,}"
         if p.drop_as_rate_falls > 0.1:
             part = "all" if p.drop_as_rate_falls >= 1.0 else f"{percent(p.drop_as_rate_falls)}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlens.checks.base import CauseCheck
 from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.words import counted
+from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.base import Cause
 
 
@@ -51,8 +51,9 @@ class Overflow(CauseCheck):
     def message(self, case: Case) -> str:
         """How many overflows."""
         found = int(np.count_nonzero(case.signals.bad_norm & np.isfinite(case.signals.loss)))
+        share = percent(found / max(len(case), 1), 1)
         return (
-            f"{counted(found, 'row')} with an infinite or NaN norm and an ordinary loss: overflows of fp16, which a loss "
+            f"{counted(found, 'row')} ({share}) with an infinite or NaN norm and an ordinary loss: overflows of fp16, which a loss "
             "scaler skips"
         )
 

@@ -101,8 +101,8 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
         "look for empty batches, log(0) or division by zero in the loss, and inputs that are not finite",
     ),
     "fp16_overflow": lambda _: (
-        "nothing, if the optimizer skips these steps and they stay rare",
-        "train in bf16 if the hardware has it, or start with a smaller loss scale",
+        "train in bf16 if the hardware has it; otherwise lengthen the growth interval of the loss scaler, which doubles the scale too soon",
+        "check that the optimizer skips these steps: its weights must be the same before and after one",
     ),
     "loss_scale_collapse": lambda _: (
         "train in bf16, or find the layer whose activations overflow (the scale can fall no further)",
@@ -149,7 +149,10 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
         "restore optimizer, scheduler, scaler and data position with the weights",
         "log each attempt in a file of its own",
     ),
-    "overfitting": lambda _: ("stop at the best validation loss, or regularise more",),
+    "overfitting": lambda n: (
+        f"use the checkpoint nearest to {n.worst}, where the validation loss is lowest, and end the next run there",
+        "or regularise more: weight decay, dropout, augmentation, more data",
+    ),
     "unknown": lambda n: (f"rerun {n.at} from the checkpoint before",),
 }
 
@@ -165,8 +168,13 @@ def actions(
     if not loud and diagnosis.cause in {"healthy", "undetermined"}:
         return ()
     lines = list(_of_cause(measured, diagnosis, loud, suggestion))
-    lines += [f.advice for f in loud if f.advice and f.cause != diagnosis.cause]
+    lines += [f.advice for f in loud if f.advice and f.cause != diagnosis.cause and not _said(f.advice, lines)]
     return tuple(dict.fromkeys(lines))
+
+
+def _said(advice: str, lines: list[str]) -> bool:
+    """Whether an advice begins with what was said before in other words."""
+    return "overfit" in advice.partition(":")[0] and any(line.startswith("overfit") for line in lines)
 
 
 def _of_cause(measured: Measured, diagnosis: Diagnosis, loud: list[Finding], suggestion: Suggestion) -> tuple[str, ...]:

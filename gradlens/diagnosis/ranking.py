@@ -80,7 +80,7 @@ CONFIRM: Mapping[Cause, str] = {
     "lr_restart": "check whether the jump in the rate was intended",
     "data_shift": "log the data source of each step",
     "batch_size_change": "log the examples of each step",
-    "resume_artifact": "log the steps of each attempt in a separate file",
+    "resume_artifact": "evaluate the last checkpoint before the resume and the weights right after it on one batch: the losses must agree",
     "lr_zero": "print the rate of the optimizer's groups at the first steps",
     "schedule_mismatch": "compare the steps that the scheduler was given with those of the run",
     "nan_sudden": "replay the batch of the first NaN from the checkpoint before it, with anomaly detection on",

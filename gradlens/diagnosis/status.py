@@ -99,7 +99,9 @@ def not_judged(case: Case, results: tuple[CheckResult, ...]) -> Iterator[NotJudg
         )
     reasons: dict[str, list[str]] = {}
     for result in results:
-        if result.status in {"skipped", "errored"} and result.reason != "the run did not clip":
+        # The validation loss of an agent, or of adversaries, would tell as little as their training loss.
+        needless = result.reason == "the log has no validation loss" and not case.loss_descends
+        if result.status in {"skipped", "errored"} and result.reason != "the run did not clip" and not needless:
             reasons.setdefault(result.reason, []).append(result.name)
     for reason, names in reasons.items():
         what, remedy = REMEDIES.get(reason, (", ".join(names), "" if reason else "report this"))

@@ -197,6 +197,8 @@ def norm_caveat(run: RunReport, *, brief: bool = False) -> str:
         return ""
     if p.verdict == "unknown":
         return "Assuming that the norm was logged before clipping." if run.columns.grad_norm else ""
+    if p.verdict == "placeholder" and any(f.code == "GL514" for f in run.findings):
+        return ""  # the 0 was measured: no gradient reaches the weights
     text = f"The norm is {PROVENANCE[p.verdict]}."
     is_said = brief or (p.verdict == "averaged" and not p.cumulative)
     return text if is_said else f"{text} {wording.sentence(p.reason)}."

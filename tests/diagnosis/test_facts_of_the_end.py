@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gradlens.diagnosis.words import figure
+from gradlens.reporters.report_words import norm_caveat
 from tests.diagnosis.test_facts import finding, judged
 
 
@@ -116,3 +118,51 @@ class TestParts:
     def test_a_part_of_every_tenth_row_is_not(self, g):
         run = judged(self.log(g, lambda part: np.where(np.arange(len(part)) % 10 == 0, part, np.nan)))
         assert not [f for f in run.findings if f.code == "GL405"]
+
+
+class TestInPlainWords:
+    """What people read of these runs."""
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(2.414, "2.41"), (0.0, "0"), (16_523.0, "16,523"), (1.651e7, "1.65e7"), (3.2e-5, "3.2e-5"), (-1e12, "-1e12")],
+    )
+    def test_figures_are_written_as_people_do(self, value, text):
+        assert figure(value) == text
+
+    def test_a_shift_is_told_in_losses_and_norms(self, g):
+        n, at = 900, 400
+        loss = 1.0 + 2.0 * np.exp(-np.arange(n) / 80) + 0.01 * g.standard_normal(n)
+        norm = 0.5 * np.exp(0.05 * g.standard_normal(n))
+        loss[at:] += 0.6
+        norm[at:] *= 2.0
+        told = finding(judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)}), "GL304")
+        assert "deviations" not in told.message
+        assert "to 1.6" in told.message
+        assert "the norm goes from 0.4" in told.message
+
+    def test_a_norm_of_zero_that_was_measured_is_not_called_unmeasured(self):
+        run = judged({"loss": np.full(300, 2.3026), "grad_norm": np.zeros(300), "lr": np.full(300, 1e-3)})
+        assert not [f for f in run.findings if f.code == "GL003"]
+        assert "measured" not in norm_caveat(run)
+        assert sum("overfit" in line for line in run.actions) == 1
+
+    def test_the_checkpoint_to_keep_is_named(self, g):
+        n = 600
+        step = np.arange(n)
+        val = np.where(step % 30 == 0, 0.8 + 0.7 * np.exp(-step / 60) + 0.6 * np.clip(step - 180, 0, None) / n, np.nan)
+        loss = 0.1 + 1.5 * np.exp(-step / 120) + 0.01 * g.standard_normal(n)
+        run = judged({"loss": loss, "val_loss": val, "lr": np.full(n, 1e-3)})
+        assert "the checkpoint nearest to step" in run.actions[0]
+
+    def test_an_agent_is_not_asked_for_a_validation_loss(self, g):
+        n = 500
+        run = judged(
+            {
+                "loss": 0.02 * g.standard_normal(n),
+                "reward": np.linspace(0, 1, n),
+                "kl": np.full(n, 0.01),
+                "lr": np.full(n, 1e-6),
+            }
+        )
+        assert "overfitting" not in [left.what for left in run.verdict.not_judged]

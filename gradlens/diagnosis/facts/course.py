@@ -15,6 +15,7 @@ from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, t
 from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.course import never_learned, progress_lost, rise_is_trouble
+from gradlens.diagnosis.words import figure, in_words
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 from gradlens.stats.robust import MAD_TO_SIGMA
@@ -99,7 +100,7 @@ def _diverged(measured: Measured, p: Progress) -> Fact | None:
         severity=Severity.ERROR,
         outcome="diverged",
         since_step=since,
-        message=f"the loss diverged: it began at {p.start:.3g} and ends at {p.end:.3g}{_norm_too(measured, since)}",
+        message=f"the loss diverged: it began at {figure(p.start)} and ends at {figure(p.end)}{_norm_too(measured, since)}",
         advice=f"go back to a checkpoint from before step {since:,} and continue with a third of the learning rate",
         otherwise="lr_too_high",
         # Other data are learned in their turn: they do not leave a run far above where an untrained model began.
@@ -132,8 +133,8 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         otherwise="unknown",
         # Other data are answered wrongly and with confidence at first, which costs more than guessing.
         rules_out=LEVELS if classes and not _overshoots(measured, classes) else frozenset(),
-        message=f"the loss fell from {p.start:.3g} to about {p.best:.2g}, rose again near step {since:,} and never "
-        f"recovered: it ends at {p.end:.3g}{guesses}"
+        message=f"the loss fell from {figure(p.start)} to about {p.best:.2g}, rose again near step {since:,} and never "
+        f"recovered: it ends at {figure(p.end)}{guesses}"
         f"{_norm_too(measured, since)}",
         # Nobody keeps a checkpoint of the first steps.
         advice=""
@@ -186,7 +187,7 @@ def _climbs_to_the_end(measured: Measured, p: Progress) -> Fact | None:
         since_step=since,
         otherwise="unknown",
         message=f"the loss has been rising since about step {since:,} and still rises at the end, from about {p.best:.2g} "
-        f"to {p.end:.3g}{_norm_too(measured, since)}",
+        f"to {figure(p.end)}{_norm_too(measured, since)}",
         advice=f"stop, go back to a checkpoint from before step {since:,} and continue with a third of the learning rate",
         steps=(since,),
         evidence=(Evidence(label="norm over its level before", value=norm_grew, threshold=CLIMB_NORM),),
@@ -228,9 +229,9 @@ def _norm_too(measured: Measured, since: int) -> str:
     was, ends = float(np.nanmedian(before)), float(np.nanmedian(after))
     times = ends / was if was > 0 else 0.0
     return (
-        f"; the norm ends at {times:.2g} times its level before ({was:.3g} to {ends:.3g})"
+        f"; the norm ends at {in_words(times)} times its level before ({figure(was)} to {figure(ends)})"
         if times > 1.3
-        else f"; the norm went from {was:.3g} to {ends:.3g}"
+        else f"; the norm went from {figure(was)} to {figure(ends)}"
     )
 
 

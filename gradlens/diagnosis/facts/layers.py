@@ -9,6 +9,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.words import in_words
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
 
@@ -49,7 +50,7 @@ def _first_to_go(measured: Measured) -> Fact | None:
     name = leaders[0]
     since = grows_since(measured.run.layers[name], first)
     later = min((step for step in ends.values() if step > first), default=first)
-    growth = f", after it had grown since step {since[0]:,} to {since[1]:.3g} times its level" if since else ""
+    growth = f", after it had grown since step {since[0]:,} to {in_words(since[1])} times its level" if since else ""
     return Fact(
         code="GL512",
         severity=Severity.ERROR,
@@ -92,7 +93,7 @@ def _first_to_grow(measured: Measured) -> Fact | None:
         confidence=0.85,
         outcome="nonfinite",
         since_step=end,
-        message=f"{name} grows first, from step {began:,} on, to {times:.3g} times its level by step {end:,}, where the run is no "
+        message=f"{name} grows first, from step {began:,} on, to {in_words(times)} times its level by step {end:,}, where the run is no "
         f"longer finite; the other layers follow from step {second:,} on",
         advice=f"look at {_short(name)}: its initialisation, the scale of its inputs and its normalisation; save activations around "
         f"step {began:,}",
