@@ -103,7 +103,7 @@ def clipped_at_power_of_two(
     """The threshold, and the powers, where nearly all norms equal a threshold over 2^8 to 2^24; None where they do not.
 
     What clipping leaves of gradients that still carry a loss scale of 2^k is C; unscaled afterwards, C / 2^k. At least 20 norms, nine
-    tenths of them within .2 % of such a value, or within the rounding of values that take no more than four different ones.
+    tenths of them within .2 % of such a value, or, where few different values are rounded, near two such values.
     """
     value = norm[np.isfinite(norm) & (norm > 0)]
     if len(value) < 20:
@@ -111,10 +111,13 @@ def clipped_at_power_of_two(
     half = 0.5 * _decimal_step(value)
     for threshold in thresholds:
         whole = np.round(np.log2(threshold / value))
-        near = np.abs(value - threshold * 2.0**-whole) < np.maximum(2e-3 * value, 1.01 * half)
-        near &= (whole >= 8) & (whole <= 24)
-        if float(np.mean(near)) >= 0.9:
-            return threshold, sorted({int(k) for k in whole[near]})
+        allowed = (whole >= 8) & (whole <= 24)
+        off = np.abs(value - threshold * 2.0**-whole)
+        # One rounded value may be near a power of two by chance; two of them, one twice the other, are a scale that changed.
+        for near, least in ((allowed & (off < 2e-3 * value), 1), (allowed & (off <= 1.01 * half), 2)):
+            powers = sorted({int(k) for k in whole[near]})
+            if float(np.mean(near)) >= 0.9 and len(powers) >= least:
+                return threshold, powers
     return None
 
 

@@ -59,7 +59,8 @@ def test_powers_of_two_are_found_through_rounding(places):
 
 
 @pytest.mark.parametrize(
-    "value", [np.full(100, 1e-5), np.repeat([1e-5, 2e-5, 3e-5, 4e-5], 30), np.linspace(1e-5, 3e-5, 200)]
+    "value",
+    [np.full(100, 1e-5), np.full(100, 0.001), np.repeat([1e-5, 2e-5, 3e-5, 4e-5], 30), np.linspace(1e-5, 3e-5, 200)],
 )
 def test_what_rounding_leaves_too_little_of_is_not(value):
     assert clipped_at_power_of_two(value, (1.0,)) is None
