@@ -18,19 +18,24 @@ from itertools import islice
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.diagnosis import sparse
+from benchmarks.diagnosis import opinion, sparse
 from benchmarks.diagnosis.examples import LAST, LOOKED_AT, Labelled, load, respelled, scaled, thinned
 from benchmarks.diagnosis.fit import Example, Model, learn
+from benchmarks.diagnosis.table import packed
 from benchmarks.runs import columns
-from gradlens.diagnosis.case import cause_of
+from gradlens.diagnosis.case import cause_of, decide, doubted_by, ruled_out_by
 from gradlens.diagnosis.facts import Fact
+from gradlens.diagnosis.opinion import Network
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, weigh
 from gradlens.reports.base import Cause
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "diagnosis.md"
 SURE = 0.8
-ALL, UNSEEN, REPORTED = "all, by family", "unseen families", "all, with facts"
+ALL, UNSEEN, FACTS = "all, by family", "unseen families", "all, with facts"
+REPORTED = "all, as reported"
 CONFIGURED = "all, with --config"
+#: Parts of the table of drawn runs that the network learns from.
+LEARNED = ("learn", "first", "second", "third", "fourth")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,20 +65,26 @@ class Graded:
     configured: Example
     ceilings: Mapping[Cause, Ceiling]
     facts: tuple[Fact, ...]
+    said: Beliefs | None
     expected: str
     harmful: bool
     source: str
 
 
-def grade(item: tuple[str, Labelled]) -> Graded:
-    """Everything about a run that learning and judging need."""
-    source, labelled = item
+def grade(item: tuple[str, Labelled, tuple[Model, Network] | None]) -> Graded:
+    """Everything about a run that learning and judging need, and what a report says by weights and a network that do not know it."""
+    source, labelled, judge_of = item
     case = labelled.case()
+    said = None
+    if judge_of is not None:
+        weights = weights_of(judge_of[0])
+        said = decide(case.signs, case.facts, case.second_by(judge_of[1], weights), case.ceilings, weights)[1]
     return Graded(
         example=labelled.example(case),
         configured=labelled.example(with_config=True),
         ceilings=case.ceilings,
         facts=case.facts,
+        said=said,
         expected=labelled.label["expected"],
         harmful=bool(labelled.label["harmful"]),
         source=source,
@@ -89,14 +100,23 @@ def judge(run: Graded, weights: Weights, *, configured: bool = False) -> Judged:
     )
 
 
-def reported(run: Graded, weights: Weights) -> Judged:
-    """The answer as a report gives it: what facts rule out is left out, and what they prove goes first."""
-    excluded = frozenset(cause for fact in run.facts for cause in fact.rules_out)
-    beliefs = weigh(run.example.signs, ceilings=run.ceilings, weights=weights, excluded=excluded)
-    named = cause_of(beliefs, run.facts)
-    sure = max(
-        [beliefs.of(named if named != "unknown" else "healthy"), *(f.confidence for f in run.facts if f.cause == named)]
+def with_facts(run: Graded, weights: Weights) -> Judged:
+    """The answer of the signs and the facts: what these rule out is left out, and what they prove goes first."""
+    excluded = ruled_out_by(run.facts) | doubted_by(run.facts)
+    return _after_facts(
+        run, weigh(run.example.signs, ceilings=run.ceilings, weights=weights, excluded=excluded), weights
     )
+
+
+def reported(run: Graded, weights: Weights) -> Judged:
+    """The answer as a report gives it: facts, signs and curves."""
+    return judge(run, weights) if run.said is None else _after_facts(run, run.said, weights)
+
+
+def _after_facts(run: Graded, beliefs: Beliefs, weights: Weights) -> Judged:
+    named = cause_of(beliefs, run.facts)
+    weighed = dict(beliefs.ranking)
+    sure = max([weighed.get(named, weighed["healthy"]), *(f.confidence for f in run.facts if f.cause == named)])
     rest = tuple((cause, p) for cause, p in beliefs.ranking if cause != named)
     return replace(judge(run, weights), ranking=((named, sure), *rest))
 
@@ -112,13 +132,14 @@ def weights_from(examples: Sequence[Example]) -> Weights:
 
 
 def leave_one_family_out(runs: Sequence[Graded]) -> dict[str, list[Judged]]:
-    """Every run judged by weights that were learned without its family: alone, with its configuration, with facts."""
-    judged: dict[str, list[Judged]] = {ALL: [], CONFIGURED: [], REPORTED: []}
+    """Every run judged by weights that were learned without its family: alone, with its configuration, with facts, as reported."""
+    judged: dict[str, list[Judged]] = {ALL: [], CONFIGURED: [], FACTS: [], REPORTED: []}
     for family in sorted({r.example.family for r in runs}):
         weights = weights_from([e for r in runs if r.example.family != family for e in (r.example, r.configured)])
         mine = [r for r in runs if r.example.family == family]
         judged[ALL] += [judge(r, weights) for r in mine]
         judged[CONFIGURED] += [judge(r, weights, configured=True) for r in mine]
+        judged[FACTS] += [with_facts(r, weights) for r in mine]
         judged[REPORTED] += [reported(r, weights) for r in mine]
     return judged
 
@@ -297,8 +318,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     items = [(source, run) for source in (*LOOKED_AT, LAST) for run in islice(load(source), 0, None, arguments.every)]
+    judges = opinion.judges_apart(opinion.scored(packed("archive", *LEARNED)))
     with ProcessPoolExecutor(arguments.workers) as pool:
-        runs = list(pool.map(grade, [item for item in items if item[1].accepted], chunksize=8))
+        graded = [(source, run, judges.get(run.family)) for source, run in items if run.accepted]
+        runs = list(pool.map(grade, graded, chunksize=8))
         stays = list(pool.map(invariance, [run for source, run in items if source == "given"], chunksize=4))
     looked_at = [r for r in runs if r.source != LAST]
     unseen = [r for r in runs if r.source == LAST]
@@ -310,6 +333,7 @@ def main() -> None:
         "given": [j for j in out[ALL] if j.run in given],
         "own": [j for j in out[ALL] if j.run not in given],
         CONFIGURED: out[CONFIGURED],
+        FACTS: out[FACTS],
         REPORTED: out[REPORTED],
         UNSEEN: [judge(r, apart) for r in unseen],
         UNSEEN + ", with --config": [judge(r, apart, configured=True) for r in unseen],

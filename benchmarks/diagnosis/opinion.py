@@ -286,24 +286,45 @@ def folds_of(families: Sequence[str], count: int = FOLDS, among: Sequence[str] =
     return np.array([names.index(family) % count for family in families])
 
 
-def answers_apart(table: Table, others: Sequence[Table] = (), *, folds: int = FOLDS) -> list[Answers]:
+def learned_apart(table: Table, *, folds: int = FOLDS) -> list[tuple[Model, Network]]:
+    """For each part of the families the signs' weights and a network that learned from all others."""
+    fold = folds_of([label["family"] for label in table.labels], folds)
+    seen = [table.chosen(np.flatnonzero(fold != k)) for k in range(folds)]
+    return [(learn(examples_of(rows)), fit_network(rows, seed=k, members=1)) for k, rows in enumerate(seen)]
+
+
+def answers_apart(
+    table: Table, others: Sequence[Table] = (), learned: Sequence[tuple[Model, Network]] | None = None
+) -> list[Answers]:
     """The answers on every run of a table, then of others, by signs and a network that learned from the table without its family.
 
     The others are more logs of the same families: nothing is learned from them.
     """
+    learned = learned_apart(table) if learned is None else learned
     tables = (table, *others)
     names = sorted({label["family"] for label in table.labels})
-    fold = [folds_of([label["family"] for label in t.labels], folds, names) for t in tables]
+    fold = [folds_of([label["family"] for label in t.labels], len(learned), names) for t in tables]
     said = [Answers(**{name: np.zeros((len(t), len(CAUSES))) for name in KINDS}) for t in tables]
-    for k in range(folds):
-        seen = table.chosen(np.flatnonzero(fold[0] != k))
-        model, network = learn(examples_of(seen)), fit_network(seen, seed=k, members=1)
+    for k, (model, network) in enumerate(learned):
         for t, where, into in zip(tables, fold, said, strict=True):
             mine = np.flatnonzero(where == k)
             found = answers(t.chosen(mine), model, network)
             for name in KINDS:
                 getattr(into, name)[mine] = getattr(found, name)
     return said
+
+
+def judges_apart(table: Table) -> dict[str, tuple[Model, Network]]:
+    """By family, weights and a joined network that saw no run of it."""
+    learned = learned_apart(table)
+    said = answers_apart(table, learned=learned)[0]
+    names = [label["family"] for label in table.labels]
+    fold = folds_of(names, len(learned))
+    joins = []
+    for k, (model, network) in enumerate(learned):
+        rest = np.flatnonzero(fold != k)
+        joins.append((model, with_join(network, said.chosen(rest), table.chosen(rest))))
+    return {name: joins[k] for name, k in zip(names, fold.tolist(), strict=True)}
 
 
 def judged_apart(

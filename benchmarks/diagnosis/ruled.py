@@ -45,10 +45,11 @@ def rulings(
             alone=dict(zip(CAUSES, curves[i].tolist(), strict=True)), together=dict(zip(CAUSES, joint[i].tolist(), strict=True)),
             outside=float(outside[i]), missing=float(missing[i]),
         )  # fmt: skip
-        out = frozenset(label["excluded"])
+        out, doubted = frozenset(label["excluded"]), frozenset(label["doubted"])
         found.append(ruling(
-            without(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out), together if label["rows"] >= MIN_ROWS else None,
-            proven=label["proven"] is not None, serious=label["grave"] is not None, excluded=out,
+            without(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out | doubted),
+            together if label["rows"] >= MIN_ROWS and label["means"] else None,
+            proven=label["proven"] is not None, serious=label["grave"] is not None, excluded=out, doubted=doubted,
         ))  # fmt: skip
     return found
 

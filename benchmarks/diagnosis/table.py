@@ -159,7 +159,10 @@ def _facts(case: Case) -> dict[str, Any]:
     return {
         "proven": next((fact.cause for fact in serious if fact.cause is not None), None),
         "grave": serious[0].otherwise if serious else None,
-        "excluded": sorted(case.excluded),
+        "sure": max((fact.confidence for fact in serious if fact.cause is not None), default=0.0),
+        "excluded": sorted(case.ruled_out),
+        "doubted": sorted(case.doubted),
+        "means": case.loss_descends,
     }
 
 

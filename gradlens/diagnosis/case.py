@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,12 +11,12 @@ from gradlens.config import TrainingConfig
 from gradlens.diagnosis.deciding import HINT, Ruling, likeliest, ruling, without
 from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
-from gradlens.diagnosis.opinion import MIN_ROWS, Joint, joined
+from gradlens.diagnosis.opinion import MIN_ROWS, Joint, Network, joined
 from gradlens.diagnosis.outcome import RunOutcome, outcome_of
 from gradlens.diagnosis.signs import SIGNS, grade_all
 from gradlens.diagnosis.traits import measure
 from gradlens.diagnosis.traits.source import curves_of
-from gradlens.diagnosis.weighing import Beliefs, Ceiling, weigh
+from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, weigh
 from gradlens.reports.base import NO_FAULT, Cause, ThresholdSource
 from gradlens.run import Run
 from gradlens.signals.axis import Signals
@@ -65,20 +65,7 @@ class Case(Measured):
 
     @cached_property
     def _judged(self) -> tuple[Ruling, Beliefs]:
-        if self.second is None:
-            return "signs", self.by_signs
-        serious = [fact for fact in self.facts if fact.severity.rank > 0]
-        before_ceilings = weigh(self.signs, excluded=self.excluded)
-        said = ruling(
-            dict(before_ceilings.ranking), self.second, serious=bool(serious), excluded=self.excluded,
-            proven=any(fact.cause is not None for fact in serious),
-        )  # fmt: skip
-        # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.
-        if said == "signs" or before_ceilings.cause != self.by_signs.cause:
-            return "signs", self.by_signs
-        together = without(self.second.together, self.excluded)
-        joint = weigh(self.signs, ceilings=self.ceilings, excluded=self.excluded, joint=together)
-        return (said, joint) if joint.cause == likeliest(together)[0] else ("signs", self.by_signs)
+        return decide(self.signs, self.facts, self.second, self.ceilings)
 
     @cached_property
     def second(self) -> Joint | None:
@@ -86,11 +73,16 @@ class Case(Measured):
 
         None where there are too few rows, and where the course of the loss means nothing.
         """
+        return self.second_by(None)
+
+    def second_by(self, network: Network | None, weights: Weights | None = None) -> Joint | None:
+        """The same by another network and other weights of the signs than those that ship."""
         if int(np.isfinite(self.signals.loss).sum()) < MIN_ROWS or not self.loss_descends:
             return None
         curves = curves_of(self.run, self.signals, self.threshold, is_known=self.threshold_source != "assumed")
         grades = np.array([self.signs[name] for name in SIGNS])
-        return joined(dict(weigh(self.signs).ranking), measure(curves), grades, recorded=bool(curves.recorded))
+        by_signs = dict(weigh(self.signs, weights=weights).ranking)
+        return joined(by_signs, measure(curves), grades, recorded=bool(curves.recorded), network=network)
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
@@ -108,9 +100,19 @@ class Case(Measured):
         return cause_of(self.beliefs, self.facts)
 
     @cached_property
-    def excluded(self) -> frozenset[Cause]:
+    def ruled_out(self) -> frozenset[Cause]:
         """The causes that the arithmetic of the log rules out."""
-        return frozenset(cause for fact in self.facts for cause in fact.rules_out)
+        return ruled_out_by(self.facts)
+
+    @cached_property
+    def doubted(self) -> frozenset[Cause]:
+        """The causes that seldom go with what the log states, and that no arithmetic rules out."""
+        return doubted_by(self.facts)
+
+    @property
+    def excluded(self) -> frozenset[Cause]:
+        """The causes that the signs do not name: ruled out, or doubted."""
+        return self.ruled_out | self.doubted
 
     @property
     def ceilings(self) -> Mapping[Cause, Ceiling]:
@@ -158,6 +160,39 @@ class Case(Measured):
     def signs(self) -> Mapping[str, float]:
         """The grade of every sign."""
         return grade_all(self)
+
+
+def ruled_out_by(facts: Iterable[Fact]) -> frozenset[Cause]:
+    """The causes that the arithmetic of the log rules out."""
+    return frozenset(cause for fact in facts for cause in fact.rules_out)
+
+
+def doubted_by(facts: Sequence[Fact]) -> frozenset[Cause]:
+    """The causes that seldom go with what the log states, and that no arithmetic rules out."""
+    return frozenset(cause for fact in facts for cause in fact.doubts) - ruled_out_by(facts)
+
+
+def decide(
+    signs: Mapping[str, float], facts: Sequence[Fact], second: Joint | None, ceilings: Mapping[Cause, Ceiling],
+    weights: Weights | None = None,
+) -> tuple[Ruling, Beliefs]:  # fmt: skip
+    """Who decides on a run, and how likely each cause then is: from the grades of its signs, its facts, and what the curves say."""
+    out, doubted = ruled_out_by(facts), doubted_by(facts)
+    by_signs = weigh(signs, ceilings=ceilings, excluded=out | doubted, weights=weights)
+    if second is None:
+        return "signs", by_signs
+    serious = [fact for fact in facts if fact.severity.rank > 0]
+    before_ceilings = weigh(signs, excluded=out | doubted, weights=weights)
+    said = ruling(
+        dict(before_ceilings.ranking), second, serious=bool(serious), excluded=out, doubted=doubted,
+        proven=any(fact.cause is not None for fact in serious),
+    )  # fmt: skip
+    # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.
+    if said == "signs" or before_ceilings.cause != by_signs.cause:
+        return "signs", by_signs
+    together = without(second.together, out, doubted)
+    joint = weigh(signs, ceilings=ceilings, excluded=out, joint=together, weights=weights)
+    return (said, joint) if joint.cause == likeliest(together)[0] else ("signs", by_signs)
 
 
 def cause_of(beliefs: Beliefs, facts: Iterable[Fact]) -> Cause:

@@ -3,7 +3,16 @@ import pytest
 
 from gradlens.checks.engine import run_checks
 from gradlens.diagnosis import case as cases
-from gradlens.diagnosis.deciding import CALM_ALONE, CALMS, MAX_MISSING, MAX_OUTSIDE, NAMES, SURE, WARNS, ruling, without
+from gradlens.diagnosis.deciding import (
+    CALM_ALONE,
+    CALM_HARD_TO_SEE,
+    DOUBT,
+    MAX_MISSING,
+    MAX_OUTSIDE,
+    SURE,
+    ruling,
+    without,
+)
 from gradlens.diagnosis.opinion import Joint, likeness_of, load_network
 from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.signs import SIGNS
@@ -29,18 +38,16 @@ def sure_of(cause, confidence):
 @pytest.mark.parametrize(
     ("by_signs", "together", "expected"),
     [
-        (("exploding", 0.6), ("lr_too_high", NAMES), "named"),
-        (("exploding", 0.6), ("lr_too_high", NAMES - LITTLE), "signs"),
+        (("exploding", 0.6), ("lr_too_high", 0.4), "named"),
         (("exploding", SURE), ("lr_too_high", 0.99), "signs"),
+        (("exploding", SURE - LITTLE), ("lr_too_high", 0.99), "named"),
         (("exploding", 0.6), ("exploding", 0.99), "signs"),
         (("adam_beta2_lag", 0.6), ("bad_data", 0.99), "signs"),
         (("adam_beta2_lag", 0.6), ("lr_restart", 0.99), "named"),
-        (("lr_too_high", 0.6), ("healthy", CALMS), "calmed"),
-        (("lr_too_high", 0.6), ("healthy", CALMS - LITTLE), "signs"),
+        (("lr_too_high", 0.6), ("healthy", 0.5), "calmed"),
         (("lr_too_high", SURE), ("healthy", 0.99), "signs"),
-        (("exploding", 0.6), ("healthy", 0.99), "signs"),
-        (("healthy", 0.7), ("schedule_mismatch", WARNS), "warned"),
-        (("healthy", 0.7), ("schedule_mismatch", WARNS - LITTLE), "signs"),
+        (("exploding", 0.6), ("healthy", 0.99), "calmed"),
+        (("healthy", 0.7), ("schedule_mismatch", 0.5), "warned"),
         (("healthy", 0.7), ("healthy", 0.99), "signs"),
     ],
 )
@@ -65,21 +72,35 @@ def test_nothing_is_overruled_where_a_fact_proves_a_cause_or_the_run_is_unlike_a
 
 
 def test_a_grave_fact_leaves_the_alarm_and_lets_its_cause_change():
-    assert [said(*pair, serious=True) for pair in OVERRULED] == ["named", "signs", "signs"]
+    assert [said(*pair, serious=True) for pair in OVERRULED] == ["named", "signs", "named"]
 
 
-def test_nothing_is_calmed_that_the_curves_alone_do_not_call_healthy():
-    assert said(("bad_data", 0.6), ("healthy", 0.9), alone=("healthy", CALM_ALONE)) == "calmed"
-    assert said(("bad_data", 0.6), ("healthy", 0.9), alone=("healthy", CALM_ALONE - LITTLE)) == "signs"
+@pytest.mark.parametrize(
+    ("cause", "least"), [("bad_data", CALM_ALONE), ("data_shift", CALM_ALONE), *CALM_HARD_TO_SEE.items()]
+)
+def test_an_alarm_is_calmed_only_where_the_curves_alone_say_nothing_else(cause, least):
+    assert said((cause, 0.6), ("healthy", 0.9), alone=("healthy", least)) == "calmed"
+    assert said((cause, 0.6), ("healthy", 0.9), alone=("healthy", least - LITTLE)) == "signs"
 
 
 def test_what_a_fact_rules_out_is_never_named():
     out = frozenset({"lr_too_high"})
-    assert said(("exploding", 0.6), ("lr_too_high", 0.9), excluded=out) == "signs"
-    assert without({"healthy": 0.1, "lr_too_high": 0.6, "bad_data": 0.3}, out) == pytest.approx(
-        {"healthy": 0.25, "bad_data": 0.75}
-    )
+    assert said(("exploding", 0.6), ("lr_too_high", 0.9), excluded=out) == "calmed"
     assert without({"lr_too_high": 1.0}, out) == {"healthy": 1.0}
+
+
+def test_what_the_first_cause_had_is_not_handed_to_the_next_where_a_fact_rules_it_out():
+    found = without({"healthy": 0.1, "lr_too_high": 0.6, "bad_data": 0.3}, frozenset({"lr_too_high"}))
+    assert found == pytest.approx({"healthy": 0.7, "bad_data": 0.3})
+    found = without({"healthy": 0.1, "lr_too_high": 0.3, "bad_data": 0.6}, frozenset({"lr_too_high"}))
+    assert found == pytest.approx({"healthy": 1 / 7, "bad_data": 6 / 7})
+
+
+def test_what_a_fact_doubts_must_be_far_likelier_to_be_named():
+    doubted = frozenset({"lr_too_high"})
+    assert said(("healthy", 0.7), ("lr_too_high", 0.9), doubted=doubted) == "warned"
+    found = without({"healthy": 0.4, "lr_too_high": 0.6}, frozenset(), doubted)
+    assert found["healthy"] == pytest.approx(0.4 / (0.4 + 0.6 / DOUBT))
 
 
 def test_likeness_counts_what_lies_outside_and_what_is_missing():
@@ -97,7 +118,7 @@ def test_likeness_counts_what_lies_outside_and_what_is_missing():
 def judged(monkeypatch, build, together, alone=("healthy", 0.9)):
     """A case for which the curves say what is given, its findings and its diagnosis."""
 
-    def told(by_signs, traits, grades, *, recorded):
+    def told(by_signs, traits, grades, *, recorded, network):
         assert len(grades) == len(SIGNS)
         return Joint(alone=dict([alone]), together=sure_of(*together))
 

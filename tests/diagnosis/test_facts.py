@@ -369,6 +369,40 @@ class TestWhatThePhysicsLeavesOpen:
         assert run.diagnosis.cause == "healthy"
 
 
+class TestZerosThatAreReached:
+    def test_norms_that_fade_below_the_last_digit_are_not_zero(self, g):
+        n = 600
+        norm = np.round(0.5 * np.exp(-np.arange(n) / 60) * np.exp(0.2 * g.standard_normal(n)), 2)
+        assert not norm[400:].any()
+        assert not [f for f in judged({"loss": learns(g, n), "grad_norm": norm}).findings if f.code == "GL514"]
+
+    def test_losses_that_come_down_to_the_last_digit_are_reached(self):
+        loss = np.round(0.8 * np.exp(-np.arange(80) / 4.0), 2)
+        assert not loss[40:].any()
+        norm = np.full(80, 0.1) * np.linspace(1.0, 2.0, 80)
+        assert not [f for f in judged({"loss": loss, "grad_norm": norm}).findings if f.code == "GL514"]
+
+    def test_no_gradient_is_left_where_every_margin_is_kept(self, g):
+        n = 200
+        loss = np.where(g.random(n) < 0.3, 0.0, 0.03 * g.random(n))
+        norm = np.where(loss > 0, 0.5, 0.0)
+        loss[80:], norm[80:] = 0.0, 0.0
+        assert not [f for f in judged({"loss": loss, "grad_norm": norm}).findings if f.code == "GL514"]
+
+    def test_two_rows_before_the_zeros_do_not_make_a_last_digit(self, g):
+        n = 100
+        norm = np.append([5.0, 3.1], np.zeros(n - 2))
+        loss = 2.3 * np.exp(0.02 * g.standard_normal(n))
+        assert finding(judged({"loss": loss, "grad_norm": norm}), "GL514")
+
+    def test_norms_that_break_off_are_zero_however_they_are_rounded(self, g):
+        n = 600
+        norm = np.round(0.5 * np.exp(0.2 * g.standard_normal(n)), 2)
+        norm[300:] = 0.0
+        loss = np.concatenate([learns(g, 300), np.full(300, 0.9) * np.exp(0.05 * g.standard_normal(300))])
+        assert "exactly 0 from step 300" in finding(judged({"loss": loss, "grad_norm": norm}), "GL514").message
+
+
 class TestWhatDecides:
     BELIEFS = Beliefs(ranking=(("data_shift", 0.9), ("healthy", 0.1)), arguments={}, weighed={})
 

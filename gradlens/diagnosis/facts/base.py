@@ -32,6 +32,8 @@ class Fact:
         What became of the run by it, if it says so, and from which step on.
     rules_out
         Causes that cannot be named beside it: the arithmetic of the log excludes them.
+    doubts
+        Causes that seldom go with it, though they can: the signs do not name them beside it, and the curves only where they are sure.
     steps
         The steps to look at, most important first.
     """
@@ -46,6 +48,7 @@ class Fact:
     outcome: Outcome | None = None
     since_step: int | None = None
     rules_out: frozenset[Cause] = frozenset()
+    doubts: frozenset[Cause] = frozenset()
     evidence: tuple[Evidence, ...] = ()
     steps: tuple[int, ...] = ()
 

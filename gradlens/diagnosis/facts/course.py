@@ -310,7 +310,7 @@ def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
         code="GL511",
         severity=Severity.NOTE,
         outcome="stalled",
-        rules_out=frozenset() if p.in_noise >= CLEAR_RISE or rises else frozenset({"lr_too_high", "no_warmup"}),
+        doubts=frozenset() if p.in_noise >= CLEAR_RISE or rises else frozenset({"lr_too_high", "no_warmup"}),
         message=f"the loss hardly moves: {p.start:.4g} at first, {p.end:.4g} at the end, within its own noise of "
         f"{noise:.2g} from row to row; usual "
         "where a trained model is fine-tuned",

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.course import NEAR_CHANCE, guessed_classes
+from gradlens.diagnosis.features.curves import rounding_step
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
 from gradlens.diagnosis.words import counted
@@ -26,6 +27,10 @@ MIN_ROWS, MIN_TAIL = 10, 5
 #: A loss that jumps to exactly 0 came from at least this share of its first value; one that comes down to 0 comes
 #: from less.
 MIN_JUMP = 0.02
+#: Values before a tail of zeros that tell whether it was reached, and last digits that their median may be at most. Our own choice.
+LAST_DIGITS, MAX_DIGITS = 3, 3.0
+#: Share of the last digit by which rounded values may miss its multiples, for their binary form.
+OFF_GRID = 1e-3
 #: Share of the descent that is kept, below which the loss had lost what was learned before the gradients ended. Our own choice.
 MAX_KEPT = 0.5
 #: Share of the rows that a loss is one number at the end, and last digits by which it changed from row to row before. Our own choice.
@@ -66,6 +71,19 @@ def tail_of_zeros(value: NDArray[np.float64]) -> int | None:
     return int(others[-1]) + 1
 
 
+def reached(value: NDArray[np.float64], at: int) -> bool:
+    """Whether float64[n], 0 from a row on, came down to it: its last values before are of the size of the last digit that is written.
+
+    What is smaller than half of that digit is written as 0, too. False where values are not rounded.
+    """
+    known = np.abs(value[:at][np.isfinite(value[:at]) & (value[:at] != 0)])
+    step = rounding_step(value[np.isfinite(value)])
+    if not len(known) or not step > 0 or np.median(known[-LAST_DIGITS:]) > MAX_DIGITS * step:
+        return False
+    digits = known / step
+    return bool((np.abs(digits - np.round(digits)) < OFF_GRID).all())
+
+
 def _loss_turns_zero(measured: Measured) -> Fact | None:
     s = measured.signals
     rows = np.flatnonzero(s.has_loss)
@@ -77,7 +95,12 @@ def _loss_turns_zero(measured: Measured) -> Fact | None:
     known = s.loss[rows][np.isfinite(s.loss[rows])]
     # A loss that comes down to 0, or is often 0 on the way (a margin that every example keeps), has reached it by
     # training.
-    if not len(before) or np.median(before) < MIN_JUMP * abs(known[0]) or (before == 0).any():
+    if (
+        not len(before)
+        or np.median(before) < MIN_JUMP * abs(known[0])
+        or (before == 0).any()
+        or reached(s.loss[rows], at)
+    ):
         return None
     since = int(s.step[rows[at]])
     return Fact(
@@ -107,6 +130,8 @@ def _norm_turns_zero(measured: Measured) -> Fact | None:
         or zeros_after_nan(measured)
         or _still_falls(measured, int(rows[at]))
         or _fitted(measured, int(rows[at]))
+        or reached(s.norm[rows], at)
+        or _solved(measured, int(rows[at]))
     ):
         return None
     since = int(s.step[rows[at]])
@@ -176,6 +201,14 @@ def _underflow(measured: Measured, since: int, zeros: int) -> Fact:
             Evidence(label="norms of exactly 0 at the end", value=zeros, n=int(measured.signals.has_norm.sum())),
         ),
     )
+
+
+def _solved(measured: Measured, row: int) -> bool:
+    """Whether the loss, too, is exactly 0 from a row on and was often 0 before: a margin that every example keeps."""
+    loss = measured.signals.loss
+    after, before = loss[row:], loss[max(row - 20, 0) : row]
+    after = after[np.isfinite(after)]
+    return measured.loss_descends and len(after) > 0 and not after.any() and bool((before == 0).any())
 
 
 def _still_falls(measured: Measured, row: int) -> bool:
