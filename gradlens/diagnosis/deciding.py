@@ -9,7 +9,7 @@ names more causes (docs/naming.md). It changes what the signs say in three ways:
   of a shock to another, where the curves know no better.
 - *calmed*: the signs see trouble, no fact supports it, together they call the run healthy, and the curves alone do not say that it is
   something else: the alarm becomes a note.
-- *warned*: no sign and no fact shows trouble, and together a fault is likeliest.
+- *warned*: no sign and no fact shows trouble, and together a fault is likeliest; a data shift or a weight penalty clearly so.
 
 The signs decide alone where they are sure of a fault, and where the run is unlike those that were learned from.
 """
@@ -33,6 +33,9 @@ CALM_ALONE = 0.2
 CALM_HARD_TO_SEE: Mapping[Cause, float] = {
     "lr_too_high": 0.35, "exploding": 0.6, "no_warmup": 0.6, "vanishing": 0.6,
 }  # fmt: skip
+#: The joint confidence without which no fault is warned of that no sign shows, where healthy runs have the same curves: data become
+#: harder by themselves, and gradients of many dimensions have smooth norms without a penalty.
+WARNS: Mapping[Cause, float] = {"data_shift": 0.7, "l2_contamination": 0.7}
 #: Causes that begin with the same shock of loss and norm: told apart by what comes after it, which the signs read as well.
 SAME_SHOCK: frozenset[Cause] = frozenset({"bad_data", "data_shift", "adam_beta2_lag"})
 #: Share of the traits of a run that may lie outside the middle 96 % of the runs learned from (one of these in a thousand has more),
@@ -56,14 +59,14 @@ def ruling(
     if second is None or is_unlike(second):
         return "signs"
     first, sure = likeliest(by_signs)
-    cause, _ = likeliest(without(second.together, excluded, doubted))
+    cause, confidence = likeliest(without(second.together, excluded, doubted))
     if proven or cause == first or (first != "healthy" and sure >= SURE):
         return "signs"
     if cause == "healthy":
         is_calm = second.alone.get("healthy", 0.0) >= CALM_HARD_TO_SEE.get(first, CALM_ALONE)
         return "calmed" if is_calm and not serious else "signs"
     if first == "healthy":
-        return "named" if serious else "warned"
+        return "signs" if confidence < WARNS.get(cause, 0.0) else "named" if serious else "warned"
     return "signs" if {first, cause} <= SAME_SHOCK else "named"
 
 

@@ -10,6 +10,7 @@ from gradlens.diagnosis.deciding import (
     MAX_MISSING,
     MAX_OUTSIDE,
     SURE,
+    WARNS,
     ruling,
     without,
 )
@@ -48,6 +49,8 @@ def sure_of(cause, confidence):
         (("lr_too_high", SURE), ("healthy", 0.99), "signs"),
         (("exploding", 0.6), ("healthy", 0.99), "calmed"),
         (("healthy", 0.7), ("schedule_mismatch", 0.5), "warned"),
+        (("healthy", 0.7), ("data_shift", WARNS["data_shift"]), "warned"),
+        (("healthy", 0.7), ("data_shift", WARNS["data_shift"] - LITTLE), "signs"),
         (("healthy", 0.7), ("healthy", 0.99), "signs"),
     ],
 )
