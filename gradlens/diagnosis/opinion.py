@@ -8,9 +8,8 @@ beside the traits, so that the network knows what a person would see. It was lea
 Signs and opinion are joined by adding the logarithms of their confidences, each with a weight of its own for every cause. The
 weights were learned on families of runs that neither had seen: where the two disagree, no cause stands far above the others.
 
-It is told beside the verdict, and makes it only where it has earned that (`gradlens.diagnosis.deciding`): on families never seen
-signs and network together raise half the false alarms of the signs alone and name more causes, but they still miss plain cases that
-the signs find (docs/naming.md).
+Both are told beside the verdict; `gradlens.diagnosis.deciding` says on which runs the joint judgement makes it. On families never seen
+signs and network together raise half the false alarms of the signs alone and name more causes (docs/naming.md).
 """
 
 from __future__ import annotations
