@@ -139,7 +139,10 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
         "use decoupled weight decay (AdamW), or leave the penalty out of the norm that is logged and clipped",
     ),
     "adam_beta2_lag": lambda _: ("repeat with beta2 = 0.95", "log the RMS of g²/v: above 2 the second moment lags"),
-    "lr_restart": lambda _: ("if the jump of the rate was not meant, check how the scheduler's state is restored",),
+    "lr_restart": lambda n: (
+        f"if the jump of the rate at {n.worst} was not meant, go on from a checkpoint before it with the rate from before",
+        "check how the scheduler's state is restored, and the rate that was passed",
+    ),
     "data_shift": lambda n: (
         f"compare the data before and after {n.worst}",
         "shuffle across sources, or mix them gradually",
@@ -153,7 +156,7 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
         f"use the checkpoint nearest to {n.worst}, where the validation loss is lowest, and end the next run there",
         "or regularise more: weight decay, dropout, augmentation, more data",
     ),
-    "unknown": lambda n: (f"rerun {n.at} from the checkpoint before",),
+    "unknown": lambda n: (f"rerun {n.at} from the checkpoint before",) if n.steps else (),
 }
 
 
@@ -182,6 +185,8 @@ def _of_cause(measured: Measured, diagnosis: Diagnosis, loud: list[Finding], sug
     if known is None:
         return ()
     own = [f for f in loud if f.cause == diagnosis.cause] or loud
+    if diagnosis.cause == "not_learning" and own and own[0].advice and not _from_the_start(measured, own[0]):
+        return (own[0].advice,)
     rates = measured.signals.lr[np.isfinite(measured.signals.lr)]
     rate = float(rates.max()) if len(rates) else measured.config.learning_rate
     return known(
@@ -196,6 +201,12 @@ def _of_cause(measured: Measured, diagnosis: Diagnosis, loud: list[Finding], sug
             flows=_flows(measured),
         )
     )
+
+
+def _from_the_start(measured: Measured, finding: Finding) -> bool:
+    """Whether a supervised run learned nothing at all; what ended later, or in an agent, has other reasons than a broken program."""
+    steps = finding.steps or (int(measured.signals.step[0]),)
+    return measured.loss_descends and steps[0] <= int(measured.signals.step[0])
 
 
 def _early(measured: Measured) -> bool:

@@ -68,8 +68,8 @@ CONFIRM: Mapping[Cause, str] = {
     "lr_too_high": "repeat a tenth of the run at a third of the rate and compare the loss at equal steps",
     "no_warmup": "repeat the first tenth with a warm-up and compare",
     "bad_data": "replay the listed batches from the checkpoint before them",
-    "fp16_overflow": "log the loss scale and count skipped steps",
-    "loss_scale_collapse": "log the loss scale",
+    "fp16_overflow": "run the batch of a skipped step in float32: finite gradients there show that only the range of fp16 is to blame",
+    "loss_scale_collapse": "run one of the skipped batches in float32: if its gradients are finite there, only the precision is to blame",
     "clip_too_tight": "double the threshold for a tenth of the run and compare the loss at equal steps",
     "clip_too_loose": "lower the threshold to the 99th percentile of the norms",
     "postclip_logged": "log the value that clip_grad_norm_ returns",
@@ -120,7 +120,9 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
         cause=named,
         confidence=first,
         ranking=ranking,
-        experiment=_without_what_is_logged(
+        experiment=""
+        if named == "unknown" and not any(f.steps for f in findings if f.severity.rank > 0)
+        else _without_what_is_logged(
             case, with_line(experiment(named, ranking[1].cause if len(ranking) > 1 else named), case)
         ),
         summary=_summary(named, findings, verdict),

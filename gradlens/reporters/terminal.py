@@ -44,8 +44,10 @@ _MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
 _ASCII_MARK = {Severity.ERROR: "x", Severity.WARNING: "!", Severity.NOTE: "-"}
 #: Warnings and errors, notes, and notices of reading that the short report shows.
 MAX_PROBLEMS, MAX_NOTES, MAX_NOTICES = 3, 3, 4
-#: Notices on what a format's norms are, which the lines below the verdict tell where it limits anything.
-_OF_THE_NORM = frozenset({"norm-pre-clip", "norm-post-clip", "norm-averaged"})
+#: Notices that are told elsewhere: what a format's norms are, below the verdict where it limits anything, and how the log ended.
+_SAID = frozenset({"norm-pre-clip", "norm-post-clip", "norm-averaged", "crash-line", "fatal-line"})
+#: What reading says of restarts, which the analysis has resolved and says again.
+_OF_RESTARTS = frozenset({"steps-go-backwards", "overlapping-steps"})
 
 
 class TerminalReporter(Reporter):
@@ -194,7 +196,9 @@ def _facts(run: RunReport) -> RenderableType:
 
 def _reading(run: RunReport, screen: Screen) -> Iterator[RenderableType]:
     """What reading noticed."""
-    notices = [n for n in run.notices if screen.verbose or n.code not in _OF_THE_NORM]
+    codes = {n.code for n in run.notices}
+    said = _SAID | (_OF_RESTARTS if "restarts-resolved" in codes else frozenset())
+    notices = [n for n in run.notices if screen.verbose or n.code not in said]
     shown = notices if screen.verbose else notices[:MAX_NOTICES]
     if not shown:
         return

@@ -176,6 +176,8 @@ def _to_the_end(measured: Measured, dead: int) -> Fact:
         f"{counted(rows, 'row')}{hidden}{before}",
         advice=LOOK
         if sudden
+        else ""
+        if growth is None
         else "go back to a checkpoint from before the growth"
         if dead > FEW_ROWS
         else "start again with smaller weights, or clip from the first step on",
