@@ -126,7 +126,12 @@ def _verdict(run: RunReport) -> RenderableType:
     if run.verdict.status == "problem" and worst is not None and worst is not Severity.ERROR:
         style = DOUBTFUL
     head = Text(for_terminal(wording.verdict(run)), style=style)
-    others = [r for r in run.diagnosis.ranking if r.cause != run.diagnosis.cause and r.confidence >= 0.1][:2]
+    # What no sign speaks for is only what is left where the others are ruled out.
+    others = [
+        r
+        for r in run.diagnosis.ranking
+        if r.cause != run.diagnosis.cause and r.confidence >= 0.1 and any(sign.added > 0 for sign in r.signs)
+    ][:2]
     if others and run.verdict.status == "problem":
         named = " or ".join(f"{wording.TITLES[r.cause]} ({100 * r.confidence:.0f} %)" for r in others)
         head.append(f", or {named}", style="dim")
