@@ -12,6 +12,7 @@ from gradlens.diagnosis.facts import (
     elements,
     epochs,
     explosion,
+    few_rows,
     layers,
     meaning,
     measurement,
@@ -34,8 +35,8 @@ __all__ = ["FINDERS", "Fact", "find_facts"]
 #: The first fact that proves a cause names it, so the order is one of precedence.
 FINDERS: tuple[Finder, ...] = (
     words.find, layers.find, nonfinite.find, parts.find, dead.find, policy.find, measurement.find, rate.find, planned.find,
-    restart.find, elements.find, recurring.find, course.find, explosion.find, validation.find, epochs.find, small_events.find,
-    early_floor.find, clipping.find, meaning.find,
+    restart.find, elements.find, recurring.find, course.find, few_rows.find, explosion.find, validation.find, epochs.find,
+    small_events.find, early_floor.find, clipping.find, meaning.find,
 )  # fmt: skip
 
 

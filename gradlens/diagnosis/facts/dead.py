@@ -282,20 +282,29 @@ def _loss_constant(measured: Measured) -> Fact | None:
     )
 
 
+def _last_digit(value: NDArray[np.float64]) -> float:
+    """The place of the last decimal that float64[n] is written with; a tiny one where they are not rounded."""
+    for places in range(10):
+        scaled = value * 10.0**places
+        if np.allclose(scaled, np.round(scaled), rtol=0.0, atol=1e-6):
+            return 10.0**-places
+    return 1e-10 * float(np.abs(value).max())
+
+
 def _loss_turns_constant(measured: Measured) -> Fact | None:
     """A loss that varied from row to row and is one number from some row to the end."""
     s = measured.signals
     rows = np.flatnonzero(s.has_loss)
     loss = s.loss[rows]
-    if len(loss) < 2 * MIN_ROWS or not np.isfinite(loss).all() or not measured.loss_descends or loss[-1] == 0:
+    if len(loss) < 2 * MIN_TAIL or not np.isfinite(loss).all() or not measured.loss_descends or loss[-1] == 0:
         return None
     others = np.flatnonzero(loss != loss[-1])
     at = int(others[-1]) + 1 if len(others) else 0
-    if at < MIN_ROWS or len(loss) - at < max(MIN_ROWS, MIN_CONSTANT * len(loss)):
+    if at < MIN_TAIL or len(loss) - at < max(MIN_TAIL, MIN_CONSTANT * len(loss)):
         return None
     change = np.abs(np.diff(loss[:at]))
     # A loss that settles comes to rest in ever smaller steps; this one moved by many of the last digit.
-    if not change.any() or float(np.median(change[-20:])) < MIN_DIGITS * float(change[change > 0].min()):
+    if float(np.median(change[-20:])) < MIN_DIGITS * _last_digit(loss):
         return None
     since = int(s.step[rows[at]])
     classes = guessed_classes(float(loss[-1]), NEAR_CHANCE)

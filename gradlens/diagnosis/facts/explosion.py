@@ -15,7 +15,9 @@ from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
 
 #: Rows before and after without which no growth is told, and times its usual size that a loss must end at. Our own choice.
-MIN_ROWS, MIN_END, MIN_TIMES = 20, 3, 100.0
+MIN_ROWS, MIN_END, MIN_TIMES = 10, 3, 100.0
+#: Rows of norms without which no level is told.
+NORM_ROWS = 20
 #: Times its usual size by which growth is dated.
 BEGINS = 3.0
 #: Times its level that a norm must end at, and at which it leaves it. Our own choice.
@@ -32,7 +34,7 @@ def _norm(measured: Measured) -> tuple[Fact, ...]:
     s = measured.signals
     rows = np.flatnonzero(np.isfinite(s.norm) & (s.norm > 0))
     norm = s.norm[rows]
-    if len(norm) < MIN_ROWS:
+    if len(norm) < NORM_ROWS:
         return ()
     level, end = float(np.median(norm[: len(norm) // 2])), float(np.median(norm[-max(len(norm) // 5, 3) :]))
     at = int(np.flatnonzero(norm <= LEAVES * level)[-1]) + 1 if (norm <= LEAVES * level).any() else 0
