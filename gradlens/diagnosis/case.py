@@ -31,10 +31,6 @@ COURSE_CAUSES: tuple[Cause, ...] = ("lr_too_high", "no_warmup", "vanishing", "ba
 SHORT_CEILING = 0.45
 #: The same where the numbers themselves blow up: something is wrong, and so few rows do not tell what.
 PLAIN_CEILING = 0.6
-#: Causes of which a log without norms shows nothing.
-OF_NORMS: frozenset[Cause] = frozenset(
-    {"postclip_logged", "clip_too_tight", "clip_too_loose", "clip_before_unscale", "l2_contamination"}
-)
 #: How sure a log of this many rows may be that a run is healthy, and one without a loss or without norms. Measured: the labelled
 #: runs (30 % of them healthy), thinned to this many rows or without that column (`benchmarks/diagnosis/sparse.py`).
 HEALTHY_BY_ROWS = ((10.0, 25.0, 50.0, 100.0, 200.0, 400.0), (0.34, 0.40, 0.54, 0.62, 0.70, 1.0))
@@ -105,9 +101,8 @@ class Case(Measured):
 
     @cached_property
     def ruled_out(self) -> frozenset[Cause]:
-        """The causes that the arithmetic of the log rules out, and those that are read off norms where none was logged."""
-        of_norms = frozenset[Cause]() if self.signals.has_norm.any() else OF_NORMS
-        return ruled_out_by(self.facts) | of_norms
+        """The causes that the arithmetic of the log rules out."""
+        return ruled_out_by(self.facts)
 
     @cached_property
     def doubted(self) -> frozenset[Cause]:
