@@ -54,8 +54,6 @@ FOLDS = 4
 #: Confidences of the signs that may make a cause plain; the share of healthy runs that may have it so, the runs that must, and the
 #: share of them that must be named rightly.
 PLAIN_FROM, PLAIN_ALARMS, PLAIN_RUNS, PLAIN_RIGHT = (0.6, 0.7, 0.8, 0.9, 0.95), 0.001, 5, 0.9
-#: The confidence in what a fact proves.
-PROVEN = 0.9
 #: The four answers on a run.
 KINDS = ("bare_signs", "signs", "bare", "full")
 #: What the weights of signs and opinion are pulled to, and how strongly.
@@ -354,24 +352,6 @@ def with_join(network: Network, said: Answers, table: Table) -> Network:
     """The network with a join learned from answers on families that it and the signs had not seen."""
     join = np.stack([fit_join(said, table, recorded=recorded) for recorded in (False, True)])
     return replace(network, join=join)
-
-
-def with_facts(p: Array, table: Table) -> Array:
-    """The answers as a report gives them: a cause that a fact proves goes first, one that a fact rules out goes last.
-
-    A run with a grave fact is never called healthy: what the fact says is wrong otherwise takes its place.
-    """
-    found = p.copy()
-    for i, label in enumerate(table.labels):
-        found[i, [CAUSES.index(cause) for cause in label["excluded"]]] = 0.0
-        found[i] /= found[i].sum()
-        named = label["proven"] or (label["grave"] if found[i].argmax() == HEALTHY else None)
-        if named is not None:
-            at = CAUSES.index(named)
-            sure = max(PROVEN if label["proven"] else found[i, HEALTHY], found[i, at])
-            found[i] *= (1.0 - sure) / max(1.0 - found[i, at], 1e-12)
-            found[i, at] = sure
-    return found
 
 
 def learned_signs(table: Table) -> Model:

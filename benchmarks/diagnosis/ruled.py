@@ -1,8 +1,7 @@
 """What a report says of labelled runs: the signs, the joint judgement where `gradlens.diagnosis.deciding` lets it decide, the facts.
 
 A family is judged by signs, network and join that saw nothing of it (`benchmarks.diagnosis.naming`); the rule itself was chosen on
-these figures, and tried once on the newest look. Ceilings of confidence are left out, and a loss whose course means nothing is
-judged here as any other.
+these figures. Ceilings of confidence are left out. Facts are those of the day on which the table was packed.
 """
 
 from __future__ import annotations
@@ -14,15 +13,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
-from benchmarks.diagnosis.opinion import CAUSES, Array, with_facts, without_recorder
+from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array, without_recorder
 from gradlens.diagnosis.deciding import Ruling, ruling, without
 from gradlens.diagnosis.opinion import MIN_ROWS, Joint, Network, likeness_of
+from gradlens.reports.base import Cause
 
 if TYPE_CHECKING:
     from benchmarks.diagnosis.table import Table
 
+#: The confidence in what a fact proves.
+PROVEN = 0.9
 #: The exceptions to the signs, alone and all together.
 EXCEPTIONS: tuple[Ruling, ...] = ("named", "calmed", "warned")
+
+
+def with_facts(p: Array, table: Table, *, joint: bool) -> Array:
+    """The answers as a report gives them: a cause that a fact proves goes first, one that a fact rules out goes last.
+
+    One that a fact doubts is not named by the signs alone; `joint` answers may name it. A run with a grave fact is never called healthy:
+    what the fact says is wrong otherwise takes its place.
+    """
+    found = p.copy()
+    for i, label in enumerate(table.labels):
+        out, doubted = frozenset(label["excluded"]), frozenset(label["doubted"])
+        said = dict(zip(CAUSES, p[i].tolist(), strict=True))
+        left = without(said, out, doubted) if joint else left_of(said, out | doubted)
+        found[i] = [left.get(cause, 0.0) for cause in CAUSES]
+        named = label["proven"] or (label["grave"] if found[i].argmax() == HEALTHY else None)
+        if named is not None:
+            at = CAUSES.index(named)
+            sure = max(PROVEN if label["proven"] else found[i, HEALTHY], found[i, at])
+            found[i] *= (1.0 - sure) / max(1.0 - found[i, at], 1e-12)
+            found[i, at] = sure
+    return found
+
+
+def left_of(said: dict[Cause, float], out: frozenset[Cause]) -> dict[Cause, float]:
+    """The confidences of the causes that are not out, adding up to one."""
+    left = {cause: p for cause, p in said.items() if cause not in out or cause == "healthy"}
+    total = sum(left.values())
+    return {cause: p / total for cause, p in left.items()} if total > 0 else {"healthy": 1.0}
 
 
 def shares_of(signs: Array) -> Array:
@@ -46,9 +76,9 @@ def rulings(
             outside=float(outside[i]), missing=float(missing[i]),
         )  # fmt: skip
         out, doubted = frozenset(label["excluded"]), frozenset(label["doubted"])
+        by_signs = left_of(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out | doubted)
         found.append(ruling(
-            without(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out | doubted),
-            together if label["rows"] >= MIN_ROWS and label["means"] else None,
+            by_signs, together if label["rows"] >= MIN_ROWS and label["means"] else None,
             proven=label["proven"] is not None, serious=label["grave"] is not None, excluded=out, doubted=doubted,
         ))  # fmt: skip
     return found
@@ -57,7 +87,8 @@ def rulings(
 def said_of(signs: Array, joint: Array, table: Table, who: Sequence[Ruling], among: Sequence[Ruling]) -> Array:
     """(runs, causes): what is said where only some exceptions are made."""
     counts = np.array([one in among for one in who])
-    return with_facts(np.where(counts[:, None], joint, signs), table)
+    by_signs, by_both = with_facts(signs, table, joint=False), with_facts(joint, table, joint=True)
+    return np.where(counts[:, None], by_both, by_signs)
 
 
 def variants(
@@ -67,9 +98,9 @@ def variants(
     signs = shares_of(signs)
     who = rulings(signs, curves, joint, table, network, recorded=recorded)
     count = Counter(who)
-    rows: list[tuple[str, int, Array]] = [("signs", 0, with_facts(signs, table))]
+    rows: list[tuple[str, int, Array]] = [("signs", 0, with_facts(signs, table, joint=False))]
     rows += [(f"signs, *{one}*", count[one], said_of(signs, joint, table, who, (one,))) for one in EXCEPTIONS]
     overruled = sum(count[one] for one in EXCEPTIONS)
     rows.append(("the rule: all three", overruled, said_of(signs, joint, table, who, EXCEPTIONS)))
-    rows.append(("signs and curves together always", len(table), with_facts(joint, table)))
+    rows.append(("signs and curves together always", len(table), with_facts(joint, table, joint=True)))
     return rows

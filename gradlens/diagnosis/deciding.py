@@ -41,6 +41,8 @@ SAME_SHOCK: frozenset[Cause] = frozenset({"bad_data", "data_shift", "adam_beta2_
 #: Share of the traits of a run that may lie outside the middle 96 % of the runs learned from (one of these in a thousand has more),
 #: and the share that may be missing.
 MAX_OUTSIDE, MAX_MISSING = 0.4, 0.6
+#: The joint confidence from which on the next cause is named where a fact rules out the first.
+NEXT_BEST = 0.2
 #: What the odds of a cause are divided by where a fact doubts it.
 DOUBT = 3.0
 #: Confidence of the signs from which on they show a cause.
@@ -80,8 +82,8 @@ def without(
 ) -> dict[Cause, float]:
     """The confidences of the causes that are left, adding up to one; those of causes that a fact doubts are divided by `DOUBT` first.
 
-    Where the first cause is among the excluded, what these had goes to `healthy`: a fact explains what was seen by something harmless,
-    and the rest is no better explained by the next best cause.
+    Where the first cause is among the excluded, what these had goes to `healthy`, unless the next cause had a fifth by itself: a fact
+    explains what was seen by something harmless, and what is left is no better explained by a cause that nothing speaks for.
     """
     gone = sum(p for cause, p in confidence.items() if cause in excluded and cause != "healthy")
     left = {
@@ -89,7 +91,8 @@ def without(
         for cause, p in confidence.items()
         if cause not in excluded or cause == "healthy"
     }
-    if likeliest(confidence)[0] in excluded - {"healthy"}:
+    next_best = max((p for cause, p in left.items() if cause != "healthy"), default=0.0)
+    if likeliest(confidence)[0] in excluded - {"healthy"} and next_best < NEXT_BEST:
         left["healthy"] = left.get("healthy", 0.0) + gone
     total = sum(left.values())
     return {cause: p / total for cause, p in left.items()} if total > 0 else {"healthy": 1.0}

@@ -9,6 +9,7 @@ from gradlens.diagnosis.deciding import (
     DOUBT,
     MAX_MISSING,
     MAX_OUTSIDE,
+    NEXT_BEST,
     SURE,
     WARNS,
     ruling,
@@ -93,10 +94,12 @@ def test_what_a_fact_rules_out_is_never_named():
 
 
 def test_what_the_first_cause_had_is_not_handed_to_the_next_where_a_fact_rules_it_out():
-    found = without({"healthy": 0.1, "lr_too_high": 0.6, "bad_data": 0.3}, frozenset({"lr_too_high"}))
-    assert found == pytest.approx({"healthy": 0.7, "bad_data": 0.3})
-    found = without({"healthy": 0.1, "lr_too_high": 0.3, "bad_data": 0.6}, frozenset({"lr_too_high"}))
-    assert found == pytest.approx({"healthy": 1 / 7, "bad_data": 6 / 7})
+    out, little = frozenset({"lr_too_high"}), NEXT_BEST - LITTLE
+    found = without({"healthy": 0.1, "lr_too_high": 0.9 - little, "bad_data": little}, out)
+    assert found == pytest.approx({"healthy": 1.0 - little, "bad_data": little})
+    for first in (0.3, 0.65):
+        found = without({"healthy": 0.1, "lr_too_high": first, "bad_data": 0.9 - first}, out)
+        assert found["bad_data"] == pytest.approx((0.9 - first) / (1.0 - first))
 
 
 def test_what_a_fact_doubts_must_be_far_likelier_to_be_named():
