@@ -301,7 +301,8 @@ mistake was undone: the signs had been learned from twelve of the drawn families
 `fourth` was judged by the present network and join, learned from everything else, facts included. `fifth` was judged by what ships, as a
 report does it (`python -m benchmarks.diagnosis.newest FOLDER`): signs where they are sure, facts as they are today, ceilings. Nothing
 has been learned from it. Afterwards one thing was changed, because of the families that were learned from: where a fact rules out the
-likeliest cause, the next one is named if it had a fifth by itself. The rows of the look stay as they were. Of a family in which too few healthy runs learned, nothing is scored.
+likeliest cause, the next one is named if it had a fifth by itself. The rows of the look stay as they were. Of a family in which too few
+healthy runs learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.
