@@ -29,8 +29,8 @@ MIN_ROWS, MIN_TAIL = 10, 5
 MIN_JUMP = 0.02
 #: Values before a tail of zeros that tell whether it was reached, and last digits that their median may be at most. Our own choice.
 LAST_DIGITS, MAX_DIGITS = 3, 3.0
-#: Share of the last digit by which rounded values may miss its multiples, for their binary form.
-OFF_GRID = 1e-3
+#: Share of the last digit by which rounded values may miss its multiples, and the multiple up to which float32 tells.
+OFF_GRID, MAX_ON_GRID = 0.02, 1000.0
 #: Share of the descent that is kept, below which the loss had lost what was learned before the gradients ended. Our own choice.
 MAX_KEPT = 0.5
 #: Share of the rows that a loss is one number at the end, and last digits by which it changed from row to row before. Our own choice.
@@ -81,6 +81,7 @@ def reached(value: NDArray[np.float64], at: int) -> bool:
     if not len(known) or not step > 0 or np.median(known[-LAST_DIGITS:]) > MAX_DIGITS * step:
         return False
     digits = known / step
+    digits = digits[digits <= MAX_ON_GRID]
     return bool((np.abs(digits - np.round(digits)) < OFF_GRID).all())
 
 
