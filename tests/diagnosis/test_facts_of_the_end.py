@@ -165,3 +165,14 @@ class TestInPlainWords:
             }
         )
         assert "overfitting" not in [left.what for left in run.verdict.not_judged]
+
+
+def test_a_level_that_is_lost_is_no_matter_of_the_batch_size(g):
+    n, at = 900, 500
+    loss = 1.0 + 3.0 * np.exp(-np.arange(n) / 80) + 0.05 * g.standard_normal(n)
+    loss[at:] += 2.0 + 0.15 * g.standard_normal(n - at)
+    norm = 0.5 * np.exp(0.1 * g.standard_normal(n))
+    norm[at:] *= np.exp(0.4 * g.standard_normal(n - at))
+    run = judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)})
+    assert run.verdict.outcome == "ended_worse"
+    assert "batch_size_change" not in [ranked.cause for ranked in run.diagnosis.ranking if ranked.confidence > 0.01]

@@ -131,8 +131,9 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         outcome="ended_worse",
         since_step=since,
         otherwise="unknown",
-        # Other data are answered wrongly and with confidence at first, which costs more than guessing.
-        rules_out=LEVELS if classes and not _overshoots(measured, classes) else frozenset(),
+        # Other data are answered wrongly and with confidence at first, which costs more than guessing. Larger or smaller batches have
+        # another noise and the same mean.
+        rules_out=LEVELS if classes and not _overshoots(measured, classes) else frozenset({"batch_size_change"}),
         message=f"the loss fell from {figure(p.start)} to about {p.best:.2g}, rose again near step {since:,} and never "
         f"recovered: it ends at {figure(p.end)}{guesses}"
         f"{_norm_too(measured, since)}",
