@@ -222,18 +222,20 @@ def page(result: Mapping[str, Any], learning: Sequence[Any]) -> str:
 
 
 def rule_table(result: Mapping[str, Any]) -> list[str]:
-    """The signs, each exception to them and all three, on all families and on the newest look."""
-    network, rows = result["network"], []
+    """The signs, each exception to them and all three, on all families, those of the archive among them, and on a newer look."""
+    network, table, rows = result["network"], result["table"], []
+    archived = np.flatnonzero([label["part"] in SOURCES for label in table.labels])
     for words, recorded in KINDS:
+        joint = result["apart"][recorded][0]
         sets = (
-            ("all families", result["table"], result["said"], result["apart"][recorded][0]),
+            ("all families", table, result["said"], joint),
+            ("archived families", table.chosen(archived), result["said"].chosen(archived), joint[archived]),
             (f"{NEWEST} look", result["newest"], result["new"], result["joint"][recorded]),
         )
-        for name, table, said, joint in sets:
+        for name, some, said, both in sets:
             signs, curves = said.of(recorded=recorded)
-            judged = ruled.variants(signs, curves, joint, table, network, recorded=recorded)
-            for who, count, p in judged:
-                found = figures_of(table, p)
+            for who, count, p in ruled.variants(signs, curves, both, some, network, recorded=recorded):
+                found = figures_of(some, p)
                 rows.append([who, f"{name}, {words}", count, found["runs"], found["families"], *shares(found)])
     for words, found in result["looks"].get(AS_REPORTED, {}).items():
         rows.append(["a report", f"fifth look, {words}", "", found["runs"], found["families"], *shares(found)])
