@@ -42,10 +42,16 @@ def connect(source: Source) -> sqlite3.Connection:
 
 
 def columns_of(source: Source, table: str) -> frozenset[str]:
-    """The columns of a table; empty where there is no such table or the file cannot be read."""
+    """The columns of a table; empty where there is no such table or the file cannot be read.
+
+    A view is none: it is a program of whoever wrote the file, and may have no end.
+    """
     try:
         with contextlib.closing(connect(source)) as database:
-            found = database.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+            found = database.execute(
+                "SELECT c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table' AND t.name = ?",
+                (table,),
+            ).fetchall()
     except (sqlite3.Error, MalformedLogError, OverflowError, UnicodeError, OSError):
         return frozenset()
     return frozenset(str(name) for (name,) in found)

@@ -29,9 +29,12 @@ class TrackioReader(Reader):
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
         check_size(source)
+        columns = columns_of(source, "metrics")
+        if not columns >= _COLUMNS:
+            raise MalformedLogError(f"{source.name}: no table of metrics", hint="not a store of Trackio, or a damaged one")
         try:
             with contextlib.closing(connect(source)) as database:
-                runs = list(_runs(database, columns_of(source, "metrics"), columns_of(source, "configs"), options))
+                runs = list(_runs(database, columns, columns_of(source, "configs"), options))
         except (sqlite3.Error, OverflowError, UnicodeError, TypeError, ValueError) as error:
             raise MalformedLogError(f"{source.name}: {error}", hint="a damaged store of Trackio") from error
         if not runs:

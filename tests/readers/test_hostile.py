@@ -372,3 +372,18 @@ class TestWhatHasNoEnd:
         assert (run.format, len(run.loss)) == ("json", 3000)
         arrays = {name: [r[name] for r in rows(3000)] for name in ("loss", "grad_norm")}
         assert len(gradlens.read(write(tmp_path / "arrays.json", json.dumps(arrays)))[0].loss) == 3000
+
+    @pytest.mark.parametrize("input_format", [None, "trackio", "mlflow-sqlite"])
+    def test_a_database_whose_table_is_a_view_without_end(self, tmp_path, input_format):
+        import contextlib
+        import sqlite3
+
+        path = tmp_path / "project.db"
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(
+                "CREATE TABLE configs (run_name, config); CREATE TABLE runs (run_uuid, name);"
+                "CREATE VIEW metrics AS WITH RECURSIVE c(step) AS (SELECT 1 UNION ALL SELECT step + 1 FROM c)"
+                " SELECT step, step AS rowid, 'r' AS run_name, '{\"loss\": 1}' AS metrics FROM c;"
+            )
+        with pytest.raises(gradlens.GradlensError):
+            gradlens.read(path, input_format=input_format)
