@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-#: Bytes of a cell as it is kept.
-_CELL = 8
+#: Bytes of a cell as it is kept; a table of measurements unpacks to some ten times its size, and is held as a whole.
+_CELL, _MAX_EXPANSION, _FREE_BYTES = 8, 40, 1 << 28
 _PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 
 
@@ -81,12 +81,13 @@ def _check_length(file: Any, source: Source, options: ReadOptions) -> None:
     Raises
     ------
     BeyondLimitError
-        More than an archive of its size may unpack to.
+        More than 256 MiB and forty times its size.
     """
     wanted = sum(options.columns == "all" or options.wanted(name) for name in file.schema_arrow.names)
-    if file.metadata.num_rows * max(wanted, 1) * _CELL > source.most_bytes:
+    most = max(_FREE_BYTES, _MAX_EXPANSION * (source.size or 0))
+    if file.metadata.num_rows * max(wanted, 1) * _CELL > most:
         raise BeyondLimitError(
-            f"{source.name}: {file.metadata.num_rows:,} rows of {wanted:,} columns unpack to more than {source.most_bytes >> 20} MiB",
+            f"{source.name}: {file.metadata.num_rows:,} rows of {wanted:,} columns unpack to more than {most >> 20} MiB",
             hint="write a part of its rows to another file if it is a log",
         )
 

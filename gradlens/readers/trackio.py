@@ -31,7 +31,9 @@ class TrackioReader(Reader):
         check_size(source)
         columns = columns_of(source, "metrics")
         if not columns >= _COLUMNS:
-            raise MalformedLogError(f"{source.name}: no table of metrics", hint="not a store of Trackio, or a damaged one")
+            raise MalformedLogError(
+                f"{source.name}: no table of metrics", hint="not a store of Trackio, or a damaged one"
+            )
         try:
             with contextlib.closing(connect(source)) as database:
                 runs = list(_runs(database, columns, columns_of(source, "configs"), options))

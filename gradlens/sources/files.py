@@ -121,7 +121,7 @@ class Source:
     def open(self) -> BinaryIO:
         """The log's bytes, decompressed."""
         if self.compression is not None:
-            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add, self.most_bytes)
+            return unpacked(self._open_raw(), self.compression, self.name, self.cuts.add, self._limit)
         return self._open_raw()
 
     def read_bytes(self) -> bytes:
@@ -154,7 +154,7 @@ class Source:
             raise self._damaged(error) from error
 
     @property
-    def most_bytes(self) -> int:
+    def _limit(self) -> int:
         """The most bytes that a packed log of this size unpacks to."""
         return max(_FREE_BYTES, _MAX_EXPANSION * (self.size or _FREE_BYTES))
 

@@ -333,8 +333,8 @@ class TestWhatHasNoEnd:
         path = tmp_path / "a.parquet"
         pq.write_table(pa.table({"step": [1] * 100_000, "loss": [1.0] * 100_000}), path)
         assert len(gradlens.read(path)[0].loss) >= 1
-        monkeypatch.setattr(files, "_FREE_BYTES", 1 << 20)
-        monkeypatch.setattr(files, "_MAX_EXPANSION", 10)
+        monkeypatch.setattr("gradlens.readers.arrow._FREE_BYTES", 1 << 20)
+        monkeypatch.setattr("gradlens.readers.arrow._MAX_EXPANSION", 10)
         with pytest.raises(gradlens.GradlensError, match="100,000 rows of 2 columns unpack to more than 1 MiB"):
             gradlens.read(path)
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions
+from gradlens.readers.console.fields import pattern_of
 from gradlens.readers.console.general import GUESS, GeneralParser
 from gradlens.readers.console.grammar import Grammar
 from gradlens.readers.console.grammars import GRAMMARS
@@ -44,7 +45,8 @@ class ConsoleReader(Reader):
             return 0.0  # a JSON document on one line, over which each pattern would go
         if len(source.head) < HEAD_BYTES and not _HAS_NUMBER.search(source.head):
             return 0.0  # a folder of notes would take a millisecond for each
-        best = _best((clean(source.head_text),), self.grammars)
+        text = clean(source.head_text)
+        best = _best((text,), _present(text, self.grammars))
         if (best is None or (best.grammar is GUESS and not best.weight)) and len(source.head) >= 1 << 16:
             with source.open() as handle:
                 best = _best(ConsoleText(io.BytesIO(handle.read(_PROBE_BYTES))), self.grammars)
@@ -88,6 +90,11 @@ def _best(text: Iterable[str], grammars: Sequence[Grammar]) -> Parser | None:
             return best
     (general,) = _parse(text, [GUESS])
     return general if general.weight or not found else max(found, key=lambda p: len(p.records))
+
+
+def _present(text: str, grammars: Sequence[Grammar]) -> list[Grammar]:
+    """The grammars of which a record begins in a text: setting up a parser for each of them costs more than a short text."""
+    return [g for g in grammars if any(pattern_of(line.pattern).search(text) for line in g.lines)]
 
 
 def _best_of_long(text: ConsoleText, grammars: Sequence[Grammar]) -> Parser | None:
