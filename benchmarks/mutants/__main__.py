@@ -23,10 +23,11 @@ from benchmarks.mutants.changing import Mutant, mutants
 from benchmarks.mutants.running import run, spread
 from gradlens.stats.clipping import wilson_interval
 
-#: What decides what a user is told: statistics, facts, outcome, status, signs, and the gate.
+#: What decides what a user is told: statistics, signs, facts, what is made of them, and the gate.
 TARGETS = (
     "gradlens/stats", "gradlens/diagnosis/facts", "gradlens/diagnosis/signs", "gradlens/diagnosis/outcome.py",
-    "gradlens/diagnosis/status.py", "gradlens/gating",
+    "gradlens/diagnosis/status.py", "gradlens/diagnosis/deciding.py", "gradlens/diagnosis/ranking.py",
+    "gradlens/diagnosis/weighing.py", "gradlens/gating",
 )  # fmt: skip
 WHOLE = ("gradlens/gating/judge.py",)
 TESTS = (

@@ -95,11 +95,12 @@ def _check_length(file: Any, source: Source, options: ReadOptions) -> None:
 def _with_nulls(file: Any) -> list[str]:
     """The flat columns of a Parquet file that have empty cells, by its statistics, which costs no reading at all."""
     found: dict[str, None] = {}
-    for group in range(file.metadata.num_row_groups):
-        for place in range(file.metadata.num_columns):
-            column = file.metadata.row_group(group).column(place)
+    metadata, names = file.metadata, frozenset(file.schema_arrow.names)
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for place in range(metadata.num_columns):
+            column = group.column(place)
             counted = column.is_stats_set and column.statistics.has_null_count
-            if column.path_in_schema in file.schema_arrow.names and not (counted and not column.statistics.null_count):
+            if column.path_in_schema in names and not (counted and not column.statistics.null_count):
                 found[column.path_in_schema] = None
     return list(found)
 

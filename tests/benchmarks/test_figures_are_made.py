@@ -64,8 +64,8 @@ SMALL: dict[str, Small] = {
     "benchmarks.fleet cost FOLDER": Small(
         options="cost {place}/fleet --counts 10", shows=r"10 runs, 20 files opened: \d", needs=("pyarrow",)
     ),
-    "benchmarks.fuzz --cases 270000 --seed 18": Small(
-        options="--cases 12 --seed 18", shows=r"12 cases of \d+ samples \(seed 18\)", needs=("tensorboard", "pyarrow")
+    "benchmarks.fuzz --cases 300000 --seed 6": Small(
+        options="--cases 12 --seed 6", shows=r"12 cases of \d+ samples \(seed 6\)", needs=("tensorboard", "pyarrow")
     ),
     "benchmarks.gate.simulated": Small(
         options="--pairs 2 --seeds 1 --steps 500", shows=r"(?m)^same +0\.5 +500 +1 +\d.*\n(.*\n)+doubled-noise +0\.9"
@@ -81,6 +81,9 @@ SMALL: dict[str, Small] = {
     ),
     # Other versions are installed elsewhere: that is exit code 1.
     "benchmarks.licences": Small(options="--check", shows=r"^$", exit_codes=(0, 1)),
+    "benchmarks.limits": Small(
+        options="--scale 0.0001 --only 'links*' --folder {place}", shows=r"\| links in circles \| 0\.0 \| 0 \| \d"
+    ),
     "benchmarks.pages": Small(
         options="--steps 3000 --spikes 3",
         shows=r"spikes: 3 in loss and norm each, missing on the page: 0 and 0",
@@ -115,7 +118,6 @@ SMALL: dict[str, Small] = {
 #: Commands whose work is that of another one here: all sections instead of one, more steps.
 LIKE = {
     "benchmarks.calibration": "benchmarks.calibration coverage",
-    "benchmarks.fuzz --cases 30000 --first 270000 --seed 18": "benchmarks.fuzz --cases 270000 --seed 18",
     "benchmarks.reading --steps 1000000": "benchmarks.reading",
     # The page that `evaluate` prints ends with this table.
     "benchmarks.runs.columns": "benchmarks.diagnosis.evaluate",

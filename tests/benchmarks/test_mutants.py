@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from pathlib import Path
 
-from benchmarks.mutants.__main__ import TARGETS, modules
+from benchmarks.mutants.__main__ import TARGETS, changed_lines, modules
 from benchmarks.mutants.changing import live_functions, mutants, put_in_place
 from benchmarks.mutants.running import reaching
 from gradlens.stats import multiple
@@ -54,3 +55,25 @@ def test_the_targets_are_there(monkeypatch):
     found = modules(list(TARGETS))
     assert Path("gradlens/gating/judge.py") in found
     assert len(found) > 40
+
+
+def test_changed_lines_are_those_since_a_commit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def git(*arguments):
+        subprocess.run(
+            ["git", "-c", "user.name=n", "-c", "user.email=n@example.org", *arguments], check=True, capture_output=True
+        )
+
+    git("init", "-q")
+    Path("a.py").write_text("".join(f"x{i} = {i}\n" for i in range(9)))
+    Path("b.py").write_text("y = 1\n")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    lines = Path("a.py").read_text().splitlines(keepends=True)
+    lines[2], lines[5:5] = "x2 = 7\n", ["new = 1\n", "newer = 2\n"]
+    Path("a.py").write_text("".join(lines))
+    assert {path.as_posix(): found for path, found in changed_lines("HEAD").items()} == {"a.py": {3, 6, 7}}
+    git("commit", "-qam", "second")
+    assert changed_lines("HEAD") == {}
+    assert list(changed_lines("HEAD~1")) == [Path("a.py")]

@@ -387,3 +387,25 @@ class TestWhatHasNoEnd:
             )
         with pytest.raises(gradlens.GradlensError):
             gradlens.read(path, input_format=input_format)
+
+    def test_of_a_line_of_a_console_the_first_fields_are_kept(self, tmp_path):
+        words = " | ".join(f"name{i}: 1.5" for i in range(60_000))
+        assert len(words) > 3 << 18
+        text = "".join(f"step {i} | loss: {2 / (1 + i)} | {words if i == 3 else 'lr: 0.1'}\n" for i in range(20))
+        began = time.process_time()
+        (run,) = gradlens.read(write(tmp_path / "a.log", text))
+        assert time.process_time() - began < 20
+        assert len(run.loss) == 20
+        assert codes(run)["long-record"] == 1
+        assert 10_000 < len(run.series) < 30_000
+
+    def test_a_parquet_file_of_many_columns(self, tmp_path):
+        pa = pytest.importorskip("pyarrow")
+        pq = pytest.importorskip("pyarrow.parquet")
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table({"loss": [3.0, 2.0], **{f"c{i}": [1.0, None] for i in range(8000)}}), path)
+        began = time.process_time()
+        (run,) = gradlens.read(path)
+        # The schema was made anew for each column: twenty times as long.
+        assert time.process_time() - began < 15
+        assert len(run.series) == 8001

@@ -11,6 +11,8 @@ from gradlens.readers.console.shapes import Cutter
 from gradlens.readers.console.text import LAUNCHER, json_fields, number_of
 
 _CONTINUES = re.compile(r"^(?!\s*(?:validation|time|-{3}|\[|```|iteration\s+\d+\s*/))[^\n|]{0,80}\|")
+#: A trainer's line has a thousand characters, with the norms of all layers fifty thousand.
+MAX_BODY = 1 << 18
 #: Groups of a pattern that are not fields.
 _PLACING = frozenset({"step", "epoch", "iter", "iters"})
 
@@ -51,6 +53,9 @@ class RecordKind:
             end = text.find("\n", begin, limit)
             end = limit if end < 0 else end
             body = text[begin:end]
+            if len(body) > MAX_BODY:
+                body = body[: body.rfind(" ", 0, MAX_BODY) + 1]
+                book.add("long-record", "fields beyond the first 256 KiB of a line, left out")
             if line.ends_with and not body.rstrip().endswith(line.ends_with):
                 body = _unwrap(text, body, end, limit, line.ends_with, book)
             if line.fields is Fields.JSON:

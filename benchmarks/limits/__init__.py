@@ -1,0 +1,1 @@
+"""Sources of absurd size, shape or kind, made for real and analysed once: `python -m benchmarks.limits`."""
