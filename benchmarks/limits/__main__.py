@@ -3,7 +3,7 @@
     python -m benchmarks.limits [--only PATTERN] [--scale 0.01] [--folder FOLDER]
 
 The exit code is 1 where one breaks a limit: another exit code than 0, 1 or 2, more than ten seconds of processor time and
-those again per 100 MB, more memory than ten times the source plus 200 MB, a refusal in more than one line and its remedy.
+those again per 100 MB or 10,000 files, more memory than ten times the source plus 200 MB, a refusal in more than one line and its remedy.
 An archive counts with what it unpacks to. `--scale` makes all of them smaller. Takes about a quarter of an hour and 2 GB of disk.
 """
 

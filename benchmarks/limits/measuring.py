@@ -18,10 +18,11 @@ MAX_SECONDS, MAX_MB, MAX_RATIO = 10.0, 200, 10
 
 
 class Source(NamedTuple):
-    """The arguments of the program, and how many megabytes they give it to read."""
+    """The arguments of the program, and how many megabytes in how many files they give it to read."""
 
     arguments: tuple[str, ...]
     mb: float
+    files: int = 1
 
 
 class Cost(NamedTuple):
@@ -84,7 +85,7 @@ def breaks(source: Source, cost: Cost) -> str:
         return f"exit code {cost.code}"
     if cost.code == 2 and cost.lines > 2:
         return f"refused in {cost.lines} lines"
-    if cost.seconds > MAX_SECONDS * (1 + source.mb / 100):
+    if cost.seconds > MAX_SECONDS * (1 + source.mb / 100 + source.files / 10_000):
         return "too slow"
     if cost.mb > MAX_MB + MAX_RATIO * source.mb:
         return "too much memory"

@@ -10,6 +10,7 @@ import lzma
 import os
 import sqlite3
 import struct
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -239,7 +240,7 @@ def _folder(folder: Path, scale: float, *, name: str, content: bytes, most: int 
     for i in range(count):
         (folder / name.format(i)).write_bytes(content)
     (folder / "run.jsonl").write_bytes(jsonl())
-    return _source(folder, count * len(content) / 1e6)
+    return _source(folder, count * len(content) / 1e6)._replace(files=count)
 
 
 def _circles(folder: Path, scale: float) -> Source:
@@ -277,12 +278,13 @@ def _endless_pipe(folder: Path, scale: float) -> Source:
     del scale
     pipe = folder / "pipe.jsonl"
     os.mkfifo(pipe)
-    if os.fork() == 0:
-        with contextlib.suppress(BrokenPipeError), pipe.open("wb") as handle:
-            os.setsid()
-            while True:
-                handle.write(jsonl())
-        os._exit(0)
+    line = json.dumps(row(0))
+    subprocess.Popen(
+        ["sh", "-c", f"exec yes '{line}' > '{pipe}'"],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    )
     return Source(("analyze", str(pipe)), _GB / 1e6)
 
 

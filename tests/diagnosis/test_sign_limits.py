@@ -537,3 +537,323 @@ def test_a_sign_is_nothing_where_nothing_was_measured():
     graded = {name: sign.grade(case) for name, sign in SIGNS.items()}
     assert graded["starts_at_peak"] == 0.0
     assert sum(graded.values()) == pytest.approx(0.0)
+
+
+def stepped(value, *, row=600, **others):
+    """A run of which the loss is given, with a step that no limit holds back at a row."""
+    return measured(columns={**healthy(), "loss": np.asarray(value, dtype=float)}, loss_step=replace(STEP, row=row), **others)
+
+
+@pytest.mark.parametrize(("left", "expected"), [(0.05, 0.0), (0.0325, 0.5), (0.015, 1.0)])
+def test_what_stays_of_a_shock(left, expected):
+    # The rows from two before the step on are its first ones; what came before those is the level, what follows is what stays.
+    loss = np.full(N, 1.0)
+    loss[:580] = 50.0  # out of the twenty rows before
+    loss[600:603] = 101.0
+    loss[603:634] = 1.0 + 100.0 * left
+    loss[660:] = 77.0  # out of the first rows, a twentieth of the run, and of the thirty rows after
+    assert grade("step_after_shock", stepped(loss, progress=None)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("high", "expected"), [((600, 601, 602), 1.0), ((600, 606), 0.0), ((600, 603), 1.0), ((600, 604), 0.0), ((660,), 0.0), ((659,), 1.0)]
+)
+def test_the_first_rows_of_a_shock_are_a_twentieth_of_the_run_and_most_of_them_high(high, expected):
+    loss = np.full(N, 1.0)
+    loss[list(high)] = 101.0
+    assert grade("step_after_shock", stepped(loss)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_shock_without_five_rows_after_it_shows_nothing_that_stays():
+    for rows, expected in ((4, 0.0), (5, 1.0)):
+        loss = np.full(N, 1.0)
+        loss[600] = 101.0
+        loss[602 + rows - 1 :] = np.nan
+        # Two rows after the last high one are left out.
+        case = stepped(np.where(np.arange(N) < 602 + rows, np.nan_to_num(loss, nan=1.0), np.nan))
+        assert grade("step_after_shock", case) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("above", "expected"), [(0.1, 1.0), (0.225, 0.65), (0.35, 0.3)])
+def test_a_run_that_climbed_before_its_step(above, expected):
+    # A level right before the step above the lowest one, in descents; without noise nothing is allowed for.
+    loss = 1.0 + 1e-7 * np.random.default_rng(0).standard_normal(N)
+    loss[500:600] += 3.0 * above
+    case = stepped(loss, progress={"start": 4.0, "best": 1.0})
+    assert grade("calm_before_step", case) == pytest.approx(expected, abs=1e-4)
+    assert grade("calm_before_step", stepped(loss, row=9)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("level", "rise", "expected"),
+    [(0.01, 0.02, 1.0), (0.01, 0.0115, 0.5), (0.01, 0.003, 0.0), (2.0, 0.003, 1.0)],
+)
+def test_a_rise_of_a_loss_that_has_come_down_far(level, rise, expected):
+    # Of a descent of one, side by side over a fortieth of the run.
+    loss = np.full(N, level)
+    loss[:570] = loss[630:] = 9.0
+    loss[600:630] = level + rise
+    case = stepped(loss, progress={"start": 1.0 if level < 1 else 4.0, "best": 0.0 if level < 1 else 3.0})
+    assert grade("step_matters", case) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("deviations", "expected"), [(1.0, 1.0), (1.5, 0.5), (2.0, 0.0), (-1.5, 0.5)])
+def test_a_norm_that_changes_alone(deviations, expected):
+    case = measured(norm_step_up=STEP, norm_step_down=replace(STEP, errors=0.0))
+    value = np.zeros(N)
+    value[600:] = deviations * 0.1
+    case.__dict__["loss"] = replace(case.loss, value=value, spread=np.full(N, 0.1))
+    assert grade("norm_step_alone", case) == pytest.approx(expected, abs=1e-6)
+    # Five losses on either side, thirty rows at most.
+    value[601:604] = value[605:630] = np.nan
+    assert grade("norm_step_alone", case) == 0.0
+    for lasting, kept in ((0.5, expected), (0.49, 0.0)):
+        value = np.where(np.arange(N) < 600, 0.0, deviations * 0.1)
+        case.__dict__["loss"] = replace(case.loss, value=value, spread=np.full(N, 0.1))
+        case.__dict__["norm_step_up"] = replace(STEP, lasting=lasting)
+        assert grade("norm_step_alone", case) == pytest.approx(kept, abs=1e-6)
+
+
+def test_the_larger_step_of_the_norm_counts():
+    still = replace(STEP, errors=9.0)
+    for up, down, expected in ((20.0, 9.0, 0.0), (9.0, 20.0, 1.0), (9.0, 9.0, 0.0)):
+        case = measured(
+            norm_step_up=replace(still, errors=up, sharpness=0.0), norm_step_down=replace(still, errors=down, size=-1.0)
+        )
+        case.__dict__["loss"] = replace(case.loss, value=np.zeros(N), spread=np.full(N, 0.1))
+        assert grade("norm_step_alone", case) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(24, 1.0), (25, 0.0)])
+def test_loss_and_norm_fall_within_a_fiftieth_of_the_run(apart, expected):
+    case = measured(loss_drop=STEP, norm_step_down=replace(STEP, row=600 + apart))
+    assert grade("sudden_drop", case) == pytest.approx(expected)
+    assert grade("sudden_drop", measured(loss_drop=replace(STEP, errors=0.0), norm_step_down=STEP)) == 0.0
+    case.__dict__["change_correlation"] = 0.2
+    assert grade("sudden_drop", case) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("at", "warm", "sharp", "expected"),
+    [(0.09, 0, 1.0, 1.0), (0.11, 0, 1.0, 0.0), (0.11, 120, 1.0, 1.0), (0.19, 300, 1.0, 1.0), (0.21, 300, 1.0, 0.0), (0.5, 0, 0.0, 1.0)],
+)
+def test_a_rise_while_the_rate_comes_up_may_be_sudden(at, warm, sharp, expected):
+    case = measured(
+        progress={"rebound": 0.9, "rebound_rate": 1.0, "rebound_at": at, "rebound_sharpness": sharp}, warmup_rows=warm
+    )
+    assert grade("climbs_at_high_rate", case) == pytest.approx(expected)
+    unknown = measured(
+        progress={"rebound": 0.9, "rebound_rate": float("nan"), "rebound_at": at, "rebound_sharpness": sharp}, warmup_rows=warm
+    )
+    assert grade("climbs_at_high_rate", unknown) == pytest.approx(expected)
+
+
+def test_a_larger_and_a_smaller_batch_change_all_the_same_way():
+    for way in (1.0, -1.0):
+        found = Break(
+            row=600, score=20.0, norm_size=way, norm_spread=0.5 * way, loss_spread=way, loss_deviations=0.0, abruptness=1.0
+        )
+        assert grade("noise_changes", measured(noise_break=found)) == 1.0
+        assert grade("noise_changes", measured(noise_break=replace(found, norm_size=-0.6 * way))) == 0.0
+    assert grade("noise_changes", measured(noise_break=None)) == 0.0
+    assert grade("noise_changes", measured(noise_break=BREAK, change_correlation=0.2)) == 0.0
+
+
+def test_surrogate_losses_whose_gradients_shrank_may_rise():
+    run = healthy()
+    run["loss"] -= 2.0
+    for fell, expected in ((2.0, 0.0), (np.sqrt(2.0), 0.5), (1.0, 1.0), (0.5, 1.0)):
+        case = measured(columns=run, norms={"late_over_start": -np.log(fell)}, progress={"in_noise": 9.0})
+        assert grade("rise_is_trouble", case) == pytest.approx(expected, abs=1e-6)
+    # The rise counts like a descent of at least two deviations.
+    for rebound, expected in ((1.5, 0.0), (2.25, 0.5), (3.0, 1.0)):
+        case = measured(progress={"in_noise": 1.0, "rebound": rebound})
+        assert grade("rise_is_trouble", case) == pytest.approx(expected)
+
+
+# --- the first rows
+
+
+def opened(first, *, n=N, lr=None, **others):
+    """A loss of one that begins as given, with a descent of one; norms of one. Its digits are not those of a rounded log."""
+    loss = np.ones(n)
+    loss[: len(first)] = first
+    loss += 1e-7 * np.random.default_rng(0).standard_normal(n)
+    norm = np.ones(n)
+    norm[2] = 9.0
+    run = {"loss": loss, "grad_norm": norm, "lr": np.ones(n) if lr is None else lr}
+    return measured(columns=run, **({"progress": {"start": 2.0, "best": 1.0, "relative": 0.5}} | others))
+
+
+@pytest.mark.parametrize(("height", "expected"), [(1.05, 0.0), (1.225, 0.5), (1.4, 1.0)])
+def test_an_early_rise_lasts_five_rows_of_the_first_sixteenth(height, expected):
+    loss = np.ones(N)
+    loss[70:75] = height
+    case = opened(loss)
+    assert grade("early_rise", case) == pytest.approx(expected, abs=1e-5)
+    loss[70:75], loss[75:80] = 1.0, height  # behind it
+    assert grade("early_rise", opened(loss)) == 0.0
+    loss = np.ones(N)
+    loss[70:72] = height  # two rows are none
+    assert grade("early_rise", opened(loss)) == 0.0
+    assert grade("early_rise", opened(loss, progress=None)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("top", "following", "expected"),
+    [
+        (1.0 + 0.15, 0.5, 0.0),
+        (1.0 + 0.425, 0.5, 0.5),
+        (1.0 + 0.7, 0.5, 1.0),
+        (1.0 + 0.7, 1.7 / np.exp(0.7), 1.0),
+        (1.0 + 0.7, 1.7 / np.exp(0.45), 0.5),
+        (1.0 + 0.7, 1.7 / np.exp(0.2), 0.0),
+    ],
+)
+def test_a_first_update_that_overshoots(top, following, expected):
+    loss = np.full(N, 0.5)
+    loss[:18] = 1.0  # the first 1.5 % of the rows
+    loss[5] = top
+    loss[300] = following
+    case = opened(loss)
+    assert grade("overshoots_at_once", case) == pytest.approx(expected, abs=1e-3)
+    # What follows in the second half is no match.
+    loss[300], loss[700] = 0.5, 9.0
+    rises = {1.15: 0.0, 1.425: 0.5, 1.7: 1.0}[round(top, 3)]
+    assert grade("overshoots_at_once", opened(loss)) == pytest.approx(rises, abs=1e-3)
+
+
+def test_an_overshoot_is_one_of_the_first_rows():
+    for row, found in ((17, True), (18, False)):
+        loss = np.full(N, 0.5)
+        loss[:19] = 1.0
+        loss[row] = 3.0
+        assert (grade("overshoots_at_once", opened(loss)) > 0.5) == found
+    # In short logs one of the first ten.
+    for row, found in ((9, True), (10, False)):
+        loss = np.full(100, 0.5)
+        loss[:11] = 1.0
+        loss[row] = 3.0
+        assert (grade("overshoots_at_once", opened(loss, n=100)) > 0.5) == found
+
+
+@pytest.mark.parametrize(("over", "expected"), [(-0.2, 0.0), (0.05, 0.5), (0.3, 1.0)])
+def test_the_highest_norm_of_the_first_rows(over, expected):
+    norm = np.full(N, 0.1)
+    norm[4] = np.exp(over)
+    norm[300] = 1.0
+    norm[700] = 50.0
+    case = measured(columns={**healthy(), "grad_norm": norm})
+    assert grade("early_norm_unmatched", case) == pytest.approx(expected, abs=1e-6)
+    assert grade("early_norm_unmatched", measured(columns={**healthy(), "grad_norm": np.zeros(N)})) == 1.0
+
+
+def test_a_rate_that_starts_at_its_peak():
+    from gradlens.config import TrainingConfig
+
+    for first, expected in ((1.0, 1.0), (0.5, 1.0), (0.4, 0.0)):
+        lr = np.ones(N)
+        lr[0] = first
+        assert grade("starts_at_peak", opened(np.ones(N), lr=lr)) == expected
+    unknown = np.full(N, np.nan)
+    for steps, expected in ((0, 1.0), (1, 0.0), (None, 0.0)):
+        case = opened(np.ones(N), lr=unknown, config=TrainingConfig(warmup_steps=steps))
+        assert grade("starts_at_peak", case) == expected
+
+
+@pytest.mark.parametrize(("norm", "expected"), [(0.8, 0.0), (1.3, 0.5), (1.8, 1.0)])
+def test_a_rough_start_without_a_warm_up(norm, expected):
+    case = opened(np.ones(N), norms={"start_over_rest": norm})
+    assert grade("rough_start_without_warmup", case) == pytest.approx(expected)
+    slow = np.linspace(0.1, 1.0, N)
+    assert grade("rough_start_without_warmup", opened(np.ones(N), lr=slow, norms={"start_over_rest": norm})) == 0.0
+    assert grade("overshoot_without_warmup", opened(np.ones(N), lr=slow)) == 0.0
+
+
+def test_trouble_without_a_warm_up_is_the_worst_of_three():
+    for change, expected in (({"raised": 0.14}, 0.5), ({"rebound": 0.235, "rebound_rate": 1.0, "rebound_at": 0.05}, 0.5), ({}, 0.0)):
+        calm = {"start": 2.0, "best": 1.0, "relative": 0.5, "raised": 0.0, "rebound": 0.0, "in_noise": 9.0}
+        case = opened(np.ones(N), progress=calm | change)
+        assert grade("trouble_without_warmup", case) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "norms", "expected"),
+    [
+        ({"above_start": 0.5}, {}, 0.0),
+        ({"above_start": 1.25}, {}, 0.5),
+        ({"above_start": 2.0}, {}, 1.0),
+        ({}, {"start_over_rest": 1.9}, 0.0),
+        ({}, {"start_over_rest": 2.35}, 0.5),
+        ({}, {"start_over_rest": 2.8}, 1.0),
+        ({"above_start": 2.0}, {"late_over_early": ln(5.0)}, 0.0),  # the norms grow
+    ],
+)
+def test_a_run_that_was_thrown_off(change, norms, expected):
+    stuck = {"start": 2.0, "best": 1.0, "relative": 0.01, "above_start": 0.0, "early_low": 0.0}
+    quiet = {"loss_noise": 0.001, "start_over_rest": 0.0, "late_over_early": 0.0, "blown_up": 0.0}
+    case = opened(np.ones(N), progress=stuck | change, norms=quiet | norms)
+    assert grade("thrown_off", case) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("blow", "expected"), [(2.2, 0.0), (np.sqrt(8.8), 0.5), (4.0, 1.0)])
+def test_norms_that_were_thrown_while_the_loss_rose(blow, expected):
+    stuck = {"start": 2.0, "best": 1.0, "relative": 0.01, "above_start": 0.0, "early_low": 0.0}
+    quiet = {"loss_noise": 0.001, "start_over_rest": 0.0, "late_over_early": 0.0, "blown_up": ln(blow)}
+    loss = np.ones(N)
+    loss[4:6] = loss[300] = 2.0  # as high again later, so that it was no overshoot
+    assert grade("thrown_off", opened(loss, progress=stuck, norms=quiet)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("blow", "expected"), [(4.7, 0.0), (np.sqrt(4.7 * 8.2), 0.5), (8.2, 1.0)])
+def test_first_updates_that_multiply_loss_and_norm(blow, expected):
+    loss = np.ones(N)
+    loss[4:6] = 2.0
+    assert grade("blown_up_by_updates", opened(loss, norms={"blown_up": ln(blow)})) == pytest.approx(expected, abs=1e-6)
+    assert grade("blown_up_by_updates", opened(np.ones(N), norms={"blown_up": ln(blow)})) == 0.0
+
+
+@pytest.mark.parametrize(("rise", "expected"), [(0.5, 0.0), (1.0, 0.5), (1.5, 1.0)])
+def test_losses_of_both_signs_rise_by_parts_of_their_descent(rise, expected):
+    loss = np.tile([-1.0, -0.5], N // 2)
+    loss[0] = -1.0
+    loss[3:5] = -1.0 + rise
+    case = measured(columns={**healthy(), "loss": loss}, progress=replace(measured().progress, start=2.0, best=1.0))
+    assert grade("first_loss_rise", case) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("rise", "expected"), [(0.5, 0.0), (1.0, 0.5), (1.5, 1.0)])
+def test_a_loss_that_jumps_with_the_rate(rise, expected):
+    case = measured()
+    case.__dict__["schedule"] = replace(case.schedule, jumps=((600, 1.5),))
+    value = np.zeros(N)
+    value[610:625] = rise * 0.1  # fifteen rows in the twentieth that follows
+    case.__dict__["loss"] = replace(case.loss, value=value, spread=np.full(N, 0.1))
+    case.__dict__["norm"] = replace(case.norm, value=np.zeros(N))
+    assert grade("response_to_jump", case) == pytest.approx(expected, abs=1e-6)
+    value = np.zeros(N)
+    value[660:] = rise * 0.1
+    case.__dict__["loss"] = replace(case.loss, value=value, spread=np.full(N, 0.1))
+    assert grade("response_to_jump", case) == 0.0
+
+
+def test_norms_too_alike_to_be_those_of_batches():
+    quiet = {"noise": 0.001, "loss_noise": 0.05}
+    columns = falling()
+    assert grade("norm_quiet", measured(columns=columns, norms=quiet)) == 1.0
+    assert grade("norm_quieter_than_loss", measured(columns=columns, norms=quiet)) == 1.0
+    for rows, expected in ((90, 0.0), (135, 0.5), (180, 1.0)):
+        short = {**healthy(rows), "grad_norm": healthy(rows)["grad_norm"] * np.exp(-2.0 * np.arange(rows) / rows)}
+        assert grade("norm_quiet", measured(columns=short, norms=quiet)) == pytest.approx(expected, abs=1e-6)
+    # Means over an epoch are quiet in loss and norm.
+    short = {name: value[:300] for name, value in columns.items()}
+    for noise, expected in ((0.0049, 0.0), (0.0051, 1.0)):
+        case = measured(columns=short, norms=quiet | {"loss_noise": noise}, progress={"relative": 0.5})
+        assert grade("norm_quiet", case) == expected
+    for verdict, averaged, expected in (("pre_clip", False, 1.0), ("post_clip", False, 0.0), ("loss_scaled", False, 0.0), ("pre_clip", True, 0.0)):
+        case = measured(columns=columns, norms=quiet)
+        case.__dict__["provenance"] = replace(case.provenance, verdict=verdict, averaged=averaged)
+        assert grade("norm_quiet", case) == expected
+        if not averaged:
+            assert grade("norm_quieter_than_loss", case) == expected
+            assert grade("norm_fades_smoothly", measured(columns=columns, norms=quiet | {"fade": 1.0, "smoothness": 1.0})) == 1.0
