@@ -206,7 +206,8 @@ def clip_rate(sides: Sides, tolerance: Tolerance) -> Measured | Unmeasured:
     if isinstance(found, Unmeasured) or found.method == "runs":
         return found
     independent, n = binomial(found.candidate, found.baseline), float(weight.sum())
-    effective = n * min(1.0, independent / max(found.difference.standard_error**2, 1e-300))
+    # The variance of independent rows is the least that the error can have.
+    effective = n * independent / max(found.difference.standard_error**2, 1e-300)
     pressure = _compare_windows(sides, lambda run: run.columns["pressure"], weight, lambda _b: 0.0)
     if isinstance(pressure, Unmeasured):
         return pressure

@@ -541,7 +541,9 @@ def test_a_sign_is_nothing_where_nothing_was_measured():
 
 def stepped(value, *, row=600, **others):
     """A run of which the loss is given, with a step that no limit holds back at a row."""
-    return measured(columns={**healthy(), "loss": np.asarray(value, dtype=float)}, loss_step=replace(STEP, row=row), **others)
+    return measured(
+        columns={**healthy(), "loss": np.asarray(value, dtype=float)}, loss_step=replace(STEP, row=row), **others
+    )
 
 
 @pytest.mark.parametrize(("left", "expected"), [(0.05, 0.0), (0.0325, 0.5), (0.015, 1.0)])
@@ -556,7 +558,8 @@ def test_what_stays_of_a_shock(left, expected):
 
 
 @pytest.mark.parametrize(
-    ("high", "expected"), [((600, 601, 602), 1.0), ((600, 606), 0.0), ((600, 603), 1.0), ((600, 604), 0.0), ((660,), 0.0), ((659,), 1.0)]
+    ("high", "expected"),
+    [((600, 601, 602), 1.0), ((600, 606), 0.0), ((600, 603), 1.0), ((600, 604), 0.0), ((660,), 0.0), ((659,), 1.0)],
 )
 def test_the_first_rows_of_a_shock_are_a_twentieth_of_the_run_and_most_of_them_high(high, expected):
     loss = np.full(N, 1.0)
@@ -635,7 +638,14 @@ def test_loss_and_norm_fall_within_a_fiftieth_of_the_run(apart, expected):
 
 @pytest.mark.parametrize(
     ("at", "warm", "sharp", "expected"),
-    [(0.09, 0, 1.0, 1.0), (0.11, 0, 1.0, 0.0), (0.11, 120, 1.0, 1.0), (0.19, 300, 1.0, 1.0), (0.21, 300, 1.0, 0.0), (0.5, 0, 0.0, 1.0)],
+    [
+        (0.09, 0, 1.0, 1.0),
+        (0.11, 0, 1.0, 0.0),
+        (0.11, 120, 1.0, 1.0),
+        (0.19, 300, 1.0, 1.0),
+        (0.21, 300, 1.0, 0.0),
+        (0.5, 0, 0.0, 1.0),
+    ],
 )
 def test_a_rise_while_the_rate_comes_up_may_be_sudden(at, warm, sharp, expected):
     case = measured(
@@ -643,7 +653,8 @@ def test_a_rise_while_the_rate_comes_up_may_be_sudden(at, warm, sharp, expected)
     )
     assert grade("climbs_at_high_rate", case) == pytest.approx(expected)
     unknown = measured(
-        progress={"rebound": 0.9, "rebound_rate": float("nan"), "rebound_at": at, "rebound_sharpness": sharp}, warmup_rows=warm
+        progress={"rebound": 0.9, "rebound_rate": float("nan"), "rebound_at": at, "rebound_sharpness": sharp},
+        warmup_rows=warm,
     )
     assert grade("climbs_at_high_rate", unknown) == pytest.approx(expected)
 
@@ -651,7 +662,13 @@ def test_a_rise_while_the_rate_comes_up_may_be_sudden(at, warm, sharp, expected)
 def test_a_larger_and_a_smaller_batch_change_all_the_same_way():
     for way in (1.0, -1.0):
         found = Break(
-            row=600, score=20.0, norm_size=way, norm_spread=0.5 * way, loss_spread=way, loss_deviations=0.0, abruptness=1.0
+            row=600,
+            score=20.0,
+            norm_size=way,
+            norm_spread=0.5 * way,
+            loss_spread=way,
+            loss_deviations=0.0,
+            abruptness=1.0,
         )
         assert grade("noise_changes", measured(noise_break=found)) == 1.0
         assert grade("noise_changes", measured(noise_break=replace(found, norm_size=-0.6 * way))) == 0.0
@@ -771,7 +788,11 @@ def test_a_rough_start_without_a_warm_up(norm, expected):
 
 
 def test_trouble_without_a_warm_up_is_the_worst_of_three():
-    for change, expected in (({"raised": 0.14}, 0.5), ({"rebound": 0.235, "rebound_rate": 1.0, "rebound_at": 0.05}, 0.5), ({}, 0.0)):
+    for change, expected in (
+        ({"raised": 0.14}, 0.5),
+        ({"rebound": 0.235, "rebound_rate": 1.0, "rebound_at": 0.05}, 0.5),
+        ({}, 0.0),
+    ):
         calm = {"start": 2.0, "best": 1.0, "relative": 0.5, "raised": 0.0, "rebound": 0.0, "in_noise": 9.0}
         case = opened(np.ones(N), progress=calm | change)
         assert grade("trouble_without_warmup", case) == pytest.approx(expected)
@@ -850,10 +871,65 @@ def test_norms_too_alike_to_be_those_of_batches():
     for noise, expected in ((0.0049, 0.0), (0.0051, 1.0)):
         case = measured(columns=short, norms=quiet | {"loss_noise": noise}, progress={"relative": 0.5})
         assert grade("norm_quiet", case) == expected
-    for verdict, averaged, expected in (("pre_clip", False, 1.0), ("post_clip", False, 0.0), ("loss_scaled", False, 0.0), ("pre_clip", True, 0.0)):
+    for verdict, averaged, expected in (
+        ("pre_clip", False, 1.0),
+        ("post_clip", False, 0.0),
+        ("loss_scaled", False, 0.0),
+        ("pre_clip", True, 0.0),
+    ):
         case = measured(columns=columns, norms=quiet)
         case.__dict__["provenance"] = replace(case.provenance, verdict=verdict, averaged=averaged)
         assert grade("norm_quiet", case) == expected
         if not averaged:
             assert grade("norm_quieter_than_loss", case) == expected
-            assert grade("norm_fades_smoothly", measured(columns=columns, norms=quiet | {"fade": 1.0, "smoothness": 1.0})) == 1.0
+            assert (
+                grade("norm_fades_smoothly", measured(columns=columns, norms=quiet | {"fade": 1.0, "smoothness": 1.0}))
+                == 1.0
+            )
+
+
+def test_limits_are_printed_as_they_are_applied():
+    from gradlens.diagnosis.signs.base import Ramp, log_share, percent, share, times
+
+    assert str(share(0.75, 0.4)) == "75 to 40 %"
+    assert str(times(2.5, 30.0)) == "2.5 to 30"
+    assert str(log_share(0.05, 0.015)) == "5 to 1.5 %"
+    assert str(Ramp(3.0, 4.5, "log10")) == "1,000 to 31,600"
+    assert str(Ramp(5.7, 8.6)) == "5.7 to 8.6"
+    assert percent(0.35) == "35 %"
+    assert [times(2.0, 8.0)(ln(v)) for v in (2.0, 4.0, 8.0)] == pytest.approx([0.0, 0.5, 1.0])
+    assert (share(0.2, 0.1)(None), share(0.2, 0.1)(float("nan"))) == (0.0, 0.0)
+
+
+def test_only_signs_of_few_rows_are_graded_in_few_rows():
+    assert {name for name, sign in {**SIGNS, **PARTS}.items() if sign.any_length} == {
+        "shock_in_few_rows", "diverges_in_few_rows", "steps_back", "scale_collapses", "zeros_after_nan", "ends_nonfinite",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("unit", "norm", "expected"), [(3.0, 40.0, 0.5), (0.1, 60.0, 1.0), (7.0, 20.0, 0.0)])
+def test_shocks_and_divergences_have_no_unit(unit, norm, expected):
+    columns = {"loss": np.full(20, unit), "grad_norm": np.full(20, unit)}
+    columns["grad_norm"][10] *= norm
+    columns["loss"][11] *= 1.3
+    assert grade("shock_in_few_rows", make(columns, threshold=None)) == pytest.approx(expected)
+    # Norms before it that were as high: the run settles.
+    settles = np.where(np.arange(20) < 10, unit * norm, columns["grad_norm"])
+    assert grade("shock_in_few_rows", make({**columns, "grad_norm": settles}, threshold=None)) == 0.0
+
+
+@pytest.mark.parametrize(("last", "expected"), [(0.7, 0.0), (np.sqrt(0.63), 0.5), (0.9, 1.0), (1.5, 1.0)])
+@pytest.mark.parametrize("unit", [1.0, 5.0])
+def test_a_divergence_that_was_regained(unit, last, expected):
+    loss = unit * np.array([1.0, 0.3, 0.301, 0.3, 0.301, 2.0, 2.0, 2.0, 0.3, 0.3, last])
+    assert grade("diverges_in_few_rows", make({"loss": loss})) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "dense"), [(600, False), (601, True)])
+def test_a_column_that_half_of_the_rows_have_is_not_dense(rows, dense):
+    from gradlens.run import Series
+
+    case = measured(recorded={"lag_drop": 0.0})
+    series = Series(name="rms_ratio", step=np.arange(rows), value=np.ones(rows))
+    case.run = replace(case.run, series={**case.run.series, "rms_ratio": series})
+    assert grade("second_moment_keeps_up", case) == float(dense)

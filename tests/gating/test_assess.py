@@ -176,3 +176,32 @@ def test_the_picture_shows_what_was_compared():
         [], [summary(threshold_source="assumed"), summary(threshold=None), summary(provenance="post_clip")]
     )
     assert [{t.name for t in c.traces} for c in without.runs] == [{"loss", "grad_norm", "lr"}] * 3
+
+
+def test_the_clip_rate_has_half_of_the_false_alarms():
+    from gradlens.gating.metrics import METRICS
+
+    weights = {name: metric.weight for name, metric in METRICS.items()}
+    assert weights.pop("clip_rate") == sum(weights.values())
+    assert set(weights.values()) == {1.0}
+    assert {name for name, metric in METRICS.items() if metric.both_ways} == {"norm_level", "norm_spread"}
+
+
+def test_the_other_sides_threshold_stands_in_for_one_that_is_only_assumed(make_run):
+    from gradlens.gating.assess import summarize_runs
+
+    for given, known, threshold, source in (
+        (2.0, 9.0, 2.0, "option"), ("auto", 9.0, 9.0, "assumed"), ("auto", None, None, "assumed"), (None, 9.0, None, "option"),
+    ):  # fmt: skip
+        (found,) = summarize_runs([make_run(0, n=50)], threshold=given, known=known)
+        assert (found.threshold, found.threshold_source) == (threshold, source)
+
+
+def test_a_loss_scale_is_not_drawn_beside_another_run(make_run):
+    import numpy as np
+
+    from gradlens.gating.compare import compare_runs
+
+    runs = [make_run(seed, n=200, replace={"loss_scale": np.full(200, 1024.0)}) for seed in (0, 1)]
+    picture = compare_runs(runs, threshold=1.3, picture=True).picture
+    assert [{t.name for t in run.traces} for run in picture.runs] == [{"loss", "grad_norm", "lr"}] * 2

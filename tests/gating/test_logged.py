@@ -319,3 +319,16 @@ def test_several_reasons_are_counted():
     assert found.candidate == 2.0
     assert found.reason == "cannot judge: b.jsonl could not be read (2); and 1 more"
     assert "50 rows of run repeat steps" in found.advice
+
+
+def test_one_reason_comes_with_what_to_do_and_names_of_columns_are_told():
+    from gradlens.gating.logged import column_notices
+
+    (found,) = judged_log(summary(replaced=50)).values()
+    assert found.advice.endswith("mend the log, or make a new baseline if it is meant.")
+    assert "and 0 more" not in found.reason
+    one, two = summary(taken={"loss": "loss"}), summary(taken={"loss": "train_loss"})
+    (notice,) = column_notices([one], [two, two])
+    assert notice.message == "the loss is loss in the candidate and train_loss in the baseline"
+    assert not list(column_notices([one], [one]))
+    assert not list(column_notices([one], [summary()]))

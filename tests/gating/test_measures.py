@@ -261,3 +261,21 @@ def test_several_runs_are_the_unit_and_their_windows_a_floor():
     # Prior: a third of the tolerance, worth four runs.
     moderated = (4 * 0.1**2 + 0.02 + 0.02) / (4 + 3)
     assert found.difference.standard_error == pytest.approx(math.sqrt(moderated * (1 / 2 + 1 / 3)))
+
+
+def test_blocks_of_a_ratio_are_relative_to_each_runs_own_mean():
+    # Means 2 and 5; relative to them the windows are .5, 1.5 and .8, 1.2, so that each block adds the ratio of the means.
+    one, two = summary(size=2, log_norm=np.log([4.0, 6.0])), summary(size=2, log_norm=np.log([1.0, 3.0]))
+    found = measures.norm_level(sides(one, two), Tolerance(relative=0.3))
+    assert found.difference.change == pytest.approx(math.log(2.5))
+    blocks = np.array([0.8 - 0.5, 1.2 - 1.5]) + math.log(2.5)
+    assert found.difference.standard_error == pytest.approx(blocks.std(ddof=1) / math.sqrt(2))
+
+
+def test_the_worst_stretch_is_that_of_the_difference():
+    # Both are highest in the second window; the candidate is above the baseline in the sixth.
+    one, two = [1, 9, 1, 1, 1, 1, 1, 1], [1, 9, 1, 1, 1, 2, 1, 1]
+    found = measures.loss(sides(summary(loss=two, loss_mean=two), summary(loss=one, loss_mean=one)), ANY, final=False)
+    assert found.worst_steps == (50, 59)
+    rows = [summary(overflow=[0, 5, 0, 0, 0, v, 0, 0]) for v in (3, 0)]
+    assert measures.events(sides(rows[0], rows[1]), ANY, "overflow", per=1.0).worst_steps == (50, 59)
