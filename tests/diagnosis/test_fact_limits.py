@@ -728,3 +728,133 @@ def test_an_experiment_tells_the_first_two_apart():
     assert experiment("bad_data", "adam_beta2_lag") == experiment("adam_beta2_lag", "bad_data")
     # Of two that no experiment is known for the first one is confirmed.
     assert experiment("lr_zero", "overfitting") == "print the rate of the optimizer's groups at the first steps"
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 200, 256, 365, 1000, 10_000, 21_841, 30_522, 32_000, 50_257, 128_256],
+)
+def test_usual_numbers_of_classes(classes):
+    assert course.guessed_classes(math.log(classes), 1e-8) == classes
+    assert course.guessed_classes(math.log(classes + 0.4), 1e-8) is None
+
+
+@pytest.mark.parametrize(("before", "after", "told_of"), [(3, 24, True), (2, 24, False), (3, 23, False)])
+def test_a_climb_needs_three_rows_before_and_three_for_each_of_eight_levels(before, after, told_of):
+    value = np.concatenate((np.full(2 * before, 2.0), np.linspace(2.0, 8.0, after)))
+    times, order = course._climb(value, 2 * before)
+    assert (times, order) == ((pytest.approx(3.87, abs=0.1), pytest.approx(1.0)) if told_of else (0.0, 0.0))
+    assert course._climb(-value, 2 * before) == (0.0, 0.0)
+
+
+def test_the_order_of_a_climb_is_that_of_its_levels():
+    falling = np.concatenate((np.ones(20), np.repeat([8.0, 7, 6, 5, 4, 3, 2, 1], 5)))
+    assert course._climb(falling, 20) == (1.0, pytest.approx(-1.0))
+    swapped = np.concatenate((np.ones(20), np.repeat([2.0, 1, 3, 4, 5, 6, 8, 7], 5)))
+    assert course._climb(swapped, 20) == (7.0, pytest.approx(1 - 6 * 4 / (8 * 63)))
+
+
+def noisy(level, noise, rows=800, seed=0):
+    rng = np.random.default_rng(seed)
+    return make(
+        {"loss": level + noise * rng.standard_normal(rows), "grad_norm": np.exp(0.3 * rng.standard_normal(rows))},
+        threshold=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "noise", "rows", "found"),
+    [
+        (math.log(2), 0.02, 800, True),
+        (math.log(2), 0.02, 199, False),
+        (math.log(2), 0.02, 220, True),
+        (math.log(2) * 1.02, 0.02, 800, True),
+        (math.log(2) * 1.05, 0.02, 800, False),
+        (math.log(2) * 0.98, 0.02, 800, False),
+        (math.log(2), 0.30, 800, False),  # too noisy to tell
+    ],
+)
+def test_a_noisy_loss_at_ln_2(level, noise, rows, found):
+    case = noisy(level, noise, rows)
+    case.__dict__["progress"] = replace(measured().progress, start=level)
+    assert (course._at_noisy_chance(case, case.progress) is not None) == found
+    below = replace(case.progress, start=0.99 * math.log(2))
+    assert course._at_noisy_chance(case, below) is None
+
+
+def test_where_a_loss_rose_for_good():
+    loss = np.concatenate(
+        (np.linspace(4.0, 1.0, 600), np.full(200, 1.0), np.full(400, 3.0))
+    ) + 1e-3 * np.random.default_rng(0).standard_normal(1200)
+    step, lasting = course._rise(
+        make({"loss": loss, "grad_norm": np.ones(1200)}, step=10 * np.arange(1200), threshold=None)
+    )
+    assert abs(step - 8000) <= 160
+    assert lasting == pytest.approx(1 / 3, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("times", "words"), [(1.4, "ends at 1.4 times its level before"), (1.25, "the norm went from 1 to 1.25")]
+)
+def test_what_the_norm_did_meanwhile(times, words):
+    norm = np.where(np.arange(1200) < 800, 1.0, times)
+    case = make({"loss": np.linspace(2, 1, 1200), "grad_norm": norm}, threshold=None)
+    assert words in course._norm_too(case, 800)
+    assert course._norm_too(make({"loss": np.ones(1200)}, threshold=None), 800) == ""
+
+
+@pytest.mark.parametrize(("move", "noise", "found"), [(0.39, 6.0, True), (0.41, 6.0, False), (0.39, 6.1, False)])
+def test_a_loss_that_hardly_moves(move, noise, found):
+    # Four deviations of the noise from row to row, which is a tenth here.
+    rng = np.random.default_rng(0)
+    loss = 2.0 + 0.1 * rng.standard_normal(1200)
+    case = measured(columns={**healthy(), "loss": loss}, norms={"loss_noise": 0.1})
+    noise_ = course.neighbour_noise(loss)
+    case.__dict__["progress"] = replace(
+        case.progress, start=2.0, end=2.0 - move * noise_ / 0.1, in_noise=noise, relative=0.2, rebound=0.0
+    )
+    assert (course._hardly_moves(case, case.progress) is not None) == found
+
+
+def test_the_headline_is_the_finding_of_the_named_cause():
+    from gradlens.diagnosis.status import verdict_of
+    from gradlens.reports.analysis import CheckResult, Finding
+
+    def found(code, cause, message):
+        return Finding(code=code, name=code, severity=Severity.WARNING, message=message, advice="", cause=cause)
+
+    case = measured()
+    case.__dict__["cause"] = "bad_data"
+    findings = (found("GL201", "lr_too_high", "the rate"), found("GL301", "bad_data", "the batches"))
+    results = tuple(
+        CheckResult(code=f"GL{i}", name=name, status=status, reason=reason)
+        for i, (name, status, reason) in enumerate(
+            [
+                ("a", "passed", ""),
+                ("b", "failed", ""),
+                ("c", "skipped", "the log has no loss scale"),
+                ("d", "skipped", "the run did not clip"),
+            ]
+        )
+    )
+    verdict = verdict_of(case, findings, results)
+    assert (verdict.status, verdict.headline, verdict.judged) == ("problem", "The batches.", ("a", "b"))
+    assert [(n.what, n.why) for n in verdict.not_judged] == [("the loss scale", "the log has no loss scale")]
+    assert verdict_of(case, findings[:1], results).headline == "The rate."
+    assert verdict_of(case, (), results).headline == "Bad data."
+    case.__dict__["cause"] = "healthy"
+    assert verdict_of(case, (), results).headline == "No problem found (2 checks ran; 2 lacked data)."
+    assert verdict_of(case, (), results[:2]).headline == "No problem found (2 checks ran)."
+
+
+def test_an_experiment_comes_with_the_line_that_logs_its_column():
+    from gradlens.diagnosis.ranking import with_line
+
+    text = "log the examples of each step"
+    assert with_line(text, measured()) == f"{text}; to log it: rec.log(loss=loss, batch_size=len(batch))"
+    known = make({**healthy(), "batch_size": np.full(N, 8.0)}, threshold=5.0)
+    assert with_line(text, known) == text
+    assert with_line("replay the batches of the spikes", measured()).endswith(
+        "; or log batch_id with gradlens.Recorder"
+    )
+    assert with_line("print the rate", measured()) == "print the rate"
