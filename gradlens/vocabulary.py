@@ -42,7 +42,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "loss_step", "step_loss",
         "avr_loss", "xent", "cross_entropy", "ce", "rmse_trn", "cost", "act_loss", "cri_loss",
         "train_step_loss", "loss_loss", "total_train_loss", "train_losses_total",
-        "g_loss", "d_loss", "gan_loss", "loss_gen", "loss_disc", "loss_total_loss", "train",
+        "g_loss", "d_loss", "gan_loss", "loss_gen", "loss_disc", "loss_total_loss", "train", "mse", "nll", "bce",
     ),
     "grad_norm": (
         "grad_norm", "train_grad_norm", "gnorm", "gradient_norm", "total_grad_norm", "optim_total_grad_norm",

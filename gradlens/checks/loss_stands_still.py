@@ -11,12 +11,13 @@ class LossStandsStill(FactCheck):
     What it measures
     ----------------
     Whether the loss stays within half a percent of ln K, the level of guessing among K classes, or within its
-    own noise of where it began.
+    own noise of where it began; and, beside a loss that stays, whether an accuracy is that of guessing or never changes, whether
+    gradients add up because nothing clears them, and whether thirty epochs or more brought nothing.
 
     Why it matters
     --------------
-    At ln K nothing was learned. Elsewhere a model that was trained before may simply have little left to learn,
-    which is a note.
+    At ln K nothing was learned, nor where a model did not come to know data by heart that it saw thirty times. Elsewhere a model that
+    was trained before may simply have little left to learn, which is a note.
 
     Threshold
     ---------
@@ -24,7 +25,7 @@ class LossStandsStill(FactCheck):
 
     When it is wrong
     ----------------
-    A task that is as hard as guessing.
+    A task that is as hard as guessing; a linear model that fits as well as it can after its first epoch.
 
     What to try
     -----------

@@ -2,8 +2,9 @@
 
 Decided from names, companion columns and sign, before anything is measured: the surrogate loss of a policy gradient has no
 floor and is 0 by construction where all advantages are equal; a temporal-difference loss grows with the returns that an agent
-learns to collect; of two adversaries each gains what the other loses. A preference loss (DPO) begins at ln 2 and falls fast to a
-floor of noise: its course means something, but standing still does not mean that it is stuck.
+learns to collect; of two adversaries each gains what the other loses; a running sum that is never set back rises by itself. A
+preference loss (DPO) begins at ln 2 and falls fast to a floor of noise: its course means something, but standing still does not mean
+that it is stuck.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 from gradlens import vocabulary
 from gradlens.run import Run
 
-LossKind = Literal["descending", "preference", "policy", "value", "adversarial", "signless"]
+LossKind = Literal["descending", "preference", "policy", "value", "adversarial", "signless", "summed"]
 #: Kinds whose course says nothing about progress.
-MEANINGLESS: frozenset[LossKind] = frozenset({"policy", "value", "adversarial", "signless"})
+MEANINGLESS: frozenset[LossKind] = frozenset({"policy", "value", "adversarial", "signless", "summed"})
 
 _ADVERSARIAL = frozenset({"generator", "discriminator", "gen", "disc", "g", "d", "gan", "adv", "adversarial"})
 _VALUE = frozenset({"critic", "vf", "qf", "q", "td", "value"})
@@ -28,6 +29,9 @@ _POLICY = frozenset(
 )
 #: Share of the values on either side of zero from which a loss has no sign, and so no floor.
 MIN_BOTH_SIGNS = 0.05
+#: Rows from which a sum can be told, how far its first addition may lie from its first value, how far any may lie above that, and
+#: how far the later ones above the early ones, as factors.
+MIN_SUM, FIRST_TERM, MAX_TERM, MAX_GROWTH = 10, 1.5, 2.0, 1.1
 #: Deviations of the noise from row to row within which the thirds of a loss lie where it does not come down.
 WITHIN_NOISE = 2.0
 
@@ -48,8 +52,14 @@ def loss_kind(run: Run) -> LossKind:
         for words_ in others
     ):
         return "adversarial"
+    return _by_values(run)
+
+
+def _by_values(run: Run) -> LossKind:
     if _is_always_zero(run):
         return "policy"
+    if _is_sum(run):
+        return "summed"
     return "signless" if _has_no_sign(run) or _is_negative_noise(run) else "descending"
 
 
@@ -87,10 +97,35 @@ def _is_negative_noise(run: Run) -> bool:
     return abs(float(np.median(value[:third]) - np.median(value[-third:]))) < WITHIN_NOISE * noise
 
 
+def _is_sum(run: Run) -> bool:
+    """Whether the loss is a sum over all rows so far: `running_loss += loss.item()`, never set back to 0.
+
+    Each row then adds a loss to those before it. The first value is the first loss, so the second row adds about as much, every row
+    adds something, and what is added stays or comes down. A loss that diverges adds ever more.
+    """
+    if run.loss is None:
+        return False
+    value = run.loss.value
+    if len(value) < MIN_SUM or not np.isfinite(value).all() or not value[0] > 0:
+        return False
+    added = np.diff(value)
+    third = len(added) // 3
+    return bool(
+        added.min() > 0
+        and value[0] / FIRST_TERM <= added[0] <= FIRST_TERM * value[0]
+        and added.max() <= MAX_TERM * value[0]
+        and np.median(added[-third:]) <= MAX_GROWTH * np.median(added[:third])
+    )
+
+
 #: What to say about each kind, and what to read instead.
 WORDS: dict[LossKind, tuple[str, str]] = {
     "policy": ("a policy-gradient loss", "read the reward or the return"),
     "value": ("the loss of learned values, which grows with the returns", "read the reward or the return"),
     "adversarial": ("the loss of one of two adversaries", "read samples, or a score of them"),
+    "summed": (
+        "a sum of all losses so far: every row adds about one more loss to the row before",
+        "set the running loss back to 0 after each row, and read what each row adds",
+    ),
     "signless": ("a loss that takes both signs all along, as that of policy gradients", "read the reward or a score"),
 }  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts import (
     clipping,
+    collapsed,
     course,
     dead,
     early_floor,
@@ -13,6 +14,8 @@ from gradlens.diagnosis.facts import (
     epochs,
     explosion,
     few_rows,
+    hard_batches,
+    last_batch,
     layers,
     meaning,
     measurement,
@@ -23,6 +26,7 @@ from gradlens.diagnosis.facts import (
     rate,
     recurring,
     restart,
+    returns,
     small_events,
     validation,
     words,
@@ -35,8 +39,9 @@ __all__ = ["FINDERS", "Fact", "find_facts"]
 #: The first fact that proves a cause names it, so the order is one of precedence.
 FINDERS: tuple[Finder, ...] = (
     words.find, layers.find, nonfinite.find, parts.find, dead.find, policy.find, measurement.find, rate.find, planned.find,
-    restart.find, elements.find, recurring.find, course.find, few_rows.find, explosion.find, validation.find, epochs.find,
-    small_events.find, early_floor.find, clipping.find, meaning.find,
+    restart.find, elements.find, recurring.find, course.find, few_rows.find, returns.find, collapsed.find, explosion.find,
+    validation.find, epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, clipping.find,
+    meaning.find,
 )  # fmt: skip
 
 

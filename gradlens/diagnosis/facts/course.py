@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.diagnosis.facts import standstill
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, thinned
 from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
@@ -37,33 +39,6 @@ CLIMB_LEVELS, CLIMB_ROWS = 8, 3
 LATE = 0.9
 #: How many times its start a smoothed loss must end at to have diverged.
 TIMES_START = 2.5
-#: Classes or words whose chance level is known by heart (ln K of a balanced task), and how near a stuck loss must be.
-CLASSES = (
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    20,
-    50,
-    100,
-    200,
-    256,
-    365,
-    1000,
-    10_000,
-    21_841,
-    30_522,
-    32_000,
-    50_257,
-    50_304,
-    128_256,
-)
-NEAR_CHANCE = 0.005
 #: Share of the chance level below which a loss had learned, and how near to that level it began, to have come back to guessing.
 FAR_BELOW, NEAR_START = 0.9, 0.2
 #: Times the level of guessing that a loss reaches where it was shocked, beyond the noise of most batches.
@@ -80,10 +55,13 @@ BINARY, MAX_ERROR, MIN_BINARY = (-0.005, 0.025), 0.008, 200
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
-    """At most one fact: diverged, ended worse, still climbing, stuck at chance, hardly moved."""
+    """At most one fact: plainly stands still, diverged, ended worse, still climbing, stuck at chance, hardly moved."""
     p = measured.progress
-    if p is None or measured.numerics.dead_from is not None or not measured.loss_descends:
+    if measured.numerics.dead_from is not None or not measured.loss_descends:
         return ()
+    still = standstill.find(measured)
+    if still or p is None:
+        return still
     for one in (_diverged, _ended_worse, _climbs_to_the_end, _at_chance, _at_noisy_chance, _hardly_moves):
         fact = one(measured, p)
         if fact is not None:
@@ -236,17 +214,6 @@ def _norm_too(measured: Measured, since: int) -> str:
     )
 
 
-def guessed_classes(loss: float, within: float) -> int | None:
-    """The usual number of classes among which guessing gives this loss, up to a share of it; None where there is none."""
-    return next((k for k in CLASSES if abs(loss - float(np.log(k))) < within * float(np.log(k))), None)
-
-
-_AT_CHANCE = (
-    "try to overfit ten examples: if that fails, look at labels, loss and the norms of single layers; then try a tenth and "
-    "ten times the learning rate"
-)
-
-
 def _at_chance(measured: Measured, p: Progress) -> Fact | None:
     if never_learned(measured) < 0.5 or not p.start > 0:
         return None
@@ -268,7 +235,7 @@ def _at_chance(measured: Measured, p: Progress) -> Fact | None:
         otherwise="not_learning",
         message=f"the loss stays at {level:.4g} from beginning to end, which is ln {classes:,}: what "
         f"guessing among {classes:,} classes gives",
-        advice=_AT_CHANCE,
+        advice=ADVICE,
         evidence=(Evidence(label="loss over chance", value=level / chance, threshold=1.0 + NEAR_CHANCE),),
     )
 
@@ -295,7 +262,7 @@ def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
         outcome="stalled",
         since_step=int(measured.signals.step[0]),
         message=f"the loss stays at {level:.3g} to the end, which is ln 2: what guessing between two classes gives",
-        advice=_AT_CHANCE,
+        advice=ADVICE,
         evidence=(Evidence(label="loss over chance", value=1.0 + half, threshold=1.0 + BINARY[1], n=len(loss)),),
     )
 

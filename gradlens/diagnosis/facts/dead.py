@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
-from gradlens.diagnosis.facts.course import NEAR_CHANCE, guessed_classes
+from gradlens.diagnosis.facts.chance import NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.features.curves import rounding_step
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan

@@ -8,7 +8,7 @@ updates threw loss and norm up before it came down.
 from __future__ import annotations
 
 from gradlens.diagnosis.facts.base import Fact
-from gradlens.diagnosis.facts.course import guessed_classes
+from gradlens.diagnosis.facts.chance import guessed_classes
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.start import blown_up_by_updates, overshoots_at_once
 from gradlens.reports.base import Severity

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
 from gradlens.reports.base import Cause, Severity
@@ -20,9 +22,17 @@ OF_STEPS: frozenset[Cause] = frozenset({"bad_data", "adam_beta2_lag", "no_warmup
 
 
 def counts_epochs(measured: Measured) -> bool:
-    """Whether the steps of the log are epochs, by the name of their column."""
+    """Whether the rows of the log are epochs: by the name of the column of steps, or by an epoch that is another in every row."""
     name = measured.run.columns.step
-    return name is not None and _EPOCH.search(name.lower()) is not None
+    if name is not None and _EPOCH.search(name.lower()) is not None:
+        return True
+    rows = len(measured.run.loss) if measured.run.loss is not None else 0
+    return any(
+        _EPOCH.fullmatch(key.strip().lower()) is not None
+        and 1 < rows == len(series)
+        and bool((np.diff(series.value) >= 1.0).all() and (series.value == np.round(series.value)).all())
+        for key, series in measured.run.series.items()
+    )
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:

@@ -146,16 +146,21 @@ def rows_are_steps(measured: Measured, *, steps: Ramp = Ramp(10.0, 3.0)) -> floa
 
 
 @part("the norm falls from its start by more than the loss does")
-def falls_beyond_loss(measured: Measured, *, further: Ramp = Ramp(-1.5, -0.3, "ln")) -> float:
-    """The factor by which the norm falls is {further} times the factor by which the loss falls.
+def falls_beyond_loss(
+    measured: Measured, *, further: Ramp = Ramp(-1.5, -0.3, "ln"), one_batch: Ramp = Ramp(0.0, 1.0, "ln")
+) -> float:
+    """The factor by which the norm falls is {further} times the factor by which the loss falls, {one_batch} where the data are one batch.
 
     The gradient of a squared error goes with its root, of any loss at most with the loss itself where that is far above its
-    floor: norms that fall by less than the loss are those of a loss that began high, not of a network that amplifies.
+    floor: norms that fall by less than the loss are those of a loss that began high, not of a network that amplifies. Without the
+    noise of batches nothing else moves either, and a task that is solved takes both down alike.
     """
     norms = measured.norms
     if norms is None or np.isnan(norms.loss_first_over_rest):
         return 1.0
-    return further(max(norms.first_over_rest, norms.start_over_rest) - norms.loss_first_over_rest)
+    beyond = max(norms.first_over_rest, norms.start_over_rest) - norms.loss_first_over_rest
+    noisy = has_batch_noise(measured)
+    return noisy * further(beyond) + (1.0 - noisy) * one_batch(beyond)
 
 
 def is_measured(measured: Measured, sign: str) -> bool:

@@ -1,0 +1,86 @@
+"""The last batch of an epoch, which holds what is left of the data and so is smaller than the others.
+
+A loader that keeps it (`drop_last=False`, the default) gives one row in each epoch a mean over a handful of examples: its loss and norm
+scatter far more than those of the other rows, to both sides. What stands out there is no batch of bad data, which would cost more in
+every epoch, nor one that the next epoch does not bring back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.measured import Measured
+from gradlens.reports.analysis import Evidence
+from gradlens.reports.base import Cause, Severity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gradlens.diagnosis.features.curves import Curve
+
+#: Rows of an epoch, and epochs, from which the rows of one place in it can be compared with the others.
+MIN_ROWS, MIN_EPOCHS = 5, 8
+#: How many times the usual scatter of loss and norm together that of the last batches is. A batch of a tenth of the examples has 3.2.
+#: Our own choice.
+MIN_SCATTER = 2.5
+#: Deviations of their own scatter that the last batches may lie to one side.
+MAX_SHIFT = 1.0
+#: Rows after the last batch in which its update may still show, and the share of all rows that stand out which must be such.
+AFTERMATH, MIN_BESIDE = 2, 0.75
+OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """A note where nearly all rows in which loss and norm stand out are last batches of an epoch, or follow one at once."""
+    events = (*measured.events, *measured.bursts)
+    if not events or not measured.has("steps") or not measured.loss.logarithmic:
+        return ()
+    scatter = deviation(measured.loss) + deviation(measured.norm)
+    first = max(events, key=lambda event: event.strength).first
+    lengths = range(MIN_ROWS, len(scatter) // MIN_EPOCHS + 1)
+    times, rows = max(((_times(scatter, rows, first), rows) for rows in lengths), default=(0.0, MIN_ROWS))
+    beside = np.mean([(event.first - first) % rows in {rows - 1, *range(AFTERMATH + 1)} for event in events])
+    if times < MIN_SCATTER or beside < MIN_BESIDE or _one_sided(measured.loss, rows, first):
+        return ()
+    s = measured.signals
+    return (
+        Fact(
+            code="GL301",
+            severity=Severity.NOTE,
+            message=f"every {rows} rows loss and norm scatter {times:.2g} times as much as usual, so at step {s.step[first]:,}: the last "
+            "batch of an epoch is smaller than the others",
+            advice="drop it (drop_last=True), or weigh it by its examples",
+            rules_out=OF_BATCHES,
+            steps=tuple(int(s.step[event.first]) for event in events[:8]),
+            evidence=(
+                Evidence(label="scatter of the last batches over the usual one", value=times, threshold=MIN_SCATTER),
+            ),
+        ),
+    )
+
+
+def deviation(curve: Curve) -> NDArray[np.float64]:
+    """float64[n]: how far each value lies from the level around it, in usual distances; NaN where it is not finite."""
+    away = np.abs(curve.value - curve.level)
+    usual = float(np.nanmedian(away)) if np.isfinite(away).any() else 0.0
+    return away / usual if usual > 0 else np.full(len(away), np.nan)
+
+
+def _times(scatter: NDArray[np.float64], rows: int, first: int) -> float:
+    """The median scatter of the rows of one place in epochs of that many rows over that of all rows, without the event's own."""
+    place = scatter[first % rows :: rows]
+    place = np.delete(place, first // rows)
+    place = place[np.isfinite(place)]
+    usual = float(np.nanmedian(scatter)) if np.isfinite(scatter).any() else 0.0
+    return float(np.median(place)) / usual if len(place) >= MIN_EPOCHS - 1 and usual > 0 else 0.0
+
+
+def _one_sided(curve: Curve, rows: int, first: int) -> bool:
+    """Whether the losses of that place are all high: a batch that is bad in each epoch."""
+    away = (curve.value - curve.level)[first % rows :: rows]
+    away = away[np.isfinite(away)]
+    size = float(np.median(np.abs(away)))
+    return len(away) == 0 or float(np.median(away)) > MAX_SHIFT * 0.5 * size
