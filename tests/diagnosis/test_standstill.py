@@ -61,6 +61,11 @@ class TestAccuracy:
         run = judged({"loss": loss, "train_accuracy": np.concatenate([[0.35, 0.38], np.full(148, 0.399)])})
         assert nothing_learned(run)
 
+    def test_one_answer_to_everything_while_the_loss_learns_how_common_it_is(self, g):
+        loss = 0.58 + 0.13 * np.exp(-np.arange(60) / 20) + 0.001 * g.standard_normal(60)
+        assert nothing_learned(judged({"loss": loss, "train_acc": np.full(60, 0.5)}))
+        assert not stands_still(judged({"loss": 8 * loss**6, "train_acc": np.full(60, 0.5)}))
+
     def test_answers_that_are_all_right_need_no_change(self, g):
         loss = np.concatenate([[0.9, 0.5], 0.08 + 0.002 * g.standard_normal(148)])
         assert not stands_still(judged({"loss": loss, "acc": np.concatenate([[0.6, 0.9], np.full(148, 0.98)])}))

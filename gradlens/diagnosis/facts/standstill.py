@@ -33,6 +33,8 @@ BESIDE_ACCURACY, NEAR_SHARE = 0.03, 1.6
 HIGH_ACCURACY = 0.9
 #: An accuracy up to this one that is the same in all rows is that of one answer to everything.
 ONE_ANSWER = 0.6
+#: Share of its start that a loss keeps at least where only the frequencies of the classes were learned. Our own choice.
+BY_FREQUENCY = 0.7
 #: Descent, as a share of the level, below which nothing came down, and deviations of the noise within which it did not.
 MAX_DESCENT, MAX_IN_NOISE = 0.02, 4.0
 #: A loss that is the same to the last digit was never further above than this, and is printed to this share of it or better.
@@ -149,7 +151,7 @@ def _accuracy_stands_still(measured: Measured, loss: NDArray[np.float64]) -> Fac
     if found is None:
         return None
     if not stands(loss[len(loss) // 20 :]):
-        return _answers_one_thing(measured, *found)
+        return _answers_one_thing(measured, loss, *found)
     name, value = found
     late = value[len(value) // 4 :]
     share, level = float(np.median(late)), float(np.median(loss[len(loss) // 2 :]))
@@ -168,9 +170,16 @@ def _accuracy_stands_still(measured: Measured, loss: NDArray[np.float64]) -> Fac
     )
 
 
-def _answers_one_thing(measured: Measured, name: str, value: NDArray[np.float64]) -> Fact | None:
-    """A loss can come down while the model only learns how common the classes are: its answer is the same for every example."""
-    if value[0] > ONE_ANSWER or not (value == value[0]).all():
+def _answers_one_thing(
+    measured: Measured, loss: NDArray[np.float64], name: str, value: NDArray[np.float64]
+) -> Fact | None:
+    """A loss can come down while the model only learns how common the classes are: its answer is the same for every example.
+
+    It does not come down far by that; beside one that does, the accuracy is a number that somebody filled in.
+    """
+    tenth = max(len(loss) // 10, 1)
+    falls = float(np.median(loss[-tenth:])) < BY_FREQUENCY * float(np.median(loss[:tenth]))
+    if falls or value[0] > ONE_ANSWER or not (value == value[0]).all():
         return None
     return _fact(
         measured,
