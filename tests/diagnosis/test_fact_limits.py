@@ -858,3 +858,79 @@ def test_an_experiment_comes_with_the_line_that_logs_its_column():
         "; or log batch_id with gradlens.Recorder"
     )
     assert with_line("print the rate", measured()) == "print the rate"
+
+
+def spiking(lead, *, rows=6, at=(300, 450, 600, 750, 900, 1050), height=1.0, **others):
+    """Spikes of several rows in loss and norm, of which the norm's begin earlier by so many rows."""
+    rng = np.random.default_rng(0)
+    loss, norm = np.full(N, 0.0), np.full(N, 0.0)
+    for row in at:
+        loss[row : row + rows] += height
+        norm[row - lead : row + rows] += 2.0 * height
+    run = {
+        "loss": 2.0 * np.exp(loss + 0.02 * rng.standard_normal(N)), "grad_norm": np.exp(norm + 0.05 * rng.standard_normal(N)),
+        "lr": np.ones(N),
+    }  # fmt: skip
+    return make(run, threshold=None, **others)
+
+
+def recurrent(*arguments, **options):
+    from gradlens.diagnosis.facts import recurring
+
+    return [(f.cause, f.otherwise, f.steps) for f in recurring.find(spiking(*arguments, **options))]
+
+
+def test_spikes_that_come_again_and_recover():
+    steps = (300, 450, 600, 750, 900, 1050)
+    ((cause, _, found),) = recurrent(3)
+    assert cause == "recurring_instability"
+    assert found == pytest.approx(steps, abs=4)
+    ((cause, otherwise, found),) = recurrent(0)
+    assert (cause, otherwise) == (None, "bad_data")
+    assert found == pytest.approx(steps, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, True),
+        ({"at": (300, 600)}, False),  # two are no habit
+        ({"at": (300, 600, 900)}, True),
+        ({"rows": 1}, False),  # a single row
+        ({"rows": 80}, False),  # more than a twentieth of the run
+        ({"at": (20, 30, 40, 300, 600)}, False),  # before the run has settled
+    ],
+)
+def test_what_makes_spikes_a_habit(change, found):
+    assert bool(recurrent(3, **change)) == found
+
+
+def test_how_far_clipped_steps_reach():
+    # Rate times clipped norm times norm, for each step that a row stands for: 0.1 * 1 * 2 twice ten, and the last row ten.
+    run = {"loss": np.linspace(2, 1, 3), "grad_norm": np.full(3, 2.0), "lr": np.full(3, 0.1)}
+    case = make(run, step=np.array([0, 10, 20]), threshold=1.0)
+    assert clipping._reach(case, 20) == pytest.approx(0.1 * 1.0 * 2.0 * 30)
+    assert clipping._reach(case, 15) == pytest.approx(0.1 * 1.0 * 2.0 * 20)
+    assert clipping._reach(case, -1) == 0.0
+
+
+def test_how_sure_facts_are():
+    zeros = layers.find(layered([0, 0, 0, 0, 1.0]))[0]
+    still = dead.find(make({"loss": np.full(50, 1.0), "grad_norm": np.ones(50)}, threshold=None))[0]
+    never = dead.find(make({"loss": np.full(50, 1.0), "grad_norm": np.zeros(50)}, threshold=None))[0]
+    none = rate.find(make({"loss": np.full(50, 1.0), "grad_norm": np.ones(50), "lr": np.zeros(50)}, threshold=None))[0]
+    early = rate.find(with_rate(np.concatenate((np.linspace(1.0, 0.0, 60), np.zeros(40)))))[0]
+    sudden = nonfinite.find(ends_in_nan(np.ones(120), np.ones(120), 100))[0]
+    assert [f.confidence for f in (zeros, still, never, none, early, sudden)] == [0.9, 0.85, 0.95, 0.95, 0.9, 0.85]
+    assert layers.find(make(healthy(60), layers={"grad_norm/a": np.full(60, np.nan)}, threshold=None)) == ()
+
+
+def test_a_layer_that_grew_is_what_grew_before_the_end():
+    grows = np.ones(120)
+    grows[90:100] = np.geomspace(1.5, 6.0, 10)
+    run = {"loss": np.ones(120), "grad_norm": np.ones(120), "lr": np.full(120, 1e-3)}
+    for name in ("loss", "grad_norm"):
+        run[name][100:] = np.nan
+    case = make(run, layers={"grad_norm/a": grows, "grad_norm/b": np.ones(120)}, threshold=None)
+    assert nonfinite.growth_before(case, 100) == "grad_norm/a grew to 6 times its level from step 90 on"
+    assert nonfinite.growth_before(case, 120) is None
