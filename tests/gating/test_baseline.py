@@ -221,3 +221,15 @@ def test_numbers_are_short(value, kept):
     assert rounded(None) is None
     assert rounded(float("inf")) is None
     assert isinstance(rounded(3.0), int)
+
+
+def test_a_file_is_laid_out_for_diffs():
+    from gradlens.gating.checked import dump_checked
+
+    lines = dump_checked("s", 1, [{"b": {"y": [1, 2], "x": {}}, "a": []}, {"a": [{"k": None}]}]).splitlines()
+    start = lines.index(' "runs": [')
+    assert lines[start + 1 : -3] == [
+        "  {", '   "a": [],', '   "b": {', '    "x": {},', '    "y": [1, 2]', "   }", "  },",
+        "  {", '   "a": [', "    {", '     "k": null', "    }", "   ]", "  }", " ],",
+    ]  # fmt: skip
+    assert json.loads("\n".join(lines))["runs"][1] == {"a": [{"k": None}]}

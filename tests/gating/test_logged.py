@@ -332,3 +332,20 @@ def test_one_reason_comes_with_what_to_do_and_names_of_columns_are_told():
     assert notice.message == "the loss is loss in the candidate and train_loss in the baseline"
     assert not list(column_notices([one], [one]))
     assert not list(column_notices([one], [summary()]))
+
+
+@pytest.mark.parametrize(("missing", "told"), [(8, False), (9, True)])
+def test_holes_as_usual_as_those_of_the_baseline(missing, told):
+    # The baseline lacks eight of eighty rows, a tenth; one in a hundred more may be missing.
+    baseline = summary(rows=[10] * 7 + [2])
+    assert baseline.rows_missing == 8
+    candidate = summary(rows=[10] * 7 + [10 - missing])
+    assert ("log" in judged_log(candidate, baseline)) == told
+
+
+def test_the_share_of_dead_norms_is_one_of_all_norms():
+    baseline = summary(rows=100)
+    for dead, told in ((4, False), (5, True)):
+        # 4 of 800 are half a percent.
+        candidate = summary(dead=[dead, *[0] * 7], norms=[100 - dead, *[100] * 7], rows=100)
+        assert ("dead_norms" in judged_log(candidate, baseline)) == told
