@@ -9,7 +9,7 @@ names more causes (docs/naming.md). It changes what the signs say in three ways:
   of a shock to another, where the curves know no better.
 - *calmed*: the signs see trouble, no fact supports it, together they call the run healthy, and the curves alone do not say that it is
   something else: the alarm becomes a note.
-- *warned*: no sign and no fact shows trouble, and together a fault is likeliest; a data shift or a weight penalty clearly so.
+- *warned*: no sign and no fact shows trouble, and together a fault is likeliest; a data shift, a weight penalty or bad data clearly so.
 
 The signs decide alone where they are sure of a fault, and where the run is unlike those that were learned from.
 """
@@ -28,14 +28,16 @@ Ruling = Literal["signs", "named", "calmed", "warned"]
 #: alarm.
 SURE = 0.95
 #: The confidence of the curves alone in a healthy run without which no alarm is calmed, and the higher one where they find too few of
-#: the faults for their calm to say much: half of the explosions, missing warm-ups and vanishing gradients that are labelled.
+#: the faults for their calm to say much: half of the explosions, missing warm-ups and vanishing gradients that are labelled. A weight
+#: penalty that the signs show is never calmed: its share is measured where the recorder logs it.
 CALM_ALONE = 0.2
 CALM_HARD_TO_SEE: Mapping[Cause, float] = {
-    "lr_too_high": 0.35, "exploding": 0.6, "no_warmup": 0.6, "vanishing": 0.6,
+    "lr_too_high": 0.35, "exploding": 0.7, "no_warmup": 0.7, "vanishing": 0.7, "l2_contamination": 1.0,
 }  # fmt: skip
 #: The joint confidence without which no fault is warned of that no sign shows, where healthy runs have the same curves: data become
-#: harder by themselves, and gradients of many dimensions have smooth norms without a penalty.
-WARNS: Mapping[Cause, float] = {"data_shift": 0.7, "l2_contamination": 0.7}
+#: harder by themselves, gradients of many dimensions have smooth norms without a penalty, and a loss of practically nothing has spikes
+#: of many times itself.
+WARNS: Mapping[Cause, float] = {"data_shift": 0.7, "l2_contamination": 0.7, "bad_data": 0.7}
 #: Causes that begin with the same shock of loss and norm: told apart by what comes after it, which the signs read as well.
 SAME_SHOCK: frozenset[Cause] = frozenset({"bad_data", "data_shift", "adam_beta2_lag"})
 #: Share of the traits of a run that may lie outside the middle 96 % of the runs learned from (one of these in a thousand has more),

@@ -861,7 +861,7 @@ def test_an_experiment_comes_with_the_line_that_logs_its_column():
 
 
 def spiking(lead, *, rows=6, at=(300, 450, 600, 750, 900, 1050), height=1.0, **others):
-    """Spikes of several rows in loss and norm, of which the norm's begin earlier by so many rows."""
+    """Spikes of several rows in loss and norm, of which the norm's begin `lead` rows earlier."""
     rng = np.random.default_rng(0)
     loss, norm = np.full(N, 0.0), np.full(N, 0.0)
     for row in at:

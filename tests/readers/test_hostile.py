@@ -406,6 +406,6 @@ class TestWhatHasNoEnd:
         pq.write_table(pa.table({"loss": [3.0, 2.0], **{f"c{i}": [1.0, None] for i in range(8000)}}), path)
         began = time.process_time()
         (run,) = gradlens.read(path)
-        # The schema was made anew for each column: twenty times as long.
+        # The schema was made again for each column: twenty times as long.
         assert time.process_time() - began < 15
         assert len(run.series) == 8001
