@@ -273,8 +273,10 @@ curves together decide, unless the signs are sure of a fault (95 %). This change
 - *named*: the signs raise an alarm, and together another cause is likeliest: it is named. Not among bad data, data shift and a lag of
   Adam, which begin with the same shock.
 - *calmed*: the signs raise an alarm, no fact supports it, together `healthy` is likeliest, and the curves alone give it 20 %, beside an
-  alarm for a rate too high 35 %, for an explosion, a missing warm-up or vanishing gradients 60 %: the alarm becomes a note.
-- *warned*: signs and facts show nothing, and together a fault is likeliest, a data shift or a weight penalty with 70 %: a warning (GL011).
+  alarm for a rate too high 35 %, for an explosion, a missing warm-up or vanishing gradients 70 %: the alarm becomes a note. Not
+  one for a weight penalty.
+- *warned*: signs and facts show nothing, and together a fault is likeliest, a data shift, a weight penalty or bad data with 70 %:
+  a warning (GL011).
 
 None is made in logs of fewer than 40 losses, of a loss whose course means nothing, where more than 40 % of the traits lie outside
 the middle 23 of 24 parts of the runs learned from (one run in a thousand of these), or where more than 60 % are missing.
@@ -302,9 +304,10 @@ mistake was undone: the signs had been learned from twelve of the drawn families
 
 `fourth` was judged by the present network and join, learned from everything else, facts included. `fifth` was judged by what ships, as a
 report does it (`python -m benchmarks.diagnosis.newest FOLDER`): signs where they are sure, facts as they are today, ceilings. Nothing
-has been learned from it. Afterwards one thing was changed, because of the families that were learned from: where a fact rules out the
-likeliest cause, the next one is named if it had a fifth by itself. The rows of the look stay as they were. Of a family in which too few
-healthy runs learned, nothing is scored.
+has been learned from it. Afterwards two things were changed, because of the families that were learned from and of runs of the tests:
+where a fact rules out the likeliest cause, the next one is named if it had a fifth by itself; and what bad data needs to be warned of
+and an explosion to be calmed went up to 70 %. The rows of the look stay as they were. Of a family in which too few healthy runs
+learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.
