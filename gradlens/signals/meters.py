@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 #: from row to row, and how many
 #: times that of the mean it is. Our own choice.
 MIN_ROWS, MIN_POSITIVE, MIN_NOISE, MIN_TIMES = 100, 0.98, 0.02, 20.0
-#: Rows that a moving average must be followed for; correlation of changes up to which what comes in is new each time; that of what was averaged,
-#: whose changes take turns; its noise from row to row; smallest change that is no rounding; and the shares that trainers use. Our own choice.
+#: Rows that a moving average must be followed for; correlation of changes up to which what comes in is new each time; that of what
+#: was averaged, whose changes take turns; its noise from row to row; the smallest change that is no rounding; and the shares that
+#: trainers use. Our own choice.
 MIN_MOVING, WHITE, TAKES_TURNS, MIN_OWN_NOISE, MIN_CHANGE = 200, 0.12, -0.3, 0.04, 1e-6
 SHARES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 #: Different values up to which norms may be rounded ones of a few powers of two, and their step over the smallest.
@@ -140,9 +141,9 @@ def is_moving_average(norm: NDArray[np.float64]) -> bool:
     """Whether float64[n] is an exponential moving average, or a mean over a window that slides.
 
     The norm of a batch has noise of its own, so its changes take turns: their correlation from row to row is about -.5, or near 1 on a
-    smooth course without noise. Those of m_t = a m_(t-1) + (1 - a) g_t, or of a sliding mean, do neither, since what is averaged is new in each
-    row: near 0 at each distance. Then m_t - a m_(t-1) gives back positive values that vary from row to row as norms do. Fewer than 200
-    finite values tell nothing.
+    smooth course without noise. Those of m_t = a m_(t-1) + (1 - a) g_t, or of a sliding mean, do neither, since what is averaged is new
+    in each row: near 0 at each distance. Then m_t - a m_(t-1) gives back positive values that vary from row to row as norms do. Fewer
+    than 200 finite values tell nothing.
     """
     value = norm[np.isfinite(norm)][len(norm) // 8 :]
     if len(value) < MIN_MOVING or not (value > 0).all():
