@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from gradlens.diagnosis.features.curves import Curve
 
-#: Rows of an epoch, and epochs, from which the rows of one place in it can be compared with the others.
-MIN_ROWS, MIN_EPOCHS = 5, 8
+#: Rows of an epoch, and epochs, from which the rows of one place in it can be compared with the others; rows of the longest that is
+#: tried: more would take as long as all the rest of an analysis.
+MIN_ROWS, MIN_EPOCHS, MAX_ROWS = 5, 8, 1000
 #: How many times the usual scatter of loss and norm together that of the last batches is. A batch of a tenth of the examples has 3.2.
 #: Our own choice.
 MIN_SCATTER = 2.5
@@ -40,8 +41,11 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         return ()
     scatter = deviation(measured.loss) + deviation(measured.norm)
     first = max(events, key=lambda event: event.strength).first
-    lengths = range(MIN_ROWS, len(scatter) // MIN_EPOCHS + 1)
-    times, rows = max(((_times(scatter, rows, first), rows) for rows in lengths), default=(0.0, MIN_ROWS))
+    usual = float(np.nanmedian(scatter)) if np.isfinite(scatter).any() else 0.0
+    if not usual > 0:
+        return ()
+    lengths = range(MIN_ROWS, min(len(scatter) // MIN_EPOCHS, MAX_ROWS) + 1)
+    times, rows = max(((_scatter_at(scatter, rows, first) / usual, rows) for rows in lengths), default=(0.0, MIN_ROWS))
     beside = np.mean([(event.first - first) % rows in {rows - 1, *range(AFTERMATH + 1)} for event in events])
     if times < MIN_SCATTER or beside < MIN_BESIDE or _one_sided(measured.loss, rows, first):
         return ()
@@ -69,13 +73,12 @@ def deviation(curve: Curve) -> NDArray[np.float64]:
     return away / usual if usual > 0 else np.full(len(away), np.nan)
 
 
-def _times(scatter: NDArray[np.float64], rows: int, first: int) -> float:
-    """The median scatter of the rows of one place in epochs of that many rows over that of all rows, without the event's own."""
+def _scatter_at(scatter: NDArray[np.float64], rows: int, first: int) -> float:
+    """The median scatter of the rows of one place in epochs of that many rows, without the event's own; 0 where these are too few."""
     place = scatter[first % rows :: rows]
     place = np.delete(place, first // rows)
     place = place[np.isfinite(place)]
-    usual = float(np.nanmedian(scatter)) if np.isfinite(scatter).any() else 0.0
-    return float(np.median(place)) / usual if len(place) >= MIN_EPOCHS - 1 and usual > 0 else 0.0
+    return float(np.median(place)) if len(place) >= MIN_EPOCHS - 1 else 0.0
 
 
 def _one_sided(curve: Curve, rows: int, first: int) -> bool:
