@@ -154,7 +154,7 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
     ),
     "overfitting": lambda n: (
         f"use the checkpoint nearest to {n.worst}, where the validation loss is lowest, and end the next run there",
-        "or regularise more: weight decay, dropout, augmentation, more data",
+        "regularise more: weight decay, dropout, augmentation, more data",
     ),
     "unknown": lambda n: (f"rerun {n.at} from the checkpoint before",) if n.steps else (),
 }

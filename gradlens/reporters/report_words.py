@@ -267,7 +267,7 @@ _SAME = (
     ("clip_grad_norm_ returns", "clip_grad_norm_ returns"),
     ("beta2 = 0.95", "beta2"),
     ("unscale_", "unscale_"),
-    ("lowest validation loss", "best validation loss"),
+    ("lowest validation loss", "validation loss is lowest"),
     ("99th percentile", "lower C"),
     ("double the threshold", "raise C"),
 )
