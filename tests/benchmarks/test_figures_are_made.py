@@ -108,7 +108,7 @@ SMALL: dict[str, Small] = {
     "benchmarks.rows FOLDER": Small(options="sample_logs", shows=r"\| [1-9]\d* \| [1-9]\d* \| \d+ \| 0 \|"),
     "benchmarks.scaling": Small(options="--sizes 500 --repeats 1", shows=r"\| 500 \| \d"),
     "benchmarks.site.pictures": Small(options="bad_data --out {place}", shows=r"bad_data\.svg: [1-9]\d* kB"),
-    "benchmarks.thinned --every 4": Small(
+    "benchmarks.thinned --every 1": Small(
         options="--sources given --every 40 --workers 1", shows=r"\| about 25, sampled \| [1-9]"
     ),
     "benchmarks.variants": Small(options="--each 1 --only spike", shows=r"\|.*spike.*\| 1 \| 1 \|"),
