@@ -81,7 +81,9 @@ def grade(item: tuple[str, Labelled, tuple[Model, Network] | None]) -> Graded:
     said = None
     if judge_of is not None:
         weights = weights_of(judge_of[0])
-        said = decide(case.signs, case.facts, case.second_by(judge_of[1], weights), case.ceilings, weights)[1]
+        second = case.second_by(judge_of[1], weights)
+        by_signs = weigh(case.signs, ceilings=case.ceilings, excluded=case.excluded, weights=weights)
+        said = decide(by_signs, case.signs, case.facts, second, case.ceilings, weights)[1]
     return Graded(
         example=labelled.example(case),
         configured=labelled.example(with_config=True),

@@ -65,7 +65,7 @@ class Case(Measured):
 
     @cached_property
     def _judged(self) -> tuple[Ruling, Beliefs]:
-        return decide(self.signs, self.facts, self.second, self.ceilings)
+        return decide(self.by_signs, self.signs, self.facts, self.second, self.ceilings)
 
     @cached_property
     def second(self) -> Joint | None:
@@ -173,14 +173,16 @@ def doubted_by(facts: Sequence[Fact]) -> frozenset[Cause]:
 
 
 def decide(
-    signs: Mapping[str, float], facts: Sequence[Fact], second: Joint | None, ceilings: Mapping[Cause, Ceiling],
-    weights: Weights | None = None,
+    by_signs: Beliefs, signs: Mapping[str, float], facts: Sequence[Fact], second: Joint | None,
+    ceilings: Mapping[Cause, Ceiling], weights: Weights | None = None,
 ) -> tuple[Ruling, Beliefs]:  # fmt: skip
-    """Who decides on a run, and how likely each cause then is: from the grades of its signs, its facts, and what the curves say."""
-    out, doubted = ruled_out_by(facts), doubted_by(facts)
-    by_signs = weigh(signs, ceilings=ceilings, excluded=out | doubted, weights=weights)
+    """Who decides on a run, and how likely each cause then is: from the grades of its signs, its facts, and what the curves say.
+
+    `by_signs` is what the signs say alone, with the ceilings and without what the facts rule out or doubt.
+    """
     if second is None:
         return "signs", by_signs
+    out, doubted = ruled_out_by(facts), doubted_by(facts)
     serious = [fact for fact in facts if fact.severity.rank > 0]
     before_ceilings = weigh(signs, excluded=out | doubted, weights=weights)
     said = ruling(
