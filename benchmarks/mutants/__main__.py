@@ -3,10 +3,11 @@
     python -m benchmarks.mutants                    # 400 mutants of the modules of `TARGETS`, and all of those of `WHOLE`
     python -m benchmarks.mutants gradlens/gating/judge.py [--sample N] [--tests tests/gating]
     python -m benchmarks.mutants --since main       # those of the lines changed since then
+    python -m benchmarks.mutants gradlens/gating --tests tests/gating/test_judge.py --then tests/gating
 
-Of each mutant the tests are run that reach its line, the quick ones first, in a fork, until one fails. Printed are the
-survivors. The exit code is 1 where fewer than `--least` of the mutants are killed. Takes about as long as all those tests, and
-a second or two per mutant.
+Of each mutant the tests are run that reach its line, the quick ones first, in a fork, until one fails; on what survives them
+those of `--then`, too. Printed are the survivors. The exit code is 1 where fewer than `--least` of the mutants are killed. Takes
+about as long as all those tests, and a second or two per mutant.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.mutants.changing import Mutant, mutants
-from benchmarks.mutants.running import run, spread
+from benchmarks.mutants.running import LATE, run, spread
 from gradlens.stats.clipping import wilson_interval
 
 #: What decides what a user is told: statistics, signs, facts, what is made of them, and the gate.
@@ -69,6 +70,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="files or folders, instead of those that decide what a user is told")
     parser.add_argument("--tests", nargs="+", default=list(TESTS))
+    parser.add_argument(
+        "--then", nargs="+", default=[], metavar="TESTS", help="tests for what survives those of --tests"
+    )
     parser.add_argument("--sample", type=int, default=400, help="so many mutants, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--since", metavar="COMMIT", help="only the lines changed since then")
@@ -91,21 +95,23 @@ def main() -> int:
 
     def told(mutant: Mutant, outcome: str, tests: int) -> None:
         outcomes.setdefault(mutant.path, Counter())[outcome] += 1
-        if outcome != "killed":
+        if outcome not in {"killed", LATE}:
             print(f"{mutant.place}: {mutant.what}: {outcome} ({tests} tests)", flush=True)
 
-    code = run(sorted(chosen), given.tests, told)
+    code = run(sorted(chosen), given.tests, told, given.then)
     if code:
         return code
     for path, counted in outcomes.items():
-        print(f"{path.as_posix()}: {counted['killed']} of {counted.total()}")
+        print(f"{path.as_posix()}: {counted['killed'] + counted[LATE]} of {counted.total()}")
     total = sum((counted for counted in outcomes.values()), Counter[str]())
-    low, high = wilson_interval(total["killed"] / total.total(), total.total())
+    killed, tried = total["killed"] + total[LATE], total.total()
+    low, high = wilson_interval(killed / tried, tried)
+    late = f", {total[LATE]} of them only by the tests of --then" if given.then else ""
     print(
-        f"{total['killed']} of {total.total()} mutants killed ({total['killed'] / total.total():.1%}); as a sample of "
+        f"{killed} of {tried} mutants killed ({killed / tried:.1%}){late}; as a sample of "
         f"{sum(map(len, every.values()))}: {low:.0%} to {high:.0%}"
     )
-    return 0 if total["killed"] >= given.least * total.total() else 1
+    return 0 if killed >= given.least * tried else 1
 
 
 if __name__ == "__main__":

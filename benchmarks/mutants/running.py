@@ -23,6 +23,8 @@ from benchmarks.mutants.changing import Mutant, live_functions, put_in_place
 MAX_SECONDS = 20
 #: A mutant that makes one test take this many times as long, and a little more, never ends.
 _TIMES, _AND_SECONDS = 10, 5
+#: The outcome of a mutant that only the tests tried afterwards kill.
+LATE = "killed afterwards"
 _ALONE = "import sys\nfrom benchmarks.mutants.running import alone\nsys.exit(alone())"
 _OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not corpus"]
 
@@ -32,30 +34,59 @@ Reached = tuple[dict[str, dict[int, list[str]]], dict[str, float]]
 
 
 class Runner:
-    """A plug-in that, in place of running the tests once, runs on each mutant those that reach its line."""
+    """A plug-in that, in place of running the tests once, runs on each mutant those that reach its line.
 
-    def __init__(self, chosen: Sequence[Mutant], told: Judged) -> None:
-        self.chosen, self.told = chosen, told
+    Mutants that the tests of `first` leave alive are tried again with all others that were collected, so that many can be
+    killed by few quick tests.
+    """
+
+    def __init__(self, chosen: Sequence[Mutant], first: Sequence[str], told: Judged) -> None:
+        self.chosen, self.first, self.told = chosen, first, told
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed or not session.items:
             raise pytest.UsageError("the tests cannot be collected")
         session.config.pluginmanager.unregister(name="terminalreporter")
-        reached, seconds = _forked(lambda: _reached(session, {m.path for m in self.chosen}))
-        lines = {module: {int(line): ids for line, ids in found.items()} for module, found in reached.items()}
-        items = {item.nodeid: item for item in session.items}
-        functions = live_functions()
-        for mutant in self.chosen:
-            ids = reaching(mutant, (lines, seconds))
-            if not ids:
-                self.told(mutant, "no test reaches it", 0)
-                continue
-            code = _forked(lambda m=mutant, ids=ids: _try(m, [items[i] for i in ids], functions, seconds))  # type: ignore[misc]
-            if code == "elsewhere":
-                code = _try_alone(mutant, ids, seconds)
-            self.told(mutant, str(code), len(ids))
+        first = [item for item in session.items if is_of(item.nodeid, self.first)]
+        others = [item for item in session.items if not is_of(item.nodeid, self.first)]
+        alive = {}
+        for mutant, outcome, tests in _outcomes(first, self.chosen):
+            if outcome == "killed" or not others:
+                self.told(mutant, outcome, tests)
+            else:
+                alive[mutant] = outcome, tests
+        for mutant, outcome, tests in _outcomes(others, list(alive)):
+            before, tried = alive[mutant]
+            late = LATE if outcome == "killed" else before if not tests else outcome
+            self.told(mutant, late, tried + tests)
         return True
+
+
+def is_of(test: str, places: Sequence[str]) -> bool:
+    """Whether a test is one of those at some places, which are spelled as on the command line: folders, files or tests."""
+    return any(
+        test == place or test.startswith((f"{place}/", f"{place}::")) for place in (p.rstrip("/") for p in places)
+    )
+
+
+def _outcomes(tests: Sequence[pytest.Item], chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, str, int]]:
+    """What some tests say of each mutant, and how many of them reach it."""
+    if not chosen:
+        return
+    reached, seconds = _forked(lambda: _reached(tests, {m.path for m in chosen}))
+    lines = {module: {int(line): ids for line, ids in found.items()} for module, found in reached.items()}
+    items = {item.nodeid: item for item in tests}
+    functions = live_functions()
+    for mutant in chosen:
+        ids = reaching(mutant, (lines, seconds))
+        if not ids:
+            yield mutant, "no test reaches it", 0
+            continue
+        code = _forked(lambda m=mutant, ids=ids: _try(m, [items[i] for i in ids], functions, seconds))  # type: ignore[misc]
+        if code == "elsewhere":
+            code = _try_alone(mutant, ids, seconds)
+        yield mutant, str(code), len(ids)
 
 
 def reaching(mutant: Mutant, reached: Reached) -> list[str]:
@@ -69,14 +100,14 @@ def reaching(mutant: Mutant, reached: Reached) -> list[str]:
     return sorted(ids, key=lambda i: (seconds.get(i, 0.0) > 0.2, seconds.get(i, 0.0), i))
 
 
-def _reached(session: pytest.Session, paths: set[Path]) -> Any:
-    """Run all tests once, watched."""
+def _reached(tests: Sequence[pytest.Item], paths: set[Path]) -> Any:
+    """Run tests once, watched."""
     import coverage
 
     watch = coverage.Coverage(data_file=None, config_file=False, include=[str(path.resolve()) for path in paths])
     seconds = {}
     watch.start()
-    for item in session.items:
+    for item in tests:
         watch.switch_context(item.nodeid)
         began = time.process_time()
         item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -182,9 +213,12 @@ class _Loader:
         exec(compile(self._mutant.tree(), module.__file__, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
 
 
-def run(chosen: Sequence[Mutant], tests: Sequence[str], told: Judged) -> int:
-    """Run the tests on each mutant; the exit code of pytest, which is not 0 where they cannot be collected."""
-    return int(pytest.main([*_OPTIONS, *tests], plugins=[Runner(chosen, told)]))
+def run(chosen: Sequence[Mutant], tests: Sequence[str], told: Judged, then: Sequence[str] = ()) -> int:
+    """Run the tests on each mutant, and on those that survive others, too.
+
+    Returns the exit code of pytest, which is not 0 where they cannot be collected.
+    """
+    return int(pytest.main([*_OPTIONS, *tests, *then], plugins=[Runner(chosen, tests, told)]))
 
 
 def spread(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks.mutants.__main__ import TARGETS, changed_lines, modules
 from benchmarks.mutants.changing import live_functions, mutants, put_in_place
-from benchmarks.mutants.running import reaching
+from benchmarks.mutants.running import is_of, reaching
 from gradlens.stats import multiple
 
 MODULE = Path("gradlens/stats/multiple.py")
@@ -48,6 +49,43 @@ def test_the_tests_of_a_mutant_are_those_that_run_its_line(monkeypatch):
     lines = {MODULE.as_posix(): {mutant.line: ["slow", "quick"], mutant.line + 1: ["other"]}}
     assert reaching(mutant, (lines, {"slow": 3.0, "quick": 0.1, "other": 0.1})) == ["quick", "slow"]
     assert reaching(mutant, ({}, {})) == []
+
+
+def test_tests_are_found_at_places_as_the_command_line_spells_them():
+    test = "tests/stats/test_multiple.py::test_a[1]"
+    assert all(is_of(test, ["tests/gating", place]) for place in ("tests/stats", "tests/", test[:28], test))
+    assert not is_of(test, ["tests/stat", "tests/stats/test_multiple", "tests/stats/test_multiple.py::test_a"])
+
+
+def test_what_survives_some_tests_is_tried_with_others(tmp_path):
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some/__init__.py").touch()
+    (tmp_path / "some/module.py").write_text(
+        "def double(x):\n    return x * 2\n\n\ndef least(x):\n    return min(x, 3)\n"
+    )
+    header = "from some.module import double, least\n\n\n"
+    (tmp_path / "test_one.py").write_text(f"{header}def test_one():\n    assert double(0) == 0\n")
+    (tmp_path / "test_two.py").write_text(
+        f"{header}def test_two():\n    assert double(3) == 6\n    assert least(1) == 1\n"
+    )
+    given = ["some/module.py", "--sample", "9", "--tests", "test_one.py"]
+
+    def told(*more):
+        root = str(Path(__file__).parent.parent.parent)
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.mutants", *given, *more], cwd=tmp_path, env={"PYTHONPATH": root},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stdout.splitlines(), done.returncode
+
+    lines, code = told()
+    assert lines[-1].startswith("0 of 3 mutants killed (0.0%); as a sample of 3")
+    assert code == 1
+    lines, code = told("--then", "test_one.py", "test_two.py")
+    assert lines[0] == "some/module.py:6: 3 -> 7: survived (2 tests)"
+    assert lines[-1].startswith(
+        "2 of 3 mutants killed (66.7%), 2 of them only by the tests of --then; as a sample of 3"
+    )
 
 
 def test_the_targets_are_there(monkeypatch):
