@@ -33,8 +33,8 @@ def test_what_is_said_of_it():
     [
         ({"last": 0.0199}, True),
         ({"last": 0.0201}, False),  # 0.005 of what the reconstruction costs
-        ({"last": 0.0499, "other": 20.0}, True),
-        ({"last": 0.0501, "other": 20.0}, False),  # a twentieth of where it began
+        ({"last": 0.0999, "other": 40.0, "first": 2.0}, True),
+        ({"last": 0.1001, "other": 40.0, "first": 2.0}, False),  # a twentieth of where it began
         ({"last": 0.0}, True),
         ({"last": -0.001}, False),
         ({"rows": 39}, False),

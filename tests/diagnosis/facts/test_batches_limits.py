@@ -1,0 +1,171 @@
+"""Last batches that are smaller, and batches that cost many times what the start did: at their limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradlens.diagnosis.facts import hard_batches, last_batch
+from tests.diagnosis.facts.shown import lines
+from tests.diagnosis.test_sign_limits import EVENT, measured
+from tests.synthetic import N, healthy
+
+#: A row in which loss and norm stand out, and one that is neither the last of an epoch of ten rows nor follows one.
+LAST, OTHER = replace(EVENT, first=599, last=599), replace(EVENT, first=604, last=604, strength=2.0)
+
+
+def epochs(times=3.0, *, rows=10, n=N, events=(LAST,), shift=0.0, every=1, known=None):
+    """Rows that lie one from their level in turn, loss and norm, and the last of every few some times that."""
+    sway = np.resize([1.0, -1.0], n)
+    last = np.arange(n) % rows == rows - 1
+    away = np.where(last, times * np.resize([1.0, 1.0, -1.0, -1.0], n // rows + 1).repeat(rows)[:n] + shift, sway)
+    if known is not None:
+        away = np.where(last & (np.arange(n) // rows >= known), np.nan, away)
+    case = measured(n, step=every * np.arange(n), events=events, bursts=())
+    zero = np.zeros(n)
+    case.__dict__["loss"] = replace(case.loss, value=away, level=zero, logarithmic=True)
+    case.__dict__["norm"] = replace(case.norm, value=sway if times else zero, level=zero)
+    return case
+
+
+def test_what_is_said_of_last_batches():
+    events = tuple(replace(LAST, first=row, strength=row / 100) for row in range(29, 149, 10))
+    facts = last_batch.find(epochs(5.0, n=150, events=events))
+    assert lines(facts) == ["GL301 | note | unknown? | - | 29 39 49 59 69 79 89 99 | 3 of 2.5"]
+    assert "every 10 rows loss and norm scatter 3 times as much as usual, so at step 139:" in facts[0].message
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"times": 4.01}, True),
+        ({"times": 3.99}, False),  # loss and norm together scatter two and a half times as much
+        ({"times": 5.0, "rows": 5, "events": (replace(LAST, first=599),)}, True),
+        ({"times": 5.0, "rows": 4, "events": (replace(LAST, first=599),)}, False),
+        ({"times": 5.0, "every": 2}, True),
+        ({"times": 5.0, "every": 3}, False),  # single batches are not in the log
+        ({"times": 5.0, "events": ()}, False),
+        ({"times": 5.0, "shift": 1.0}, True),
+        ({"times": 5.0, "shift": 6.0}, False),  # they cost more in every epoch
+        ({"times": 5.0, "shift": -6.0}, True),
+        ({"times": 0.0}, False),
+        ({"times": 5.0, "events": (LAST, OTHER)}, False),  # half of them
+        ({"times": 5.0, "events": (LAST, LAST, LAST, OTHER)}, True),
+        ({"times": 5.0, "events": (LAST, LAST, OTHER)}, False),
+        ({"times": 5.0, "events": (LAST, replace(OTHER, first=601), replace(OTHER, first=600), replace(OTHER, first=608))}, True),
+        ({"times": 5.0, "events": (LAST, replace(OTHER, first=602))}, False),
+        ({"times": 5.0, "events": (LAST, replace(OTHER, first=607))}, False),
+    ],
+)  # fmt: skip
+def test_who_is_the_last_batch(change, found):
+    assert bool(last_batch.find(epochs(**change))) == found
+
+
+def test_the_strongest_row_tells_the_place():
+    strong = replace(OTHER, strength=9.0)
+    assert last_batch.find(epochs(5.0, events=(LAST, LAST, LAST, strong))) == ()
+
+
+@pytest.mark.parametrize(("n", "found"), [(80, True), (79, False)])
+def test_eight_epochs_are_needed(n, found):
+    event = replace(LAST, first=39, last=39)
+    assert bool(last_batch.find(epochs(5.0, n=n, events=(event,)))) == found
+
+
+@pytest.mark.parametrize(("known", "found"), [(8, True), (7, False)])
+def test_of_the_last_batches_seven_others_are_known(known, found):
+    event = replace(LAST, first=39, last=39)
+    assert bool(last_batch.find(epochs(5.0, n=150, events=(event,), known=known))) == found
+
+
+def test_a_long_epoch_is_not_tried():
+    event = replace(LAST, first=999, last=999)
+    assert len(last_batch.find(epochs(5.0, n=8008, rows=1000, events=(event,)))) == 1
+    event = replace(LAST, first=1000, last=1000)
+    assert last_batch.find(epochs(5.0, n=8016, rows=1001, events=(event,))) == ()
+
+
+def test_a_loss_that_takes_both_signs_and_one_that_is_unknown():
+    case = epochs(5.0)
+    case.__dict__["loss"] = replace(case.loss, logarithmic=False)
+    assert last_batch.find(case) == ()
+    case = epochs(5.0)
+    case.__dict__["norm"] = replace(case.norm, value=np.full(N, np.nan))
+    assert last_batch.find(case) == ()
+
+
+# --- batches that cost many times what the start did
+
+
+def outliers(rows=(300, 500, 700), *, times=21.0, norm=11.0, following=1.0, start=4.0, **changes):
+    """Rows whose loss is some times what it began at and whose norm some times its level, and what the next loss is."""
+    run = healthy(noise=0.001)
+    run["grad_norm"] = 0.4 * np.exp(0.01 * np.resize([1.0, -1.0, 0.0], N))
+    for k, row in enumerate(rows):
+        run["loss"][row], run["loss"][row + 1] = times * start + k, following
+        run["grad_norm"][row] = 0.4 * norm
+    return measured(columns=run, progress={"start": start}, clipped=None, **changes)
+
+
+def test_what_is_said_of_them():
+    facts = hard_batches.find(outliers())
+    assert lines(facts) == ["GL301 | warning | bad_data 0.7 | - | 700 500 300 | 21.5 of 20"]
+    assert "in 3 rows the loss is more than 20 times what it began at, up to 86" in facts[0].message
+    (fact,) = hard_batches.find(outliers(range(200, 1100, 90)))
+    assert fact.steps == (1010, 920, 830, 740, 650, 560, 470, 380)
+    case = outliers()
+    case.__dict__["clipped"] = measured().clipped
+    assert lines(hard_batches.find(case)) == ["GL301 | warning | bad_data? | - | 700 500 300 | 21.5 of 20"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"rows": (300, 500)}, False),
+        ({"times": 20.01}, True),
+        ({"times": 19.4}, False),
+        ({"norm": 10.2}, True),
+        ({"norm": 9.8}, False),
+        ({"following": 8.3}, True),
+        ({"following": 8.7}, False),  # the loss stays up
+        ({"rows": range(100, 1060, 4)}, True),  # a fifth of the rows
+        ({"rows": range(100, 1064, 4)}, False),
+        ({"numerics": {"dead_from": 1100}}, False),
+        ({"progress": None}, False),
+    ],
+)
+def test_when_a_batch_is_none_of_the_task(change, found):
+    case = outliers(**{name: value for name, value in change.items() if name not in {"numerics", "progress"}})
+    if "numerics" in change:
+        case.__dict__["numerics"] = replace(case.numerics, **change["numerics"])
+    if "progress" in change:
+        case.__dict__["progress"] = None
+    assert bool(hard_batches.find(case)) == found
+
+
+def test_four_of_five_must_be_back_at_once():
+    def mixed(back, stay):
+        rows = np.linspace(150, 1000, back + stay).astype(int)
+        case = outliers(rows)
+        run = {name: series.value.copy() for name, series in case.run.series.items()}
+        for row in rows[:stay]:
+            run["loss"][row + 1] = 20.0
+        return measured(columns=run, progress={"start": 4.0}, clipped=None)
+
+    assert len(hard_batches.find(mixed(4, 1))) == 1
+    assert hard_batches.find(mixed(7, 2)) == ()
+    assert hard_batches.find(mixed(2, 0)) == ()
+
+
+def test_without_norms_nothing_is_said():
+    case = outliers()
+    case.__dict__["norm"] = replace(case.norm, logarithmic=False)
+    assert hard_batches.find(case) == ()
+    case = outliers()
+    case.__dict__["loss"] = replace(case.loss, logarithmic=False)
+    assert hard_batches.find(case) == ()
+    case = outliers()
+    case.__dict__["progress"] = replace(case.progress, start=0.0)
+    assert hard_batches.find(case) == ()

@@ -1,0 +1,120 @@
+"""Losses that mean nothing and grow all the same, at their limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gradlens.diagnosis.facts import explosion
+from tests.diagnosis.facts.shown import lines
+from tests.synthetic import make
+
+
+def agent(loss, norm=None):
+    """An agent of which loss and norm are known, every ten steps."""
+    loss = np.asarray(loss, dtype=float)
+    norm = np.ones(len(loss)) if norm is None else norm
+    case = make({"loss": loss, "grad_norm": norm}, step=10 * np.arange(len(loss)), threshold=None)
+    case.__dict__["loss_descends"] = False
+    return case
+
+
+def growing(rows=60, last=5, times=1000.0, begins=()):
+    """A loss of about one that ends at some times that for some rows, with what comes before these."""
+    loss = np.where(np.arange(rows) % 2, 1.0, -0.99)
+    loss[rows - last :] = times
+    loss[rows - last - len(begins) : rows - last] = begins
+    return loss
+
+
+def test_what_is_said_of_a_loss():
+    facts = explosion.find(agent(growing()))
+    assert lines(facts) == ["GL510 | error | unknown? | diverged from 550 | 550 | 1000 of 100 in 60"]
+    assert "loss grows from about 1 to 1e+03" in facts[0].message
+    assert "not finite" not in facts[0].message
+    facts = explosion.find(agent([*growing(), np.nan, np.inf]))
+    assert facts[0].message.endswith("to 1e+03, and is not finite at step 600")
+    assert explosion.find(agent([np.inf, *growing()]))[0].message.endswith("to 1e+03")
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (growing(13, 3), True),
+        (growing(12, 3), False),  # ten rows and three
+        (growing(times=99.0), False),
+        (growing(times=100.1), True),
+        (growing(last=2), True),
+        (growing(last=1), False),  # one of the last three
+        (growing(60, 21), True),
+        (growing(60, 30), False),  # a third of the rows that tell what is usual
+        (np.zeros(60), False),
+    ],
+)
+def test_a_hundred_times_the_usual_size(loss, found):
+    assert bool(explosion.find(agent(loss))) == found
+
+
+@pytest.mark.parametrize(("before", "since"), [((2.9, 3.1, 50.0), 530), ((3.1, 3.2, 50.0), 520), ((5.0, 2.9, 2.9), 550)])
+def test_growth_is_dated_from_three_times_the_usual_size(before, since):
+    assert explosion.find(agent(growing(begins=before)))[0].since_step == since
+
+
+# --- the norm
+
+
+def grown(rows=100, at=60, slope=0, times=6.0, part=0.0):
+    """A norm of one that is thrice that for some rows from one on, and then some times it."""
+    norm = np.ones(rows)
+    norm[at:], norm[at + slope :] = 3.0, times
+    norm[: int(part * rows)] = times
+    return norm
+
+
+def test_what_is_said_of_a_norm():
+    facts = explosion.find(agent(np.ones(100), grown()))
+    assert lines(facts) == ["GL501 | note | unknown? | - | 600 | 6 of 5"]
+    assert "grows from about 1 to 6 from step 600 on" in facts[0].message
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"rows": 20, "at": 12}, True),
+        ({"rows": 19, "at": 12}, False),
+        ({"times": 4.99}, False),
+        ({"times": 5.0}, True),
+        ({"at": 26}, True),
+        ({"at": 25}, False),  # within the first quarter
+        ({"at": 91}, False),  # the last fifth has not grown
+        ({"slope": 10}, True),
+        ({"slope": 11}, False),  # gradually
+        ({"rows": 40, "at": 25, "slope": 5}, True),
+        ({"rows": 40, "at": 25, "slope": 6}, False),
+        ({"part": 0.24}, True),
+        ({"part": 0.26}, False),  # half of the first half was as large
+    ],
+)
+def test_five_times_its_level(change, found):
+    norm = grown(**change)
+    assert bool(explosion.find(agent(np.ones(len(norm)), norm))) == found
+
+
+@pytest.mark.parametrize(("dip", "since"), [(2.0, 660), (2.1, 600)])
+def test_a_norm_leaves_its_level_where_it_was_last_below_twice_that(dip, since):
+    norm = np.where(np.arange(100) == 65, dip, grown())
+    assert explosion.find(agent(np.ones(100), norm))[0].steps == (since,)
+
+
+def test_zeros_and_missing_norms_are_left_out():
+    norm = np.repeat(grown(), 3)
+    norm[1::3], norm[2::3] = np.nan, 0.0
+    assert explosion.find(agent(np.ones(300), norm))[0].steps == (1800,)
+    assert explosion.find(agent(np.ones(60), grown(60, 59))) == ()
+
+
+def test_a_loss_that_descends_is_judged_elsewhere():
+    case = agent(growing(), grown(60, 40))
+    assert [f.code for f in explosion.find(case)] == ["GL510", "GL501"]
+    case.__dict__["loss_descends"] = True
+    assert explosion.find(case) == ()

@@ -1,0 +1,133 @@
+"""Rows of epochs, rows that stand out by little, an early floor: at their limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradlens.diagnosis.facts import early_floor, epochs, small_events
+from gradlens.diagnosis.facts.epochs import OF_STEPS
+from gradlens.run import Series
+from tests.diagnosis.facts.shown import lines
+from tests.diagnosis.test_sign_limits import EVENT, measured
+from tests.synthetic import N, healthy, make
+
+
+def by_epoch(value, name="epoch", rows=100):
+    return make({**healthy(rows), name: np.asarray(value, dtype=float)}, threshold=None)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "counts"),
+    [
+        (np.arange(100), "epoch", True),
+        (1.0 + np.arange(100), " Epochs ", True),
+        (2.0 * np.arange(100), "epoch", True),
+        (0.99 * np.arange(100), "epoch", False),  # parts of epochs
+        (np.arange(100) + 0.5, "epoch", False),
+        (np.arange(100) // 2, "epoch", False),  # several rows in each
+        (np.arange(100), "train/epoch", False),
+        (np.arange(100), "epoch_time", False),
+    ],
+)
+def test_a_column_that_is_another_epoch_in_every_row(value, name, counts):
+    case = by_epoch(value, name)
+    assert epochs.counts_epochs(case) == counts
+    assert bool(epochs.find(case)) == counts
+
+
+def test_not_in_some_of_the_rows_only():
+    case = by_epoch(np.arange(100))
+    half = Series(name="epoch", step=np.arange(50), value=np.arange(50.0))
+    case.run = replace(case.run, series={**case.run.series, "epoch": half})
+    assert not epochs.counts_epochs(case)
+    one = make({"loss": np.ones(1), "epoch": np.ones(1)}, threshold=None)
+    assert not epochs.counts_epochs(one)
+    assert not epochs.counts_epochs(make({"grad_norm": np.ones(5), "epoch": np.arange(5.0)}, threshold=None))
+
+
+def test_what_is_said_of_epochs():
+    case = by_epoch(np.arange(100))
+    assert lines(epochs.find(case)) == ["GL005 | note | unknown? | - | -"]
+    case.__dict__["progress"] = None
+    assert epochs.find(case)[0].rules_out == OF_STEPS
+    every_other = make({**healthy(100), "epoch": np.arange(100.0)}, step=2 * np.arange(100), threshold=None)
+    assert epochs.find(every_other) == ()
+
+
+# --- rows that stand out by little
+
+
+def test_what_is_said_of_small_events():
+    events = tuple(replace(EVENT, first=row, last=row, norm_ratio=1.0 + row / 10_000) for row in range(500, 1500, 100)[:7])
+    events += tuple(replace(EVENT, first=row, last=row, norm_ratio=1.0) for row in (30, 40))
+    case = measured(step=10 * np.arange(N), events=events)
+    facts = small_events.find(case)
+    assert lines(facts) == ["GL301 | note | unknown? | - | 5000 6000 7000 8000 9000 10000 11000 300"]
+    assert "in 9 places loss and norm stand out together, but by little: " in facts[0].message
+    assert "the norm by at most 11 %" in facts[0].message
+
+
+@pytest.mark.parametrize(("norm", "loss", "little"), [(1.299, 1.05, True), (1.3, 1.05, False), (1.2, 1.0999, True), (1.2, 1.1001, False)])
+def test_how_little_is_little(norm, loss, little):
+    case = measured(events=(replace(EVENT, first=600, last=602, norm_ratio=norm),), bursts=())
+    value = case.loss.level.copy()
+    value[602] += np.log(loss)
+    case.__dict__["loss"] = replace(case.loss, value=value)
+    assert bool(small_events.find(case)) == little
+
+
+def test_rows_without_a_loss_stand_out_by_nothing():
+    case = measured(events=(replace(EVENT, norm_ratio=1.2),), bursts=())
+    case.__dict__["loss"] = replace(case.loss, value=np.full(N, np.nan))
+    assert "the loss by at most 0.0 %" in small_events.find(case)[0].message
+    burst = measured(events=(), bursts=(replace(EVENT, norm_ratio=9.0),))
+    assert small_events.find(burst) == ()
+    assert small_events.find(measured(events=(), bursts=())) == ()
+    signed = measured(events=(replace(EVENT, norm_ratio=1.2),), bursts=())
+    signed.__dict__["loss"] = replace(signed.loss, value=signed.loss.level, logarithmic=False)
+    assert small_events.find(signed) == ()
+
+
+# --- an early floor
+
+FLOOR = {"start": 4.0, "end": 1.0, "kept": 0.9, "rebound": 0.12, "after_first_tenth": 0.1}
+
+
+def test_what_is_said_of_a_floor():
+    case = measured(progress=FLOOR, norms={"loss_noise": 0.035})
+    facts = early_floor.find(case)
+    assert lines(facts) == ["GL511 | note | unknown? | - | -"]
+    assert "(4 to 1)" in facts[0].message
+
+
+@pytest.mark.parametrize(
+    ("start", "tuned"), [(np.log(100) * 1.019, False), (np.log(100) * 1.021, True), (np.log(100) * 0.981, False)]
+)
+def test_a_start_at_what_guessing_costs_is_no_fine_tuning(start, tuned):
+    case = measured(progress=FLOOR | {"start": start}, norms={"loss_noise": 0.035})
+    assert ("fine-tuned" in early_floor.find(case)[0].message) == tuned
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"progress": None},
+        {"norms": None},
+        {"progress": FLOOR | {"start": 0.0, "end": -1.0}},
+        {"numerics": {"dead_from": 700}},
+        {"events": (EVENT,)},
+    ],
+)
+def test_where_no_floor_is_told(change):
+    assert early_floor.find(measured(**({"progress": FLOOR, "norms": {"loss_noise": 0.035}} | change))) == ()
+
+
+@pytest.mark.parametrize("sign", ["blown_up_by_updates", "overshoots_at_once"])
+@pytest.mark.parametrize(("grade", "found"), [(0.49, True), (0.5, False)])
+def test_not_where_the_first_updates_threw_it_up(monkeypatch, sign, grade, found):
+    monkeypatch.setattr(early_floor, sign, lambda _: grade)
+    case = measured(progress=FLOOR, norms={"loss_noise": 0.035})
+    assert bool(early_floor.find(case)) == found
