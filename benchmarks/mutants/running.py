@@ -74,7 +74,9 @@ def _outcomes(tests: Sequence[pytest.Item], chosen: Sequence[Mutant]) -> Iterato
     """What some tests say of each mutant, and how many of them reach it."""
     if not chosen:
         return
-    reached, seconds = _forked(lambda: _reached(tests, {m.path for m in chosen}))
+    reached, seconds, failing = _forked(lambda: _reached(tests, {m.path for m in chosen}))
+    if failing:
+        raise pytest.UsageError(f"tests that fail without a mutant kill none: {', '.join(failing)}")
     lines = {module: {int(line): ids for line, ids in found.items()} for module, found in reached.items()}
     items = {item.nodeid: item for item in tests}
     functions = live_functions()
@@ -101,17 +103,19 @@ def reaching(mutant: Mutant, reached: Reached) -> list[str]:
 
 
 def _reached(tests: Sequence[pytest.Item], paths: set[Path]) -> Any:
-    """Run tests once, watched."""
+    """Run tests once, watched: those that run each line, the seconds of each, and those that fail."""
     import coverage
 
     watch = coverage.Coverage(data_file=None, config_file=False, include=[str(path.resolve()) for path in paths])
-    seconds = {}
+    seconds, failing = {}, []
     watch.start()
     for item in tests:
         watch.switch_context(item.nodeid)
-        began = time.process_time()
+        began, before = time.process_time(), item.session.testsfailed
         item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
         seconds[item.nodeid] = time.process_time() - began
+        if item.session.testsfailed > before:
+            failing.append(item.nodeid)
     watch.stop()
     data = watch.get_data()
     lines = {
@@ -120,7 +124,7 @@ def _reached(tests: Sequence[pytest.Item], paths: set[Path]) -> Any:
         }
         for path in paths
     }
-    return lines, seconds
+    return lines, seconds, failing
 
 
 def _try(mutant: Mutant, items: Sequence[pytest.Item], functions: Any, seconds: dict[str, float]) -> str:

@@ -87,6 +87,9 @@ def test_what_survives_some_tests_is_tried_with_others(tmp_path):
         "2 of 3 mutants killed (66.7%), 2 of them only by the tests of --then; as a sample of 3"
     )
 
+    (tmp_path / "test_one.py").write_text(f"{header}def test_one():\n    assert double(1) == 0\n")
+    assert told() == ([], 4)  # a test that fails anyhow kills nothing
+
 
 def test_the_targets_are_there(monkeypatch):
     monkeypatch.chdir(Path(__file__).parent.parent.parent)

@@ -36,9 +36,10 @@ def _norm(measured: Measured) -> tuple[Fact, ...]:
     norm = s.norm[rows]
     if len(norm) < NORM_ROWS:
         return ()
-    level, end = float(np.median(norm[: len(norm) // 2])), float(np.median(norm[-max(len(norm) // 5, 3) :]))
-    at = int(np.flatnonzero(norm <= LEAVES * level)[-1]) + 1 if (norm <= LEAVES * level).any() else 0
-    if end < MIN_NORM * level or not len(norm) // 4 < at < len(norm):
+    level, end = float(np.median(norm[: len(norm) // 2])), float(np.median(norm[-(len(norm) // 5) :]))
+    # More than half of the first half is no more than twice its median.
+    at = int(np.flatnonzero(norm <= LEAVES * level)[-1]) + 1
+    if end < MIN_NORM * level:
         return ()
     far = np.flatnonzero(norm[at:] >= MIN_NORM * level)
     if not len(far) or far[0] > max(len(norm) // 10, 5):

@@ -32,9 +32,7 @@ def test_what_is_said_of_it(reach, line, word):
 )
 def test_part_of_the_optimizer(optimizer, rate, harmless):
     run = {**healthy(), "grad_norm": healthy()["grad_norm"] + np.where(np.arange(N) % 3, 20.0, 5.0)}
-    case = measured(
-        columns=run, clipped={"reach": 0.9, "rate": rate}, config=TrainingConfig(optimizer=optimizer)
-    )
+    case = measured(columns=run, clipped={"reach": 0.9, "rate": rate}, config=TrainingConfig(optimizer=optimizer))
     (fact,) = clipping.find(case)
     assert ("it makes 0.25 of a typical gradient" in fact.message) == harmless
     assert fact.rules_out == ({"clip_too_tight"} if harmless else set())
@@ -57,19 +55,19 @@ def test_nothing_without_a_threshold():
 
 
 def descent(half=480, middle=2.8, *, start=4.0, end=2.0, lr=1e-3, rows=N, **progress):
-    """A loss that steps down at two rows, from 4 over a level to 2, at norms of 1, a threshold of .1 and a small rate."""
+    """A loss that steps down at two rows, from 4 over a level to 2, at norms of 2, a threshold of .05 and a small rate."""
     loss = np.full(rows, 4.0)
     loss[half:], loss[900:] = middle, 2.0
-    run = {"loss": loss, "grad_norm": np.ones(rows), "lr": np.full(rows, lr)}
+    run = {"loss": loss, "grad_norm": np.full(rows, 2.0), "lr": np.full(rows, lr)}
     case = measured(columns=run, progress={"start": start, "end": end, "relative": 0.5} | progress)
-    case.threshold = 0.1
+    case.threshold = 0.05
     return case
 
 
 @pytest.mark.parametrize(
     ("change", "held"),
     [
-        # A row of clipped SGD lowers the loss by 1e-3 * 0.1 * 1, twenty of them by 2e-3: by half of the descent in 500 rows.
+        # A row of clipped SGD lowers the loss by 1e-3 * 0.05 * 2, twenty of them by 2e-3: by half of the descent in 500 rows.
         ({"half": 495}, False),
         ({"half": 505}, True),
         ({"half": 505, "middle": 2.49}, False),  # three quarters of the descent in the first half
@@ -104,5 +102,5 @@ def test_losses_that_are_missing_do_not_move_the_middle():
     run = {name: series.value.copy() for name, series in case.run.series.items()}
     run["loss"][::2] = np.nan
     missing = measured(columns=run, progress={"start": 4.0, "end": 2.0, "relative": 0.5})
-    missing.threshold = 0.1
+    missing.threshold = 0.05
     assert not clipping.holds_back(missing)

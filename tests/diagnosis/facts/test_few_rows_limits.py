@@ -85,7 +85,9 @@ def test_the_noise_of_a_part(loss, noise):
 
 
 def test_how_far_a_loss_wanders():
-    loss = np.array([0.0, 1.0, 3.0, 4.0, 6.0, 7.0, 9.0, 10.0, 12.0])  # steps of one and two in turn: half of one from their median
+    loss = np.array(
+        [0.0, 1.0, 3.0, 4.0, 6.0, 7.0, 9.0, 10.0, 12.0]
+    )  # steps of one and two in turn: half of one from their median
     assert few_rows._wander(loss, 0) == pytest.approx(MAD_TO_SIGMA * 0.5 * 3.0)
     assert few_rows._wander(loss, 5) == pytest.approx(MAD_TO_SIGMA * 0.5 * 2.0)
     assert few_rows._wander(np.arange(9.0), 0) == 0.0

@@ -82,7 +82,12 @@ def test_what_is_said_of_the_one_that_grows_first():
 
 @pytest.mark.parametrize(
     ("first", "second", "found"),
-    [(140, 145, True), (140, 144, False), (100, 109, True), (100, 108, False)],  # five rows, and 15 % of the time to the end
+    [
+        (140, 145, True),
+        (140, 144, False),
+        (100, 109, True),
+        (100, 108, False),
+    ],  # five rows, and 15 % of the time to the end
 )
 def test_a_lead_that_counts(first, second, found):
     case = layered(every=10, dead=160, a=layer(160, first), b=layer(160, second), c=layer(160), d=layer(160))
@@ -116,8 +121,8 @@ def test_a_level_needs_forty_rows(rows, found):
 
 def level(*, before=1.0, noise=0.0):
     """A layer that grows in its last ten rows, and how large it is in the forty before."""
-    value = layer(begin=190) * np.exp(noise * np.resize([1.0, -1.0], ROWS))
-    value[150:190] = before
+    value = layer(begin=190) * np.exp(noise * np.resize([1.0, 0.0, -1.0], ROWS))
+    value[150:190], value[190:] = before, np.geomspace(2.0, 8.0, 10)
     return value
 
 
@@ -159,7 +164,10 @@ def course(*norms, names=None):
 def test_what_is_said_of_a_course():
     (fact,) = layers.find(course(1e-2, 1e-1, 1.0, 10.0, 100.0))
     assert lines((fact,)) == ["GL512 | note | unknown? | - | - | 4 of 2 in 5 | 10"]
-    assert "from the last layer back to the first the norms shrink by 4.0 powers of ten, 10 times from layer to layer" in fact.message
+    assert (
+        "from the last layer back to the first the norms shrink by 4.0 powers of ten, 10 times from layer to layer"
+        in fact.message
+    )
     assert "(grad_norm/layers.4.weight 100, grad_norm/layers.0.weight 0.01)" in fact.message
     (fact,) = layers.find(course(*[1000.0 * 0.2**k for k in range(6)]))
     assert lines((fact,)) == ["GL512 | note | unknown? | - | - | -3.495 of 2 in 6 | 5"]

@@ -24,8 +24,7 @@ def clipped(*powers, at=1.0, threshold=None, **options):
     [
         (clipped(16), "sit at 2^-16 (1.53e-05): the gradients were clipped at 1 while they still carried a loss scale of 65,536,"),
         (clipped(10, 12, at=5.0),
-         "sit at 5 times 2^-10 (0.00488) and 2^-12 (0.00122): the gradients were clipped at 5 while they still carried a loss "
-         "scale of 1,024 and 4,096,"),
+         "sit at 5 times 2^-10 (0.00488) and 2^-12 (0.00122): the gradients were clipped at 5 while they still carried a loss scale"),
         (clipped(10, 11, 12, 13), "a loss scale of 1,024 and 2,048 and 4,096,"),
         (clipped(10, at=0.7, threshold=0.7), "sit at 0.7 times 2^-10 (0.000684)"),
         (clipped(10, at=0.7, threshold=0.7, source="config"), "sit at 0.7 times 2^-10 (0.000684)"),

@@ -19,11 +19,10 @@ def rounds(*lengths, ends=None, name=None, noise=0.0, step=1):
         [end + np.maximum(np.arange(n)[::-1] - n // 5, 0) * 0.01 for n, end in zip(lengths, ends, strict=True)]
     )
     loss = loss + noise * np.where(np.arange(len(loss)) % 2, 1.0, -1.0)
-    case = make(
+    return make(
         {"loss": loss, "grad_norm": np.ones(len(loss)), "lr": rate},
         step=step * np.arange(len(loss)), threshold=None, config=TrainingConfig(lr_schedule=name),
     )  # fmt: skip
-    return case
 
 
 def test_what_is_said_of_them():

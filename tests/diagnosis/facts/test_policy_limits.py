@@ -47,7 +47,9 @@ def test_ten_rows_are_needed():
     assert policy.find(agent(9, kl=0.0)) == ()
     assert policy.find(make({"loss": np.ones(20), "grad_norm": np.zeros(20), "kl": np.zeros(20)}, threshold=None)) == ()
     few = agent(kl=0.0)
-    short = make({"loss": np.zeros(9), "reward": np.zeros(9), "grad_norm": np.zeros(9), "kl": np.zeros(9)}, threshold=None)
+    short = make(
+        {"loss": np.zeros(9), "reward": np.zeros(9), "grad_norm": np.zeros(9), "kl": np.zeros(9)}, threshold=None
+    )
     assert policy._always(few, "kl", 0.0) == "kl"
     assert policy._always(short, "kl", 0.0) is None
 
@@ -57,7 +59,11 @@ def test_ten_rows_are_needed():
 
 def earning(value, name="reward", loss="policy_loss"):
     n = len(value)
-    return make({loss: np.zeros(n), "loss": 0.01 * np.resize([1.0, -1.0], n), name: value}, step=10 * np.arange(n), threshold=None)
+    return make(
+        {loss: np.zeros(n), "loss": 0.01 * np.resize([1.0, -1.0], n), name: value},
+        step=10 * np.arange(n),
+        threshold=None,
+    )
 
 
 def falling(rows=100, first=1.0, last=0.0, at=4, noise=0.0):
@@ -115,7 +121,9 @@ def test_which_column_is_what_it_earns(name, found):
     assert bool(returns.find(case)) == found
 
 
-@pytest.mark.parametrize(("kind", "found"), [("policy", True), ("value", True), ("adversarial", False), ("descending", False)])
+@pytest.mark.parametrize(
+    ("kind", "found"), [("policy", True), ("value", True), ("adversarial", False), ("descending", False)]
+)
 def test_of_agents_only(kind, found):
     case = earning(falling())
     case.__dict__["loss_kind"] = kind

@@ -61,7 +61,9 @@ def test_what_is_said_of_epochs():
 
 
 def test_what_is_said_of_small_events():
-    events = tuple(replace(EVENT, first=row, last=row, norm_ratio=1.0 + row / 10_000) for row in range(500, 1500, 100)[:7])
+    events = tuple(
+        replace(EVENT, first=row, last=row, norm_ratio=1.0 + row / 10_000) for row in range(500, 1500, 100)[:7]
+    )
     events += tuple(replace(EVENT, first=row, last=row, norm_ratio=1.0) for row in (30, 40))
     case = measured(step=10 * np.arange(N), events=events)
     facts = small_events.find(case)
@@ -70,7 +72,9 @@ def test_what_is_said_of_small_events():
     assert "the norm by at most 11 %" in facts[0].message
 
 
-@pytest.mark.parametrize(("norm", "loss", "little"), [(1.299, 1.05, True), (1.3, 1.05, False), (1.2, 1.0999, True), (1.2, 1.1001, False)])
+@pytest.mark.parametrize(
+    ("norm", "loss", "little"), [(1.299, 1.05, True), (1.3, 1.05, False), (1.2, 1.0999, True), (1.2, 1.1001, False)]
+)
 def test_how_little_is_little(norm, loss, little):
     case = measured(events=(replace(EVENT, first=600, last=602, norm_ratio=norm),), bursts=())
     value = case.loss.level.copy()

@@ -59,6 +59,13 @@ def test_how_much_is_too_much(values, severity):
     assert [f.severity.value for f in facts] == ([] if severity is None else [severity])
 
 
+@pytest.mark.parametrize(("end", "found"), [(1.2600, False), (1.27, True)])
+def test_three_deviations_of_the_noise_between_evaluations(end, found):
+    # Ten hundredths from one to the next are a deviation of .105; the lowest one is .95.
+    values = np.array([1.6, 1.3, *np.resize([0.95, 1.05], 12), *np.resize([end, end - 0.1], 13)])
+    assert bool(validation.find(validated(values))) == found
+
+
 @pytest.mark.parametrize(("rise", "found"), [(0.3, True), (0.5, False)])
 def test_a_training_loss_that_rises_by_more_than_its_noise(rise, found):
     values = [*FALLS, *np.linspace(1.0, 2.0, 34)]

@@ -16,14 +16,19 @@ def noticed(*notices, rows=300, every=1):
 
 
 def scale(highest, last, count=9):
-    return Notice(code="loss-scale-lines", message="the loss scale", count=count, values={"highest": highest, "last": last})
+    return Notice(
+        code="loss-scale-lines", message="the loss scale", count=count, values={"highest": highest, "last": last}
+    )
 
 
 def overflows(count):
     return Notice(code="overflow-lines", message="overflow", count=count)
 
 
-FATAL, CRASH = Notice(code="fatal-line", message="it gave up"), Notice(code="crash-line", message="OutOfMemoryError: CUDA")
+FATAL, CRASH = (
+    Notice(code="fatal-line", message="it gave up"),
+    Notice(code="crash-line", message="OutOfMemoryError: CUDA"),
+)
 LOW = Notice(code="fatal-line", message="Minimum loss scale reached")
 
 
