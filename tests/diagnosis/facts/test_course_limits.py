@@ -13,6 +13,8 @@ from tests.diagnosis.facts.shown import line, lines
 from tests.diagnosis.test_sign_limits import measured
 from tests.synthetic import N, healthy, make
 
+LN10 = float(np.log(10.0))
+
 
 def run(loss, norm=None, *, every=10):
     loss = np.asarray(loss, dtype=float)
@@ -109,7 +111,7 @@ def test_a_level_that_is_raised_for_good(change, lasting, found, rises):
     assert (course._ended_worse(case, case.progress) is not None) == found
 
 
-def guessing(level=np.log(10), *, sway=0.0, best=1.0, start=2.4, peak=None, rows=N):
+def guessing(level=LN10, *, sway=0.0, best=1.0, start=2.4, peak=None, rows=N):
     """A run that ends, in its last eighth, at a level that it sways around, with a peak on its way there."""
     loss = np.full(rows, best)
     loss[-(rows // 8) :] = level + sway * np.resize([1.0, -1.0], rows // 8)
@@ -297,7 +299,7 @@ def test_norms_that_are_missing():
 # --- at chance
 
 
-def stuck(level=np.log(10), *, first=None, sway=0.01, start=None, rows=N):
+def stuck(level=LN10, *, first=None, sway=0.01, start=None, rows=N):
     """A loss that sways around one level, its first tenth around another."""
     loss = level + sway * np.resize([1.0, -1.0], rows)
     loss[: rows // 10] += 0.0 if first is None else first - level

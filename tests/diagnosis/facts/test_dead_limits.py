@@ -260,7 +260,7 @@ def test_what_is_said_of_a_norm_of_zero():
 )
 def test_a_loss_that_comes_down_was_trained(change, found):
     case = run(LOSS, np.zeros(100))
-    figures = None if change is None else replace(measured().progress, in_noise=6.0, relative=0.02, **{})
+    figures = None if change is None else replace(measured().progress, in_noise=6.0, relative=0.02)
     case.__dict__["progress"] = None if figures is None else replace(figures, **change)
     assert bool(dead.find(case)) == found
 
