@@ -25,7 +25,7 @@ def spiking(lead=0, *, at=AT, rows=6, n=1200, loss=20.0, norm=20.0, every=1, log
     value, size = rng.standard_normal(n), rng.standard_normal(n)
     for row in at:
         value[row : row + rows] = loss
-        size[row - lead : row + rows] = norm
+        size[row - lead : row + rows] += norm
     value, size = 0.02 * value, 0.02 * size
     run = {"loss": 2.0 * np.exp(value) if logarithmic else value, "grad_norm": np.exp(size), "lr": np.ones(n)}
     case = make(run, step=every * np.arange(n), threshold=None, config=TrainingConfig(beta2=beta2))
