@@ -37,9 +37,18 @@ class Mutant(NamedTuple):
         """The name that the module is imported by."""
         return ".".join(self.path.with_suffix("").parts)
 
+    @property
+    def at_load(self) -> bool:
+        """Whether its line runs when the module loads, and in no function."""
+        functions = [n for n in ast.walk(self._plain()) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        return not any(f.body[0].lineno <= self.line <= (f.end_lineno or 0) for f in functions)
+
+    def _plain(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
     def tree(self) -> ast.Module:
         """The module with the change."""
-        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        tree = self._plain()
         node = next(n for i, n in enumerate(ast.walk(tree)) if i == self.node)
         list(_changes(node))[self.change][1](node)
         return ast.fix_missing_locations(tree)

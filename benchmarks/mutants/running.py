@@ -94,11 +94,13 @@ def _outcomes(tests: Sequence[pytest.Item], chosen: Sequence[Mutant]) -> Iterato
 def reaching(mutant: Mutant, reached: Reached) -> list[str]:
     """The tests that run the line of a mutant, those first that reach few other lines of its module; then the quick ones.
 
-    What runs when the module loads is every test's that reaches the module.
+    What runs when the module loads is every test's that reaches the module; of a module without a function that is any test's.
     """
     lines, seconds = reached
     of_module = lines.get(mutant.path.as_posix(), {})
     ids = set(of_module.get(mutant.line, ())) or {i for found in of_module.values() for i in found}
+    if not ids and mutant.at_load:
+        ids = set(seconds)
     return sorted(ids, key=lambda i: (seconds.get(i, 0.0) > 0.2, seconds.get(i, 0.0), i))
 
 

@@ -48,7 +48,14 @@ def test_the_tests_of_a_mutant_are_those_that_run_its_line(monkeypatch):
     mutant = mutants(MODULE)[-1]
     lines = {MODULE.as_posix(): {mutant.line: ["slow", "quick"], mutant.line + 1: ["other"]}}
     assert reaching(mutant, (lines, {"slow": 3.0, "quick": 0.1, "other": 0.1})) == ["quick", "slow"]
-    assert reaching(mutant, ({}, {})) == []
+    assert reaching(mutant, ({}, {})) == reaching(mutant, ({}, {"slow": 3.0})) == []
+
+
+def test_what_runs_when_a_module_without_functions_loads_is_any_tests(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent.parent)
+    (mutant,) = [m for m in mutants(Path("gradlens/diagnosis/facts/base.py")) if m.at_load]
+    assert not mutants(MODULE)[-1].at_load
+    assert reaching(mutant, ({}, {"slow": 3.0, "quick": 0.1})) == ["quick", "slow"]
 
 
 def test_tests_are_found_at_places_as_the_command_line_spells_them():
