@@ -271,6 +271,7 @@ def test_a_verdict_on_the_course_of_few_rows(rows, plain, at, sign):
         (100, 100, 0.62, "in 100 rows"),
         (50, 50, 0.54, "in 50 rows"),
         (25, 25, 0.40, "in 25 rows"),
+        (20, 20, 0.38, "in 20 rows"),
         (10, 10, 0.34, "in 10 rows"),
         (5, 5, 0.34, "in 5 rows"),
         (400, 0, 0.43, "no trouble seen without norms leaves room for it"),
