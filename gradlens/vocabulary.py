@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from gradlens.config import SPELLINGS as SETTINGS
+
 _SEPARATORS = re.compile(r"[\s\-_./:()\[\]]+")
 
 
@@ -424,4 +426,6 @@ def is_known(name: str) -> bool:
         or shape.endswith(("loss", "_lr", "step"))
         or is_loss_like(name)
         or step_rank(name) is not None
+        # A threshold that is logged with every row.
+        or shape in SETTINGS["max_grad_norm"]
     )

@@ -219,7 +219,7 @@ def case_vanishing():
     rng = np.random.default_rng(2)
     run = healthy()
     run["loss"] = 2.3 * np.exp(0.01 * rng.normal(size=N))
-    run["grad_norm"] = 0.02 * np.exp(0.15 * rng.normal(size=N))
+    run["grad_norm"] = 0.02 * np.exp(0.23 * rng.normal(size=N))
     return make(run, threshold=1.0)
 
 

@@ -109,6 +109,12 @@ class Case(Measured):
         """The causes that seldom go with what the log states, and that no arithmetic rules out."""
         return doubted_by(self.facts)
 
+    @cached_property
+    def nameless(self) -> Cause | None:
+        """The cause that the weighing finds and that is not named, since nothing in the log shows it; None where there is none."""
+        likeliest = self.beliefs.cause
+        return likeliest if likeliest in unnamed_by(self.facts) and self.cause != likeliest else None
+
     @property
     def excluded(self) -> frozenset[Cause]:
         """The causes that the signs do not name: ruled out, or doubted."""
@@ -172,6 +178,11 @@ def doubted_by(facts: Sequence[Fact]) -> frozenset[Cause]:
     return frozenset(cause for fact in facts for cause in fact.doubts) - ruled_out_by(facts)
 
 
+def unnamed_by(facts: Iterable[Fact]) -> frozenset[Cause]:
+    """The causes that nothing in the log shows."""
+    return frozenset(cause for fact in facts for cause in fact.unnamed)
+
+
 def decide(
     by_signs: Beliefs, signs: Mapping[str, float], facts: Sequence[Fact], second: Joint | None,
     ceilings: Mapping[Cause, Ceiling], weights: Weights | None = None,
@@ -202,13 +213,16 @@ def cause_of(beliefs: Beliefs, facts: Iterable[Fact]) -> Cause:
 
     A fact gives way where the weighing is surer of another cause than the fact is of its own: beside damage of another kind, a
     validation loss that rises is a finding and not the cause. `healthy` stands for no cause at all. `unknown` where the facts
-    show a problem that the weighing does not see.
+    show a problem that the weighing does not see, or where it sees one for whose cause nothing in the log speaks.
     """
+    facts = tuple(facts)
     serious = [fact for fact in facts if fact.severity.rank > 0]
     proven = next((fact for fact in serious if fact.cause is not None), None)
     likeliest, sure = beliefs.ranking[0]
     if proven is not None and proven.cause is not None and (likeliest == "healthy" or sure <= proven.confidence):
         return proven.cause
+    if likeliest in unnamed_by(facts):
+        return serious[0].otherwise if serious else "unknown"
     if likeliest == "healthy" and serious:
         return serious[0].otherwise
     return likeliest

@@ -101,7 +101,9 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
     """
     named = named_cause(case, verdict.status)
     weighed = [
-        (cause, p) for cause, p in case.beliefs.ranking if cause == named or cause not in {"healthy", *case.excluded}
+        (cause, p)
+        for cause, p in case.beliefs.ranking
+        if cause == named or cause not in {"healthy", case.nameless, *case.excluded}
     ]
     own = next((p for cause, p in weighed if cause == named), None)
     first = confidence_of(case, named, own)
@@ -169,6 +171,8 @@ def confidence_of(case: Case, named: Cause, weighed: float | None) -> float:
     proof = [fact.confidence for fact in case.facts if fact.cause == named]
     if proof:
         return max(proof[0], weighed or 0.0)
+    if case.nameless is not None and named == case.cause:
+        return case.beliefs.of(case.nameless)  # as sure as of the problem, whatever it is called
     if named == "undetermined":
         return min(1.0 - case.beliefs.of("healthy"), MAX_UNDETERMINED)  # what remains open
     return case.beliefs.of("healthy") if weighed is None else weighed

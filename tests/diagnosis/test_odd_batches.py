@@ -64,3 +64,9 @@ class TestHardBatches:
     def test_a_tenth_of_the_start_is_a_hard_batch_and_no_more(self, g):
         run = judged(self.log(g, [100, 220, 340, 470], times=12.0))
         assert not any("outliers among targets" in f.message for f in run.findings)
+
+
+class TestWhatALastBatchThrowsOff:
+    def test_the_row_after_it_is_no_bad_batch_either(self, g):
+        log = run_with(g, [7 * EPOCH, 11 * EPOCH, 13 * EPOCH])
+        assert warns(judged(log)) == []

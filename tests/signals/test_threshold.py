@@ -8,7 +8,7 @@ import pytest
 from gradlens.config import TrainingConfig
 from gradlens.run import Columns, Run, Series
 from gradlens.signals.bunching import bunched_maximum
-from gradlens.signals.threshold import choose_threshold
+from gradlens.signals.threshold import Threshold, choose_threshold
 
 
 def run_of(norm, clipped=None):
@@ -57,3 +57,25 @@ def test_norms_after_clipping_prove_the_threshold_however_they_were_printed(digi
 def test_norms_on_a_coarse_grid_prove_nothing():
     rng = np.random.default_rng(0)
     assert bunched_maximum(np.round(np.minimum(np.exp(rng.normal(size=400)), 2.0), 1)) is None
+
+
+@pytest.mark.parametrize("name", ["max_grad_norm", "train/clip_norm", "gradient_clip_val"])
+def test_a_constant_column_that_is_named_as_settings_name_it_says_the_threshold(name):
+    norm = np.linspace(0.1, 4, 50)
+    run = run_of(norm)
+    said = {name: Series(name=name, step=np.arange(50), value=np.full(50, 2.0))}
+    logged = Run(id="r", source="r", format="csv", series={**run.series, **said}, columns=run.columns)
+    assert choose_threshold(logged, TrainingConfig(), "auto") == Threshold(value=2.0, source="log")
+    assert choose_threshold(logged, TrainingConfig(max_grad_norm=3.0), "auto").value == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_grad_norm", np.linspace(1, 2, 50)), ("clip", np.full(50, 0.5)), ("clip_norm", np.zeros(50))],
+    ids=["not constant", "a share of clipped steps", "no clipping"],
+)
+def test_other_columns_of_such_names_say_nothing(name, value):
+    run = run_of(np.linspace(0.1, 4, 50))
+    said = {name: Series(name=name, step=np.arange(50), value=value)}
+    logged = Run(id="r", source="r", format="csv", series={**run.series, **said}, columns=run.columns)
+    assert choose_threshold(logged, TrainingConfig(), "auto").source == "assumed"

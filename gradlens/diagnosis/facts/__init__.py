@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gradlens.diagnosis.facts import (
+    adversaries,
+    boundless,
     clipping,
     collapsed,
     course,
@@ -13,7 +15,9 @@ from gradlens.diagnosis.facts import (
     elements,
     epochs,
     explosion,
+    fading,
     few_rows,
+    guessing,
     hard_batches,
     last_batch,
     layers,
@@ -39,8 +43,10 @@ __all__ = ["FINDERS", "Fact", "find_facts"]
 #: The first fact that proves a cause names it, so the order is one of precedence.
 FINDERS: tuple[Finder, ...] = (
     words.find, layers.find, nonfinite.find, parts.find, dead.find, policy.find, measurement.find, rate.find, planned.find,
-    restart.find, elements.find, recurring.find, course.find, few_rows.find, returns.find, collapsed.find, explosion.find,
+    restart.find, elements.find, recurring.find, boundless.find, course.find, guessing.find, few_rows.find,
+    returns.find, adversaries.find, collapsed.find, explosion.find,
     validation.find, epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, clipping.find,
+    fading.find,
     meaning.find,
 )  # fmt: skip
 

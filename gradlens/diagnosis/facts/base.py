@@ -34,6 +34,8 @@ class Fact:
         Causes that cannot be named beside it: the arithmetic of the log excludes them.
     doubts
         Causes that seldom go with it, though they can: the signs do not name them beside it, and the curves only where they are sure.
+    unnamed
+        Causes that nothing in the log shows: where the weighing finds one, there is a problem, and it is not called by that name.
     steps
         The steps to look at, most important first.
     """
@@ -49,6 +51,7 @@ class Fact:
     since_step: int | None = None
     rules_out: frozenset[Cause] = frozenset()
     doubts: frozenset[Cause] = frozenset()
+    unnamed: frozenset[Cause] = frozenset()
     evidence: tuple[Evidence, ...] = ()
     steps: tuple[int, ...] = ()
 

@@ -17,6 +17,8 @@ from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from gradlens.diagnosis.features.curves import Curve
@@ -37,25 +39,20 @@ OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_be
 def find(measured: Measured) -> tuple[Fact, ...]:
     """A note where nearly all rows in which loss and norm stand out are last batches of an epoch, or follow one at once."""
     events = (*measured.events, *measured.bursts)
-    if not events or not measured.has("steps") or not measured.loss.logarithmic:
+    if not events:
         return ()
-    scatter = deviation(measured.loss) + deviation(measured.norm)
-    first = max(events, key=lambda event: event.strength).first
-    usual = float(np.nanmedian(scatter)) if np.isfinite(scatter).any() else 0.0
-    if not usual > 0:
-        return ()
-    lengths = range(MIN_ROWS, min(len(scatter) // MIN_EPOCHS, MAX_ROWS) + 1)
-    times, rows = max(((_scatter_at(scatter, rows, first) / usual, rows) for rows in lengths), default=(0.0, MIN_ROWS))
-    beside = np.mean([(event.first - first) % rows in {rows - 1, *range(AFTERMATH + 1)} for event in events])
-    if times < MIN_SCATTER or beside < MIN_BESIDE or _one_sided(measured.loss, rows, first):
+    strongest = max(events, key=lambda event: event.strength).first
+    found = last_batches(measured, strongest, [event.first for event in events])
+    if found is None:
         return ()
     s = measured.signals
+    rows, times = found
     return (
         Fact(
             code="GL301",
             severity=Severity.NOTE,
-            message=f"every {rows} rows loss and norm scatter {times:.2g} times as much as usual, so at step {s.step[first]:,}: the last "
-            "batch of an epoch is smaller than the others",
+            message=f"every {rows} rows loss and norm scatter {times:.2g} times as much as usual, so at step {s.step[strongest]:,}: the "
+            "last batch of an epoch is smaller than the others",
             advice="drop it (drop_last=True), or weigh it by its examples",
             rules_out=OF_BATCHES,
             steps=tuple(int(s.step[event.first]) for event in events[:8]),
@@ -64,6 +61,33 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             ),
         ),
     )
+
+
+def last_batches(measured: Measured, strongest: int, begins: Sequence[int]) -> tuple[int, float] | None:
+    """The rows of an epoch at whose end events stand, and how much more its last batches scatter; None where they stand elsewhere.
+
+    Parameters
+    ----------
+    strongest
+        The first row of the strongest event: the last batch itself, or the one after its update, which it may have thrown off.
+    begins
+        The first rows of all events.
+    """
+    if not measured.has("steps") or not measured.loss.logarithmic:
+        return None
+    scatter = deviation(measured.loss) + deviation(measured.norm)
+    usual = float(np.nanmedian(scatter)) if np.isfinite(scatter).any() else 0.0
+    if not usual > 0:
+        return None
+    lengths = range(MIN_ROWS, min(len(scatter) // MIN_EPOCHS, MAX_ROWS) + 1)
+    for place in (strongest, strongest - 1):
+        times, rows = max(
+            ((_scatter_at(scatter, rows, place) / usual, rows) for rows in lengths), default=(0.0, MIN_ROWS)
+        )
+        beside = np.mean([(row - place) % rows in {rows - 1, *range(AFTERMATH + 1)} for row in begins])
+        if place >= 0 and times >= MIN_SCATTER and beside >= MIN_BESIDE and not _one_sided(measured.loss, rows, place):
+            return rows, times
+    return None
 
 
 def deviation(curve: Curve) -> NDArray[np.float64]:

@@ -14,17 +14,20 @@ import numpy as np
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
-from gradlens.reports.base import Severity
+from gradlens.reports.base import Cause, Severity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Jumps without which a beat proves nothing, and how far rounds, or how much longer each is than the last, may differ. Our own choice.
 MIN_JUMPS, REGULAR = 3, 0.05
+#: Rounds from which they are many and short: the later ones are then compared with the earlier ones, below each with the one before.
+MAX_ROUNDS = 8
 #: Rows at the end of a round of which its loss is told, as a share of it and at least.
 END, MIN_END = 0.2, 5
 #: Length of the last round over the one before from which on it has come to its end.
 WHOLE = 0.9
+OF_SCHEDULES: frozenset[Cause] = frozenset({"lr_restart", "schedule_mismatch"})
 #: How schedulers are called that restart on purpose.
 NAMES = ("restart", "cycl", "sgdr")
 
@@ -32,11 +35,10 @@ NAMES = ("restart", "cycl", "sgdr")
 def find(measured: Measured) -> tuple[Fact, ...]:
     """A note about restarts that are meant and cost nothing in the end."""
     jumps = [row for row, _ in measured.schedule.jumps]
-    if not jumps or not measured.loss_descends or not _each_round_ends_lower(measured.signals.loss, jumps):
+    if not jumps or not costs_nothing(measured, jumps):
         return ()
-    name = (measured.config.lr_schedule or "").lower()
-    named = any(word in name for word in NAMES)
-    if not named and not _on_the_beat(measured.signals.step, jumps):
+    named = is_named(measured)
+    if not named and not on_the_beat(measured.signals.step, jumps):
         return ()
     step = measured.signals.step
     why = f"as the configuration says ({measured.config.lr_schedule})" if named else "on the beat"
@@ -44,22 +46,54 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         Fact(
             code="GL203",
             severity=Severity.NOTE,
-            message=f"the learning rate restarts {counted(len(jumps), 'time')}, {why}, first at step {int(step[jumps[0]]):,}; the loss "
-            "ends each round lower than the one before",
+            message=f"the learning rate restarts {counted(len(jumps), 'time')}, {why}, first at step {int(step[jumps[0]]):,}; "
+            f"{how_it_went(jumps)}",
             advice="nothing, if these warm restarts are meant; otherwise give the scheduler the number of steps of the whole run",
-            rules_out=frozenset({"lr_restart"}),
+            rules_out=OF_SCHEDULES,
             steps=tuple(int(step[row]) for row in jumps[:8]),
         ),
     )
 
 
-def _on_the_beat(step: NDArray[np.int64], jumps: list[int]) -> bool:
-    """Whether at least three restarts come at equal distances from the start on, or each by the same factor later."""
+def is_named(measured: Measured) -> bool:
+    """Whether the configuration names a schedule that restarts on purpose."""
+    name = (measured.config.lr_schedule or "").lower()
+    return any(word in name for word in NAMES)
+
+
+def on_the_beat(step: NDArray[np.int64], jumps: list[int]) -> bool:
+    """Whether at least three restarts come at equal distances from the start on, or each by the same factor later.
+
+    Of many, the first round may differ: where rounds are short, only some of the restarts are told apart.
+    """
     if len(jumps) < MIN_JUMPS:
         return False
     rounds = np.diff(np.concatenate((step[:1], step[jumps]))).astype(np.float64)
+    return _is_even(rounds) or (len(jumps) >= MAX_ROUNDS and _is_even(rounds[1:]))
+
+
+def how_it_went(jumps: list[int]) -> str:
+    """What `costs_nothing` found, in words."""
+    if len(jumps) < MAX_ROUNDS:
+        return "the loss ends each round lower than the one before"
+    return "the later rounds stay below the earlier ones"
+
+
+def _is_even(rounds: NDArray[np.float64]) -> bool:
     growth = rounds[1:] / np.maximum(rounds[:-1], 1.0)
     return bool(np.ptp(growth) <= REGULAR * growth.mean() and growth.mean() >= 1.0 - REGULAR)
+
+
+def costs_nothing(measured: Measured, jumps: list[int]) -> bool:
+    """Whether the loss means something and ends each round lower than the one before, or stays below where short rounds began."""
+    if not measured.loss_descends:
+        return False
+    if len(jumps) < MAX_ROUNDS:
+        return _each_round_ends_lower(measured.signals.loss, jumps)
+    loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
+    level = [float(np.median(part)) for part in np.array_split(loss, MAX_ROUNDS)] if len(loss) >= MAX_ROUNDS else []
+    half = MAX_ROUNDS // 2
+    return bool(level) and max(level[half:]) <= float(np.median(level[:half]))
 
 
 def _each_round_ends_lower(loss: NDArray[np.float64], jumps: list[int]) -> bool:

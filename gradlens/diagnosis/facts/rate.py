@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.diagnosis.facts import planned
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted, percent
@@ -49,7 +51,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     if not rate.any():
         return (_throughout(measured, step),)
     # A rate that rises to the last row is a warm-up in a run that goes on.
-    for one in (_from_some_step, _wraps, _ended_early, *(() if measured.is_unfinished else (_never_warm,))):
+    wraps = partial(_wraps, measured, rows)
+    for one in (_from_some_step, wraps, _ended_early, *(() if measured.is_unfinished else (_never_warm,))):
         fact = one(step, rate)
         if fact is not None:
             return (fact,)
@@ -111,7 +114,64 @@ def _from_some_step(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact 
     )
 
 
-def _wraps(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
+def _wraps(
+    measured: Measured, rows: NDArray[np.intp], step: NDArray[np.int64], rate: NDArray[np.float64]
+) -> Fact | None:
+    turns = _turns(rate)
+    if not turns:
+        return None
+    relative = rate / rate.max()
+    low_word = "0" if relative[turns[0]] <= ZERO else f"{percent(float(relative[turns[0]]))} of its peak"
+    high = float(relative[turns[0] :].max())
+    named = ", ".join(f"{int(step[t]):,}" for t in turns[:4])
+    what = (
+        f"the learning rate falls to {low_word} and rises again as gradually, to {percent(high)}, "
+        f"{counted(len(turns), 'time')}, from step {named}"
+    )
+    evidence = (Evidence(label="rises from 0", value=len(turns), n=len(rate)),)
+    at = [int(rows[t]) for t in turns]
+    if _is_cyclic(measured, at):
+        if planned.find(measured):
+            return None  # the rises are steep enough to be told as restarts
+        return Fact(
+            code="GL205",
+            severity=Severity.NOTE,
+            message=f"{what}: a cycle, and {planned.how_it_went(at)}",
+            advice=f"nothing, if a cyclic rate is meant; otherwise set the scheduler's length to the steps of the run, {int(step[-1]):,}",
+            rules_out=planned.OF_SCHEDULES,
+            steps=tuple(int(step[t]) for t in turns[:8]),
+            evidence=evidence,
+        )
+    return Fact(
+        code="GL205",
+        severity=Severity.WARNING,
+        cause="schedule_mismatch",
+        confidence=0.85,
+        message=f"{what}: the schedule is shorter than the run and wraps round",
+        advice=f"set the scheduler's length (T_max, num_training_steps) to the steps of the run, {int(step[-1]):,}, "
+        f"not {int(step[turns[0]]):,}; "
+        "or end the run there",
+        # A restart is a jump; this rate has none.
+        rules_out=frozenset({"lr_restart"}),
+        steps=tuple(int(step[t]) for t in turns),
+        evidence=evidence,
+    )
+
+
+def _is_cyclic(measured: Measured, turns: list[int]) -> bool:
+    """Whether a rate that goes up and down many times does so on the beat and costs nothing, or a cycle is what was asked for.
+
+    A cosine that is asked for more steps than it has turns some times; one that turns all the time was meant to, or the run does not
+    mind.
+    """
+    meant = planned.is_named(measured) or (
+        len(turns) >= planned.MAX_ROUNDS and planned.on_the_beat(measured.signals.step, turns)
+    )
+    return meant and planned.costs_nothing(measured, turns)
+
+
+def _turns(rate: NDArray[np.float64]) -> list[int]:
+    """The rows at which a rate has come down and begins to rise as gradually as it fell."""
     relative = rate / rate.max()
     peak = int(np.argmax(relative >= 0.99))
     turns: list[int] = []
@@ -132,26 +192,7 @@ def _wraps(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
         if top - lowest >= max(GRADUAL, MIRRORED * fell):
             turns.append(lowest)
         row = top
-    if not turns:
-        return None
-    named = ", ".join(f"{int(step[t]):,}" for t in turns[:4])
-    low_word = "0" if relative[turns[0]] <= ZERO else f"{percent(float(relative[turns[0]]))} of its peak"
-    high = float(relative[turns[0] :].max())
-    return Fact(
-        code="GL205",
-        severity=Severity.WARNING,
-        cause="schedule_mismatch",
-        confidence=0.85,
-        message=f"the learning rate falls to {low_word} and rises again as gradually, to {percent(high)}, "
-        f"{counted(len(turns), 'time')}, from step {named}: the schedule is shorter than the run and wraps round",
-        advice=f"set the scheduler's length (T_max, num_training_steps) to the steps of the run, {int(step[-1]):,}, "
-        f"not {int(step[turns[0]]):,}; "
-        "or end the run there",
-        # A restart is a jump; this rate has none.
-        rules_out=frozenset({"lr_restart"}),
-        steps=tuple(int(step[t]) for t in turns),
-        evidence=(Evidence(label="rises from 0", value=len(turns), n=len(rate)),),
-    )
+    return turns
 
 
 def _ended_early(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.last_batch import last_batches
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
@@ -75,6 +76,9 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         plain = wide
     if len(plain) < (MANY if plain is wide else MIN_EVENTS):
         return ()
+    tops = [e.first + int(np.nanargmax(measured.norm.value[e.first : e.last + 1])) for e in plain]
+    if last_batches(measured, tops[int(np.argmax([e.loss_deviations for e in plain]))], tops) is not None:
+        return ()  # smaller batches scatter more, and their updates throw the next one off
     rows = max(e.last - e.first + 1 for e in plain)
     # A rise of the level that is one of them has come back, too.
     step_recovers = any(e.first - BACK <= measured.loss_step.row <= e.last for e in wide)

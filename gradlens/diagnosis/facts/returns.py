@@ -24,6 +24,10 @@ _OTHER = frozenset({
     "std", "var", "max", "min", "frac", "zero", "model", "scale", "norm", "penalty", "loss", "chosen", "rejected", "margins",
     "accuracies", "baseline", "target", "kl", "cost", "value",
 })  # fmt: skip
+#: Words of what an agent earns, or reaches.
+_EARNED = frozenset(
+    {"reward", "rewards", "return", "returns", "rew", "ret", "success", "score", "advantage", "advantages", "won"}
+)
 #: Returns without which none is judged, blocks they are cut into, of which the first and the last three are compared.
 MIN_RETURNS, BLOCKS, FIRST, LAST = 60, 10, 1, 3
 #: Standard errors by which the last returns lie below the first ones. Our own choice; a curriculum that gets harder passes it, too.
@@ -37,9 +41,35 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     for name, series in measured.run.series.items():
         words = set(vocabulary.plain(name).split("_"))
         if words & _RETURN and not words & _OTHER:
-            fact = _falls(name, series)
+            fact = _never_any(measured, name, series) or _falls(name, series)
             return () if fact is None else (fact,)
     return ()
+
+
+def _never_any(measured: Measured, name: str, series: Series) -> Fact | None:
+    """An agent that was never rewarded: whatever it did, it earned exactly 0, and there is nothing to tell good from bad by."""
+    value = series.value[np.isfinite(series.value)]
+    if len(value) < MIN_RETURNS or value.any():
+        return None
+    # A column that nobody fills in stands beside others that say what was earned.
+    others = [
+        other.value[np.isfinite(other.value)]
+        for key, other in measured.run.series.items()
+        if key != name and set(vocabulary.plain(key).split("_")) & _EARNED
+    ]
+    if any(len(other) and other.any() for other in others):
+        return None
+    return Fact(
+        code="GL514",
+        severity=Severity.WARNING,
+        cause="not_learning",
+        confidence=0.8,
+        outcome="not_learning",
+        since_step=int(series.step[0]),
+        message=f"{name} is exactly 0 in all {len(value):,} rows: the agent was never rewarded, so nothing tells it good from bad",
+        advice="explore more, shape the reward, or begin nearer to the goal; check that the reward is what is logged",
+        evidence=(Evidence(label=f"rows in which {name} is 0", value=len(value), n=len(value)),),
+    )
 
 
 def _falls(name: str, series: Series) -> Fact | None:

@@ -150,14 +150,19 @@ def blown_up_by_updates(measured: Measured, *, norm: Ramp = times(4.7, 8.2)) -> 
 def first_loss_rise(
     measured: Measured, *, rise: Ramp = Ramp(0.3, 0.6, "ln"), rise_linear: Ramp = share(0.5, 1.5)
 ) -> float:
-    """It is {rise} times the first loss, or above it by {rise_linear} of the descent where losses take negative values."""
+    """It is {rise} times the first loss, or above it by {rise_linear} of the descent where losses take negative values.
+
+    Beyond what batches differ by: two deviations of the noise of the rows that follow are taken off.
+    """
     value = measured.signals.loss[np.isfinite(measured.signals.loss)]
     early = value[1 : first_rows(len(value))]
     if len(early) < 4:
         return 0.0
     top = float(np.sort(early)[-2])
     if value[0] > 0 and measured.loss.logarithmic:
-        return rise(float(np.log(top / value[0])))
+        following = value[len(early) + 1 : 8 * len(early)]
+        noise = neighbour_noise(np.log(following)) if len(following) > 1 and following.min() > 0 else 0.0
+        return rise(float(np.log(top / value[0])) - 2.0 * noise)
     p = measured.progress
     return 0.0 if p is None else rise_linear((top - float(value[0])) / max(p.start - p.best, 1e-300))
 

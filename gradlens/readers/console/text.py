@@ -16,6 +16,10 @@ _ANSI = rf"\x1b{_AFTER_ESCAPE}(?:\x1b{_AFTER_ESCAPE})*"
 #: Two numbers glued by a change of colour are two numbers (a coloured diff): the mark keeps them unreadable.
 _GLUED = re.compile(rf"\x1b(?<=[\d.]\x1b){_AFTER_ESCAPE}(?:\x1b{_AFTER_ESCAPE})*(?=[\d.])")
 _COLOUR = re.compile(_ANSI)
+#: A norm as mathematicians write it: `|grad| = 0.5`, `||g||_2: 0.5`, `‖∇L‖ 0.5`. A table has blanks or its border in these places.
+_BARS = re.compile(
+    r"(?:\|{1,2}|‖)(?:[Gg]rads?|[Gg]radients?|g|∇\w{0,8})(?:\|{1,2}|‖)(?:_?2|_F)?(?=\s{0,3}[=:]|\s{1,3}[-+]?\.?\d|\s{1,3}(?:nan|inf)\b)"
+)
 #: What launchers put in front of each line: `[default0]:`, `[rank0]:`, `(Worker pid=12)`, `0: `.
 LAUNCHER = re.compile(
     r"^(?:\[(?:default|rank)?\d+\]:? ?|\([\w. :=-]{1,60}pid=\d+[^)\n]{0,60}\) ?|\d{1,4}: )+", re.MULTILINE
@@ -38,13 +42,18 @@ _DICT = re.compile(r"['\"](?P<key>[^'\"\n]{1,200})['\"]\s*:\s*(?P<value>'[^'\n]*
 
 
 def clean(text: str) -> str:
-    """Text without colours, NULs and carriage returns; a progress bar that overwrote itself becomes lines."""
+    """Text without colours, NULs and carriage returns.
+
+    A progress bar that overwrote itself becomes lines, and a norm in bars (`|grad|`) a name.
+    """
     if "\x1b" in text:
         text = _COLOUR.sub("", _GLUED.sub("¦", text))
     if "\0" in text:
         text = text.replace("\0", "")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "|" in text or "‖" in text:
+        text = _BARS.sub("grad_norm", text)
     return text
 
 
