@@ -33,6 +33,8 @@ MIN_SCATTER = 2.5
 MAX_SHIFT = 1.0
 #: Rows after the last batch in which its update may still show, and the share of all rows that stand out which must be such.
 AFTERMATH, MIN_BESIDE = 2, 0.75
+#: Times that by which other rows of its place stand out, up to which a row that follows a last batch is one of many.
+MAX_ALONE = 3.0
 OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
 
 
@@ -85,7 +87,10 @@ def last_batches(measured: Measured, strongest: int, begins: Sequence[int]) -> t
             ((_scatter_at(scatter, rows, place) / usual, rows) for rows in lengths), default=(0.0, MIN_ROWS)
         )
         beside = np.mean([(row - place) % rows in {rows - 1, *range(AFTERMATH + 1)} for row in begins])
-        if place >= 0 and times >= MIN_SCATTER and beside >= MIN_BESIDE and not _one_sided(measured.loss, rows, place):
+        if place < 0 or times < MIN_SCATTER or beside < MIN_BESIDE or _one_sided(measured.loss, rows, place):
+            continue
+        # What such a batch throws off, others throw off, too.
+        if place == strongest or _comes_again(scatter, rows, strongest):
             return rows, times
     return None
 
@@ -103,6 +108,13 @@ def _scatter_at(scatter: NDArray[np.float64], rows: int, first: int) -> float:
     place = np.delete(place, first // rows)
     place = place[np.isfinite(place)]
     return float(np.median(place)) if len(place) >= MIN_EPOCHS - 1 else 0.0
+
+
+def _comes_again(scatter: NDArray[np.float64], rows: int, row: int) -> bool:
+    """Whether what stands out at a row is no more than some times what stands out at the same place of two other epochs."""
+    others = np.sort(np.delete(scatter[row % rows :: rows], row // rows))
+    others = others[np.isfinite(others)]
+    return len(others) > 1 and bool(others[-2] * MAX_ALONE >= scatter[row])
 
 
 def _one_sided(curve: Curve, rows: int, first: int) -> bool:
