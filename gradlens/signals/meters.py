@@ -29,6 +29,9 @@ SIDE, TWO, MAX_NOISE = 25, (1.75, 2.3), 0.6
 EDGE, SHARP = 8, 0.8
 #: Steps of two that prove a loss scale, and with a halving at an infinite norm. Our own choice.
 MIN_STEPS, MIN_STEPS_WITH_INFINITY = 4, 2
+#: Stretches of infinite norms that prove it, how near to a halving they lie in powers of two, and the share of them that must. Our own
+#: choice.
+MIN_HALVINGS, NEAR, MOST = 3, 0.6, 0.75
 
 
 def is_running_mean(norm: NDArray[np.float64]) -> bool:
@@ -92,10 +95,37 @@ def steps_of_two(norm: NDArray[np.float64]) -> tuple[list[int], int]:
 
 
 def carries_scale(norm: NDArray[np.float64]) -> int:
-    """The number of level steps of two by which a norm is suspected to carry a loss scale; 0 where it is not."""
+    """The number of level steps of two by which a norm, float64[n], is suspected to carry a loss scale; 0 where it is not.
+
+    Four steps, or two with a halving at an infinite norm; or three stretches of infinite norms nearly all of which halve the level, as
+    where a scale grows again after so few rows that no level is told.
+    """
     rows, halvings = steps_of_two(norm)
-    least = MIN_STEPS_WITH_INFINITY if halvings else MIN_STEPS
-    return len(rows) if len(rows) >= least else 0
+    if len(rows) >= (MIN_STEPS_WITH_INFINITY if halvings else MIN_STEPS):
+        return len(rows)
+    return _halved_at_infinities(norm)
+
+
+def _halved_at_infinities(norm: NDArray[np.float64]) -> int:
+    """At how many stretches of infinite norms the level halves with each of them; 0 where that is not nearly all, or fewer than three.
+
+    An overflow halves the loss scale, and with it norms that carry it; the level of norms that do not carry it goes on as it was.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.log2(norm)
+    bad = np.flatnonzero(~np.isfinite(norm))
+    change: list[float] = []
+    for rows in np.split(bad, np.flatnonzero(np.diff(bad) > 1) + 1) if len(bad) else ():
+        before, after = size[max(rows[0] - EDGE, 0) : rows[0]], size[rows[-1] + 1 : rows[-1] + 1 + EDGE]
+        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+        if min(len(before), len(after)) >= EDGE // 2:
+            change.append(float(np.median(after) - np.median(before)) / len(rows))
+    if len(change) < MIN_HALVINGS:
+        return 0
+    away = np.abs(np.array(change) + 1.0)
+    return (
+        len(change) if float(np.mean(away < NEAR)) >= MOST and abs(float(np.median(change)) + 1.0) < 0.5 * NEAR else 0
+    )
 
 
 def clipped_at_power_of_two(

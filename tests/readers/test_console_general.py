@@ -104,13 +104,17 @@ def test_what_is_listed_can_be_named(tmp_path):
 
 @pytest.mark.parametrize("bars", ["|grad| =", "||g||:", "||grad||_2 =", "‖∇L‖ =", "|gradient|"])
 def test_a_norm_in_bars_is_the_norm(tmp_path, bars):
-    (tmp_path / "run.log").write_text("".join(f"iter {i}: loss = {2 - 0.1 * i:.1f}, {bars} {1 + i}\n" for i in range(5)))
+    (tmp_path / "run.log").write_text(
+        "".join(f"iter {i}: loss = {2 - 0.1 * i:.1f}, {bars} {1 + i}\n" for i in range(5))
+    )
     (run,) = gradlens.read(tmp_path / "run.log")
     assert list(run.grad_norm.value) == [1, 2, 3, 4, 5]
 
 
 def test_bars_of_tables_are_none_of_a_norm(tmp_path):
-    table = "| step | loss | g |\n|------|------|---|\n" + "".join(f"| {i} | {2 - 0.1 * i:.1f} | {i} |\n" for i in range(5))
+    table = "| step | loss | g |\n|------|------|---|\n" + "".join(
+        f"| {i} | {2 - 0.1 * i:.1f} | {i} |\n" for i in range(5)
+    )
     (tmp_path / "run.log").write_text(table)
     (run,) = gradlens.read(tmp_path / "run.log")
     assert list(run.loss.value) == pytest.approx([2, 1.9, 1.8, 1.7, 1.6])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gradlens
 from gradlens.signals.bunching import bunching
+from gradlens.signals.meters import carries_scale
 from tests import synthetic
 from tests.synthetic import healthy, make
 
@@ -48,3 +50,35 @@ def test_attempts_with_other_scales(norm, verdict):
         "loss_scale": scale,
     }
     assert make(columns, step=[2] * 8, threshold=1.0).provenance.verdict == verdict
+
+
+class TestAScaleThatGrowsAgainSoon:
+    """Overflows every few dozen rows: no level lasts, but each infinite norm halves it."""
+
+    def norms(self, *, scaled, noise=0.3, n=600):
+        g = np.random.default_rng(8)
+        norm = np.exp(noise * g.standard_normal(n))
+        scale, at = 1.0, np.empty(n)
+        for row in range(n):
+            at[row] = scale
+            scale = scale / 2 if row % 40 == 39 else scale * (2 if row % 40 == 19 else 1)
+        norm = norm * at if scaled else norm
+        norm[39::40] = np.inf
+        return norm
+
+    def test_norms_that_halve_at_each_infinity_carry_it(self):
+        assert carries_scale(self.norms(scaled=True)) == 14
+
+    def test_norms_that_go_on_as_before_do_not(self):
+        assert carries_scale(self.norms(scaled=False)) == 0
+
+    def test_two_infinities_are_too_few(self):
+        assert carries_scale(self.norms(scaled=True)[:100]) == 0
+
+    def test_and_nothing_is_called_clear_above_them(self):
+        n = 600
+        loss = 0.5 + 2.0 * np.exp(-np.arange(n) / 80) * np.exp(0.03 * np.random.default_rng(1).standard_normal(n))
+        norm = np.where(np.isinf(self.norms(scaled=True)), 2.0, self.norms(scaled=True))
+        norm[[39, 199, 359]] = np.inf
+        run = gradlens.analyze({"step": np.arange(n), "loss": loss, "grad_norm": norm}).runs[0]
+        assert run.verdict.status != "clear"
