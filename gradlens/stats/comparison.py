@@ -258,9 +258,6 @@ def first_divergence(
     int or None
         None where the curves never part.
     """
-    n = difference.size
-    if n < in_a_row:
-        return None
     lost = ~np.isfinite(difference)
     high = lost | (difference > sigmas * noise)
     low = lost | (difference < -sigmas * noise)

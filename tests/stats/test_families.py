@@ -126,6 +126,33 @@ def test_parameters_come_in_the_unit_of_the_data():
     assert fits["power_law_cutoff"]["xmin"] == pytest.approx(x.min())
 
 
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_a_cutoff_comes_in_the_unit_of_the_data(unit):
+    # Of x^-1.5 e^(-x / 20) from 1 on, the mean log-density by quadrature.
+    grid = np.linspace(1, 400, 400_001)
+    cdf = np.cumsum(grid**-1.5 * np.exp(-grid / 20))
+    x = unit * np.interp((np.arange(2000) + 0.5) / 2000, cdf / cdf[-1], grid)
+    (fit,) = (fit for fit in families.fit_families(x) if fit.family == "power_law_cutoff")
+    p = fit.parameters
+    assert p == pytest.approx({"alpha": 1.5, "rate": 0.05 / unit, "xmin": unit}, rel=0.03)
+    normaliser, _ = integrate.quad(
+        lambda u: np.exp((1 - p["alpha"]) * u - p["rate"] * p["xmin"] * np.exp(u)), 0, np.log(1e4)
+    )
+    density = -p["alpha"] * np.log(x / p["xmin"]) - p["rate"] * x - np.log(normaliser * p["xmin"])
+    assert fit.log_likelihood == pytest.approx(density.sum())
+    assert fit.aic == pytest.approx(6 - 2 * density.sum())
+    share = families.family_survival("power_law_cutoff", p, np.array([0.5, 1.001, 5.0, 50.0]) * unit)
+    expected = [
+        integrate.quad(
+            lambda u: np.exp((1 - p["alpha"]) * u - p["rate"] * p["xmin"] * np.exp(u)), np.log(v), np.log(1e4)
+        )[0]
+        / normaliser
+        for v in (1.001, 5.0, 50.0)
+    ]
+    assert np.isnan(share[0])
+    assert share[1:] == pytest.approx(expected, abs=2e-5)
+
+
 def test_the_gamma_fit_solves_its_equation():
     for shape in (0.05, 0.5, 3.0, 200.0):
         x = np.random.default_rng(8).gamma(shape, size=500)
