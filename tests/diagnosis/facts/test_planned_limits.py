@@ -33,7 +33,7 @@ def test_what_is_said_of_them():
     assert "restarts 1 time, as the configuration says (CosineAnnealingWarmRestarts)" in fact.message
     (fact,) = planned.find(rounds(*[60] * 12))
     assert len(fact.steps) == 8
-    assert fact.rules_out == {"lr_restart"}
+    assert fact.rules_out == {"lr_restart", "schedule_mismatch"}
 
 
 @pytest.mark.parametrize(

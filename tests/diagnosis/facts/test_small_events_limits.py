@@ -80,14 +80,32 @@ def test_how_little_is_little(norm, loss, little):
     value = case.loss.level.copy()
     value[602] += np.log(loss)
     case.__dict__["loss"] = replace(case.loss, value=value)
-    assert bool(small_events.find(case)) == little
+    assert bool(small_events._by_little(case, case.events)) == little
+
+
+@pytest.mark.parametrize(
+    ("cost", "start", "cheap"), [(1.99, 4.0, True), (2.01, 4.0, False), (1.99, 3.9, False), (-2.0, 0.0, False)]
+)
+def test_a_batch_that_costs_less_than_half_of_the_first_ones_is_not_wrong(cost, start, cheap):
+    run = healthy()
+    run["loss"][500:] = 0.5 * cost
+    run["loss"][602] = cost
+    event = replace(EVENT, first=600, last=602, norm_ratio=9.0)
+    case = measured(columns=run, step=10 * np.arange(N), progress={"start": start}, events=(event,), bursts=())
+    facts = small_events.find(case)
+    assert bool(facts) == cheap
+    if cheap:
+        assert lines(facts) == ["GL301 | note | unknown? | - | 6000 | 0.4975 of 0.5"]
+        assert "costs more than 1.99, and every batch cost 4 before" in facts[0].message
+        case.__dict__["progress"] = None
+        assert small_events.find(case) == ()
 
 
 def test_rows_without_a_loss_stand_out_by_nothing():
     case = measured(events=(replace(EVENT, norm_ratio=1.2),), bursts=())
     case.__dict__["loss"] = replace(case.loss, value=np.full(N, np.nan))
     assert "the loss by at most 0.0 %" in small_events.find(case)[0].message
-    burst = measured(events=(), bursts=(replace(EVENT, norm_ratio=9.0),))
+    burst = measured(events=(), bursts=(replace(EVENT, norm_ratio=9.0),), progress=None)
     assert small_events.find(burst) == ()
     assert small_events.find(measured(events=(), bursts=())) == ()
     signed = measured(events=(replace(EVENT, norm_ratio=1.2),), bursts=())
