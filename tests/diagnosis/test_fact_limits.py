@@ -732,7 +732,31 @@ def test_an_experiment_tells_the_first_two_apart():
 
 @pytest.mark.parametrize(
     "classes",
-    [2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 50, 100, 200, 256, 365, 1000, 10_000, 21_841, 30_522, 32_000, 50_257, 128_256],
+    [
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+        20,
+        50,
+        100,
+        200,
+        256,
+        365,
+        1000,
+        10_000,
+        21_841,
+        30_522,
+        32_000,
+        50_257,
+        50_304,
+        128_256,
+    ],
 )
 def test_usual_numbers_of_classes(classes):
     assert course.guessed_classes(math.log(classes), 1e-8) == classes

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradlens.stats import gpd, indices, powerlaw, robust, spikes, tails, thresholds, warmup
+from gradlens.stats import clipping, gpd, indices, powerlaw, robust, spikes, tails, thresholds, warmup
 from gradlens.stats.comparison import permutation_p
 from gradlens.stats.families import FamilyFit
 from gradlens.stats.onset import find_onset
@@ -213,7 +213,8 @@ def test_gaussian_noise_at_the_edges():
 
 def test_the_table_of_distances_has_an_exponential_tail():
     # Weighted sums of chi-squares: each halving of the chance takes about as much as the one before.
-    for row in gpd.AD_QUANTILES.values():
+    for xi, row in gpd.AD_QUANTILES.items():
+        assert [gpd.anderson_darling_p(distance, xi) for distance in row] == pytest.approx(gpd.AD_PROBABILITIES)
         slopes = np.diff(row) / -np.diff(np.log(gpd.AD_PROBABILITIES))
         assert (slopes > 0.0).all()
         assert slopes.max() < 2.6 * slopes.min()
@@ -253,9 +254,35 @@ def test_ties_and_few_values_leave_levels_out():
     value[value > 430] = 430.0  # all that lies above 86 % is equal
     found = gpd.peaks_over_threshold(value)
     assert all(t.threshold < 430 for t in found.tried)
-    assert gpd.peaks_over_threshold(np.ones(1000)).reason.startswith("fewer than 50 different values")
+    nothing = gpd.peaks_over_threshold(np.ones(1000))
+    assert nothing.reason.startswith("fewer than 50 different values")
+    assert (nothing.chosen, nothing.tried, nothing.band, nothing.rejected) == (None, (), None, False)
     infinite = np.append(np.random.default_rng(0).exponential(size=999), [np.inf, -np.inf, np.nan])
     assert gpd.peaks_over_threshold(infinite).chosen is not None
+
+
+# --- what a clip rate is worth
+
+
+@pytest.mark.parametrize(("n", "worth"), [(9, True), (10, False)])
+def test_ten_steps_are_needed_to_tell_dependence(n, worth):
+    assert (clipping.effective_steps(np.arange(float(n)), 0.5 * n) == n) == worth
+
+
+def test_equal_norms_are_worth_what_their_indicator_is():
+    assert clipping.effective_steps(np.ones(50), 2.0) == 50.0
+    assert clipping.effective_steps(np.zeros(0), 2.0) == 0.0
+    without = clipping.clip_statistics(np.full(5, np.nan), 1.0)
+    assert (without.clip_rate, without.interval, without.n, without.nonfinite, without.windows) == (
+        None,
+        (0.0, 1.0),
+        0,
+        5,
+        (),
+    )
+    never = clipping.clip_statistics(np.ones(40), 2.0, step=10 * np.arange(40), phases=[(5, 9)])
+    assert (never.one_in, never.clipped) == (None, 0)
+    assert [(w.first, w.last) for w in (*never.windows, *never.phases)] == [(0, 190), (200, 390), (50, 90)]
 
 
 # --- indices

@@ -90,6 +90,37 @@ def test_of_short_rounds_five_rows_are_the_end():
     assert not planned._each_round_ends_lower(np.array([9.0, 5, 5, 5, 5, 5, 9, nan, 4, 4, 4, 4]), [6])
 
 
+@pytest.mark.parametrize(
+    ("lengths", "ends", "found"),
+    [
+        ([60] * 9, None, True),
+        ([90, *[60] * 8], None, True),  # of many the first round may differ
+        ([60, 60, 60, 90, 60, 60, 60, 60, 60], None, False),
+        ([90, *[60] * 7], None, False),  # seven restarts are not many
+        ([60] * 8, [9.0, 8.0, 7.0, 6.0, 6.5, 5.0, 4.0, 3.0], False),
+        (
+            [60] * 9,
+            [9.0, 8.0, 7.0, 6.0, 6.5, 5.0, 4.0, 3.0, 3.0],
+            True,
+        ),  # of many the later half stays below the earlier one
+        ([60] * 9, [9.0, 8.0, 7.0, 6.0, 9.0, 5.0, 9.0, 3.0, 3.0], False),
+    ],
+)
+def test_many_short_rounds(lengths, ends, found):
+    facts = planned.find(rounds(*lengths, ends=ends))
+    assert bool(facts) == found
+    if found:
+        assert "the later rounds stay below the earlier ones" in facts[0].message
+
+
+@pytest.mark.parametrize(("known", "enough"), [(7, False), (8, True)])
+def test_many_rounds_need_eight_losses(known, enough):
+    loss = np.full(540, np.nan)
+    loss[: 60 * known : 60] = np.arange(float(known))[::-1]
+    case = make({"loss": loss, "grad_norm": np.ones(540)}, threshold=None)
+    assert planned.costs_nothing(case, list(range(60, 540, 60))) == enough
+
+
 def test_no_restart_and_no_loss():
     assert planned.find(rounds(100, name="sgdr")) == ()
     case = rounds(100, 100, 100, 100)
