@@ -60,6 +60,23 @@ def test_a_spike_recovers_before_the_next_or_within_its_window():
     assert first.length <= 128
 
 
+@pytest.mark.parametrize(
+    ("noise", "n", "alarms", "limit", "index"),
+    [
+        ("normal", 3000, 0.5, 4.83, 0.0),
+        ("normal", 3000, 5.0, 4.0, 0.0),
+        ("normal", 40_000, 0.5, 5.18, -0.04),
+        ("t3", 3000, 0.5, 23.1, 0.33),
+        ("t3", 3000, 5.0, 10.05, 0.33),
+    ],
+)
+def test_the_limit_rises_with_the_tail_of_the_noise(noise, n, alarms, limit, index):
+    # At the quantiles of the noise itself, so that nothing of it is chance.
+    p = (np.arange(n) + 0.5) / n
+    z = stats.norm.ppf(p) if noise == "normal" else stats.t(3).ppf(p)
+    assert spikes.z_limit(z, alarms) == (pytest.approx(limit, rel=0.03), pytest.approx(index, abs=0.03))
+
+
 def test_the_limit_of_a_curve_without_spread_in_its_tail():
     z = np.concatenate((np.random.default_rng(0).standard_normal(400), np.full(60, 2.0)))
     limit, index = spikes.z_limit(z, 0.5)
@@ -183,6 +200,20 @@ def test_how_heavy_is_heavy():
     assert lognormal.heavy is False  # its tail index is above zero, and that of its own bulk
     few = tails.view_tail(pareto(0.5, 199), power_law=False)
     assert (few.heavy, few.n) == (None, 199)
+
+
+@pytest.mark.parametrize(
+    ("xi", "n", "heavy"),
+    [
+        (0.1, 4000, False),  # no further above the index of its own bulk than chance allows, nor materially
+        (0.2, 4000, True),  # 2.8 errors above it
+        (0.2, 1000, False),  # 1.2 errors
+        (0.3, 1000, False),  # 1.8 errors
+        (0.5, 600, True),  # plainly not lognormal, and surely above zero
+    ],
+)
+def test_an_index_must_be_beyond_that_of_its_own_bulk(xi, n, heavy):
+    assert tails.view_tail(pareto(xi, n), power_law=False).heavy == heavy
 
 
 def test_gaussian_noise_at_the_edges():
