@@ -12,6 +12,7 @@ from scipy import stats
 from gradlens.stats import clipping, gpd, indices, powerlaw, robust, spikes, tails, thresholds, warmup
 from gradlens.stats.comparison import permutation_p
 from gradlens.stats.families import FamilyFit
+from gradlens.stats.histograms import share_beyond
 from gradlens.stats.onset import find_onset
 
 # --- spikes
@@ -507,3 +508,47 @@ def test_sums_of_the_last_values(values, window, expected):
     value = np.array(values, dtype=float)
     assert robust._trailing_sum(value, window, include_current=True).tolist() == expected
     assert robust._trailing_sum(value, window, include_current=False).tolist() == [0, *expected[:-1]]
+
+
+# --- what is left out at the edges
+
+
+def test_a_rate_of_zero_and_the_first_of_the_norms():
+    assert warmup.find_warmup_end(np.zeros(100), None).how == "none"
+    assert warmup.find_warmup_end(np.zeros(100), np.ones(100)).how == "norms"
+    norm = np.append(np.full(5, np.nan), np.exp(0.1 * np.random.default_rng(0).standard_normal(100)))
+    assert (thresholds.suggest_level(norm).first, thresholds.suggest_level(norm).n) == (5, 100)
+    assert (thresholds.suggest_level(norm, warmup_end=20).first, thresholds.suggest_level(norm[:0]).first) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    ("edges", "share"),
+    [
+        ([-np.inf, np.inf], 1.0),
+        ([0.0, np.inf], 1.0),
+        ([-10.0, 10.0], 0.9),
+        ([-1.0, 1.0], 0.0),
+        ([1.0, 1.0], 0.0),
+        ([0.0, 2.0], 0.5),
+        ([-4.0, 0.0], 0.75),
+        ([5.0, 9.0], 1.0),
+    ],
+)
+def test_the_part_of_a_bucket_that_lies_beyond(edges, share):
+    assert share_beyond([(np.array(edges), np.array([4.0]))], 1.0) == pytest.approx(share)
+    both = [(np.array(edges), np.array([4.0])), (np.array([0.0, 0.5]), np.array([4.0]))]
+    assert share_beyond(both, 1.0) == pytest.approx(share / 2)
+
+
+@pytest.mark.parametrize("index", [0.1, 0.5, 2.0])
+def test_the_tail_ends_where_its_spacings_show_a_trend_whatever_its_index(index):
+    p = (np.arange(2000) + 0.5) / 2000
+    logs = np.where(np.arange(2000) < 300, -np.log(p), -np.log(p[300]) - 1e-3 * (p - p[300]))
+    assert indices.guillou_hall(np.exp(index * logs)) == indices.guillou_hall(np.exp(logs))
+
+
+def test_a_tail_whose_likelihood_has_no_maximum_is_uniform():
+    p = (np.arange(500) + 0.5) / 500
+    fit = gpd.fit_gpd(p**0.2)  # it rises up to its end
+    assert (fit.xi, fit.sigma) == (-0.99, pytest.approx(1.0, rel=1e-3))
+    assert fit.xi_error == pytest.approx(0.1 / 500**0.5)
