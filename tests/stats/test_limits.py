@@ -545,10 +545,3 @@ def test_the_tail_ends_where_its_spacings_show_a_trend_whatever_its_index(index)
     p = (np.arange(2000) + 0.5) / 2000
     logs = np.where(np.arange(2000) < 300, -np.log(p), -np.log(p[300]) - 1e-3 * (p - p[300]))
     assert indices.guillou_hall(np.exp(index * logs)) == indices.guillou_hall(np.exp(logs))
-
-
-def test_a_tail_whose_likelihood_has_no_maximum_is_uniform():
-    p = (np.arange(500) + 0.5) / 500
-    fit = gpd.fit_gpd(p**0.2)  # it rises up to its end
-    assert (fit.xi, fit.sigma) == (-0.99, pytest.approx(1.0, rel=1e-3))
-    assert fit.xi_error == pytest.approx(0.1 / 500**0.5)
