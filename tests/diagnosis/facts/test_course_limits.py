@@ -256,6 +256,8 @@ def test_a_loss_that_only_rises_does_so_from_the_start():
     since, lasting = course._rise(run(np.concatenate((np.full(40, 1.0), np.full(20, np.nan), np.full(40, 3.0)))))
     assert (since, lasting) == (600, 0.5)
     # What ends at its lowest level leaves it in the last row.
+    late = np.concatenate((np.linspace(4.0, 1.0, 57), [1.0, 1.0, 1.0]))
+    assert course._rise(run(late))[0] <= 590
     assert course._rise(run(np.linspace(4.0, 1.0, 60)))[0] == 0
 
 

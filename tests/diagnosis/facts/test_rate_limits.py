@@ -128,3 +128,10 @@ def test_a_rate_that_rises_at_the_end_of_a_run_that_goes_on_is_a_warm_up():
     case = run(np.linspace(0.1, 1.0, 100))
     case._is_running = True
     assert rate.find(case) == ()
+
+
+@pytest.mark.parametrize(("dip", "found"), [(1e-13, True), (1e-9, False)])
+def test_a_rise_may_dip_by_its_rounding(dip, found):
+    lr = np.linspace(1e-4, 1e-3, 120)
+    lr[60] = lr[59] - dip
+    assert bool(rate.find(run(lr))) == found

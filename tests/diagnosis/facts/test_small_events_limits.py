@@ -123,6 +123,8 @@ def test_what_is_said_of_a_floor():
     facts = early_floor.find(case)
     assert lines(facts) == ["GL511 | note | unknown? | - | -"]
     assert "(4 to 1)" in facts[0].message
+    small = measured(progress=FLOOR | {"start": 0.8, "end": 0.2}, norms={"loss_noise": 0.035})
+    assert "(0.8 to 0.2)" in early_floor.find(small)[0].message
 
 
 @pytest.mark.parametrize(
