@@ -35,7 +35,7 @@ class Mutant(NamedTuple):
     @property
     def module(self) -> str:
         """The name that the module is imported by."""
-        return ".".join(self.path.with_suffix("").parts)
+        return ".".join(part for part in self.path.with_suffix("").parts if part != "__init__")
 
     @property
     def at_load(self) -> bool:

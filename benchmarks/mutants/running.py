@@ -209,7 +209,12 @@ class _Loader:
 
         if name != self._mutant.module:
             return None
-        return importlib.util.spec_from_loader(name, self, origin=str(self._mutant.path.resolve()))  # type: ignore[arg-type]
+        place = self._mutant.path.resolve()
+        folder = [str(place.parent)] if place.name == "__init__.py" else None
+        spec = importlib.util.spec_from_loader(name, self, origin=str(place), is_package=folder is not None)  # type: ignore[arg-type]
+        if spec is not None and folder is not None:
+            spec.submodule_search_locations = folder
+        return spec
 
     def create_module(self, spec: Any) -> None:
         """The usual one."""

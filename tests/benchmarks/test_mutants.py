@@ -98,6 +98,20 @@ def test_what_survives_some_tests_is_tried_with_others(tmp_path):
     assert told() == ([], 4)  # a test that fails anyhow kills nothing
 
 
+def test_a_package_is_changed_as_well(tmp_path):
+    (tmp_path / "some").mkdir()
+    text = "from some import other\n\nLIMIT = 3\n\n\ndef least(x):\n    return min(x, LIMIT) + other.ONE\n"
+    (tmp_path / "some/__init__.py").write_text(f"{text}# {'what is shorter holds nothing ' * 20}\n")
+    (tmp_path / "some/other.py").write_text("ONE = 1\n")
+    (tmp_path / "test_one.py").write_text("import some\n\n\ndef test_one():\n    assert some.least(5) == 4\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.mutants", "some/__init__.py", "--sample", "9", "--tests", "test_one.py"], cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parent.parent.parent)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1].startswith("2 of 2 mutants killed")
+
+
 def test_the_targets_are_there(monkeypatch):
     monkeypatch.chdir(Path(__file__).parent.parent.parent)
     found = modules(list(TARGETS))
