@@ -173,3 +173,70 @@ class TestCheapEvents:
 
     def test_one_that_costs_as_much_is_wrong(self, g):
         assert judged(self.log(g, 3.0)).diagnosis.cause == "bad_data"
+
+
+class TestWhatAnAgentLoses:
+    def log(self, g, reward):
+        n = len(reward)
+        return {"policy_loss": 0.01 * g.standard_normal(n), "entropy": falls(n, 1.38, 0.5, 100), "ep_rew_mean": reward}
+
+    def test_a_return_that_rose_and_ends_where_it_began_is_lost(self, g):
+        reward = np.r_[np.linspace(20, 200, 200), np.full(100, 200.0), np.full(150, 22.0)] + 3.0 * g.standard_normal(
+            450
+        )
+        run = judged(self.log(g, reward))
+        assert (run.verdict.status, run.verdict.outcome) == ("problem", "ended_worse")
+        assert "falls back to" in finding(run, "GL510").message
+
+    @pytest.mark.parametrize("end", [200.0, 120.0], ids=["kept", "half of it kept"])
+    def test_one_that_keeps_a_good_part_is_not_told(self, g, end):
+        reward = np.r_[np.linspace(20, 200, 300), np.full(150, end)] + 3.0 * g.standard_normal(450)
+        assert judged(self.log(g, reward)).verdict.status == "insufficient"
+
+    def test_returns_that_sway_are_not_told(self, g):
+        reward = 100 + 40 * np.sin(np.arange(450) / 25) + 40.0 * g.standard_normal(450)
+        assert judged(self.log(g, reward)).verdict.status == "insufficient"
+
+
+class TestAPolicyAtRandom:
+    def log(self, g, entropy, reward):
+        n = len(reward)
+        return {"policy_loss": 0.01 * g.standard_normal(n), "entropy": entropy, "mean_reward": reward}
+
+    def test_whose_entropy_stays_at_ln_k_and_whose_return_does_not_rise(self, g):
+        run = judged(self.log(g, np.full(300, np.log(4)), 0.25 + 0.05 * g.standard_normal(300)))
+        assert run.diagnosis.cause == "not_learning"
+        assert "at random" in finding(run, "GL511").message
+
+    def test_one_that_earns_more_learns(self, g):
+        run = judged(self.log(g, np.full(300, np.log(4)), np.linspace(0.2, 0.9, 300) + 0.05 * g.standard_normal(300)))
+        assert run.verdict.status == "insufficient"
+
+    def test_one_whose_entropy_falls_is_not_at_random(self, g):
+        run = judged(self.log(g, falls(300, np.log(4), 1.0, 200), 0.25 + 0.05 * g.standard_normal(300)))
+        assert run.verdict.status == "insufficient"
+
+
+class TestNothingIsFound:
+    def test_an_overlap_of_zero_while_the_background_is_learned(self):
+        dice = np.zeros(60)
+        dice[:4] = 0.04
+        run = judged({"loss": falls(60, 0.7, 0.2, 10), "dice": dice})
+        assert run.diagnosis.cause == "not_learning"
+        assert "nothing is found" in finding(run, "GL511").message
+
+    def test_one_that_comes_late_is_found(self):
+        dice = np.zeros(60)
+        dice[-5:] = 0.3
+        assert judged({"loss": falls(60, 0.7, 0.2, 10), "dice": dice}).verdict.status != "problem"
+
+
+def test_a_loss_at_guessing_in_each_row_was_thrown_off_by_no_step(g):
+    n = 400
+    run = judged(
+        {
+            "loss": LN_10 * (1 + 3e-4 * g.standard_normal(n)),
+            "grad_norm": falls(n, 2.0, 0.01, 10) * np.exp(0.3 * g.standard_normal(n)),
+        }
+    )
+    assert run.diagnosis.cause == "not_learning"

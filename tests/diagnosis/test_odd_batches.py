@@ -70,3 +70,14 @@ class TestWhatALastBatchThrowsOff:
     def test_the_row_after_it_is_no_bad_batch_either(self, g):
         log = run_with(g, [7 * EPOCH, 11 * EPOCH, 13 * EPOCH])
         assert warns(judged(log)) == []
+
+
+def test_the_epoch_is_the_shortest_length_that_shows_it(g):
+    """Of an epoch of 30 rows, 90 show it by a third of the rows, and by chance more."""
+    n = 900
+    last = np.arange(29, n, 30)
+    noise = 0.03 * g.standard_normal((2, n))
+    noise[:, last] *= 8.0
+    level = 0.3 + 2.0 * np.exp(-np.arange(n) / 90)
+    run = judged({"loss": level * np.exp(noise[0]), "grad_norm": np.exp(4.0 * np.abs(noise[1]))})
+    assert warns(run) == []

@@ -33,6 +33,8 @@ MIN_SCATTER = 2.5
 MAX_SHIFT = 1.0
 #: Rows after the last batch in which its update may still show, and the share of all rows that stand out which must be such.
 AFTERMATH, MIN_BESIDE = 2, 0.75
+#: Share of the largest scatter of a place that nearly is it.
+NEARLY = 0.6
 #: Times that by which other rows of its place stand out, up to which a row that follows a last batch is one of many.
 MAX_ALONE = 3.0
 OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
@@ -83,9 +85,7 @@ def last_batches(measured: Measured, strongest: int, begins: Sequence[int]) -> t
         return None
     lengths = range(MIN_ROWS, min(len(scatter) // MIN_EPOCHS, MAX_ROWS) + 1)
     for place in (strongest, strongest - 1):
-        times, rows = max(
-            ((_scatter_at(scatter, rows, place) / usual, rows) for rows in lengths), default=(0.0, MIN_ROWS)
-        )
+        times, rows = _epoch(scatter / usual, place, lengths)
         beside = np.mean([(row - place) % rows in {rows - 1, *range(AFTERMATH + 1)} for row in begins])
         if place < 0 or times < MIN_SCATTER or beside < MIN_BESIDE or _one_sided(measured.loss, rows, place):
             continue
@@ -108,6 +108,16 @@ def _scatter_at(scatter: NDArray[np.float64], rows: int, first: int) -> float:
     place = np.delete(place, first // rows)
     place = place[np.isfinite(place)]
     return float(np.median(place)) if len(place) >= MIN_EPOCHS - 1 else 0.0
+
+
+def _epoch(scatter: NDArray[np.float64], place: int, lengths: range) -> tuple[float, int]:
+    """How much more the rows of one place scatter, and the rows of an epoch: the fewest of those that show it nearly best.
+
+    Multiples of an epoch show it as well, and by fewer rows, so that chance may prefer one of them.
+    """
+    times = [(_scatter_at(scatter, rows, place), rows) for rows in lengths]
+    best = max(times, default=(0.0, MIN_ROWS))[0]
+    return next(((found, rows) for found, rows in times if found >= NEARLY * best), (0.0, MIN_ROWS))
 
 
 def _comes_again(scatter: NDArray[np.float64], rows: int, row: int) -> bool:

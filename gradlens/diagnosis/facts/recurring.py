@@ -11,6 +11,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.last_batch import last_batches
+from gradlens.diagnosis.facts.small_events import at_little_cost, costs_little
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
@@ -74,26 +75,36 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     plain = [e for e in wide if e.loss_deviations >= PLAIN]
     if len(plain) < MIN_EVENTS:
         plain = wide
-    if len(plain) < (MANY if plain is wide else MIN_EVENTS):
+    if len(plain) < (MANY if plain is wide else MIN_EVENTS) or _are_last_batches(measured, plain):
         return ()
-    tops = [e.first + int(np.nanargmax(measured.norm.value[e.first : e.last + 1])) for e in plain]
-    if last_batches(measured, tops[int(np.argmax([e.loss_deviations for e in plain]))], tops) is not None:
-        return ()  # smaller batches scatter more, and their updates throw the next one off
+    cost = max(float(np.nanmax(measured.signals.loss[e.first : e.last + 1])) for e in plain)
+    if costs_little(measured, cost):
+        return () if measured.events or measured.bursts else at_little_cost(measured, [e.first for e in plain], cost)
+    return (_in_one_row(measured, wide, plain, steps, named, times),)
+
+
+def _are_last_batches(measured: Measured, spikes: list[Wide]) -> bool:
+    """Whether spikes stand at the ends of epochs: smaller batches scatter more, and their updates throw the next one off."""
+    tops = [e.first + int(np.nanargmax(measured.norm.value[e.first : e.last + 1])) for e in spikes]
+    return last_batches(measured, tops[int(np.argmax([e.loss_deviations for e in spikes]))], tops) is not None
+
+
+def _in_one_row(
+    measured: Measured, wide: list[Wide], plain: list[Wide], steps: tuple[int, ...], named: str, times: str
+) -> Fact:
     rows = max(e.last - e.first + 1 for e in plain)
     # A rise of the level that is one of them has come back, too.
     step_recovers = any(e.first - BACK <= measured.loss_step.row <= e.last for e in wide)
-    return (
-        Fact(
-            code="GL513",
-            severity=Severity.WARNING,
-            otherwise="bad_data",
-            rules_out=NO_SHIFT - {"adam_beta2_lag"} if step_recovers else frozenset(),
-            message=f"{len(plain)} spikes that recover within {rows:,} rows, at steps {named}: {times}, in the same row",
-            advice="replay the batches of the spikes from the checkpoint before them at a third of the learning rate: only "
-            "bad data spikes again",
-            steps=steps,
-            evidence=(Evidence(label="spikes that recovered", value=len(plain)),),
-        ),
+    return Fact(
+        code="GL513",
+        severity=Severity.WARNING,
+        otherwise="bad_data",
+        rules_out=NO_SHIFT - {"adam_beta2_lag"} if step_recovers else frozenset(),
+        message=f"{len(plain)} spikes that recover within {rows:,} rows, at steps {named}: {times}, in the same row",
+        advice="replay the batches of the spikes from the checkpoint before them at a third of the learning rate: only "
+        "bad data spikes again",
+        steps=steps,
+        evidence=(Evidence(label="spikes that recovered", value=len(plain)),),
     )
 
 

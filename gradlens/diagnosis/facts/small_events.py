@@ -17,6 +17,8 @@ from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradlens.diagnosis.features.events import Event
 
 #: Times its level below which a norm, and a loss, rise by little: of 22 labelled runs with bad batches the mildest has 2.3 and 1.8.
@@ -33,32 +35,37 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     events = (*measured.events, *measured.bursts)
     if not events or not measured.loss.logarithmic:
         return ()
-    return _by_little(measured, events) or _at_little_cost(measured, events)
+    cost = max(float(np.nanmax(measured.signals.loss[event.first : event.last + 1])) for event in events)
+    return _by_little(measured, events) or at_little_cost(measured, [event.first for event in events], cost)
 
 
-def _at_little_cost(measured: Measured, events: tuple[Event, ...]) -> tuple[Fact, ...]:
-    """Where a run is logged from its start, what batches cost there is known.
+def at_little_cost(measured: Measured, rows: Sequence[int], cost: float) -> tuple[Fact, ...]:
+    """A note where no batch that stands out costs what each one did before training; `rows` are where they begin.
 
-    A task that is nearly solved has examples that are still answered wrongly now and then: few in a batch, and far above the others.
+    Where a run is logged from its start, that is known. A task that is nearly solved has examples that are still answered wrongly now
+    and then: few in a batch, and far above the others.
     """
     s, p = measured.signals, measured.progress
-    if p is None or not s.from_the_start or not p.start > 0:
-        return ()
-    cost = max(float(np.nanmax(s.loss[event.first : event.last + 1])) for event in events)
-    if not cost < CHEAP * p.start:
+    if p is None or not costs_little(measured, cost):
         return ()
     return (
         Fact(
             code="GL301",
             severity=Severity.NOTE,
-            message=f"in {counted(len(events), 'place')} loss and norm stand out together, but no batch there costs more than "
+            message=f"in {counted(len(rows), 'place')} loss and norm stand out together, but no batch there costs more than "
             f"{figure(cost)}, and every batch cost {figure(p.start)} before anything was learned",
             advice="nothing: a batch that is wrong costs as much as one did then",
             rules_out=OF_BATCHES,
-            steps=tuple(int(s.step[event.first]) for event in events[:8]),
+            steps=tuple(int(s.step[row]) for row in rows[:8]),
             evidence=(Evidence(label="highest loss there over the start", value=cost / p.start, threshold=CHEAP),),
         ),
     )
+
+
+def costs_little(measured: Measured, cost: float) -> bool:
+    """Whether a loss is far below that of the first rows, which are those of an untrained model."""
+    p = measured.progress
+    return p is not None and measured.signals.from_the_start and p.start > 0 and cost < CHEAP * p.start
 
 
 def _by_little(measured: Measured, events: tuple[Event, ...]) -> tuple[Fact, ...]:

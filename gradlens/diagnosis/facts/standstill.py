@@ -7,6 +7,7 @@ same to the last digit, and gradients that add up because nothing clears them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,8 @@ BESIDE_ACCURACY, NEAR_SHARE = 0.03, 1.6
 HIGH_ACCURACY = 0.9
 #: An accuracy up to this one that is the same in all rows is that of one answer to everything.
 ONE_ANSWER = 0.6
+#: Measures that are 0 where nothing is found.
+OVERLAPS = frozenset({"dice", "iou", "miou", "jaccard", "f1", "recall"})
 #: Share of its start that a loss keeps at least where only the frequencies of the classes were learned. Our own choice.
 BY_FREQUENCY = 0.7
 #: Descent, as a share of the level, below which nothing came down, and deviations of the noise within which it did not.
@@ -126,13 +129,16 @@ def _every_row_at_chance(measured: Measured, loss: NDArray[np.float64]) -> Fact 
     away = float(np.abs(loss / np.log(classes) - 1.0).max())
     if away > NEAR_CHANCE or measured.loss_kind == "preference":
         return None
-    return _fact(
+    # Steps that are too long throw the loss far above guessing before it comes to rest there: where each one is logged, one row shows it.
+    each = measured.has("steps") and not counts_epochs(measured) and not measured.provenance.averaged
+    fact = _fact(
         measured,
         f"the loss is {level:.4g} in all {counted(len(loss), 'row')}, which is ln {classes:,}: what guessing among {classes:,} classes "
         "gives",
         ADVICE,
         Evidence(label="furthest from chance, as a share", value=away, threshold=NEAR_CHANCE, n=len(loss)),
     )
+    return replace(fact, doubts=frozenset({"lr_too_high", "no_warmup"})) if each else fact
 
 
 def accuracy_of(measured: Measured) -> tuple[str, NDArray[np.float64]] | None:
@@ -149,7 +155,7 @@ def accuracy_of(measured: Measured) -> tuple[str, NDArray[np.float64]] | None:
 def _accuracy_stands_still(measured: Measured, loss: NDArray[np.float64]) -> Fact | None:
     found = accuracy_of(measured)
     if found is None:
-        return None
+        return _never_right(measured, loss)
     if not stands(loss[len(loss) // 20 :]):
         return _answers_one_thing(measured, loss, *found)
     name, value = found
@@ -168,6 +174,24 @@ def _accuracy_stands_still(measured: Measured, loss: NDArray[np.float64]) -> Fac
         ADVICE,
         Evidence(label=f"median of {name}", value=share, n=len(value)),
     )
+
+
+def _never_right(measured: Measured, loss: NDArray[np.float64]) -> Fact | None:
+    """A measure of overlap that is exactly 0 in the last three quarters of the rows: nothing is found, however far the loss comes down."""
+    for name, series in measured.run.series.items():
+        value = series.value[np.isfinite(series.value)]
+        late = value[len(value) // 4 :]
+        if not set(vocabulary.plain(name).split("_")) & OVERLAPS or len(late) < MIN_SAME or late.any():
+            continue
+        return _fact(
+            measured,
+            f"{name} is exactly 0 in the last {counted(len(late), 'row')}, while the loss goes from {loss[0]:.4g} to {loss[-1]:.4g}: "
+            "nothing is found any more",
+            "look at the predictions of one batch: where all is background, weigh the rare class, use a loss of overlap, or train "
+            f"at another rate; check that {name} is computed at all",
+            Evidence(label=f"rows at the end in which {name} is 0", value=len(late), n=len(value)),
+        )
+    return None
 
 
 def _answers_one_thing(
