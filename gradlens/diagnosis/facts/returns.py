@@ -124,7 +124,7 @@ def _is_lost(name: str, series: Series) -> Fact | None:
         return None
     parts = np.array_split(value, 2 * BLOCKS)
     level = np.array([float(np.mean(part)) for part in parts])
-    error = 1.4142 * max(float(np.std(part)) / float(np.sqrt(len(part))) for part in parts)
+    error = 1.4142 * float(np.median([np.std(part) / np.sqrt(len(part)) for part in parts]))
     best = int(np.argmax(level))
     before, top, after = float(level[0]), float(level[best]), float(level[-LAST:].max())
     gain = top - before
