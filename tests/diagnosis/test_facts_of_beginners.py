@@ -240,3 +240,22 @@ def test_a_loss_at_guessing_in_each_row_was_thrown_off_by_no_step(g):
         }
     )
     assert run.diagnosis.cause == "not_learning"
+
+
+class TestSpikesOfOneBatchOrMany:
+    """Six spikes late in a run, each below half of what a batch cost before training."""
+
+    def log(self, g, rows, n=1500):
+        loss = (2.3 * np.exp(-np.arange(n) / 120) + 0.005) * np.exp(0.3 * g.standard_normal(n))
+        norm = (np.exp(-np.arange(n) / 120) + 0.02) * np.exp(0.3 * g.standard_normal(n))
+        for row in (800, 900, 1010, 1130, 1240, 1400):
+            shape = 0.5 ** (np.arange(rows) / (rows / 3))
+            loss[row : row + rows] += 0.5 * shape
+            norm[row : row + rows] *= 1 + 15 * shape
+        return {"loss": loss, "grad_norm": norm}
+
+    def test_single_batches_are_hard_ones(self, g):
+        assert judged(self.log(g, 1)).verdict.status == "clear"
+
+    def test_wide_ones_are_told(self, g):
+        assert judged(self.log(g, 25)).verdict.status == "problem"

@@ -31,6 +31,8 @@ MIN_ROWS, MAX_SHARE, MIN_EVENTS = 3, 0.05, 3
 WIDTH, SMOOTH = (101, 1001), 3
 #: Deviations at which the loss stands out, that its highest row passes, and the same of the norm; rows between parts of one spike.
 HOT, MIN_LOSS, MIN_NORM, GAP = 2.5, 5.0, 4.0, 10
+#: Rows of a spike that is one batch.
+SINGLE = 2
 #: Deviations at which a spike begins in one curve, and rows before it that are looked at.
 BEGINS, BACK = 3.0, 30
 #: Share of the spikes that the norm must lead; deviations of spikes of both in one row that are beyond all noise.
@@ -77,16 +79,24 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         plain = wide
     if len(plain) < (MANY if plain is wide else MIN_EVENTS) or _are_last_batches(measured, plain):
         return ()
-    cost = max(float(np.nanmax(measured.signals.loss[e.first : e.last + 1])) for e in plain)
-    if costs_little(measured, cost):
+    cost = max(float(np.nanmax(measured.signals.loss[max(e.first - BACK, 0) : e.last + 1])) for e in plain)
+    if costs_little(measured, cost) and all(_is_one_batch(measured, e) for e in plain):
         return () if measured.events or measured.bursts else at_little_cost(measured, [e.first for e in plain], cost)
     return (_in_one_row(measured, wide, plain, steps, named, times),)
 
 
 def _are_last_batches(measured: Measured, spikes: list[Wide]) -> bool:
     """Whether spikes stand at the ends of epochs: smaller batches scatter more, and their updates throw the next one off."""
-    tops = [e.first + int(np.nanargmax(measured.norm.value[e.first : e.last + 1])) for e in spikes]
+    begins = [max(e.first - BACK // 3, 0) for e in spikes]
+    tops = [at + int(np.nanargmax(measured.norm.value[at : e.last + 1])) for at, e in zip(begins, spikes, strict=True)]
     return last_batches(measured, tops[int(np.argmax([e.loss_deviations for e in spikes]))], tops) is not None
+
+
+def _is_one_batch(measured: Measured, spike: Wide) -> bool:
+    """Whether no more than two rows of a spike rise by half of what its highest does: a batch, and what its update did to the next."""
+    around = measured.loss.value[max(spike.first - BACK, 0) : spike.last + 1]
+    base, top = float(np.nanmedian(around)), float(np.nanmax(around))
+    return int(np.sum(around > base + 0.5 * (top - base))) <= SINGLE
 
 
 def _in_one_row(
