@@ -27,6 +27,9 @@ SHARE_BELOW_GIVEN, CONTRAST = 0.01, 5.0
 #: Share of the norms in the band below their maximum that proves a threshold. No smooth distribution puts a tenth of its mass
 #: there. Our own limit: of the 1,477 labelled runs, printed in full or with three digits, none has it without the fault.
 SHARE_BELOW_MAXIMUM = 0.1
+#: Norms that end at a value above this one are stuck there, as those of gradients that add up and come to a stop: nobody clips at it. Our
+#: own limit.
+MAX_THRESHOLD = 1e6
 
 
 def bunching(norm: NDArray[np.float64], threshold: float) -> tuple[float, float]:
@@ -44,14 +47,16 @@ def bunching(norm: NDArray[np.float64], threshold: float) -> tuple[float, float]
 def bunched_maximum(norm: NDArray[np.float64]) -> float | None:
     """The maximum of the norms where they bunch just below it, as norms after clipping do; None otherwise.
 
-    Needs 50 finite norms of which a tenth lie within the band below the maximum, others that do not, and values that are
-    printed finely enough to tell: norms rounded to 0.1 bunch everywhere. The value is rounded to four digits, since the 1e-6
+    Needs 50 finite norms, none above a million, of which a tenth lie within the band below the maximum, others that do not, and values that
+    are printed finely enough to tell: norms rounded to 0.1 bunch everywhere. The value is rounded to four digits, since the 1e-6
     of PyTorch's formula keeps the logged ones below the set one.
     """
     finite = norm[np.isfinite(norm) & (norm > 0)]
     if len(finite) < MIN_NORMS:
         return None
     top = float(finite.max())
+    if top > MAX_THRESHOLD:
+        return None
     share = float((finite >= top * (1 - BAND)).mean())
     if share < SHARE_BELOW_MAXIMUM or float(finite.min()) > 0.99 * top:
         return None

@@ -31,6 +31,10 @@ class TestFallsToGuessing:
         assert (run.verdict.status, run.verdict.outcome) == ("problem", "stalled")
         assert f"among {classes} classes" in finding(run, "GL511").message
 
+    def test_one_that_takes_most_of_the_run_to_get_there(self, g):
+        run = judged({"loss": falls(400, 70.0, np.log(6), 26) + 1e-3 * g.standard_normal(400)})
+        assert "among 6 classes" in finding(run, "GL511").message
+
     @pytest.mark.parametrize("level", [2.29, 2.315, 1.5], ids=["below", "above", "no level of guessing"])
     def test_another_level_says_nothing(self, g, level):
         n = 400
@@ -259,3 +263,20 @@ class TestSpikesOfOneBatchOrMany:
 
     def test_wide_ones_are_told(self, g):
         assert judged(self.log(g, 25)).verdict.status == "problem"
+
+
+def test_a_loss_at_guessing_whose_first_rows_lie_a_little_higher(g):
+    loss = LN_10 * (1 + 1e-3 * g.standard_normal(40))
+    loss[:3] *= 1.01
+    assert "nearly all 40 rows" in finding(judged({"loss": loss}), "GL511").message
+
+
+def test_a_loss_that_leaves_where_the_rate_is_higher_than_ever_is_no_shift_of_the_data(g):
+    n = 600
+    loss = falls(n, 2.0, 0.2, 90) * np.exp(0.1 * g.standard_normal(n))
+    loss[480:] = 1.9 * np.exp(0.05 * g.standard_normal(120))
+    norm = np.exp(0.2 * g.standard_normal(n))
+    norm[480:] *= 3
+    rising = judged({"loss": loss, "grad_norm": norm, "lr": 1e-4 * 1.02 ** np.arange(n)})
+    assert rising.diagnosis.cause in {"lr_too_high", "schedule_mismatch"}
+    assert judged({"loss": loss, "grad_norm": norm, "lr": np.full(n, 1e-3)}).diagnosis.cause == "data_shift"

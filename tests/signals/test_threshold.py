@@ -79,3 +79,9 @@ def test_other_columns_of_such_names_say_nothing(name, value):
     said = {name: Series(name=name, step=np.arange(50), value=value)}
     logged = Run(id="r", source="r", format="csv", series={**run.series, **said}, columns=run.columns)
     assert choose_threshold(logged, TrainingConfig(), "auto").source == "assumed"
+
+
+def test_norms_that_came_to_a_stop_far_beyond_any_threshold_prove_none():
+    norm = np.r_[np.geomspace(1, 1e11, 100), np.full(300, 1e11)]
+    assert bunched_maximum(norm) is None
+    assert bunched_maximum(np.minimum(norm, 1e5)) == 1e5

@@ -37,6 +37,8 @@ CLIMB_LOST, CLIMB_TIME, CLIMB_NORM, CLIMB_ORDER = 0.25, 0.15, 2.0, 0.8
 CLIMB_LEVELS, CLIMB_ROWS = 8, 3
 #: The share of the run that a rise lasts from which on it began at the start.
 LATE = 0.9
+#: Times its value a twentieth of the rows ago at which a rate rises.
+NEW_RATE = 1.2
 #: How many times its start a smoothed loss must end at to have diverged.
 TIMES_START = 2.5
 #: Share of the chance level below which a loss had learned, and how near to that level it began, to have come back to guessing.
@@ -108,10 +110,12 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         severity=Severity.ERROR,
         outcome="ended_worse",
         since_step=since,
-        otherwise="unknown",
+        otherwise="lr_too_high" if _at_a_new_rate(measured, since) else "unknown",
         # Other data are answered wrongly and with confidence at first, which costs more than guessing. Larger or smaller batches have
-        # another noise and the same mean.
-        rules_out=LEVELS if classes and not _overshoots(measured, classes) else frozenset({"batch_size_change"}),
+        # another noise and the same mean. And where the rate was never as high as then, it is what changed.
+        rules_out=LEVELS
+        if (classes and not _overshoots(measured, classes)) or _at_a_new_rate(measured, since)
+        else frozenset({"batch_size_change"}),
         message=f"the loss fell from {figure(p.start)} to about {p.best:.2g}, rose again near step {since:,} and never "
         f"recovered: it ends at {figure(p.end)}{guesses}"
         f"{_norm_too(measured, since)}",
@@ -123,6 +127,17 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         steps=(since,),
         evidence=(Evidence(label="share of the descent that is kept", value=p.kept, threshold=0.6),),
     )
+
+
+def _at_a_new_rate(measured: Measured, since: int) -> bool:
+    """Whether the rate was higher at a step than ever before, and still rose: by a fifth within the last twentieth of the rows."""
+    s = measured.signals
+    rows = np.flatnonzero(np.isfinite(s.lr) & (s.step <= since))
+    back = len(s) // 20
+    if len(rows) <= back + 1 or back < 1:
+        return False
+    rate = s.lr[rows]
+    return bool(rate[-1] >= rate.max() and rate[-1] > NEW_RATE * rate[-1 - back] > 0)
 
 
 def _back_at_chance(measured: Measured, p: Progress) -> int | None:

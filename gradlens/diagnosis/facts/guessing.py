@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Rows without which nothing is told, and levels that are looked at.
 MIN_ROWS, BLOCKS = 60, 8
-#: How near to ln K all levels of the second half are where a loss fell there, how near nine in ten of its rows, and how far above that
+#: How near to ln K both levels of the last quarter are where a loss fell there, how near nine in ten of its rows, and how far above that
 #: the loss began, as shares. Our own choice.
 EXACTLY, ROWS_NEAR, MIN_ABOVE = 0.001, 0.01, 0.15
 #: How far below and above ln K all levels of a part lie that never came down (confident guesses cost more than fair ones), how much of
@@ -64,8 +64,8 @@ def _falls_to_chance(measured: Measured) -> Fact | None:
     if classes is None:
         return None
     chance = float(np.log(classes))
-    late = loss[len(loss) // 2 :]
-    stays = bool((np.abs(level[BLOCKS // 2 :] / chance - 1.0) < EXACTLY).all())
+    late = loss[-(len(loss) // 4) :]
+    stays = bool((np.abs(level[-BLOCKS // 4 :] / chance - 1.0) < EXACTLY).all())
     near = float(np.mean(np.abs(late / chance - 1.0) < ROWS_NEAR))
     start = float(np.median(loss[:3]))
     if not stays or near < 0.9 or start < (1.0 + MIN_ABOVE) * chance or float(level.min()) < (1.0 - ROWS_NEAR) * chance:

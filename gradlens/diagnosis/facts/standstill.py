@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MIN_CHANCE, MIN_ACCURACY, MIN_SAME, MIN_EPOCHS, MIN_SUMMED = 10, 15, 20, 30, 60
 #: How near to ln K a loss is at chance where an accuracy says so, too, and how near the accuracy is to 1/K, as a factor.
 BESIDE_ACCURACY, NEAR_SHARE = 0.03, 1.6
+#: The first tenth of the rows may lie further from it, as outputs of a new network do, by this many times that.
+FIRST_ROWS, FIRST_TIMES = 10, 4.0
 #: An accuracy above this one can stand still because nothing is left to learn.
 HIGH_ACCURACY = 0.9
 #: An accuracy up to this one that is the same in all rows is that of one answer to everything.
@@ -126,15 +128,22 @@ def _every_row_at_chance(measured: Measured, loss: NDArray[np.float64]) -> Fact 
     classes = guessed_classes(level, NEAR_CHANCE)
     if classes is None:
         return None
-    away = float(np.abs(loss / np.log(classes) - 1.0).max())
-    if away > NEAR_CHANCE or measured.loss_kind == "preference":
+    over = np.abs(loss / np.log(classes) - 1.0)
+    first = len(loss) // FIRST_ROWS
+    away = float(over[first:].max())
+    if away > NEAR_CHANCE or over.max() > FIRST_TIMES * NEAR_CHANCE or measured.loss_kind == "preference":
         return None
     # Steps that are too long throw the loss far above guessing before it comes to rest there: where each one is logged, one row shows it.
-    each = measured.has("steps") and not counts_epochs(measured) and not measured.provenance.averaged
+    each = (
+        over.max() <= NEAR_CHANCE
+        and measured.has("steps")
+        and not counts_epochs(measured)
+        and not measured.provenance.averaged
+    )
     fact = _fact(
         measured,
-        f"the loss is {level:.4g} in all {counted(len(loss), 'row')}, which is ln {classes:,}: what guessing among {classes:,} classes "
-        "gives",
+        f"the loss is {level:.4g} in {'nearly ' if over.max() > NEAR_CHANCE else ''}all {counted(len(loss), 'row')}, which is "
+        f"ln {classes:,}: what guessing among {classes:,} classes gives",
         ADVICE,
         Evidence(label="furthest from chance, as a share", value=away, threshold=NEAR_CHANCE, n=len(loss)),
     )
