@@ -404,12 +404,13 @@ def without_mark(name: str, mark: str) -> str:
 #: Words of columns that only agents, adversaries and preference trainers log: they tell what a loss beside them means.
 COMPANIONS = frozenset({
     "reward", "rewards", "return", "returns", "advantage", "advantages", "episode", "kl", "entropy", "clipfrac", "ratio", "surrogate",
-    "discriminator", "disc", "completion", "completions", "chosen", "margins", "won",
+    "discriminator", "disc", "completion", "completions", "chosen", "margins", "won", "acc", "accuracy", "dice", "iou", "miou", "jaccard",
+    "f1", "recall", "rew",
 })  # fmt: skip
 
 
 def is_companion(name: str) -> bool:
-    """Whether a column tells what kind of loss stands beside it: `reward`, `rewards/chosen`, `train/approx_kl`."""
+    """Whether a column tells what kind of loss stands beside it, or what comes of it: `reward`, `train/approx_kl`, `train_acc`."""
     return not COMPANIONS.isdisjoint(plain(name).split("_"))
 
 

@@ -222,10 +222,11 @@ class TestAPolicyAtRandom:
 
 
 class TestNothingIsFound:
-    def test_an_overlap_of_zero_while_the_background_is_learned(self):
+    @pytest.mark.parametrize("name", ["dice", "train/mIoU", "F1"])
+    def test_an_overlap_of_zero_while_the_background_is_learned(self, name):
         dice = np.zeros(60)
         dice[:4] = 0.04
-        run = judged({"loss": falls(60, 0.7, 0.2, 10), "dice": dice})
+        run = judged({"loss": falls(60, 0.7, 0.2, 10), name: dice})
         assert run.diagnosis.cause == "not_learning"
         assert "nothing is found" in finding(run, "GL511").message
 

@@ -7,6 +7,7 @@ same to the last digit, and gradients that add up because nothing clears them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -190,7 +191,7 @@ def _never_right(measured: Measured, loss: NDArray[np.float64]) -> Fact | None:
     for name, series in measured.run.series.items():
         value = series.value[np.isfinite(series.value)]
         late = value[len(value) // 4 :]
-        if not set(vocabulary.plain(name).split("_")) & OVERLAPS or len(late) < MIN_SAME or late.any():
+        if not _words(name) & OVERLAPS or len(late) < MIN_SAME or late.any():
             continue
         return _fact(
             measured,
@@ -201,6 +202,11 @@ def _never_right(measured: Measured, loss: NDArray[np.float64]) -> Fact | None:
             Evidence(label=f"rows at the end in which {name} is 0", value=len(late), n=len(value)),
         )
     return None
+
+
+def _words(name: str) -> set[str]:
+    """The words of a name in lower case, with and without cuts at capitals: `mIoU` is one word."""
+    return set(vocabulary.plain(name).split("_")) | set(re.findall("[a-z0-9]+", name.lower()))
 
 
 def _answers_one_thing(
