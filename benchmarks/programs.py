@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -236,6 +236,17 @@ PAIRS: tuple[tuple[str, Program, dict[str, object], tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+#: What was found when sets of such programs were judged for the first time, before anything they showed was mended.
+FIRST = (
+    "The table is flattering: what a first run of these pairs missed was mended. That first run found 16 of 19 trainings that had learned",
+    "nothing (84 %) and alarmed none of 29 that were fine. Before it, 131 pairs of other programs (convolutions, recurrent networks,",
+    "transformers, autoencoders, adversaries, agents) were written in four sets and judged once each, at first sight: 67 %, 75 %, 74 % and",
+    "80 % of those that had learned nothing were found, and 5 %, 8 %, 10 % and 0 % of those that were fine were alarmed. What goes on",
+    "being missed looks in its log like a training that is fine: labels that cannot be learned beside a loss of regression, a task that",
+    "is solved in the wrong way, a majority that is answered always.",
+)
+
+
 @dataclass(frozen=True)
 class Judged:
     """One training and what was said of it."""
@@ -262,7 +273,7 @@ def state_of(learned: float, twin: float, log: Mapping[str, list[float]]) -> str
     return "fine" if learned >= FINE * twin else "harmed"
 
 
-def judged(pairs: tuple[tuple[str, Program, dict[str, object], tuple[str, ...]], ...] = PAIRS) -> Iterator[Judged]:
+def judged(pairs: Sequence[tuple[str, Program, dict[str, object], tuple[str, ...]]] = PAIRS) -> Iterator[Judged]:
     """Train and judge each pair."""
     for seed, (name, program, fault, accepted) in enumerate(pairs):
         sound = train(program, seed)
@@ -286,6 +297,8 @@ def page(results: list[Judged]) -> str:
         "",
         "Written by `python -m benchmarks.programs`: pairs of small trainings in PyTorch, with a fault and without. What became of each is",
         "measured on its task, not read from its log.",
+        "",
+        *FIRST,
         "",
         "| trainings | number | alarmed | cause that a reader would accept |",
         "|---|--:|--:|--:|",
