@@ -124,6 +124,16 @@ def test_which_factors_fit(ratio, half, found):
     assert marked(ratio, half=half) == found
 
 
+@pytest.mark.parametrize(
+    "k", [2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 2048, 4096]
+)
+def test_usual_numbers_of_ranks_and_steps(k):
+    assert f"{k}" in marked(float(k))
+    assert f"1/{k}" in marked(1.0 / k)
+    assert f"sqrt({k})" in marked(math.sqrt(k))
+    assert f"1/sqrt({k})" in marked(1.0 / math.sqrt(k))
+
+
 def test_the_nearest_three_are_told():
     assert marked(4.9, half=0.045) == ["sqrt(24)", "5", "sqrt(20)"][: len(marked(4.9, half=0.045))]
     assert len(marked(4.9, half=0.045)) <= 3

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gradlens.errors import MalformedLogError
 from gradlens.gating.assess import described
+from gradlens.gating.baseline import dump_baseline, load_baseline
 from gradlens.gating.checked import digest_of, rounded
 from gradlens.gating.judge import _decide, _progress, judge_against, judge_nonfinite, may_hide_nan
 from gradlens.gating.limits import final_loss, judge_limits
-from gradlens.gating.measures import Measured, Tolerance, loss, spikes
+from gradlens.gating.measures import Measured, Tolerance, events, loss, spikes
 from gradlens.gating.metrics import METRICS
 from gradlens.gating.noise import row_noise
 from gradlens.gating.settings import GateSettings
@@ -283,3 +285,30 @@ def test_a_checksum_is_of_the_numbers_and_not_of_their_spelling():
     assert digest_of([{"a": 1, "b": 2}]) == digest_of([{"b": 2, "a": 1}])
     assert digest_of([{"a": 1}]) != digest_of([{"a": 2}])
     assert len(digest_of([])) == 16
+
+
+def test_a_baseline_that_was_edited_is_refused(tmp_path):
+    path = tmp_path / "baseline.json"
+    path.write_text(dump_baseline([summary("it", width=16, loss=1.5)]))
+    (loaded,) = load_baseline(path)
+    assert loaded.columns["loss"].tolist() == [1.5] * 8
+    path.write_text(path.read_text().replace('"loss": 1.5', '"loss": 1.4'))
+    with pytest.raises(MalformedLogError, match="does not match its own checksum"):
+        load_baseline(path)
+
+
+def test_what_is_skipped_or_passed_has_no_advice():
+    found = judge_against([summary()], [summary("b")], GateSettings(metrics=("overflow", "final_loss")))
+    assert [(m.outcome, m.advice) for m in found.metrics] == [("skipped", ""), ("pass", "")]
+
+
+def test_events_are_judged_alike_in_any_unit():
+    many = [
+        [summary(f"{side}{i}", overflow=[n] + [0] * 7) for i, n in enumerate(counts)]
+        for side, counts in (("c", (4, 5)), ("b", (1, 2)))
+    ]
+    one = events(sides(*many), Tolerance(absolute=1e-9), "overflow", per=1.0).difference
+    thousand = events(sides(*many), Tolerance(absolute=1e-6), "overflow", per=1000.0).difference
+    assert thousand.change == pytest.approx(1000 * one.change)
+    assert thousand.standard_error == pytest.approx(1000 * one.standard_error)
+    assert thousand.p_higher == pytest.approx(one.p_higher)

@@ -73,6 +73,7 @@ def test_several_reasons_are_counted_and_told():
     assert "; 50 records of it could not be read; 500 rows of it" in result.advice
     (result,) = judge_log([noticed("empty-file")], [summary()], frozenset())
     assert "mend the log" in result.advice
+    assert result.tolerance == 0.0
 
 
 @pytest.mark.parametrize(

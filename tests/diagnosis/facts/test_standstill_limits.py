@@ -45,6 +45,7 @@ def test_what_stands(first, last, noise, stands):
     # The middle of odd numbers of rows, of which one in three lies at the level itself.
     loss = np.repeat([first, 0.5 * (first + last), last], [27, 81, 27]) + noise * np.resize([1.0, -1.0, 0.0], 135)
     assert standstill.stands(loss) == stands
+    assert standstill.stands(50.0 * loss) == standstill.stands(0.02 * loss) == stands
 
 
 def test_of_few_rows_two_are_a_fifth():
