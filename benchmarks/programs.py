@@ -1,6 +1,6 @@
 """How a verdict does on small programs with the faults that beginners make, beside the same programs without them.
 
-    python -m benchmarks.programs [--out docs/programs.md]
+    python -m benchmarks.programs [--only WORDS] [--out docs/programs.md]
 
 Each pair is one training of a small network in PyTorch, once with a fault and once without. What became of a training is measured on
 the task, not read from its log: accuracy on the training data (explained variance for a regression), as a share of the way from
@@ -321,10 +321,11 @@ def page(results: list[Judged]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="only the pairs whose names have these words")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     results = []
-    for result in judged():
+    for result in judged([pair for pair in PAIRS if arguments.only in pair[0]]):
         results.append(result)
         print(
             f"{result.name:52s} {'fault' if result.faulty else 'sound'} {result.state:10s} {result.status:12s} {result.cause}",

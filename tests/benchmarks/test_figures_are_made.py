@@ -78,6 +78,9 @@ SMALL: dict[str, Small] = {
     "benchmarks.gate.runs": Small(
         options="--seeds {place}/recipes", shows=r"one run against 2, recipes set: [1-9]\d* gates, pass"
     ),
+    "benchmarks.programs": Small(
+        options="--only NaN", shows=r"\| one input is NaN \| not finite \| problem \|", needs=("torch",)
+    ),
     "benchmarks.healthy_oddities --runs 200": Small(
         options="--runs 1 --out {place}/oddities.md", shows=r"\| GAN \| 300 \| \d"
     ),
