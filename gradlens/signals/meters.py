@@ -31,7 +31,7 @@ EDGE, SHARP = 8, 0.8
 MIN_STEPS, MIN_STEPS_WITH_INFINITY = 4, 2
 #: Stretches of infinite norms that prove it, how near to a halving they lie in powers of two, and the share of them that must. Our own
 #: choice.
-MIN_HALVINGS, NEAR, MOST = 3, 0.6, 0.75
+MIN_HALVINGS, NEAR, MIN_SHARE = 3, 0.6, 0.75
 
 
 def is_running_mean(norm: NDArray[np.float64]) -> bool:
@@ -124,7 +124,7 @@ def _halved_at_infinities(norm: NDArray[np.float64]) -> int:
         return 0
     away = np.abs(np.array(change) + 1.0)
     return (
-        len(change) if float(np.mean(away < NEAR)) >= MOST and abs(float(np.median(change)) + 1.0) < 0.5 * NEAR else 0
+        len(change) if float(np.mean(away < NEAR)) >= MIN_SHARE and abs(float(np.median(change)) + 1.0) < 0.5 * NEAR else 0
     )
 
 

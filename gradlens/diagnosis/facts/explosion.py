@@ -17,7 +17,7 @@ from gradlens.reports.base import Severity
 #: Rows before and after without which no growth is told, and times its usual size that a loss must end at. Our own choice.
 MIN_ROWS, MIN_END, MIN_TIMES = 10, 3, 100.0
 #: The same over the first rows, for losses of adversaries and without a sign, whose size is at least the second number.
-MIN_FROM_START, LEAST = 1000.0, 1.0
+MIN_FROM_START, MIN_SIZE = 1000.0, 1.0
 UNBOUNDED = frozenset({"adversarial", "signless"})
 #: Rows of norms without which no level is told.
 NORM_ROWS = 20
@@ -76,7 +76,7 @@ def _loss(measured: Measured) -> tuple[Fact, ...]:
     if not end > MIN_TIMES * usual and measured.loss_kind in UNBOUNDED:
         # A critic whose weights run away from the first rows on has no usual size but the one it began with.
         began = max(float(np.median(value[:MIN_ROWS])), float(value[:MIN_ROWS].std()))
-        usual = began if end > MIN_FROM_START * max(began, LEAST) else usual
+        usual = began if end > MIN_FROM_START * max(began, MIN_SIZE) else usual
     if not usual > 0 or not end > MIN_TIMES * usual:
         return ()
     below = np.flatnonzero(value <= BEGINS * usual)
