@@ -124,7 +124,9 @@ def _halved_at_infinities(norm: NDArray[np.float64]) -> int:
         return 0
     away = np.abs(np.array(change) + 1.0)
     return (
-        len(change) if float(np.mean(away < NEAR)) >= MIN_SHARE and abs(float(np.median(change)) + 1.0) < 0.5 * NEAR else 0
+        len(change)
+        if float(np.mean(away < NEAR)) >= MIN_SHARE and abs(float(np.median(change)) + 1.0) < 0.5 * NEAR
+        else 0
     )
 
 
