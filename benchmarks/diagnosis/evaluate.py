@@ -3,7 +3,7 @@
     python -m benchmarks.diagnosis.evaluate [--every 1] [--print] [--workers 2]
 
 Families are left out one at a time: the weights that judge a family never saw it. The unseen runs, of the
-families that were made last, are judged by weights that saw none of them. What a report says is judged by signs, network and join of
+families that were made last, are judged by weights that saw none of them. What a report says is judged by signs and trees of
 which a quarter of the families was left out. Needs PyTorch. Takes about seven minutes.
 """
 
@@ -24,11 +24,12 @@ import numpy as np
 from benchmarks.diagnosis import opinion, sparse
 from benchmarks.diagnosis.examples import LAST, LOOKED_AT, Labelled, load, respelled, scaled, thinned
 from benchmarks.diagnosis.fit import Example, Model, learn
+from benchmarks.diagnosis.naming import LEARNED
 from benchmarks.diagnosis.table import packed
 from benchmarks.runs import columns
 from gradlens.diagnosis.case import cause_of, decide, doubted_by, ruled_out_by
 from gradlens.diagnosis.facts import Fact
-from gradlens.diagnosis.opinion import Network
+from gradlens.diagnosis.opinion import Learned
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, weigh
 from gradlens.reports.base import Cause
 
@@ -37,8 +38,6 @@ SURE = 0.8
 ALL, UNSEEN, FACTS = "all, by family", "unseen families", "all, with facts"
 REPORTED = "all, as reported"
 CONFIGURED = "all, with --config"
-#: Parts of the table of drawn runs that the network learns from.
-LEARNED = ("learn", "first", "second", "third", "fourth")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,14 +73,14 @@ class Graded:
     source: str
 
 
-def grade(item: tuple[str, Labelled, tuple[Model, Network] | None]) -> Graded:
-    """Everything about a run that learning and judging need, and what a report says by weights and a network that do not know it."""
+def grade(item: tuple[str, Labelled, tuple[Model, Learned] | None]) -> Graded:
+    """Everything about a run that learning and judging need, and what a report says by weights and trees that do not know it."""
     source, labelled, judge_of = item
     case = labelled.case()
     said = None
     if judge_of is not None:
         weights = weights_of(judge_of[0])
-        second = case.second_by(judge_of[1], weights)
+        second = case.second_by(judge_of[1])
         by_signs = weigh(case.signs, ceilings=case.ceilings, excluded=case.excluded, weights=weights)
         said = decide(by_signs, case.signs, case.facts, second, case.ceilings, weights)[1]
     return Graded(
@@ -274,7 +273,7 @@ such healthy runs are not scored below, and beside another fault `lr_restart` co
 had 13.6% false alarms, 95.0% detected, 82.4% named. What was changed after it: norms that fall by less than the loss did not
 start huge, and rows are not a multiple of a level of zero. The unseen columns below are therefore no longer strictly unseen.
 
-*With facts* is what signs and facts say, *as reported* what a report says: facts, signs and curves, by weights, a network and a join
+*With facts* is what signs and facts say, *as reported* what a report says: facts, signs and curves, by weights and trees
 that were learned without a quarter of the families, those of the drawn runs among them ([naming](naming.md)).
 
 A false alarm is a healthy run that gets any warning or error. A fault is detected if it gets one, named if the first
@@ -327,8 +326,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     items = [(source, run) for source in (*LOOKED_AT, LAST) for run in islice(load(source), 0, None, arguments.every)]
-    seen = opinion.scored(packed("archive", *LEARNED))
-    judges = opinion.judges_apart(seen.chosen(np.arange(0, len(seen), arguments.every)))
+    rows = packed(*LEARNED)
+    seen, begun = (
+        t.chosen(np.arange(0, len(t), arguments.every)) for t in (opinion.scored(rows), opinion.beginnings(rows))
+    )
+    judges = opinion.judges_apart(seen, begun, arguments.workers)
     with ProcessPoolExecutor(arguments.workers) as pool:
         graded = [(source, run, judges.get(run.family)) for source, run in items if run.accepted]
         runs = list(pool.map(grade, graded, chunksize=8))

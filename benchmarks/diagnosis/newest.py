@@ -24,10 +24,13 @@ from benchmarks.diagnosis.naming import AS_REPORTED, KINDS, LOOKS, figures_of, o
 from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array
 from benchmarks.diagnosis.scores import by, by_cause
 from benchmarks.diagnosis.table import Table, counts, labelled_of
-from benchmarks.runs.drawn.space import FIFTH
+from benchmarks.runs.drawn.space import SIXTH
 from benchmarks.runs.drawn.store import read, stored
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.traits.base import RECORDED
+
+#: The name of the newest look among those that are published.
+NEWEST = f"{SIXTH}{AS_REPORTED}"
 
 
 def without_recorder(run: Labelled) -> Labelled:
@@ -78,11 +81,11 @@ def main() -> None:
     options = parser.parse_args()
     published: dict[str, Any] = json.loads(LOOKS.read_text(encoding="utf-8"))
     words = next(words for words, recorded in KINDS if recorded == options.recorded)
-    look = published.setdefault(AS_REPORTED, {})
+    look = published.setdefault(NEWEST, {})
     if words in look:
-        raise SystemExit(f"{AS_REPORTED}, {words}: published already")
+        raise SystemExit(f"{NEWEST}, {words}: published already")
     with ProcessPoolExecutor(options.workers) as pool:
-        groups = list(pool.map(partial(judged, recorded=options.recorded), stored(options.folder, FIFTH)))
+        groups = list(pool.map(partial(judged, recorded=options.recorded), stored(options.folder, SIXTH)))
     table = table_of([label for labels, _ in groups for label in labels])
     p = np.array([row for _, found in groups for row in found])
     look[words] = figures_of(table, p) | {

@@ -1,6 +1,6 @@
-"""What a report says of labelled runs: the signs, the joint judgement where `gradlens.diagnosis.deciding` lets it decide, the facts.
+"""What a report says of labelled runs: the signs, the second opinion where `gradlens.diagnosis.deciding` lets it decide, the facts.
 
-A family is judged by signs, network and join that saw nothing of it (`benchmarks.diagnosis.naming`); the rule itself was chosen on
+A family is judged by signs and trees that saw nothing of it (`benchmarks.diagnosis.naming`); the rule itself was chosen on
 these figures. Ceilings of confidence are left out. Facts are those of the day on which the table was packed.
 """
 
@@ -14,32 +14,36 @@ import numpy as np
 
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array, without_recorder
-from gradlens.diagnosis.deciding import Ruling, ruling, without
-from gradlens.diagnosis.opinion import MIN_ROWS, Joint, Network, likeness_of
+from gradlens.diagnosis.deciding import Ruling, ruling, stands, without
+from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, likeness_of
 from gradlens.reports.base import Cause
 
 if TYPE_CHECKING:
     from benchmarks.diagnosis.table import Table
 
+#: What the whole rule is called among the variants.
+THE_RULE = "the rule: all four"
 #: The confidence in what a fact proves.
 PROVEN = 0.9
-#: The exceptions to the signs, alone and all together.
-EXCEPTIONS: tuple[Ruling, ...] = ("named", "calmed", "warned")
+#: What becomes of the answer of the signs, each alone and all together.
+EXCEPTIONS: tuple[Ruling, ...] = ("agreed", "named", "calmed", "warned")
 
 
-def with_facts(p: Array, table: Table, *, joint: bool) -> Array:
+def with_facts(p: Array, table: Table, *, by_curves: bool) -> Array:
     """The answers as a report gives them: a cause that a fact proves goes first, one that a fact rules out goes last.
 
-    One that a fact doubts is not named by the signs alone; `joint` answers may name it. A run with a grave fact is never called healthy:
-    what the fact says is wrong otherwise takes its place.
+    One that a fact doubts is not named by the signs; the curves may name it, and another than the one that a fact proves where they are
+    surer than the fact. A run with a grave fact is never called healthy: what the fact says is wrong otherwise takes its place.
     """
     found = p.copy()
     for i, label in enumerate(table.labels):
         out, doubted = frozenset(label["excluded"]), frozenset(label["doubted"])
         said = dict(zip(CAUSES, p[i].tolist(), strict=True))
-        left = without(said, out, doubted) if joint else left_of(said, out | doubted)
+        left = without(said, out, doubted) if by_curves else left_of(said, out | doubted)
         found[i] = [left.get(cause, 0.0) for cause in CAUSES]
-        named = label["proven"] or (label["grave"] if found[i].argmax() == HEALTHY else None)
+        is_healthy = found[i].argmax() == HEALTHY
+        gives_way = by_curves and label["proven"] and not stands(label["proven"], label["sure"], left)
+        named = (None if gives_way else label["proven"]) or (label["grave"] if is_healthy else None)
         if named is not None:
             at = CAUSES.index(named)
             sure = max(PROVEN if label["proven"] else found[i, HEALTHY], found[i, at])
@@ -64,43 +68,45 @@ def shares_of(signs: Array) -> Array:
 
 
 def rulings(
-    signs: Array, curves: Array, joint: Array, table: Table, network: Network, *, recorded: bool
+    signs: Array, opinion: Array, cautious: Array, table: Table, scale: Learned, *, recorded: bool
 ) -> list[Ruling]:
-    """Who decides on each run; of `network` only the scale of the traits is used."""
+    """Who decides on each run; of `scale` only the knots of the traits are used."""
     traits = table.traits if recorded else without_recorder(table.traits)
-    outside, missing = likeness_of(traits, network)
+    outside, missing = likeness_of(traits, scale)
     found: list[Ruling] = []
     for i, label in enumerate(table.labels):
-        together = Joint(
-            alone=dict(zip(CAUSES, curves[i].tolist(), strict=True)), together=dict(zip(CAUSES, joint[i].tolist(), strict=True)),
+        second = SecondOpinion(
+            learned=dict(zip(CAUSES, opinion[i].tolist(), strict=True)), cautious=dict(zip(CAUSES, cautious[i].tolist(), strict=True)),
             outside=float(outside[i]), missing=float(missing[i]),
         )  # fmt: skip
         out, doubted = frozenset(label["excluded"]), frozenset(label["doubted"])
         by_signs = left_of(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out | doubted)
+        by_curves = without(second.cautious, out, doubted)
+        proven = label["proven"] is not None and stands(label["proven"], label["sure"], by_curves)
         found.append(ruling(
-            by_signs, together if label["rows"] >= MIN_ROWS and label["means"] else None,
-            proven=label["proven"] is not None, serious=label["grave"] is not None, excluded=out, doubted=doubted,
+            by_signs, second if label["rows"] >= MIN_ROWS and label["means"] else None,
+            proven=proven, serious=label["grave"] is not None, excluded=out, doubted=doubted,
         ))  # fmt: skip
     return found
 
 
-def said_of(signs: Array, joint: Array, table: Table, who: Sequence[Ruling], among: Sequence[Ruling]) -> Array:
+def said_of(signs: Array, cautious: Array, table: Table, who: Sequence[Ruling], among: Sequence[Ruling]) -> Array:
     """(runs, causes): what is said where only some exceptions are made."""
     counts = np.array([one in among for one in who])
-    by_signs, by_both = with_facts(signs, table, joint=False), with_facts(joint, table, joint=True)
-    return np.where(counts[:, None], by_both, by_signs)
+    by_signs, by_curves = with_facts(signs, table, by_curves=False), with_facts(cautious, table, by_curves=True)
+    return np.where(counts[:, None], by_curves, by_signs)
 
 
 def variants(
-    signs: Array, curves: Array, joint: Array, table: Table, network: Network, *, recorded: bool
+    signs: Array, opinion: Array, cautious: Array, table: Table, scale: Learned, *, recorded: bool
 ) -> list[tuple[str, int, Array]]:
     """By who decides: in how many runs the signs are overruled, and what is said."""
     signs = shares_of(signs)
-    who = rulings(signs, curves, joint, table, network, recorded=recorded)
+    who = rulings(signs, opinion, cautious, table, scale, recorded=recorded)
     count = Counter(who)
-    rows: list[tuple[str, int, Array]] = [("signs", 0, with_facts(signs, table, joint=False))]
-    rows += [(f"signs, *{one}*", count[one], said_of(signs, joint, table, who, (one,))) for one in EXCEPTIONS]
-    overruled = sum(count[one] for one in EXCEPTIONS)
-    rows.append(("the rule: all three", overruled, said_of(signs, joint, table, who, EXCEPTIONS)))
-    rows.append(("signs and curves together always", len(table), with_facts(joint, table, joint=True)))
+    rows: list[tuple[str, int, Array]] = [("signs", 0, with_facts(signs, table, by_curves=False))]
+    rows += [(f"signs, *{one}*", count[one], said_of(signs, cautious, table, who, (one,))) for one in EXCEPTIONS]
+    overruled = sum(count[one] for one in EXCEPTIONS if one != "agreed")
+    rows.append((THE_RULE, overruled, said_of(signs, cautious, table, who, EXCEPTIONS)))
+    rows.append(("curves always", len(table), with_facts(cautious, table, by_curves=True)))
     return rows

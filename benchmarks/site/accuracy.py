@@ -7,13 +7,10 @@ from pathlib import Path
 DOCS = Path(__file__).parent.parent.parent / "docs"
 #: Rows of docs/naming.md with the words for them: who decides, and on what.
 ROWS = {
-    ("the rule: all three", "all families, without the recorder's columns"): "as reported, kinds of training left out",
-    ("the rule: all three", "all families, with them"): "the same, where the recorder's columns are logged",
+    ("the rule: all four", "all families, without the recorder's columns"): "as reported, kinds of training left out",
+    ("the rule: all four", "all families, with them"): "the same, where the recorder's columns are logged",
     ("signs", "all families, without the recorder's columns"): "signs alone, kinds of training left out",
-    (
-        "a report",
-        "fifth look, without the recorder's columns",
-    ): "as reported, the fifth and newest look at new kinds",
+    ("a report", "sixth look, without the recorder's columns"): "as reported, the sixth and newest look at new kinds",
 }
 COLUMNS = ("runs", "families", "false alarms", "detected", "named")
 HEADS = ("judged by", "trainings", "kinds", "healthy runs that get an alarm", "faults found", "named first")

@@ -136,7 +136,7 @@ class CauseCheck(Check):
             message = f"{message}; no alarm, since the curves as a whole look like those of healthy runs"
         elif not first and case.cause != "healthy":
             message = f"less likely: {message}"
-        by_signs = () if case.ruling == "signs" else (by_signs_alone(case, self.cause),)
+        by_signs = () if case.ruling in {"signs", "agreed"} else (by_signs_alone(case, self.cause),)
         yield self.finding(
             severity,
             message,

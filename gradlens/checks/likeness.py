@@ -17,7 +17,7 @@ class Likeness(Check):
 
     What it measures
     ----------------
-    Some hundreds of generic numbers of the curves of loss, norm and rate, judged by a small network that was learned from
+    Some hundreds of generic numbers of the curves of loss, norm and rate, judged by decision trees that were learned from
     thousands of labelled trainings of tiny models.
 
     Why it matters
@@ -27,8 +27,8 @@ class Likeness(Check):
 
     Threshold
     ---------
-    Signs and curves together name the cause and decide on the run (`--verbose` says who decided and why), the signs alone give
-    it less than 15 %, and no fact proves it.
+    The curves name the cause and decide on the run (`--verbose` says who decided and why), the signs alone give it less than
+    15 %, and no fact proves it.
 
     When it is wrong
     ----------------
@@ -59,6 +59,6 @@ class Likeness(Check):
             f"the curves look like those of runs {like}, though no single sign shows it",
             Evidence(label="confidence of this cause", value=case.beliefs.of(cause)),
             by_signs_alone(case, cause),
-            Evidence(label="confidence by the curves alone", value=case.second.alone.get(cause, 0.0)),
+            Evidence(label="confidence by the curves before caution", value=case.second.learned.get(cause, 0.0)),
         )
         yield replace(found, cause=cause)

@@ -1,4 +1,4 @@
-"""The case of one run: what was measured on it, the signs graded, and how likely each cause is by their weights and the curves."""
+"""The case of one run: what was measured on it, the signs graded, and how likely each cause is by their weights and by the curves."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from gradlens.config import TrainingConfig
-from gradlens.diagnosis.deciding import HINT, Ruling, likeliest, ruling, without
+from gradlens.diagnosis.deciding import HINT, Ruling, likeliest, ruling, stands, without
 from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
-from gradlens.diagnosis.opinion import MIN_ROWS, Joint, Network, joined
+from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, second_opinion
 from gradlens.diagnosis.outcome import RunOutcome, outcome_of
 from gradlens.diagnosis.signs import SIGNS, grade_all
 from gradlens.diagnosis.traits import measure
@@ -47,7 +47,7 @@ class Case(Measured):
 
     @cached_property
     def beliefs(self) -> Beliefs:
-        """How likely each cause is by what decides on this run: the signs, or signs and curves together."""
+        """How likely each cause is by what decides on this run: the signs, or the second opinion."""
         return self._judged[1]
 
     @property
@@ -59,7 +59,7 @@ class Case(Measured):
     def seen_in_curves_only(self) -> bool:
         """Whether a fault is named by the curves, with no fact that proves it and hardly a sign that speaks for it."""
         first = self.cause
-        if self.ruling == "signs" or first in NO_FAULT or first != self.beliefs.cause:
+        if self.ruling in {"signs", "agreed"} or first in NO_FAULT or first != self.beliefs.cause:
             return False
         return self.by_signs.of(first) < HINT
 
@@ -68,21 +68,20 @@ class Case(Measured):
         return decide(self.by_signs, self.signs, self.facts, self.second, self.ceilings)
 
     @cached_property
-    def second(self) -> Joint | None:
-        """What the curves say, and both opinions together; `ruling` says whether it counts.
+    def second(self) -> SecondOpinion | None:
+        """What the curves say; `ruling` says whether it counts.
 
         None where there are too few rows, and where the course of the loss means nothing.
         """
         return self.second_by(None)
 
-    def second_by(self, network: Network | None, weights: Weights | None = None) -> Joint | None:
-        """The same by another network and other weights of the signs than those that ship."""
+    def second_by(self, learned: Learned | None) -> SecondOpinion | None:
+        """The same by what was learned from other runs than what ships."""
         if int(np.isfinite(self.signals.loss).sum()) < MIN_ROWS or not self.loss_descends:
             return None
         curves = curves_of(self.run, self.signals, self.threshold, is_known=self.threshold_source != "assumed")
         grades = np.array([self.signs[name] for name in SIGNS])
-        by_signs = dict(weigh(self.signs, weights=weights).ranking)
-        return joined(by_signs, measure(curves), grades, recorded=bool(curves.recorded), network=network)
+        return second_opinion(measure(curves), grades, recorded=bool(curves.recorded), learned=learned)
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
@@ -184,7 +183,7 @@ def unnamed_by(facts: Iterable[Fact]) -> frozenset[Cause]:
 
 
 def decide(
-    by_signs: Beliefs, signs: Mapping[str, float], facts: Sequence[Fact], second: Joint | None,
+    by_signs: Beliefs, signs: Mapping[str, float], facts: Sequence[Fact], second: SecondOpinion | None,
     ceilings: Mapping[Cause, Ceiling], weights: Weights | None = None,
 ) -> tuple[Ruling, Beliefs]:  # fmt: skip
     """Who decides on a run, and how likely each cause then is: from the grades of its signs, its facts, and what the curves say.
@@ -196,16 +195,16 @@ def decide(
     out, doubted = ruled_out_by(facts), doubted_by(facts)
     serious = [fact for fact in facts if fact.severity.rank > 0]
     before_ceilings = weigh(signs, excluded=out | doubted, weights=weights)
+    by_curves = without(second.cautious, out, doubted)
     said = ruling(
         dict(before_ceilings.ranking), second, serious=bool(serious), excluded=out, doubted=doubted,
-        proven=any(fact.cause is not None for fact in serious),
+        proven=any(f.cause is not None and stands(f.cause, f.confidence, by_curves) for f in serious),
     )  # fmt: skip
     # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.
     if said == "signs" or before_ceilings.cause != by_signs.cause:
         return "signs", by_signs
-    together = without(second.together, out, doubted)
-    joint = weigh(signs, ceilings=ceilings, excluded=out, joint=together, weights=weights)
-    return (said, joint) if joint.cause == likeliest(together)[0] else ("signs", by_signs)
+    heard = weigh(signs, ceilings=ceilings, excluded=out, by_curves=by_curves, weights=weights)
+    return (said, heard) if heard.cause == likeliest(by_curves)[0] else ("signs", by_signs)
 
 
 def cause_of(beliefs: Beliefs, facts: Iterable[Fact]) -> Cause:

@@ -1,11 +1,11 @@
-"""The opinions in words: what the signs say, what the curves say, what both say together, and who decided."""
+"""The opinions in words: what the signs say, what the curves say, and who decided."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from gradlens.diagnosis.deciding import Ruling, is_unlike, likeliest
-from gradlens.diagnosis.opinion import Joint
+from gradlens.diagnosis.opinion import SecondOpinion
 from gradlens.diagnosis.weighing import Beliefs
 from gradlens.reports.analysis import Opinion, Ranked
 from gradlens.reports.base import Cause
@@ -14,16 +14,17 @@ from gradlens.reports.base import Cause
 MAX_RANKED = 3
 
 
-def opinions_of(by_signs: Beliefs, second: Joint | None) -> Iterator[Opinion]:
+def opinions_of(by_signs: Beliefs, second: SecondOpinion | None) -> Iterator[Opinion]:
     """Each opinion, the signs first; none where the signs stand alone."""
     if second is None:
         return
     yield Opinion(source="signs", ranking=_first(dict(by_signs.ranking)))
-    yield Opinion(source="curves", ranking=_first(second.alone))
-    yield Opinion(source="together", ranking=_first(second.together))
+    yield Opinion(source="curves", ranking=_first(second.learned))
 
 
-def decided(by_signs: Beliefs, second: Joint | None, ruling: Ruling = "signs", *, proven: Cause | None = None) -> str:
+def decided(
+    by_signs: Beliefs, second: SecondOpinion | None, ruling: Ruling = "signs", *, proven: Cause | None = None
+) -> str:
     """One sentence on who decided, and whether the other agrees; `proven` is the cause that a fact of the log names.
 
     >>> decided(Beliefs(ranking=(("healthy", 0.9),), arguments={}, weighed={}), None)
@@ -32,7 +33,7 @@ def decided(by_signs: Beliefs, second: Joint | None, ruling: Ruling = "signs", *
     if proven is not None:
         told = [
             f"the signs say {_surely(dict(by_signs.ranking))}",
-            *([] if second is None else [f"the curves {_surely(second.alone)}"]),
+            *([] if second is None else [f"the curves {_surely(second.learned)}"]),
         ]
         return f"A fact of the log decided for {words(proven)}; on their own, {' and '.join(told)}."
     if second is None:
@@ -40,20 +41,19 @@ def decided(by_signs: Beliefs, second: Joint | None, ruling: Ruling = "signs", *
     return _decided_without_fact(by_signs, second, ruling)
 
 
-def _decided_without_fact(by_signs: Beliefs, second: Joint, ruling: Ruling) -> str:
+def _decided_without_fact(by_signs: Beliefs, second: SecondOpinion, ruling: Ruling) -> str:
     cause, p = by_signs.ranking[0]
-    (by_curves, q), (both, r) = likeliest(second.alone), likeliest(second.together)
-    alone = f"the signs alone say {words(cause)} ({p:.0%}), the curves alone {words(by_curves)} ({q:.0%})"
+    (by_curves, q), (named, r) = likeliest(second.learned), likeliest(second.cautious)
     if ruling == "calmed":
-        return f"Signs and curves together see no fault ({r:.0%}), so that there is no alarm: {alone}."
-    if ruling != "signs":
-        return f"Signs and curves together decided for {words(both)} ({r:.0%}): {alone}."
+        return f"The curves show no fault ({r:.0%}), so that there is no alarm: the signs alone say {words(cause)} ({p:.0%})."
+    if ruling not in {"signs", "agreed"}:
+        return f"The curves decided for {words(named)} ({r:.0%}): the signs alone say {words(cause)} ({p:.0%})."
     if by_curves == cause:
         return f"Signs and curves agree on {words(cause)} ({p:.0%} and {q:.0%})."
     if is_unlike(second):
         return f"The signs decided for {words(cause)} ({p:.0%}): the run is unlike those that the curves were learned from."
-    told = f"The signs decided for {words(cause)} ({p:.0%}); the curves alone say {words(by_curves)} ({q:.0%})"
-    return f"{told}, and both together {words(both)} ({r:.0%}): take the verdict with care."
+    told = f"The signs decided for {words(cause)} ({p:.0%}); the curves say {words(by_curves)} ({q:.0%})"
+    return f"{told}: take the verdict with care."
 
 
 def words(cause: Cause) -> str:

@@ -14,6 +14,7 @@ from gradlens import vocabulary
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.opinions import decided, opinions_of
 from gradlens.diagnosis.signs import SIGNS, is_measured
+from gradlens.diagnosis.weighing import CURVES
 from gradlens.reports.analysis import Diagnosis, Finding, Ranked, Shift, WeighedSign
 from gradlens.reports.base import NO_FAULT, Cause, Status
 from gradlens.reports.verdict import Verdict
@@ -139,8 +140,13 @@ def diagnose(case: Case, findings: tuple[Finding, ...], verdict: Verdict) -> Dia
 def _ranked(case: Case, cause: Cause, confidence: float, why: str) -> Ranked:
     """One cause with all that its confidence is made of; `why` is the reason for what the weighing does not explain of it."""
     weighed = case.beliefs.weighed.get(cause)
-    shifts = () if weighed is None else tuple(Shift(why=reason, by=by) for reason, by in weighed.shifts)
-    left = confidence - case.beliefs.of(cause)
+    believed = case.beliefs.of(cause)
+    if weighed is not None:
+        shifts = tuple(Shift(why=reason, by=by) for reason, by in weighed.shifts)
+    else:
+        # Of a cause that no sign speaks of, all comes from the curves.
+        shifts = (Shift(why=CURVES, by=believed),) if believed and case.ruling != "signs" else ()
+    left = confidence - believed
     return Ranked(
         cause=cause,
         confidence=confidence,

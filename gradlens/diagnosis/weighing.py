@@ -5,8 +5,8 @@ the sum of all exp(score), with `healthy` at score 0. Which sign may speak for o
 size of the weights was learned from labelled runs (`benchmarks/diagnosis`, `weights.json`), and the confidence was checked on
 families of runs that the weights had not seen.
 
-The share is shifted where the log calls for it. Where signs and curves decide together (`gradlens.diagnosis.deciding`), their joint
-confidence takes its place. Of a run in trouble, a part of every cause goes to the learning rate for what
+The share is shifted where the log calls for it. Where the curves decide or agree (`gradlens.diagnosis.deciding`), the confidence that
+they give takes its place. Of a run in trouble, a part of every cause goes to the learning rate for what
 the signs leave unexplained; causes whose evidence is thin have a ceiling, and what is cut off goes to `healthy`; where little
 was logged `healthy` has a ceiling too, and what is cut off there goes to all others alike. A fact of the log that proves a
 cause goes before any weight.
@@ -122,11 +122,11 @@ def weigh(
     ceilings: Mapping[Cause, Ceiling] | None = None,
     weights: Weights | None = None,
     excluded: frozenset[Cause] = frozenset(),
-    joint: Mapping[Cause, float] | None = None,
+    by_curves: Mapping[Cause, float] | None = None,
 ) -> Beliefs:
     """The confidence of each cause, given the grades of the signs; those `excluded` are weighed as if there were none such.
 
-    `joint` is what signs and curves say together, where that decides: it takes the place of the shares, and the difference is noted as a
+    `by_curves` is what the second opinion says, where that counts: it takes the place of the shares, and the difference is noted as a
     shift. `ceilings` limit the confidence of causes whose evidence is too thin for more; what is cut off goes to `healthy`. What is
     cut off there goes to all others alike, and only so much that what came first stays first.
     """
@@ -142,10 +142,10 @@ def weigh(
     total = sum(powers.values())
     shares = {cause: power / total for cause, power in powers.items()}
     ledger = _Ledger(shares)
-    if joint is None:
+    if by_curves is None:
         _keep_unexplained(ledger)
     else:
-        _hear_the_curves(ledger, joint)
+        _hear_the_curves(ledger, by_curves)
     limits = dict(ceilings or {})
     most_healthy = limits.pop("healthy", None)
     for cause, ceiling in limits.items():
@@ -193,11 +193,11 @@ def _keep_unexplained(ledger: _Ledger) -> None:
     ledger.shift(why.replace("%", " %", 1), changed)
 
 
-def _hear_the_curves(ledger: _Ledger, joint: Mapping[Cause, float]) -> None:
-    for cause in joint:
+def _hear_the_curves(ledger: _Ledger, by_curves: Mapping[Cause, float]) -> None:
+    for cause in by_curves:
         ledger.confidence.setdefault(cause, 0.0)
         ledger.shifts.setdefault(cause, [])
-    ledger.shift(CURVES, {cause: joint.get(cause, 0.0) for cause in ledger.confidence})
+    ledger.shift(CURVES, {cause: by_curves.get(cause, 0.0) for cause in ledger.confidence})
 
 
 def _lower_to(ledger: _Ledger, cause: Cause, ceiling: Ceiling) -> None:

@@ -43,7 +43,7 @@ def scores_line(diagnosis: Diagnosis) -> str:
 
 
 def opinion_lines(diagnosis: Diagnosis) -> Iterator[str]:
-    """What each judge says alone and both together, a line each."""
+    """What each judge says, a line each."""
     for opinion in diagnosis.opinions:
         named = ", ".join(f"{wording.TITLES[r.cause]} {percent(r.confidence)}" for r in opinion.ranking)
         yield f"{opinion.source}: {named}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from gradlens.reports.analysis import ExpectedClipping, RunReport
 from gradlens.reports.base import Cause
@@ -118,6 +119,10 @@ def spike_counts(run: RunReport) -> str:
     return " / ".join(number(run.spikes.counts.get(key)) for key in ("loss", "grad_norm"))
 
 
+#: What a headline says of findings whose name alone says little.
+LOUD: Mapping[str, str] = {"likeness": "curves like those of faulty runs"}
+
+
 def verdict(run: RunReport) -> str:
     """The headline: what was found, with how sure the cause is where there is a problem."""
     d = run.diagnosis
@@ -126,7 +131,9 @@ def verdict(run: RunReport) -> str:
     if d.cause == "unknown":
         # The message of the finding stands below, under the evidence.
         loud = next((f for f in run.findings if f.severity.rank > 0), None)
-        return f"{capital(loud.name.replace('-', ' '))}, cause unknown" if loud else run.verdict.headline
+        if loud is None:
+            return run.verdict.headline
+        return f"{capital(LOUD.get(loud.name, loud.name.replace('-', ' ')))}, cause unknown"
     return f"{capital(TITLES[d.cause])} (confidence {100 * d.confidence:.0f} %)"
 
 

@@ -401,9 +401,9 @@ class Ranked:
 
 @frozen
 class Opinion:
-    """What one judge says: the hand-made signs, the network that judges the curves, or both together."""
+    """What one judge says: the hand-made signs, or the trees that judge signs and curves."""
 
-    source: Literal["signs", "curves", "together"]
+    source: Literal["signs", "curves"]
     ranking: tuple[Ranked, ...]
 
 

@@ -140,7 +140,7 @@ COMMAND_LINE_ONLY = {
     "benchmarks.beside build/beside --given": "trainspotter, which CI doesn't install, judges 158 runs",
     "benchmarks.dependencies": "starts some fifty processes: half a minute at least",
     "benchmarks.diagnosis.newest FOLDER": "scores logs that are not part of the repository",
-    "benchmarks.diagnosis.naming": "three minutes of PyTorch, and it writes what ships; tests/diagnosis try its parts",
+    "benchmarks.diagnosis.naming": "ten minutes of learning, and it writes what ships; tests/diagnosis try its parts",
     "benchmarks.mutants": "runs the tests of what it changes, again for each change; test_mutants.py tries its parts",
     "benchmarks.gate.population": "trains 15 s per project; tests/fleet/test_population.py gates against a population",
 }

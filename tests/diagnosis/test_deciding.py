@@ -8,6 +8,7 @@ from gradlens.diagnosis.deciding import (
     CALM_HARD_TO_SEE,
     DOUBT,
     MAX_MISSING,
+    MAX_MISSING_TO_WARN,
     MAX_OUTSIDE,
     NEXT_BEST,
     SURE,
@@ -15,7 +16,7 @@ from gradlens.diagnosis.deciding import (
     ruling,
     without,
 )
-from gradlens.diagnosis.opinion import Joint, likeness_of, load_network
+from gradlens.diagnosis.opinion import SecondOpinion, likeness_of, load_learned
 from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.status import verdict_of
@@ -26,10 +27,10 @@ from tests.diagnosis.test_traits import curves
 LITTLE = 0.01
 
 
-def said(by_signs, together, *, alone=("healthy", 0.9), outside=0.0, missing=0.0, **facts):
+def said(by_signs, cautious, *, learned=("healthy", 0.9), outside=0.0, missing=0.0, **facts):
     """Who decides where each names one cause; what is left goes to a cause that nobody means."""
     known = {"proven": False, "serious": False, "excluded": frozenset()} | facts
-    second = Joint(alone=dict([alone]), together=sure_of(*together), outside=outside, missing=missing)
+    second = SecondOpinion(learned=dict([learned]), cautious=sure_of(*cautious), outside=outside, missing=missing)
     return ruling(sure_of(*by_signs), second, **known)
 
 
@@ -38,25 +39,29 @@ def sure_of(cause, confidence):
 
 
 @pytest.mark.parametrize(
-    ("by_signs", "together", "expected"),
+    ("by_signs", "cautious", "expected"),
     [
         (("exploding", 0.6), ("lr_too_high", 0.4), "named"),
         (("exploding", SURE), ("lr_too_high", 0.99), "signs"),
         (("exploding", SURE - LITTLE), ("lr_too_high", 0.99), "named"),
-        (("exploding", 0.6), ("exploding", 0.99), "signs"),
+        (("exploding", 0.6), ("exploding", 0.99), "agreed"),
+        (("exploding", SURE), ("exploding", 0.99), "agreed"),
+        (("lr_too_high", 0.6), ("unknown", 0.99), "signs"),
+        (("clip_too_tight", 0.6), ("unknown", 0.99), "named"),
         (("adam_beta2_lag", 0.6), ("bad_data", 0.99), "signs"),
         (("adam_beta2_lag", 0.6), ("lr_restart", 0.99), "named"),
         (("lr_too_high", 0.6), ("healthy", 0.5), "calmed"),
         (("lr_too_high", SURE), ("healthy", 0.99), "signs"),
         (("exploding", 0.6), ("healthy", 0.99), "calmed"),
-        (("healthy", 0.7), ("schedule_mismatch", 0.5), "warned"),
+        (("healthy", 0.7), ("schedule_mismatch", 0.4), "warned"),
+        (("healthy", 0.7), ("unknown", WARNS["unknown"] - LITTLE), "signs"),
         (("healthy", 0.7), ("data_shift", WARNS["data_shift"]), "warned"),
         (("healthy", 0.7), ("data_shift", WARNS["data_shift"] - LITTLE), "signs"),
-        (("healthy", 0.7), ("healthy", 0.99), "signs"),
+        (("healthy", 0.7), ("healthy", 0.99), "agreed"),
     ],
 )
-def test_who_decides(by_signs, together, expected):
-    assert said(by_signs, together) == expected
+def test_who_decides(by_signs, cautious, expected):
+    assert said(by_signs, cautious) == expected
 
 
 OVERRULED = (
@@ -66,13 +71,20 @@ OVERRULED = (
 )
 
 
-@pytest.mark.parametrize(("by_signs", "together"), OVERRULED)
-def test_nothing_is_overruled_where_a_fact_proves_a_cause_or_the_run_is_unlike_all(by_signs, together):
-    assert said(by_signs, together) != "signs"
-    assert said(by_signs, together, proven=True) == "signs"
-    assert said(by_signs, together, outside=MAX_OUTSIDE + LITTLE) == "signs"
-    assert said(by_signs, together, missing=MAX_MISSING + LITTLE) == "signs"
+@pytest.mark.parametrize(("by_signs", "cautious"), OVERRULED)
+def test_nothing_is_overruled_where_a_fact_proves_a_cause_or_the_run_is_unlike_all(by_signs, cautious):
+    assert said(by_signs, cautious) != "signs"
+    assert said(by_signs, cautious, proven=True) == "signs"
+    assert said(by_signs, cautious, outside=MAX_OUTSIDE + LITTLE) == "signs"
+    assert said(by_signs, cautious, missing=MAX_MISSING + LITTLE) == "signs"
     assert ruling(sure_of(*by_signs), None, proven=False, serious=False, excluded=frozenset()) == "signs"
+
+
+def test_without_norms_nothing_is_warned_of_that_no_sign_shows():
+    shown = (("healthy", 0.7), ("schedule_mismatch", 0.9))
+    assert said(*shown, missing=MAX_MISSING_TO_WARN) == "warned"
+    assert said(*shown, missing=MAX_MISSING_TO_WARN + LITTLE) == "signs"
+    assert said(*shown, missing=MAX_MISSING_TO_WARN + LITTLE, serious=True) == "named"
 
 
 def test_a_grave_fact_leaves_the_alarm_and_lets_its_cause_change():
@@ -82,9 +94,9 @@ def test_a_grave_fact_leaves_the_alarm_and_lets_its_cause_change():
 @pytest.mark.parametrize(
     ("cause", "least"), [("bad_data", CALM_ALONE), ("data_shift", CALM_ALONE), *CALM_HARD_TO_SEE.items()]
 )
-def test_an_alarm_is_calmed_only_where_the_curves_alone_say_nothing_else(cause, least):
-    assert said((cause, 0.6), ("healthy", 0.9), alone=("healthy", least)) == "calmed"
-    assert said((cause, 0.6), ("healthy", 0.9), alone=("healthy", least - LITTLE)) == "signs"
+def test_an_alarm_is_calmed_only_where_the_curves_say_nothing_else(cause, least):
+    assert said((cause, 0.6), ("healthy", 0.9), learned=("healthy", least)) == "calmed"
+    assert said((cause, 0.6), ("healthy", 0.9), learned=("healthy", least - LITTLE)) == "signs"
 
 
 def test_what_a_fact_rules_out_is_never_named():
@@ -110,25 +122,25 @@ def test_what_a_fact_doubts_must_be_far_likelier_to_be_named():
 
 
 def test_likeness_counts_what_lies_outside_and_what_is_missing():
-    network = load_network()
-    ordinary, missing = likeness_of(measure(curves()), network)
+    learned = load_learned()
+    ordinary, missing = likeness_of(measure(curves()), learned)
     assert ordinary[0] < MAX_OUTSIDE
     assert missing[0] < MAX_MISSING
     outside, missing = likeness_of(
-        np.stack([np.full(len(trait_names()), 1e30), np.full(len(trait_names()), np.nan)]), network
+        np.stack([np.full(len(trait_names()), 1e30), np.full(len(trait_names()), np.nan)]), learned
     )
     assert outside.tolist() == [1.0, 0.0]
     assert missing.tolist() == [0.0, 1.0]
 
 
-def judged(monkeypatch, build, together, alone=("healthy", 0.9)):
+def judged(monkeypatch, build, cautious):
     """A case for which the curves say what is given, its findings and its diagnosis."""
 
-    def told(by_signs, traits, grades, *, recorded, network):
+    def told(traits, grades, *, recorded, learned):
         assert len(grades) == len(SIGNS)
-        return Joint(alone=dict([alone]), together=sure_of(*together))
+        return SecondOpinion(learned={"healthy": 0.9}, cautious=sure_of(*cautious))
 
-    monkeypatch.setattr(cases, "joined", told)
+    monkeypatch.setattr(cases, "second_opinion", told)
     case = build()
     findings, results = run_checks(case)
     verdict = verdict_of(case, findings, results)
@@ -143,7 +155,7 @@ def test_what_only_the_curves_show_is_a_warning_of_its_own(monkeypatch):
     assert found.confidence == pytest.approx(0.9)
     assert [f.code for f in findings if f.severity.rank > 0] == ["GL011"]
     assert "no single sign" in findings[0].message
-    assert found.decided.startswith("Signs and curves together decided for schedule mismatch (90%)")
+    assert found.decided.startswith("The curves decided for schedule mismatch (90%)")
 
 
 def test_a_calmed_alarm_stays_as_a_note(monkeypatch):

@@ -13,7 +13,7 @@ from gradlens.diagnosis.case import cause_of, decide, doubted_by, ruled_out_by
 from gradlens.diagnosis.deciding import is_unlike, ruling, without
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.kind import loss_kind
-from gradlens.diagnosis.opinion import Joint
+from gradlens.diagnosis.opinion import SecondOpinion
 from gradlens.diagnosis.outcome import outcome_of
 from gradlens.diagnosis.ranking import EXPERIMENTS, diagnose, experiment, with_line
 from gradlens.diagnosis.status import not_judged, status_of, verdict_of, why_insufficient
@@ -37,32 +37,49 @@ def of(cause, confidence, **more):
 
 
 def decides(
-    by_signs, together, *, alone=0.9, proven=False, serious=False, excluded=(), doubted=(), outside=0.0, missing=0.0
+    by_signs,
+    cautious,
+    *,
+    learned=0.9,
+    also=("healthy", 0.0),
+    proven=False,
+    serious=False,
+    excluded=(),
+    doubted=(),
+    outside=0.0,
+    missing=0.0,
 ):
-    second = Joint(alone={"healthy": alone}, together=of(*together), outside=outside, missing=missing)
+    second = SecondOpinion(
+        learned={also[0]: also[1], "healthy": learned}, cautious=of(*cautious), outside=outside, missing=missing
+    )
     return ruling(
         of(*by_signs), second, proven=proven, serious=serious, excluded=frozenset(excluded), doubted=frozenset(doubted)
     )
 
 
 @pytest.mark.parametrize(
-    ("by_signs", "together", "options", "who"),
+    ("by_signs", "cautious", "options", "who"),
     [
         (("exploding", 0.949), ("lr_too_high", 0.6), {}, "named"),
         (("exploding", 0.95), ("lr_too_high", 0.6), {}, "signs"),
         (("healthy", 0.97), ("lr_too_high", 0.6), {}, "warned"),
-        (("bad_data", 0.6), ("healthy", 0.6), {"alone": 0.2}, "calmed"),
-        (("bad_data", 0.6), ("healthy", 0.6), {"alone": 0.19}, "signs"),
-        (("lr_too_high", 0.6), ("healthy", 0.6), {"alone": 0.35}, "calmed"),
-        (("lr_too_high", 0.6), ("healthy", 0.6), {"alone": 0.34}, "signs"),
-        (("vanishing", 0.6), ("healthy", 0.6), {"alone": 0.7}, "calmed"),
-        (("vanishing", 0.6), ("healthy", 0.6), {"alone": 0.69}, "signs"),
-        (("no_warmup", 0.6), ("healthy", 0.6), {"alone": 0.69}, "signs"),
-        (("exploding", 0.6), ("healthy", 0.6), {"alone": 0.69}, "signs"),
-        (("l2_contamination", 0.6), ("healthy", 0.6), {"alone": 0.999}, "signs"),
+        (("bad_data", 0.6), ("healthy", 0.6), {"learned": 0.2}, "calmed"),
+        (("bad_data", 0.6), ("healthy", 0.6), {"learned": 0.19}, "signs"),
+        (("lr_too_high", 0.6), ("healthy", 0.6), {"learned": 0.5}, "calmed"),
+        (("lr_too_high", 0.6), ("healthy", 0.6), {"learned": 0.49}, "signs"),
+        (("vanishing", 0.6), ("healthy", 0.6), {"learned": 0.7}, "calmed"),
+        (("vanishing", 0.6), ("healthy", 0.6), {"learned": 0.69}, "signs"),
+        (("no_warmup", 0.6), ("healthy", 0.6), {"learned": 0.79}, "signs"),
+        (("exploding", 0.6), ("healthy", 0.6), {"learned": 0.2}, "calmed"),
+        (("exploding", 0.6), ("healthy", 0.6), {"learned": 0.3, "also": ("exploding", 0.4)}, "signs"),
+        (("exploding", 0.6), ("healthy", 0.6), {"learned": 0.3, "also": ("bad_data", 0.4)}, "calmed"),
+        (("lr_restart", 0.6), ("healthy", 0.6), {"learned": 0.999}, "signs"),
+        (("exploding", 0.949), ("unknown", 0.6), {}, "signs"),
+        (("clip_too_tight", 0.6), ("unknown", 0.6), {}, "named"),
+        (("l2_contamination", 0.6), ("healthy", 0.6), {"learned": 0.999}, "signs"),
         (("healthy", 0.6), ("bad_data", 0.7), {}, "warned"),
         (("healthy", 0.6), ("bad_data", 0.69), {}, "signs"),
-        (("healthy", 0.6), ("l2_contamination", 0.69), {}, "signs"),
+        (("healthy", 0.6), ("l2_contamination", 0.89), {}, "signs"),
         (("healthy", 0.6), ("data_shift", 0.69), {}, "signs"),
         (("healthy", 0.6), ("data_shift", 0.7), {"serious": True}, "named"),
         (("bad_data", 0.6), ("adam_beta2_lag", 0.9), {}, "signs"),
@@ -72,17 +89,17 @@ def decides(
         (("data_shift", 0.6), ("exploding", 0.9), {"outside": 0.41}, "signs"),
         (("data_shift", 0.6), ("exploding", 0.9), {"missing": 0.61}, "signs"),
         # A fact that doubts a cause divides its odds by three.
-        (("healthy", 0.7), ("lr_too_high", 0.51), {"doubted": ["lr_too_high"]}, "warned"),
-        (("healthy", 0.7), ("lr_too_high", 0.49), {"doubted": ["lr_too_high"]}, "warned"),
+        (("healthy", 0.7), ("unknown", 0.76), {"doubted": ["unknown"]}, "warned"),
+        (("healthy", 0.7), ("unknown", 0.74), {"doubted": ["unknown"]}, "signs"),
     ],
 )
-def test_who_decides(by_signs, together, options, who):
-    assert decides(by_signs, together, **options) == who
+def test_who_decides(by_signs, cautious, options, who):
+    assert decides(by_signs, cautious, **options) == who
 
 
 @pytest.mark.parametrize(("outside", "missing", "unlike"), [(0.4, 0.6, False), (0.41, 0.0, True), (0.0, 0.61, True)])
 def test_what_a_run_is_unlike(outside, missing, unlike):
-    assert is_unlike(Joint(alone={}, together={}, outside=outside, missing=missing)) == unlike
+    assert is_unlike(SecondOpinion(learned={}, cautious={}, outside=outside, missing=missing)) == unlike
 
 
 @pytest.mark.parametrize(
@@ -119,12 +136,12 @@ def fact(cause=None, *, severity=Severity.WARNING, **others):
     return Fact(code="GL999", severity=severity, message="m", advice="a", cause=cause, **others)
 
 
-def judged(grades, *facts, together=None, ceilings=None, alone=0.9, **second):
+def judged(grades, *facts, cautious=None, ceilings=None, learned=0.9, **more):
     """Who decides, and the first cause with its confidence."""
     out = ruled_out_by(facts) | doubted_by(facts)
     by_signs = weigh(grades, weights=TABLE, excluded=out, ceilings=ceilings)
-    joint = None if together is None else Joint(alone={"healthy": alone}, together=together, **second)
-    who, beliefs = decide(by_signs, grades, facts, joint, ceilings or {}, TABLE)
+    second = None if cautious is None else SecondOpinion(learned={"healthy": learned}, cautious=cautious, **more)
+    who, beliefs = decide(by_signs, grades, facts, second, ceilings or {}, TABLE)
     return who, beliefs.cause, beliefs.ranking[0][1]
 
 
@@ -147,8 +164,8 @@ def test_without_curves_the_signs_decide():
         ((fact(severity=Severity.NOTE, doubts=frozenset({"lr_too_high"})),), "named", "lr_too_high", 0.7 / (0.9 + 0.7)),
     ],
 )
-def test_signs_and_curves_together(facts, who, cause, confidence):
-    found = judged({"a": 1.0}, *facts, together=LR)
+def test_facts_signs_and_curves(facts, who, cause, confidence):
+    found = judged({"a": 1.0}, *facts, cautious=LR)
     assert found[:2] == (who, cause)
     if confidence is not None:
         assert found[2] == pytest.approx(confidence)
@@ -156,20 +173,20 @@ def test_signs_and_curves_together(facts, who, cause, confidence):
 
 def test_a_ceiling_that_puts_another_cause_first_leaves_it_to_the_signs():
     low = {"bad_data": Ceiling(at=0.2, why="few rows")}
-    assert judged({"a": 1.0}, together=LR)[0] == "named"
-    assert judged({"a": 1.0}, together=LR, ceilings=low)[:2] == ("signs", "healthy")
-    # And so does one that the joint judgement cannot pass.
+    assert judged({"a": 1.0}, cautious=LR)[0] == "named"
+    assert judged({"a": 1.0}, cautious=LR, ceilings=low)[:2] == ("signs", "healthy")
+    # And so does one that the curves cannot pass.
     low = {"lr_too_high": Ceiling(at=0.1, why="few rows")}
-    assert judged({"a": 1.0}, together=LR, ceilings=low)[:2] == ("signs", "bad_data")
+    assert judged({"a": 1.0}, cautious=LR, ceilings=low)[:2] == ("signs", "bad_data")
     high = {"lr_too_high": Ceiling(at=0.6, why="few rows")}
-    assert judged({"a": 1.0}, together=LR, ceilings=high) == ("named", "lr_too_high", pytest.approx(0.6))
+    assert judged({"a": 1.0}, cautious=LR, ceilings=high) == ("named", "lr_too_high", pytest.approx(0.6))
 
 
 def test_a_serious_fact_keeps_its_alarm():
     calm = {"healthy": 0.8, "bad_data": 0.1, "lr_too_high": 0.1}
-    assert judged({"a": 1.0}, together=calm)[0] == "calmed"
-    assert judged({"a": 1.0}, fact(), together=calm)[0] == "signs"
-    assert judged({"a": 1.0}, fact(severity=Severity.NOTE), together=calm)[0] == "calmed"
+    assert judged({"a": 1.0}, cautious=calm)[0] == "calmed"
+    assert judged({"a": 1.0}, fact(), cautious=calm)[0] == "signs"
+    assert judged({"a": 1.0}, fact(severity=Severity.NOTE), cautious=calm)[0] == "calmed"
 
 
 def beliefs(*ranking):

@@ -112,10 +112,10 @@ def test_what_is_cut_off_healthy_goes_to_all_others_alike():
     assert high.weighed["healthy"].shifts == ()
 
 
-def test_what_signs_and_curves_say_together_takes_the_place_of_the_shares():
-    joint = {"healthy": 0.1, "bad_data": 0.2, "schedule_mismatch": 0.7}
-    beliefs = weigh({"a": 1.0}, weights=TABLE, joint=joint)
-    assert dict(beliefs.ranking) == {**joint, "lr_too_high": 0.0}
+def test_what_the_curves_say_takes_the_place_of_the_shares():
+    by_curves = {"healthy": 0.1, "bad_data": 0.2, "schedule_mismatch": 0.7}
+    beliefs = weigh({"a": 1.0}, weights=TABLE, by_curves=by_curves)
+    assert dict(beliefs.ranking) == {**by_curves, "lr_too_high": 0.0}
     shares = powers(healthy=0.0, bad_data=1.0, lr_too_high=0.5)
     ((why, by),) = beliefs.weighed["bad_data"].shifts
     assert "curves" in why

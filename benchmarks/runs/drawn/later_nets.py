@@ -92,6 +92,45 @@ def linearattention(s: Shape) -> Net:
     return m.net(forward)
 
 
-LATER_VECTOR: dict[str, Callable[[Shape], Net]] = {"spline": spline, "memory": memory}
-LATER_CAUSAL: dict[str, Callable[[Shape], Net]] = {"linearattention": linearattention}
+def cross(s: Shape) -> Net:
+    """The input times a number that each layer learns from what came before (Wang et al., 2017), beside a plain layer."""
+    m = Maker(s)
+    m.lin("in", m.flat(s.width), s.width)
+    for i in range(3):
+        m.lin(str(i), s.width, s.width)
+    m.norm("n", s.width)
+    m.vector_head(s.width)
+
+    def forward(p: Params, x: Tensor, w: Tensor) -> Tensor:
+        first = h = m.act(m.apply(p, "in", m.flattened(p, x)))
+        for i in range(3):
+            h = h + first * torch.tanh(m.apply(p, str(i), h))
+        return m.vector_answer(p, m.normed(p, "n", h, w))
+
+    return m.net(forward)
+
+
+def leaky(s: Shape) -> Net:
+    """A state that leaks at a learned speed into which gated input flows; it looks only back."""
+    m = Maker(s)
+    m.embed(s.width)
+    m.lin("g", s.width, 2 * s.width)
+    m.shapes["bleak"] = (s.width,)
+    m.head(s.width)
+
+    def forward(p: Params, x: Tensor, w: Tensor) -> Tensor:
+        flow, gate = m.apply(p, "g", m.embedded(p, x)).chunk(2, -1)
+        keep = torch.sigmoid(p["bleak"] + 1.0)
+        h = torch.zeros_like(flow[:, 0])
+        states = []
+        for t in range(m.positions):
+            h = keep * h + (1 - keep) * torch.tanh(flow[:, t]) * torch.sigmoid(gate[:, t])
+            states.append(h)
+        return m.answer(p, torch.stack(states, 1), last=True)
+
+    return m.net(forward)
+
+
+LATER_VECTOR: dict[str, Callable[[Shape], Net]] = {"spline": spline, "memory": memory, "cross": cross}
+LATER_CAUSAL: dict[str, Callable[[Shape], Net]] = {"linearattention": linearattention, "leaky": leaky}
 LATER_WHOLE: dict[str, Callable[[Shape], Net]] = {"gatedconv": gatedconv}

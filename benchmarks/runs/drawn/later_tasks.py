@@ -2,7 +2,7 @@
 
 They are built like those of `tasks.py`, and again differ in what they ask and in how their loss runs: ordered classes, edges of
 a graph, which way up a picture is, the growth of a portfolio, clusters, a bound on information, a generator, sorting, bits,
-worst cases.
+worst cases, overlap, hard examples, waiting times, directions, moments.
 """
 
 from __future__ import annotations
@@ -182,6 +182,97 @@ def _worst(world: World) -> Task:
                 evaluate=lambda f, x, y, w, z, ref, p: chosen(f(x), y))  # fmt: skip
 
 
+def _overlap(world: World) -> Task:
+    """Which pixels of a noisy picture are ink, by one minus twice the overlap (Milletari et al., 2016): a loss between 0 and 1."""
+
+    def make(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        clean, _ = drawn_digits(n, phase, rng)
+        ink = (clean > 0.5 * clean.amax((1, 2), keepdim=True)).float()
+        return clean + (0.3 + world.noise) * torch.randn(n, 8, 8, generator=rng), ink
+
+    def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
+        guess = torch.sigmoid(f(x))
+        both = (guess * y).flatten(1).sum(1)
+        return 1 - (2 * both + 1) / (guess.flatten(1).sum(1) + y.flatten(1).sum(1) + 1)
+
+    return Task(kind="seq", d_in=8, out=8, length=8, per_token=True, causal=False, make=make, rows=cost)
+
+
+def _focal(world: World) -> Task:
+    """Classes, where what is easy hardly counts (Lin et al., 2017)."""
+    d, k = 9, 5
+
+    def make(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        x = inputs(world, d, n, phase, rng)
+        worth = 1.5 * teacher(world, phase, d, k)(x) + world.noise * torch.randn(n, k, generator=rng)
+        return x, (worth + 1.5 * torch.linspace(1, 0, k)).argmax(-1)
+
+    def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
+        surprise = chosen(f(x), y)
+        return (1 - torch.exp(-surprise)).square() * surprise
+
+    return Task(kind="vec", d_in=d, out=k, make=make, labels=lambda y: y, rows=cost)
+
+
+def _waiting(world: World) -> Task:
+    """Times until something happens, by the deviance of the gamma distribution (McCullagh and Nelder, 1989) without its constant."""
+    d = 8
+
+    def make(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        x = inputs(world, d, n, phase, rng)
+        rate = torch.exp(0.8 * teacher(world, phase, d, 1)(x))
+        drawn = -torch.rand(n, 3, generator=rng).clamp_min(1e-6).log()
+        return x, rate * (drawn.mean(1, keepdim=True) * min(1.0, 0.3 + world.noise) + 0.05)
+
+    def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
+        size = f(x)[:, :1].clamp(-12, 12)
+        return (size + y * torch.exp(-size))[:, 0]
+
+    return Task(kind="vec", d_in=d, out=1, make=make, rows=cost)
+
+
+def _direction(world: World) -> Task:
+    """The direction in which something points: one minus the cosine, weighed by how sure the answer is (von Mises, up to a constant)."""
+    d = 8
+
+    def make(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        x = inputs(world, d, n, phase, rng)
+        turn = 2.0 * teacher(world, phase, d, 1)(x) + 0.5 * world.noise * torch.randn(n, 1, generator=rng)
+        return x, torch.cat([turn.cos(), turn.sin()], 1)
+
+    def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
+        answer = f(x)
+        way = functional.normalize(answer[:, :2] + 1e-4, dim=-1)
+        sure = functional.softplus(answer[:, 2]) + 0.1
+        return sure * (1 - (way * y).sum(-1)) + 0.5 * torch.log1p(1 / sure)
+
+    return Task(kind="vec", d_in=d, out=3, make=make, rows=cost)
+
+
+def _moments(world: World) -> Task:
+    """A generator whose sample should be like the data to a kernel (Gretton et al., 2012), each batch against itself."""
+    d = 4
+
+    def make(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        mix = torch.randn(2, d, generator=world.rng(phase))
+        side = torch.sign(torch.randn(n, 2, generator=rng)) + (0.1 + 0.3 * world.noise) * torch.randn(
+            n, 2, generator=rng
+        )
+        return side @ mix * {"shift": 1.5, "soft": 1.2, "easy": 0.1}.get(phase, 1.0), torch.zeros(n, 1)
+
+    def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
+        share = w / w.sum().clamp_min(1e-9)
+        made = f(z)
+
+        def like(a: Tensor, b: Tensor) -> Tensor:
+            far = (a[:, None] - b[None]).square().sum(-1)
+            return (1 / (1 + far) + 1 / (1 + far / 10)) @ share
+
+        return like(made, made) - 2 * like(made, x) + like(x, x)
+
+    return Task(kind="vec", d_in=d, out=d, make=make, noise=d, rows=cost)
+
+
 LATER: dict[str, Callable[[World], Task]] = {
     "ordinal": _ordinal,
     "edges": _edges,
@@ -193,4 +284,9 @@ LATER: dict[str, Callable[[World], Task]] = {
     "sorted": _sorted,
     "bits": _bits,
     "worst": _worst,
+    "overlap": _overlap,
+    "focal": _focal,
+    "waiting": _waiting,
+    "direction": _direction,
+    "moments": _moments,
 }

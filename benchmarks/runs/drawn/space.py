@@ -21,8 +21,9 @@ WHOLE = nets.WHOLE | later_nets.LATER_WHOLE
 NETS = nets.NETS | later_nets.LATER_VECTOR | later_nets.LATER_CAUSAL | later_nets.LATER_WHOLE
 TASKS = tasks.TASKS | LATER
 
-LEARN, FIRST, SECOND, THIRD, FOURTH, FIFTH = "learn", "first", "second", "third", "fourth", "fifth"
-PARTS = (LEARN, FIRST, SECOND, THIRD, FOURTH, FIFTH)
+LEARN, FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = "learn", "first", "second", "third", "fourth", "fifth", "sixth"
+LOOKS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
+PARTS = (LEARN, *LOOKS)
 #: Tasks and architectures that no run of another part has: a first look is at something new.
 KEPT_TASKS = {
     FIRST: ("logcosh", "contrast", "proximal", "forecast", "vae"),
@@ -30,15 +31,16 @@ KEPT_TASKS = {
     THIRD: ("survival", "triplet", "reinforce", "masked", "diffusion"),
     FOURTH: ("ordinal", "edges", "rotated", "growth", "clusters"),
     FIFTH: ("bound", "sliced", "sorted", "bits", "worst"),
+    SIXTH: ("overlap", "focal", "waiting", "direction", "moments"),
 }
 KEPT_NETS = {
     FIRST: ("highway", "lstm"), SECOND: ("experts", "tcn"), THIRD: ("dense", "mixer"), FOURTH: ("spline", "gatedconv"),
-    FIFTH: ("memory", "linearattention"),
+    FIFTH: ("memory", "linearattention"), SIXTH: ("cross", "leaky"),
 }  # fmt: skip
 FAMILIES_IN_A_LOOK = 20
 GROUPS = 2
 #: Healthy runs and faults of a group: in the part that is learned from and in the looks, and where positions make a step dear.
-LANES = {LEARN: (24, 64)} | dict.fromkeys((FIRST, SECOND, THIRD, FOURTH, FIFTH), (16, 30))
+LANES = {LEARN: (24, 64)} | dict.fromkeys(LOOKS, (16, 30))
 DEAR_LANES = LANES | {SECOND: (10, 20), THIRD: (10, 20)}
 DEAR = frozenset(CAUSAL) | frozenset(WHOLE)
 #: Learning rates that are tried for 120 steps before a group begins, each a factor of about three above the last.

@@ -282,6 +282,10 @@ def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
     )
 
 
+#: What a loss without progress shows no better than a model that was trained before: that it is slow for a reason nobody knows.
+NO_PROGRESS: frozenset[Cause] = frozenset({"unknown"})
+
+
 def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
     known = measured.signals.loss[np.isfinite(measured.signals.loss)]
     noise = neighbour_noise(known)
@@ -293,7 +297,7 @@ def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
         code="GL511",
         severity=Severity.NOTE,
         outcome="stalled",
-        doubts=frozenset() if p.in_noise >= CLEAR_RISE or rises else frozenset({"lr_too_high", "no_warmup"}),
+        doubts=NO_PROGRESS if p.in_noise >= CLEAR_RISE or rises else NO_PROGRESS | {"lr_too_high", "no_warmup"},
         message=f"the loss hardly moves: {p.start:.4g} at first, {p.end:.4g} at the end, within its own noise of "
         f"{noise:.2g} from row to row; usual "
         "where a trained model is fine-tuned",

@@ -45,6 +45,6 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             message=f"the loss reaches its floor within the first tenth of the run ({p.start:.3g} to {p.end:.3g}) "
             f"and stays there{'' if guessed_classes(p.start, CHANCE) is not None else ': usual where a trained model is fine-tuned'}",
             advice="an evaluation tells whether training longer still helps",
-            doubts=frozenset({"lr_too_high", "no_warmup", "vanishing"}),
+            doubts=frozenset({"lr_too_high", "no_warmup", "vanishing", "unknown"}),
         ),
     )

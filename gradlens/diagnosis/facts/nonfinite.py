@@ -49,8 +49,10 @@ BY_GROWTH: frozenset[Cause] = frozenset(
         "fp16_overflow",
     }
 )
-#: What grows until it is not finite did not change its level.
-NOT_BY_GROWTH: frozenset[Cause] = frozenset({"data_shift", "batch_size_change", "l2_contamination", "clip_too_tight"})
+#: What grows until it is not finite did not change its level, and no batch is to blame: that hits from one row to the next.
+NOT_BY_GROWTH: frozenset[Cause] = frozenset(
+    {"bad_data", "data_shift", "batch_size_change", "l2_contamination", "clip_too_tight"}
+)
 LOOK = (
     "replay the batch of the first NaN from the checkpoint before it with torch.autograd.set_detect_anomaly(True); "
     "check labels, "

@@ -42,8 +42,8 @@ def test_what_is_said_of_last_batches():
     [
         ({"times": 4.01}, True),
         ({"times": 3.99}, False),  # loss and norm together scatter two and a half times as much
-        ({"times": 5.0, "rows": 5, "events": (replace(LAST, first=599),)}, True),
-        ({"times": 5.0, "rows": 4, "events": (replace(LAST, first=599),)}, False),
+        ({"times": 5.0, "rows": 3, "events": (replace(LAST, first=599),)}, True),
+        ({"times": 5.0, "rows": 2, "events": (replace(LAST, first=599),)}, False),
         ({"times": 5.0, "every": 2}, True),
         ({"times": 5.0, "every": 3}, False),  # single batches are not in the log
         ({"times": 5.0, "events": ()}, False),
@@ -61,11 +61,6 @@ def test_what_is_said_of_last_batches():
 )  # fmt: skip
 def test_who_is_the_last_batch(change, found):
     assert bool(last_batch.find(epochs(**change))) == found
-
-
-def test_the_strongest_row_tells_the_place():
-    strong = replace(OTHER, strength=9.0)
-    assert last_batch.find(epochs(5.0, events=(LAST, LAST, LAST, strong))) == ()
 
 
 @pytest.mark.parametrize(("n", "found"), [(80, True), (79, False)])

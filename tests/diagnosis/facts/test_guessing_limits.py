@@ -134,12 +134,12 @@ def test_what_is_said_of_a_loss_that_falls_to_guessing():
         ({"start": LN10 * 1.151}, True),
         ({"start": LN10 * 1.149}, False),
         ({"away": 4}, True),
-        ({"away": 5}, False),  # one in ten of the later rows
+        ({"away": 15}, True),
         ({"away": 5, "by": 0.009}, True),
         ({"low": LN10 * 0.991}, True),
         ({"low": LN10 * 0.989}, False),  # it knew better
-        ({"at": 40}, True),
-        ({"at": 48}, False),
+        ({"at": 64}, True),
+        ({"at": 68}, False),
     ],
 )
 def test_when_a_loss_falls_to_guessing(change, found):
