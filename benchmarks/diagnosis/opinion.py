@@ -192,6 +192,7 @@ def folds_of(families: Sequence[str], count: int = FOLDS, among: Sequence[str] =
 def learned_apart(table: Table, begun: Table, *, folds: int = FOLDS, workers: int = 1) -> list[tuple[Model, Learned]]:
     """For each part of the families the signs' weights and trees that learned from all others."""
     names = sorted({label["family"] for label in table.labels})
+    begun = begun.chosen(np.flatnonzero([label["family"] in set(names) for label in begun.labels]))
     fold, others = (folds_of([label["family"] for label in t.labels], folds, names) for t in (table, begun))
     parts = [
         (table.chosen(np.flatnonzero(fold != k)), begun.chosen(np.flatnonzero(others != k)), k) for k in range(folds)
