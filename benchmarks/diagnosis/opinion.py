@@ -39,8 +39,6 @@ HEALTHY = CAUSES.index("healthy")
 RECORDED = np.array(sorted(measure_recorder(Curves.nothing())))
 RECORDED_SIGNS = np.array([i for i, one in enumerate(SIGNS.values()) if one.grade.__module__.endswith(".recorder")])
 KNOTS = 24
-#: How many views of the runs are learned from: whole logs with the recorder's columns and without, and both again of sparse logs.
-VIEWS = 4
 #: The share of healthy runs of unseen families that may be called ill by the curves; facts add some.
 FALSE_ALARMS = 0.024
 FOLDS = 4
@@ -107,7 +105,7 @@ def fit_opinion(table: Table, begun: Table, *, seed: int = 0) -> Learned:
         flagged=np.flatnonzero((gone > 0.01) & (gone < 0.99)), trees=NO_TREES, caution=np.zeros(2),
     )  # fmt: skip
     expected = np.array([CAUSES.index(label["expected"]) for label in table.labels])
-    inputs = [laid_out(traits, grades, learned) for traits, grades in views[:VIEWS]]
+    inputs = [laid_out(traits, grades, learned) for traits, grades in views]
     return replace(learned, trees=fit_trees(inputs, expected, len(CAUSES), seed=seed))
 
 

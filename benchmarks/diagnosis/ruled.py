@@ -6,15 +6,13 @@ these figures. Ceilings of confidence are left out. Facts are those of the day o
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array, without_recorder
-from gradlens.diagnosis.deciding import Ruling, ruling, stands, without
+from gradlens.diagnosis.deciding import UNCHANGED, Ruling, ruling, stands, without
 from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, likeness_of
 from gradlens.reports.base import Cause
 
@@ -90,23 +88,20 @@ def rulings(
     return found
 
 
-def said_of(signs: Array, cautious: Array, table: Table, who: Sequence[Ruling], among: Sequence[Ruling]) -> Array:
-    """(runs, causes): what is said where only some exceptions are made."""
-    counts = np.array([one in among for one in who])
-    by_signs, by_curves = with_facts(signs, table, by_curves=False), with_facts(cautious, table, by_curves=True)
-    return np.where(counts[:, None], by_curves, by_signs)
-
-
 def variants(
     signs: Array, opinion: Array, cautious: Array, table: Table, scale: Learned, *, recorded: bool
 ) -> list[tuple[str, int, Array]]:
     """By who decides: in how many runs the signs are overruled, and what is said."""
     signs = shares_of(signs)
-    who = rulings(signs, opinion, cautious, table, scale, recorded=recorded)
-    count = Counter(who)
-    rows: list[tuple[str, int, Array]] = [("signs", 0, with_facts(signs, table, by_curves=False))]
-    rows += [(f"signs, *{one}*", count[one], said_of(signs, cautious, table, who, (one,))) for one in EXCEPTIONS]
-    overruled = sum(count[one] for one in EXCEPTIONS if one != "agreed")
-    rows.append((THE_RULE, overruled, said_of(signs, cautious, table, who, EXCEPTIONS)))
-    rows.append(("curves always", len(table), with_facts(cautious, table, by_curves=True)))
-    return rows
+    who = np.array(rulings(signs, opinion, cautious, table, scale, recorded=recorded))
+    by_signs, by_curves = with_facts(signs, table, by_curves=False), with_facts(cautious, table, by_curves=True)
+
+    def said(*among: Ruling) -> Array:
+        """What is said where the curves count on these rulings only."""
+        return np.where(np.isin(who, among)[:, None], by_curves, by_signs)
+
+    overruled = int((~np.isin(who, list(UNCHANGED))).sum())
+    return [
+        ("signs", 0, by_signs), *((f"signs, *{one}*", int((who == one).sum()), said(one)) for one in EXCEPTIONS),
+        (THE_RULE, overruled, said(*EXCEPTIONS)), ("curves always", len(table), by_curves),
+    ]  # fmt: skip

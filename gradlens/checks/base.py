@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.deciding import HINT
+from gradlens.diagnosis.deciding import HINT, UNCHANGED
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.signs import PARTS, SIGNS, is_measured
 from gradlens.reports.analysis import MAX_STEPS_LISTED, Evidence, Finding
@@ -136,7 +136,7 @@ class CauseCheck(Check):
             message = f"{message}; no alarm, since the curves as a whole look like those of healthy runs"
         elif not first and case.cause != "healthy":
             message = f"less likely: {message}"
-        by_signs = () if case.ruling in {"signs", "agreed"} else (by_signs_alone(case, self.cause),)
+        by_signs = () if case.ruling in UNCHANGED else (by_signs_alone(case, self.cause),)
         yield self.finding(
             severity,
             message,

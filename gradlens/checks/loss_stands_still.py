@@ -13,9 +13,6 @@ from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
-#: Descent as a share of the start below which there is none.
-NOTHING = 0.0005
-
 
 class LossStandsStill(Check):
     """The loss does not come down.

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from gradlens.config import TrainingConfig
-from gradlens.diagnosis.deciding import HINT, Ruling, likeliest, ruling, stands, without
+from gradlens.diagnosis.deciding import HINT, UNCHANGED, Ruling, likeliest, ruling, stands, without
 from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, second_opinion
@@ -59,7 +59,7 @@ class Case(Measured):
     def seen_in_curves_only(self) -> bool:
         """Whether a fault is named by the curves, with no fact that proves it and hardly a sign that speaks for it."""
         first = self.cause
-        if self.ruling in {"signs", "agreed"} or first in NO_FAULT or first != self.beliefs.cause:
+        if self.ruling in UNCHANGED or first in NO_FAULT or first != self.beliefs.cause:
             return False
         return self.by_signs.of(first) < HINT
 

@@ -26,6 +26,8 @@ from gradlens.diagnosis.opinion import FACTS_DECIDE, SecondOpinion
 from gradlens.reports.base import Cause
 
 Ruling = Literal["signs", "agreed", "named", "calmed", "warned"]
+#: The rulings that leave the first cause of the signs as it is.
+UNCHANGED: frozenset[Ruling] = frozenset({"signs", "agreed"})
 
 #: Confidence of the signs from which on they stand, whatever the curves say.
 SURE = 0.95

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gradlens.diagnosis.deciding import Ruling, is_unlike, likeliest
+from gradlens.diagnosis.deciding import UNCHANGED, Ruling, is_unlike, likeliest
 from gradlens.diagnosis.opinion import SecondOpinion
 from gradlens.diagnosis.weighing import Beliefs
 from gradlens.reports.analysis import Opinion, Ranked
@@ -46,7 +46,7 @@ def _decided_without_fact(by_signs: Beliefs, second: SecondOpinion, ruling: Ruli
     (by_curves, q), (named, r) = likeliest(second.learned), likeliest(second.cautious)
     if ruling == "calmed":
         return f"The curves show no fault ({r:.0%}), so that there is no alarm: the signs alone say {words(cause)} ({p:.0%})."
-    if ruling not in {"signs", "agreed"}:
+    if ruling not in UNCHANGED:
         return f"The curves decided for {words(named)} ({r:.0%}): the signs alone say {words(cause)} ({p:.0%})."
     if by_curves == cause:
         return f"Signs and curves agree on {words(cause)} ({p:.0%} and {q:.0%})."

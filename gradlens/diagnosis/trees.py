@@ -58,9 +58,9 @@ def trees_from(data: Mapping[str, NDArray[np.generic]]) -> Trees:
     return Trees(**{name: data[f"trees {name}"].astype(wide.get(name, np.int8)) for name in ARRAYS})
 
 
-def on_grid(x: NDArray[np.float32], per_unit: int = STEPS) -> NDArray[np.int8]:
+def on_grid(x: NDArray[np.float32]) -> NDArray[np.int8]:
     """Numbers as whole steps; those beyond the grid lie on its edge."""
-    return np.clip(np.rint(x * per_unit), -LAST, LAST).astype(np.int8)
+    return np.clip(np.rint(x * STEPS), -LAST, LAST).astype(np.int8)
 
 
 def confidence_of(x: NDArray[np.int8], trees: Trees) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlens import vocabulary
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.features.curves import after_last, block_medians
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
@@ -39,7 +40,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     first_g, last_g = _ends(g.value)
     if not first > 0 or not last < NOTHING * first or not first_g > 0 or not last_g > CLIMBS * first_g:
         return ()
-    since = int(d.step[_stays_below(d.value, NOTHING * first)])
+    since = int(d.step[after_last(d.value >= NOTHING * first)])
     return (
         Fact(
             code="GL510",
@@ -72,13 +73,6 @@ def _loss_of(measured: Measured, whose: frozenset[str]) -> tuple[str, Series] | 
 
 
 def _ends(value: NDArray[np.float64]) -> tuple[float, float]:
-    """The level of the first rows, and the highest level of the thirds of the last third."""
-    third = len(value) // 3
+    """The level of the first rows, and the middle one of the levels of the thirds of the last third."""
     first = float(np.median(value[: max(len(value) // 50, 5)]))
-    parts = np.array_split(value[-third:], 3)
-    return first, float(np.median([np.median(part) for part in parts]))
-
-
-def _stays_below(value: NDArray[np.float64], level: float) -> int:
-    above = np.flatnonzero(value >= level)
-    return min(int(above[-1]) + 1 if len(above) else 0, len(value) - 1)
+    return first, float(np.median(block_medians(value[-(len(value) // 3) :], 3)))

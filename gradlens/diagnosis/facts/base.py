@@ -56,5 +56,7 @@ class Fact:
     steps: tuple[int, ...] = ()
 
 
+#: The causes that blame single batches: ruled out where those that stand out are as they should be.
+OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
 #: One module of this package finds facts of one kind.
 Finder = Callable[[Measured], tuple[Fact, ...]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.features.curves import block_medians
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
@@ -43,7 +44,7 @@ def _without_floor(measured: Measured) -> Fact | None:
     loss = s.loss[np.isfinite(s.loss)]
     if len(loss) < MIN_ROWS:
         return None
-    level = np.array([float(np.median(part)) for part in np.array_split(loss, BLOCKS)])
+    level = block_medians(loss, BLOCKS)
     start, end = float(np.median(loss[:3])), float(level[-1])
     half = BLOCKS // 2
     falls = bool((np.diff(level) < 0).all())

@@ -13,7 +13,7 @@ import numpy as np
 from gradlens.diagnosis.facts import standstill
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
-from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level, thinned
+from gradlens.diagnosis.features.curves import block_medians, neighbour_noise, rolling_level, thinned
 from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.course import never_learned, progress_lost, rise_is_trouble
@@ -194,7 +194,7 @@ def _climb(value: NDArray[np.float64], row: int) -> tuple[float, float]:
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
     if len(before) < CLIMB_ROWS or len(after) < CLIMB_LEVELS * CLIMB_ROWS or not np.median(before) > 0:
         return 0.0, 0.0
-    level = np.array([float(np.median(part)) for part in np.array_split(after, CLIMB_LEVELS)])
+    level = block_medians(after, CLIMB_LEVELS)
     rank = np.argsort(np.argsort(level))
     return float(level[-1] / np.median(before)), float(np.corrcoef(rank, np.arange(CLIMB_LEVELS))[0, 1])
 

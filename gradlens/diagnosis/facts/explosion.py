@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
-from gradlens.diagnosis.features.curves import neighbour_noise
+from gradlens.diagnosis.features.curves import after_last, neighbour_noise
 from gradlens.diagnosis.measured import Measured
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
@@ -79,8 +79,7 @@ def _loss(measured: Measured) -> tuple[Fact, ...]:
         usual = began if end > MIN_FROM_START * max(began, MIN_SIZE) else usual
     if not usual > 0 or not end > MIN_TIMES * usual:
         return ()
-    below = np.flatnonzero(value <= BEGINS * usual)
-    since = int(s.step[rows[known[min(int(below[-1]) + 1, len(known) - 1)]]])
+    since = int(s.step[rows[known[after_last(value <= BEGINS * usual)]]])
     infinite = np.flatnonzero(~np.isfinite(size[known[-1] :])) + known[-1]
     ends = f", and is not finite at step {int(s.step[rows[infinite[0]]]):,}" if len(infinite) else ""
     return (

@@ -13,6 +13,7 @@ import numpy as np
 from gradlens import vocabulary
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import ADVICE, CLASSES, guessed_classes
+from gradlens.diagnosis.features.curves import after_last, block_medians
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
@@ -48,17 +49,13 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     return () if fact is None else (fact,)
 
 
-def _levels(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([float(np.median(part)) for part in np.array_split(value, BLOCKS)])
-
-
 def _falls_to_chance(measured: Measured) -> Fact | None:
     s = measured.signals
     rows = np.flatnonzero(np.isfinite(s.loss))
     loss = s.loss[rows]
     if len(loss) < MIN_ROWS or not loss.min() > 0:
         return None
-    level = _levels(loss)
+    level = block_medians(loss, BLOCKS)
     end = float(level[-1])
     classes = guessed_classes(end, EXACTLY)
     if classes is None:
@@ -70,8 +67,7 @@ def _falls_to_chance(measured: Measured) -> Fact | None:
     start = float(np.median(loss[:3]))
     if not stays or near < 0.9 or start < (1.0 + MIN_ABOVE) * chance or float(level.min()) < (1.0 - ROWS_NEAR) * chance:
         return None
-    away = np.flatnonzero(loss > (1.0 + ROWS_NEAR) * chance)
-    since = int(s.step[rows[min(int(away[-1]) + 1, len(rows) - 1)]]) if len(away) else int(s.step[rows[0]])
+    since = int(s.step[rows[after_last(loss > (1.0 + ROWS_NEAR) * chance)]])
     return Fact(
         code="GL511",
         severity=Severity.WARNING,
@@ -98,7 +94,7 @@ def _part_at_chance(measured: Measured) -> Fact | None:
         value = series.value[np.isfinite(series.value)]
         if len(value) < MIN_PART or len(value) < len(series) or not value.min() > 0:
             continue
-        level = _levels(value)
+        level = block_medians(value, BLOCKS)
         classes = _guessed_all_along(level)
         if classes is None:
             continue

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.base import OF_BATCHES, Fact
 from gradlens.diagnosis.measured import Measured
 from gradlens.reports.analysis import Evidence
-from gradlens.reports.base import Cause, Severity
+from gradlens.reports.base import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,6 @@ AFTERMATH, MIN_BESIDE = 2, 0.75
 NEARLY = 0.6
 #: Times that by which other rows of its place stand out, up to which a row that follows a last batch is one of many.
 MAX_ALONE = 3.0
-OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:

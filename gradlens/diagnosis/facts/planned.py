@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.features.curves import block_medians
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
 from gradlens.reports.base import Cause, Severity
@@ -91,9 +92,10 @@ def costs_nothing(measured: Measured, jumps: list[int]) -> bool:
     if len(jumps) < MAX_ROUNDS:
         return _each_round_ends_lower(measured.signals.loss, jumps)
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
-    level = [float(np.median(part)) for part in np.array_split(loss, MAX_ROUNDS)] if len(loss) >= MAX_ROUNDS else []
-    half = MAX_ROUNDS // 2
-    return bool(level) and max(level[half:]) <= float(np.median(level[:half]))
+    if len(loss) < MAX_ROUNDS:
+        return False
+    level, half = block_medians(loss, MAX_ROUNDS), MAX_ROUNDS // 2
+    return bool(level[half:].max() <= np.median(level[:half]))
 
 
 def _each_round_ends_lower(loss: NDArray[np.float64], jumps: list[int]) -> bool:

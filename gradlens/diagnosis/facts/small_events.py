@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.base import OF_BATCHES, Fact
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted, figure
 from gradlens.reports.analysis import Evidence
-from gradlens.reports.base import Cause, Severity
+from gradlens.reports.base import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ MAX_NORM, MAX_LOSS = 1.3, 1.1
 #: Share of what a batch cost before anything was learned below which no batch is wrong: of 21 labelled runs with bad batches the worst of
 #: each costs 0.84 of it or more. Our own choice.
 CHEAP = 0.5
-OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:

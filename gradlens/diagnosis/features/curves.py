@@ -164,6 +164,17 @@ def rolling_level(value: NDArray[np.float64], window: int, quantile: float = 0.5
     return joined
 
 
+def block_medians(value: NDArray[np.float64], blocks: int) -> NDArray[np.float64]:
+    """float64[blocks]: the medians of float64[n] cut into blocks of nearly equal length; n must not be below the number of blocks."""
+    return np.array([float(np.median(part)) for part in np.array_split(value, blocks)])
+
+
+def after_last(is_so: NDArray[np.bool_]) -> int:
+    """The row after the last one of bool[n] where it is so: 0 where none is, n - 1 where the last one is."""
+    rows = np.flatnonzero(is_so)
+    return min(int(rows[-1]) + 1, len(is_so) - 1) if len(rows) else 0
+
+
 def row_quantiles(table: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:
     """The quantile of every row of a finite float64[m, w]: that of `np.quantile`, the median that of `np.median`, fast on short rows."""
     place = quantile * (table.shape[1] - 1)
