@@ -12,8 +12,9 @@ import numpy as np
 
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array, without_recorder
-from gradlens.diagnosis.deciding import UNCHANGED, Ruling, ruling, stands, without
+from gradlens.diagnosis.deciding import UNCHANGED, Ruling, likeliest, ruling, stands, without
 from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, likeness_of
+from gradlens.diagnosis.weighing import UNEXPLAINED
 from gradlens.reports.base import Cause
 
 if TYPE_CHECKING:
@@ -51,10 +52,22 @@ def with_facts(p: Array, table: Table, *, by_curves: bool) -> Array:
 
 
 def left_of(said: dict[Cause, float], out: frozenset[Cause]) -> dict[Cause, float]:
-    """The confidences of the causes that are not out, adding up to one."""
-    left = {cause: p for cause, p in said.items() if cause not in out or cause == "healthy"}
+    """What the signs say without the causes that are out, adding up to one: as if there were none such.
+
+    The share that goes to the rate for what is unexplained comes after that, as in `gradlens.diagnosis.weighing`.
+    """
+    first = dict(said)
+    if likeliest(first)[0] != "healthy":
+        first["lr_too_high"] -= UNEXPLAINED
+    left = {cause: max(p, 0.0) for cause, p in first.items() if cause not in out or cause == "healthy"}
     total = sum(left.values())
-    return {cause: p / total for cause, p in left.items()} if total > 0 else {"healthy": 1.0}
+    if total <= 0:
+        return {"healthy": 1.0}
+    kept = 1.0 - (UNEXPLAINED if likeliest(left)[0] != "healthy" and "lr_too_high" in left else 0.0)
+    left = {cause: kept * p / total for cause, p in left.items()}
+    if kept < 1.0:
+        left["lr_too_high"] += UNEXPLAINED
+    return left
 
 
 def shares_of(signs: Array) -> Array:

@@ -63,7 +63,8 @@ class NonfiniteValue(Check):
         yield from self._missing(case)
         # Overflows of a run that goes on are told by the check of that cause.
         overflows = case.cause == "fp16_overflow" and not bad_loss.any()
-        if len(rows) == 0 or overflows or case.numerics.longest_streak >= MIN_STREAK:
+        told = any(fact.code == "GL405" for fact in case.facts) and not (bad_loss ^ bad_norm).any()
+        if len(rows) == 0 or overflows or told or case.numerics.longest_streak >= MIN_STREAK:
             return
         parts = [
             f"the {word} is {kind_of(value[bad])} in {counted(int(bad.sum()), 'row')}"

@@ -1,4 +1,4 @@
-"""GL405: losses are NaN or infinite: from the first row, to the end, or in many rows."""
+"""GL405: losses are NaN or infinite: from the first row, to the end, in many rows, or in a row with its norm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gradlens.reports.base import Cause
 
 
 class RunTurnedNonfinite(FactCheck):
-    """Losses are NaN or infinite: from the first row, to the end, or in many rows.
+    """Losses are NaN or infinite: from the first row, to the end, in many rows, or in a row with its norm.
 
     What it measures
     ----------------
@@ -24,7 +24,8 @@ class RunTurnedNonfinite(FactCheck):
 
     Threshold
     ---------
-    Three rows to the end; 2 % of the rows and three of them otherwise. Our own choice.
+    Three rows to the end; 2 % of the rows and three of them otherwise; one row where loss and norm are both not
+    finite and nothing grew before: a forward pass failed there. Our own choice.
 
     When it is wrong
     ----------------

@@ -243,7 +243,7 @@ def _share(measured: Measured) -> tuple[Fact, ...]:
     n = int(s.has_loss.sum())
     share = len(rows) / max(n, 1)
     if len(rows) < MIN_COUNT or share < MIN_SHARE:
-        return ()
+        return _single(measured)
     with_norm = int((s.bad_loss & s.bad_norm).sum())
     both = " and norms" if with_norm > 0.9 * len(rows) else ""
     first = tuple(int(step) for step in s.step[rows[:5]])
@@ -263,6 +263,38 @@ def _share(measured: Measured) -> tuple[Fact, ...]:
             rules_out=frozenset({"lr_too_high", "no_warmup", "vanishing", "clip_too_tight"}),
             steps=first,
             evidence=(Evidence(label="share of losses that are not finite", value=share, threshold=MIN_SHARE, n=n),),
+        ),
+    )
+
+
+def _single(measured: Measured) -> tuple[Fact, ...]:
+    """Few rows whose loss and norm are both not finite, in a run that goes on: a forward pass failed there.
+
+    The loss scale of mixed precision is no reason, it makes gradients infinite and leaves the loss as it is. A loss alone may be what a
+    logger writes where it has nothing to average.
+    """
+    s = measured.signals
+    rows = np.flatnonzero(s.bad_loss & s.bad_norm)
+    if not len(rows) or growth_before(measured, int(rows[0])) is not None:
+        return ()
+    steps = tuple(int(step) for step in s.step[rows[:5]])
+    at = f"step{'s' if len(rows) > 1 else ''} {', '.join(f'{step:,}' for step in steps)}"
+    more = " and others" if len(rows) > len(steps) else ""
+    return (
+        Fact(
+            code="GL405",
+            severity=Severity.WARNING,
+            cause="nan_sudden",
+            confidence=0.7,
+            message=f"loss and norm are {kind_of(measured, None)} in {counted(len(rows), 'row')}, at {at}{more}, with nothing "
+            "growing before: the forward pass failed there; the run goes on",
+            advice="look at the batches of these steps: a NaN loss points at the forward pass or the data (empty "
+            "labels, log(0)); check that such steps are skipped, for one that is taken leaves NaN in the optimizer's state",
+            rules_out=frozenset({"lr_too_high", "no_warmup", "vanishing", "clip_too_tight"}),
+            steps=steps,
+            evidence=(
+                Evidence(label="rows whose loss and norm are not finite", value=len(rows), n=int(s.has_loss.sum())),
+            ),
         ),
     )
 

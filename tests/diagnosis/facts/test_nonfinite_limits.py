@@ -309,3 +309,45 @@ def test_bad_norms_alone_are_no_bad_losses():
 )
 def test_what_they_are(loss, norm, row, kind):
     assert nonfinite.kind_of(run(loss, norm), row) == kind
+
+
+# --- a row whose loss and norm fail together
+
+
+def at_row(row, *, loss=NAN, norm=NAN, rows=60, before=None):
+    """A run of level losses and norms that goes on after one row; `before` multiplies the norm of the three rows before it."""
+    losses, norms = np.full(rows, 2.0), np.ones(rows)
+    losses[row], norms[row] = loss, norm
+    if before is not None:
+        norms[row - 3 : row] *= before
+    return run(losses, norms, every=1, first=1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "before", "said"),
+    [
+        (NAN, NAN, None, "loss and norm are NaN in 1 row, at step 31, with nothing growing before"),
+        (INF, INF, None, "loss and norm are infinite in 1 row, at step 31, with nothing growing before"),
+        (NAN, 1.0, None, None),  # what a logger writes where it has nothing to average
+        (2.0, NAN, None, None),  # a step that a loss scaler skips
+        (NAN, NAN, 3.5, None),  # grown to more than three times its level
+        (NAN, NAN, 2.5, "loss and norm are NaN in 1 row"),
+    ],
+)
+def test_a_row_whose_loss_and_norm_fail_together(loss, norm, before, said):
+    facts = nonfinite.find(at_row(30, loss=loss, norm=norm, before=before))
+    if said is None:
+        assert facts == ()
+        return
+    (fact,) = facts
+    assert line(fact) == "GL405 | warning | nan_sudden 0.7 | - | 31 | 1 in 60"
+    assert said in fact.message
+    assert fact.rules_out == {"lr_too_high", "no_warmup", "vanishing", "clip_too_tight"}
+
+
+def test_several_such_rows_are_counted_and_five_of_them_named():
+    losses, norms = np.full(400, 2.0), np.ones(400)
+    losses[20:380:60] = norms[20:380:60] = NAN
+    (fact,) = nonfinite.find(run(losses, norms, every=1, first=0))
+    assert line(fact) == "GL405 | warning | nan_sudden 0.7 | - | 20 80 140 200 260 | 6 in 400"
+    assert "in 6 rows, at steps 20, 80, 140, 200, 260 and others, with nothing growing" in fact.message
