@@ -18,12 +18,12 @@ from benchmarks.runs.drawn.rules import Run, judged_run
 from benchmarks.runs.drawn.space import (
     NETS,
     POOL_ROWS,
-    SWEEP,
     SWEEP_STEPS,
     TASKS,
     Setting,
     Swept,
     healthy,
+    rates,
 )  # fmt: skip
 from benchmarks.runs.drawn.tasks import Task
 
@@ -107,7 +107,7 @@ def build(setting: Setting) -> Built:
 
 def sweep(built: Built) -> dict[str, Swept]:
     """Try the rates of each optimiser of the group."""
-    names = [(opt, rate) for opt in built.setting.optimisers for rate in SWEEP[opt]]
+    names = [(opt, rate) for opt in built.setting.optimisers for rate in rates(opt, built.group.task.scale)]
     recipes = [
         Recipe(steps=SWEEP_STEPS, seed=built.setting.seed, opt=opt, lr=rate, warmup=5, batch=16, rows=POOL_ROWS)
         for opt, rate in names

@@ -7,23 +7,35 @@ rows, logging. What is done to a recipe is drawn apart from all this (`benchmark
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, replace
 
-from benchmarks.runs.drawn import later_nets, nets, tasks
+from benchmarks.runs.drawn import later_nets, nets, seventh, tasks, wide_nets
 from benchmarks.runs.drawn.later_tasks import LATER
 from benchmarks.runs.drawn.recipe import Recipe
 from benchmarks.runs.drawn.tasks import Task, World
+from benchmarks.runs.drawn.wide_losses import WIDE_LOSSES
+from benchmarks.runs.drawn.wide_signals import WIDE_SIGNALS
+from benchmarks.runs.drawn.wide_tasks import WIDE_QUESTIONS
 
-VECTOR = nets.VECTOR | later_nets.LATER_VECTOR
-CAUSAL = nets.CAUSAL | later_nets.LATER_CAUSAL
-WHOLE = nets.WHOLE | later_nets.LATER_WHOLE
-NETS = nets.NETS | later_nets.LATER_VECTOR | later_nets.LATER_CAUSAL | later_nets.LATER_WHOLE
-TASKS = tasks.TASKS | LATER
+WIDE_NETS = wide_nets.WIDE_VECTOR | wide_nets.WIDE_CAUSAL | wide_nets.WIDE_WHOLE
+WIDE_TASKS = WIDE_LOSSES | WIDE_QUESTIONS | WIDE_SIGNALS
+VECTOR = nets.VECTOR | later_nets.LATER_VECTOR | wide_nets.WIDE_VECTOR | seventh.SEVENTH_VECTOR
+CAUSAL = nets.CAUSAL | later_nets.LATER_CAUSAL | wide_nets.WIDE_CAUSAL | seventh.SEVENTH_CAUSAL
+WHOLE = nets.WHOLE | later_nets.LATER_WHOLE | wide_nets.WIDE_WHOLE
+NETS = (
+    nets.NETS | later_nets.LATER_VECTOR | later_nets.LATER_CAUSAL | later_nets.LATER_WHOLE | WIDE_NETS
+    | seventh.SEVENTH_VECTOR | seventh.SEVENTH_CAUSAL
+)  # fmt: skip
+TASKS = tasks.TASKS | LATER | WIDE_TASKS | seventh.SEVENTH_TASKS
 
 LEARN, FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = "learn", "first", "second", "third", "fourth", "fifth", "sixth"
-LOOKS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
-PARTS = (LEARN, *LOOKS)
+SEVENTH = "seventh"
+#: A part that is learned from, too: tasks and architectures that came after the first six looks, which no look has.
+WIDE = "wide"
+LOOKS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
+PARTS = (LEARN, *LOOKS, WIDE)
 #: Tasks and architectures that no run of another part has: a first look is at something new.
 KEPT_TASKS = {
     FIRST: ("logcosh", "contrast", "proximal", "forecast", "vae"),
@@ -32,15 +44,21 @@ KEPT_TASKS = {
     FOURTH: ("ordinal", "edges", "rotated", "growth", "clusters"),
     FIFTH: ("bound", "sliced", "sorted", "bits", "worst"),
     SIXTH: ("overlap", "focal", "waiting", "direction", "moments"),
+    SEVENTH: tuple(seventh.SEVENTH_TASKS),
 }
 KEPT_NETS = {
     FIRST: ("highway", "lstm"), SECOND: ("experts", "tcn"), THIRD: ("dense", "mixer"), FOURTH: ("spline", "gatedconv"),
     FIFTH: ("memory", "linearattention"), SIXTH: ("cross", "leaky"),
+    SEVENTH: ("trees", "fastweights"),
 }  # fmt: skip
+#: Looks whose architectures are in no other part yet.
+UNPUBLISHED = (SEVENTH,)
 FAMILIES_IN_A_LOOK = 20
+#: Architectures that a task of the wide part comes with.
+NETS_OF_A_TASK = 3
 GROUPS = 2
 #: Healthy runs and faults of a group: in the part that is learned from and in the looks, and where positions make a step dear.
-LANES = {LEARN: (24, 64)} | dict.fromkeys(LOOKS, (16, 30))
+LANES = {LEARN: (24, 64), WIDE: (14, 26)} | dict.fromkeys(LOOKS, (16, 30))
 DEAR_LANES = LANES | {SECOND: (10, 20), THIRD: (10, 20)}
 DEAR = frozenset(CAUSAL) | frozenset(WHOLE)
 #: Learning rates that are tried for 120 steps before a group begins, each a factor of about three above the last.
@@ -56,6 +74,8 @@ SWEEP = {
     "adagrad": (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0),
     "lion": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
 }
+#: Optimisers whose steps are as large as the gradient, and whose rates go down as the loss goes up.
+PLAIN = frozenset({"sgd", "sgdm", "nesterov"})
 SCHEDULES = (
     "const", "const", "cosine", "cosine", "cosine", "linear", "linear", "step", "wsd", "exponential", "inverse_sqrt",
     "stairs", "warm_restarts", "doubled_restarts",
@@ -131,13 +151,29 @@ def _mixed(found: list[Family]) -> list[Family]:
     return sorted(found, key=lambda family: family.net in DEAR)
 
 
+def _wide(common_tasks: tuple[str, ...]) -> list[Family]:
+    """New tasks with all architectures that were learned from or published, old ones with the new architectures.
+
+    Each task has dice of its own, so that one more changes nothing of the others.
+    """
+    unseen = {net for part in UNPUBLISHED for net in KEPT_NETS[part]}
+    able = tuple(net for net in NETS if net not in unseen)
+    found = []
+    for count, names, of in ((NETS_OF_A_TASK, able, tuple(WIDE_TASKS)), (1, tuple(WIDE_NETS), common_tasks)):
+        for task in of:
+            found += _choose(random.Random(f"families {WIDE} {task}"), WIDE, (task,), names, count)
+    return _mixed(found)
+
+
 def families(part: str) -> list[Family]:
     """All families of a part, always the same."""
     kept_nets = {net for nets in KEPT_NETS.values() for net in nets}
     kept_tasks = {task for tasks in KEPT_TASKS.values() for task in tasks}
-    common_nets = tuple(net for net in NETS if net not in kept_nets)
-    common_tasks = tuple(task for task in TASKS if task not in kept_tasks)
+    common_nets = tuple(net for net in NETS if net not in kept_nets and net not in WIDE_NETS)
+    common_tasks = tuple(task for task in TASKS if task not in kept_tasks and task not in WIDE_TASKS)
     dice = random.Random(f"families {part}")
+    if part == WIDE:
+        return _wide(common_tasks)
     if part == LEARN:
         return _mixed(_choose(dice, part, common_tasks, common_nets, 3))
     new_tasks = _choose(dice, part, KEPT_TASKS[part], (*common_nets, *KEPT_NETS[part]), 3)
@@ -145,6 +181,10 @@ def families(part: str) -> list[Family]:
     dice.shuffle(old_tasks)
     pairs = [f for task in old_tasks for f in _choose(dice, part, (task,), KEPT_NETS[part], 1)]
     return (new_tasks + pairs)[:FAMILIES_IN_A_LOOK]
+
+
+def _is_short(family: Family) -> bool:
+    return family.part == WIDE or (family.part in {SECOND, THIRD} and family.net in DEAR)
 
 
 def setting(family: Family, number: int) -> Setting:
@@ -163,7 +203,7 @@ def setting(family: Family, number: int) -> Setting:
             noise=dice.choice((0.0, 0.1, 0.3, 0.6, 1.0)),
             spread=dice.choice((0.0, 0.0, 0.5, 1.0)),
         ),
-        steps=round((250 if family.part in {SECOND, THIRD} and family.net in DEAR else 300) * 4 ** dice.random()),
+        steps=round((250 if _is_short(family) else 300) * 4 ** dice.random()),
         optimisers=tuple(sorted(dice.sample(sorted(SWEEP), 4))),
         layers=dice.random() < 0.3,
     )
@@ -177,6 +217,11 @@ class Swept:
     median: float
     high: float
     highest: float
+
+
+def rates(opt: str, scale: float) -> tuple[float, ...]:
+    """The rates that are tried where the loss has about this size."""
+    return tuple(rate / scale for rate in SWEEP[opt]) if opt in PLAIN else SWEEP[opt]
 
 
 def _threshold(dice: random.Random, found: Swept) -> float | None:
@@ -235,4 +280,13 @@ def healthy(group: Setting, number: int, swept: dict[str, Swept]) -> Recipe:
         recipe = replace(recipe, scaler={"init_scale": 2.0 ** dice.choice((12, 16, 16, 18)), "growth_interval": 2000.0})
     if recipe.pretrained:
         recipe = replace(recipe, phases=((0, "soft"),), lr=recipe.lr * 0.3)
-    return _logging(dice, recipe)
+    recipe = _logging(dice, recipe)
+    return _sized(recipe, TASKS[group.family.task](group.world).scale)
+
+
+def _sized(recipe: Recipe, scale: float) -> Recipe:
+    """A penalty and decimals that suit the size of the loss."""
+    if scale == 1.0:
+        return recipe
+    decimals = None if recipe.decimals is None else max(recipe.decimals - round(math.log10(scale)), 0)
+    return replace(recipe, l2=recipe.l2 * scale, decimals=decimals)

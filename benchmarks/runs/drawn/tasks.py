@@ -25,7 +25,10 @@ Make = Callable[[int, str, torch.Generator], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """What goes in and out, the rows, and how they are judged; `evaluate` is the loss where none is given."""
+    """What goes in and out, the rows, and how they are judged; `evaluate` is the loss where none is given.
+
+    `scale` is about the size of the loss: rates of optimisers that do not divide by it, and decimals of a log, go by it.
+    """
 
     kind: str
     d_in: int
@@ -40,6 +43,7 @@ class Task:
     extra: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     refresh: int = 0
     labels: Callable[[Tensor], Tensor] | None = None
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,7 +255,7 @@ def _survival(world: World) -> Task:
 
 
 # Without targets: what a row costs comes from the row itself.
-def _rows_only(world: World, d: int) -> Make:
+def rows_only(world: World, d: int) -> Make:
     def make(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         hidden = torch.randn(n, 4, generator=rng)
         mix = torch.randn(4, d, generator=world.rng(phase))
@@ -263,13 +267,13 @@ def _rows_only(world: World, d: int) -> Make:
 
 def _autoencode(world: World) -> Task:
     d = 12
-    return Task(kind="vec", d_in=d, out=d, make=_rows_only(world, d),
+    return Task(kind="vec", d_in=d, out=d, make=rows_only(world, d),
                 rows=lambda f, x, y, w, z, ref, p: mean_square(f(x), x))  # fmt: skip
 
 
 def _denoise(world: World) -> Task:
     d = 12
-    return Task(kind="vec", d_in=d, out=d, make=_rows_only(world, d), noise=d,
+    return Task(kind="vec", d_in=d, out=d, make=rows_only(world, d), noise=d,
                 rows=lambda f, x, y, w, z, ref, p: mean_square(f(x + 0.7 * z), x))  # fmt: skip
 
 
@@ -280,7 +284,7 @@ def _sparse_code(world: World) -> Task:
         code = functional.relu(f(x))
         return mean_square(code @ p["Wdict"], x) + 0.02 * code.mean(-1)
 
-    return Task(kind="vec", d_in=d, out=k, make=_rows_only(world, d), rows=cost, extra={"Wdict": (k, d)})
+    return Task(kind="vec", d_in=d, out=k, make=rows_only(world, d), rows=cost, extra={"Wdict": (k, d)})
 
 
 def _diffusion(world: World) -> Task:
@@ -291,7 +295,7 @@ def _diffusion(world: World) -> Task:
         seen = (1 - level.square()).sqrt() * x[:, : d - 1] + level * z[:, 1:]
         return mean_square(f(torch.cat([seen, level], -1)), z[:, 1:])
 
-    return Task(kind="vec", d_in=d, out=d - 1, make=_rows_only(world, d), noise=d, rows=cost)
+    return Task(kind="vec", d_in=d, out=d - 1, make=rows_only(world, d), noise=d, rows=cost)
 
 
 def _vae(world: World) -> Task:
@@ -305,7 +309,7 @@ def _vae(world: World) -> Task:
         divergence = 0.5 * (middle.square() + torch.exp(2 * spread) - 2 * spread - 1).sum(-1)
         return 4 * (drawn - x).square().sum(-1) + divergence
 
-    return Task(kind="vec", d_in=d, out=2 * k, make=_rows_only(world, d), noise=k, rows=cost,
+    return Task(kind="vec", d_in=d, out=2 * k, make=rows_only(world, d), noise=k, rows=cost,
                 extra={"Wd1": (k, 16), "bd1": (16,), "Wd2": (16, d)})  # fmt: skip
 
 
@@ -320,7 +324,7 @@ def _flow(world: World) -> Task:
         z = (x[:, half:] - move) * torch.exp(scale)
         return (0.5 * z.square() - scale).mean(-1)
 
-    return Task(kind="vec", d_in=d // 2, out=d, make=_rows_only(world, d), rows=cost, extra={"bs": (d // 2,)})
+    return Task(kind="vec", d_in=d // 2, out=d, make=rows_only(world, d), rows=cost, extra={"bs": (d // 2,)})
 
 
 def _views(x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -341,7 +345,7 @@ def _contrast(world: World) -> Task:
         rest = torch.logsumexp(torch.where(w[None, :] > 0, alike, torch.tensor(-1e4)), 1)
         return rest - (one * two).sum(-1) / 0.2
 
-    return Task(kind="vec", d_in=d, out=6, make=_rows_only(world, d), noise=2 * d, rows=cost)
+    return Task(kind="vec", d_in=d, out=6, make=rows_only(world, d), noise=2 * d, rows=cost)
 
 
 def _decorrelate(world: World) -> Task:
@@ -360,7 +364,7 @@ def _decorrelate(world: World) -> Task:
             found = found + 0.1 * (cov.square().sum() - spread.square().sum()) / 6
         return mean_square(answers[0], answers[1]) + found
 
-    return Task(kind="vec", d_in=d, out=6, make=_rows_only(world, d), noise=2 * d, rows=cost)
+    return Task(kind="vec", d_in=d, out=6, make=rows_only(world, d), noise=2 * d, rows=cost)
 
 
 def _siamese(world: World) -> Task:
@@ -371,7 +375,7 @@ def _siamese(world: World) -> Task:
         one, two = (f(v) for v in _views(x, z))
         return -functional.cosine_similarity(one @ p["Wp"], two.detach(), dim=-1)
 
-    return Task(kind="vec", d_in=d, out=6, make=_rows_only(world, d), noise=2 * d, rows=cost, extra={"Wp": (6, 6)})
+    return Task(kind="vec", d_in=d, out=6, make=rows_only(world, d), noise=2 * d, rows=cost, extra={"Wp": (6, 6)})
 
 
 def _triplet(world: World) -> Task:
@@ -415,7 +419,7 @@ def _noise_contrast(world: World) -> Task:
     def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
         return -functional.logsigmoid(f(x)[:, 0]) - functional.logsigmoid(-f(1.2 * z)[:, 0])
 
-    return Task(kind="vec", d_in=d, out=1, make=_rows_only(world, d), noise=d, rows=cost)
+    return Task(kind="vec", d_in=d, out=1, make=rows_only(world, d), noise=d, rows=cost)
 
 
 def _match(world: World) -> Task:
@@ -431,7 +435,7 @@ def _match(world: World) -> Task:
         made = f(z)
         return 2 * distance(made, x, w) - distance(made, made, w) - distance(x, x, w) + 0.0 * x[:, 0]
 
-    return Task(kind="vec", d_in=d, out=d, make=_rows_only(world, d), noise=d, rows=cost)
+    return Task(kind="vec", d_in=d, out=d, make=rows_only(world, d), noise=d, rows=cost)
 
 
 def _gan(world: World) -> Task:
@@ -449,7 +453,7 @@ def _gan(world: World) -> Task:
         caught = -functional.logsigmoid(-judge(p, made.detach(), fixed=False))
         return fool + caught - functional.logsigmoid(judge(p, x, fixed=False))
 
-    return Task(kind="vec", d_in=d, out=d, make=_rows_only(world, d), noise=d, rows=cost, evaluate=match.rows,
+    return Task(kind="vec", d_in=d, out=d, make=rows_only(world, d), noise=d, rows=cost, evaluate=match.rows,
                 extra={"Wj1": (d, 16), "bj1": (16,), "Wj2": (16, 1)})  # fmt: skip
 
 
@@ -474,18 +478,18 @@ def _equation(world: World) -> Task:
 ACTIONS = 4
 
 
-def _rewards(world: World, d: int) -> Make:
+def rewards(world: World, d: int) -> Make:
     return _pairs(world, d, ACTIONS, lambda y, rng: y + world.noise * torch.randn(y.shape, generator=rng))
 
 
-def _act(logits: Tensor, z: Tensor) -> Tensor:
+def acted(logits: Tensor, z: Tensor) -> Tensor:
     """One-hot actions drawn from a policy with normal numbers."""
     share = (0.5 * torch.erfc(-z / math.sqrt(2.0))).clamp(1e-6, 1 - 1e-6)
     score = logits.detach() - torch.log(-torch.log(share))
     return (score >= score.max(-1, keepdim=True).values).float()
 
 
-def _expected(f: Apply, x: Tensor, y: Tensor, *_: Any) -> Tensor:
+def expected(f: Apply, x: Tensor, y: Tensor, *_: Any) -> Tensor:
     return 3.0 - (torch.softmax(f(x)[:, :ACTIONS], -1) * y).sum(-1)
 
 
@@ -494,12 +498,12 @@ def _reinforce(world: World) -> Task:
 
     def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
         logits = f(x)
-        action = _act(logits, z)
+        action = acted(logits, z)
         reward = (action * y).sum(-1)
         better = reward - (w * reward).sum() / w.sum().clamp_min(1e-9)
         return -(action * torch.log_softmax(logits, -1)).sum(-1) * better
 
-    return Task(kind="vec", d_in=d, out=ACTIONS, make=_rewards(world, d), noise=ACTIONS, rows=cost, evaluate=_expected)
+    return Task(kind="vec", d_in=d, out=ACTIONS, make=rewards(world, d), noise=ACTIONS, rows=cost, evaluate=expected)
 
 
 def _actor_critic(world: World) -> Task:
@@ -508,13 +512,13 @@ def _actor_critic(world: World) -> Task:
     def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
         both = f(x)
         logits, value = both[:, :ACTIONS], both[:, ACTIONS]
-        action = _act(logits, z)
+        action = acted(logits, z)
         better = (action * y).sum(-1) - value
         log = torch.log_softmax(logits, -1)
         return -(action * log).sum(-1) * better.detach() + 0.5 * better.square() + 0.01 * (log.exp() * log).sum(-1)
 
     return Task(
-        kind="vec", d_in=d, out=ACTIONS + 1, make=_rewards(world, d), noise=ACTIONS, rows=cost, evaluate=_expected
+        kind="vec", d_in=d, out=ACTIONS + 1, make=rewards(world, d), noise=ACTIONS, rows=cost, evaluate=expected
     )
 
 
@@ -524,14 +528,14 @@ def _proximal(world: World) -> Task:
 
     def cost(f: Apply, x: Tensor, y: Tensor, w: Tensor, z: Tensor, ref: Apply, p: Mapping[str, Tensor]) -> Tensor:
         old = ref(x)
-        action = _act(old, z)
+        action = acted(old, z)
         reward = (action * y).sum(-1)
         better = reward - (w * reward).sum() / w.sum().clamp_min(1e-9)
         change = (action * (torch.log_softmax(f(x), -1) - torch.log_softmax(old, -1))).sum(-1)
         ratio = torch.exp(change.clamp(-5, 5))
         return -torch.minimum(ratio * better, ratio.clamp(0.8, 1.2) * better)
 
-    return Task(kind="vec", d_in=d, out=ACTIONS, make=_rewards(world, d), noise=ACTIONS, rows=cost, evaluate=_expected,
+    return Task(kind="vec", d_in=d, out=ACTIONS, make=rewards(world, d), noise=ACTIONS, rows=cost, evaluate=expected,
                 refresh=8)  # fmt: skip
 
 
@@ -559,7 +563,7 @@ GAMMA = 0.8
 
 
 @cache
-def _chain(seed: int, phase_shift: int, d: int = 6, states: int = 24) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def chain(seed: int, phase_shift: int, d: int = 6, states: int = 24) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A small random decision process: features, rewards, next states, exact values of actions."""
     rng = torch.Generator().manual_seed(seed * 10 + 5 + phase_shift)
     features = torch.randn(states, d, generator=rng)
@@ -575,7 +579,7 @@ def _fitted_q(world: World, refresh: int = 20) -> Task:
     d = 6
 
     def make(n: int, phase: str, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        features, reward, after, q = _chain(world.seed, int(phase == "shift"))
+        features, reward, after, q = chain(world.seed, int(phase == "shift"))
         s = torch.randint(0, len(features), (n,), generator=rng)
         a = torch.randint(0, ACTIONS, (n,), generator=rng)
         r = reward[s, a] + world.noise * torch.randn(n, generator=rng)
