@@ -122,7 +122,9 @@ class TestNets:
         made = built(task, net, norm=norm)
         # A little away from the start, where scales that begin at zero hold back what lies behind them.
         theta = made.start([Recipe(seed=3)], None)
-        theta = (theta + 0.01 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(2))).requires_grad_(True)
+        theta = (theta + 0.01 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(2))).requires_grad_(
+            True
+        )
         group, n = made.group, 32
         w = torch.full((1, n), 1 / n)
         loss = loss_function(group)(
