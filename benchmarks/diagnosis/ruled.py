@@ -12,7 +12,16 @@ import numpy as np
 
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array, without_recorder
-from gradlens.diagnosis.deciding import UNCHANGED, Ruling, likeliest, ruling, stands, without
+from gradlens.diagnosis.deciding import (
+    UNCHANGED,
+    Ruling,
+    confidences,
+    is_unlike,
+    likeliest,
+    ruling,
+    stands,
+    without,
+)
 from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, likeness_of
 from gradlens.diagnosis.weighing import UNEXPLAINED
 from gradlens.reports.base import Cause
@@ -40,14 +49,26 @@ def with_facts(p: Array, table: Table, *, by_curves: bool) -> Array:
         said = dict(zip(CAUSES, p[i].tolist(), strict=True))
         left = without(said, out, doubted) if by_curves else left_of(said, out | doubted)
         found[i] = [left.get(cause, 0.0) for cause in CAUSES]
-        is_healthy = found[i].argmax() == HEALTHY
-        gives_way = by_curves and label["proven"] and not stands(label["proven"], label["sure"], left)
-        named = (None if gives_way else label["proven"]) or (label["grave"] if is_healthy else None)
-        if named is not None:
-            at = CAUSES.index(named)
-            sure = max(PROVEN if label["proven"] else found[i, HEALTHY], found[i, at])
-            found[i] *= (1.0 - sure) / max(1.0 - found[i, at], 1e-12)
-            found[i, at] = sure
+    curves = found if by_curves else None
+    return proven_first(found, table, curves)
+
+
+def proven_first(p: Array, table: Table, curves: Array | None) -> Array:
+    """The answers with what facts prove or call wrong first, where that does not give way to `curves` (runs, causes)."""
+    found = p.copy()
+    for i, label in enumerate(table.labels):
+        gives_way = (
+            label["proven"]
+            and curves is not None
+            and not stands(label["proven"], label["sure"], dict(zip(CAUSES, curves[i].tolist(), strict=True)))
+        )
+        named = (None if gives_way else label["proven"]) or (label["grave"] if found[i].argmax() == HEALTHY else None)
+        if named is None:
+            continue
+        at = CAUSES.index(named)
+        sure = max(PROVEN if label["proven"] else found[i, HEALTHY], found[i, at])
+        found[i] *= (1.0 - sure) / max(1.0 - found[i, at], 1e-12)
+        found[i, at] = sure
     return found
 
 
@@ -80,11 +101,11 @@ def shares_of(signs: Array) -> Array:
 
 def rulings(
     signs: Array, opinion: Array, cautious: Array, table: Table, scale: Learned, *, recorded: bool
-) -> list[Ruling]:
-    """Who decides on each run; of `scale` only the knots of the traits are used."""
+) -> list[tuple[Ruling, Array]]:
+    """Who decides on each run, and (causes,) how likely each then is; of `scale` only the knots of the traits are used."""
     traits = table.traits if recorded else without_recorder(table.traits)
     outside, missing = likeness_of(traits, scale)
-    found: list[Ruling] = []
+    found: list[tuple[Ruling, Array]] = []
     for i, label in enumerate(table.labels):
         second = SecondOpinion(
             learned=dict(zip(CAUSES, opinion[i].tolist(), strict=True)), cautious=dict(zip(CAUSES, cautious[i].tolist(), strict=True)),
@@ -94,10 +115,13 @@ def rulings(
         by_signs = left_of(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out | doubted)
         by_curves = without(second.cautious, out, doubted)
         proven = label["proven"] is not None and stands(label["proven"], label["sure"], by_curves)
-        found.append(ruling(
-            by_signs, second if label["rows"] >= MIN_ROWS and label["means"] else None,
-            proven=proven, serious=label["grave"] is not None, excluded=out, doubted=doubted,
-        ))  # fmt: skip
+        heard = label["rows"] >= MIN_ROWS and label["means"]
+        who = ruling(
+            by_signs, second if heard else None, proven=proven, serious=label["grave"] is not None, excluded=out, doubted=doubted,
+        )  # fmt: skip
+        alone = who == "signs" and (not heard or is_unlike(second))
+        told = by_signs if alone else confidences(who, by_signs, second, out, doubted)
+        found.append((who, np.array([told.get(cause, 0.0) for cause in CAUSES])))
     return found
 
 
@@ -106,8 +130,11 @@ def variants(
 ) -> list[tuple[str, int, Array]]:
     """By who decides: in how many runs the signs are overruled, and what is said."""
     signs = shares_of(signs)
-    who = np.array(rulings(signs, opinion, cautious, table, scale, recorded=recorded))
+    judged = rulings(signs, opinion, cautious, table, scale, recorded=recorded)
+    who = np.array([one for one, _ in judged])
     by_signs, by_curves = with_facts(signs, table, by_curves=False), with_facts(cautious, table, by_curves=True)
+    # What facts rule out is left out already, and of what they prove only what stands goes first.
+    by_rule = proven_first(np.array([told for _, told in judged]), table, by_curves)
 
     def said(*among: Ruling) -> Array:
         """What is said where the curves count on these rulings only."""
@@ -116,5 +143,5 @@ def variants(
     overruled = int((~np.isin(who, list(UNCHANGED))).sum())
     return [
         ("signs", 0, by_signs), *((f"signs, *{one}*", int((who == one).sum()), said(one)) for one in EXCEPTIONS),
-        (THE_RULE, overruled, said(*EXCEPTIONS)), ("curves always", len(table), by_curves),
+        (THE_RULE, overruled, by_rule), ("curves always", len(table), by_curves),
     ]  # fmt: skip

@@ -8,7 +8,17 @@ from functools import cached_property
 import numpy as np
 
 from gradlens.config import TrainingConfig
-from gradlens.diagnosis.deciding import HINT, UNCHANGED, Ruling, likeliest, ruling, stands, without
+from gradlens.diagnosis.deciding import (
+    HINT,
+    UNCHANGED,
+    Ruling,
+    confidences,
+    is_unlike,
+    likeliest,
+    ruling,
+    stands,
+    without,
+)
 from gradlens.diagnosis.facts import Fact, find_facts
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, second_opinion
@@ -201,10 +211,12 @@ def decide(
         proven=any(f.cause is not None and stands(f.cause, f.confidence, by_curves) for f in serious),
     )  # fmt: skip
     # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.
-    if said == "signs" or before_ceilings.cause != by_signs.cause:
+    if before_ceilings.cause != by_signs.cause or (said == "signs" and is_unlike(second)):
         return "signs", by_signs
-    heard = weigh(signs, ceilings=ceilings, excluded=out, by_curves=by_curves, weights=weights)
-    return (said, heard) if heard.cause == likeliest(by_curves)[0] else ("signs", by_signs)
+    told = confidences(said, dict(before_ceilings.ranking), second, out, doubted)
+    unheard = out | doubted if said == "signs" else out
+    heard = weigh(signs, ceilings=ceilings, excluded=unheard, by_curves=told, weights=weights)
+    return (said, heard) if heard.cause == likeliest(told)[0] else ("signs", by_signs)
 
 
 def cause_of(beliefs: Beliefs, facts: Iterable[Fact]) -> Cause:

@@ -15,6 +15,10 @@ causes (docs/naming.md). What becomes of the signs' answer:
   curves. Not in a log without norms.
 
 The signs decide alone where they are sure of a fault, and where the run is unlike those that were learned from.
+
+How confident a report is, is another matter than who decides. Caution is about what an alarm costs, not about what is likely, so the
+confidences are those of the curves before it, only that what was decided stays first (`level_with`); and where the signs decide
+against the curves, they are the mean of both. On families unseen such confidences are right as often as they say (docs/naming.md).
 """
 
 from __future__ import annotations
@@ -108,6 +112,43 @@ def stands(proven: Cause, confidence: float, by_curves: Mapping[Cause, float]) -
     """
     cause, sure = likeliest(by_curves)
     return proven in FACTS_DECIDE or cause in {"healthy", "unknown", proven} or confidence >= sure
+
+
+def confidences(
+    said: Ruling, by_signs: Mapping[Cause, float], second: SecondOpinion,
+    excluded: frozenset[Cause] = frozenset(), doubted: frozenset[Cause] = frozenset(),
+) -> dict[Cause, float]:  # fmt: skip
+    """How likely each cause is after a ruling, adding up to one; `by_signs` as for `ruling`, of a run that is not unlike others."""
+    curves = without(second.learned, excluded, doubted)
+    if likeliest(second.learned)[0] in excluded:
+        # What a fact explains by something harmless is no evidence of health either.
+        left = without({**second.learned, likeliest(second.learned)[0]: 0.0}, excluded, doubted)
+        curves = {cause: (p + left[cause]) / 2 for cause, p in curves.items()}
+    if said != "signs":
+        return level_with(curves, likeliest(without(second.cautious, excluded, doubted))[0])
+    both = {cause: (by_signs.get(cause, 0.0) + curves.get(cause, 0.0)) / 2 for cause in {**by_signs, **curves}}
+    return level_with(both, likeliest(by_signs)[0])
+
+
+def level_with(confidence: Mapping[Cause, float], first: Cause) -> dict[Cause, float]:
+    """The same sum of confidences with one cause first: what others have above it is shared until none has more.
+
+    >>> {cause: round(p, 2) for cause, p in level_with({"healthy": 0.1, "bad_data": 0.7, "exploding": 0.2}, "healthy").items()}
+    {'healthy': 0.4, 'bad_data': 0.4, 'exploding': 0.2}
+    """
+    own, ahead = confidence.get(first, 0.0), []
+    level = own
+    for p in sorted((p for cause, p in confidence.items() if cause != first), reverse=True):
+        if p <= level:
+            break
+        ahead.append(p)
+        level = (own + sum(ahead)) / (1 + len(ahead))
+    if not ahead:
+        return dict(confidence)
+    most = level * (1 - 1e-6)
+    found = {cause: min(p, most) for cause, p in confidence.items()}
+    found[first] = own + sum(confidence.values()) - sum(min(p, most) for p in confidence.values())
+    return found
 
 
 def is_unlike(second: SecondOpinion) -> bool:

@@ -43,10 +43,11 @@ def decided(
 
 def _decided_without_fact(by_signs: Beliefs, second: SecondOpinion, ruling: Ruling) -> str:
     cause, p = by_signs.ranking[0]
-    (by_curves, q), (named, r) = likeliest(second.learned), likeliest(second.cautious)
+    (by_curves, q), named = likeliest(second.learned), likeliest(second.cautious)[0]
     if ruling == "calmed":
-        return f"The curves show no fault ({r:.0%}), so that there is no alarm: the signs alone say {words(cause)} ({p:.0%})."
+        return f"The curves show no fault, so that there is no alarm: the signs alone say {words(cause)} ({p:.0%})."
     if ruling not in UNCHANGED:
+        r = second.learned.get(named, 0.0)
         return f"The curves decided for {words(named)} ({r:.0%}): the signs alone say {words(cause)} ({p:.0%})."
     if by_curves == cause:
         return f"Signs and curves agree on {words(cause)} ({p:.0%} and {q:.0%})."

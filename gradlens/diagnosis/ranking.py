@@ -145,7 +145,7 @@ def _ranked(case: Case, cause: Cause, confidence: float, why: str) -> Ranked:
         shifts = tuple(Shift(why=reason, by=by) for reason, by in weighed.shifts)
     else:
         # Of a cause that no sign speaks of, all comes from the curves.
-        shifts = (Shift(why=CURVES, by=believed),) if believed and case.ruling != "signs" else ()
+        shifts = (Shift(why=CURVES, by=believed),) if believed and case.second is not None else ()
     left = confidence - believed
     return Ranked(
         cause=cause,

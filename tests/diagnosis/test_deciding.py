@@ -138,7 +138,7 @@ def judged(monkeypatch, build, cautious):
 
     def told(traits, grades, *, recorded, learned):
         assert len(grades) == len(SIGNS)
-        return SecondOpinion(learned={"healthy": 0.9}, cautious=sure_of(*cautious))
+        return SecondOpinion(learned=sure_of(*cautious), cautious=sure_of(*cautious))
 
     monkeypatch.setattr(cases, "second_opinion", told)
     case = build()

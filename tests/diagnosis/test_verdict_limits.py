@@ -136,11 +136,11 @@ def fact(cause=None, *, severity=Severity.WARNING, **others):
     return Fact(code="GL999", severity=severity, message="m", advice="a", cause=cause, **others)
 
 
-def judged(grades, *facts, cautious=None, ceilings=None, learned=0.9, **more):
+def judged(grades, *facts, cautious=None, ceilings=None, learned=None, **more):
     """Who decides, and the first cause with its confidence."""
     out = ruled_out_by(facts) | doubted_by(facts)
     by_signs = weigh(grades, weights=TABLE, excluded=out, ceilings=ceilings)
-    second = None if cautious is None else SecondOpinion(learned={"healthy": learned}, cautious=cautious, **more)
+    second = None if cautious is None else SecondOpinion(learned=learned or cautious, cautious=cautious, **more)
     who, beliefs = decide(by_signs, grades, facts, second, ceilings or {}, TABLE)
     return who, beliefs.cause, beliefs.ranking[0][1]
 
@@ -714,3 +714,37 @@ def test_without_a_loss_there_is_no_kind():
     norm = Series(name="n", step=np.arange(20), value=np.ones(20))
     run = Run(id="k", source="k", format="test", series={"n": norm}, columns=Columns(step="step", grad_norm="n"))
     assert loss_kind(run) == "descending"
+
+
+# --- how sure
+
+
+def test_caution_decides_and_does_not_make_sure():
+    learned = {"healthy": 0.3, "bad_data": 0.5, "lr_too_high": 0.2}
+    calm = {"healthy": 0.8, "bad_data": 0.15, "lr_too_high": 0.05}
+    # The first two share what they have, so that the verdict is first; the third keeps its own.
+    who, cause, sure = judged({}, cautious=calm, learned=learned)
+    assert (who, cause) == ("agreed", "healthy")
+    assert sure == pytest.approx(0.4, abs=1e-5)
+
+
+def test_signs_that_decide_against_the_curves_are_half_as_sure():
+    grades, facts = {"a": 1.0}, (fact("bad_data"),)
+    alone = judged(grades, *facts)[2]
+    who, cause, sure = judged(grades, *facts, cautious=LR)
+    assert (who, cause) == ("signs", "bad_data")
+    # The mean of both, but that the curves' own cause may have no more.
+    other = (dict(weigh(grades, weights=TABLE).ranking)["lr_too_high"] + 0.7) / 2
+    assert sure == pytest.approx(max((alone + 0.1) / 2, (alone + 0.1) / 4 + other / 2), abs=1e-5)
+    assert sure < alone
+    # A run unlike those that the curves know is judged by the signs as if there were no curves.
+    assert judged(grades, *facts, cautious=LR, outside=1.0) == ("signs", "bad_data", alone)
+
+
+def test_what_a_fact_explains_is_no_evidence_of_health():
+    sure_of_it = {"healthy": 0.02, "bad_data": 0.96, "lr_too_high": 0.02}
+    harmless = fact(severity=Severity.NOTE, rules_out=frozenset({"bad_data"}))
+    who, cause, sure = judged({}, harmless, cautious=sure_of_it)
+    assert (who, cause) == ("agreed", "healthy")
+    # Between 0.98, were all of it healthy, and an even choice of what is left.
+    assert sure == pytest.approx((0.98 + 0.5) / 2)
