@@ -30,6 +30,15 @@ PUBLISHED = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """As the runs are trained: threads that share tiny matrices wait for each other more than they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def built(task, net, **fields):
     family = space.Family(part=space.WIDE, task=task, net=net)
     small = {"width": 16, "depth": 2, "act": "gelu", "norm": "none", "init": "lecun"}
