@@ -83,8 +83,8 @@ def _diverged(measured: Measured, p: Progress) -> Fact | None:
         message=f"the loss diverged: it began at {figure(p.start)} and ends at {figure(p.end)}{_norm_too(measured, since)}",
         advice=f"go back to a checkpoint from before step {since:,} and continue with a third of the learning rate",
         otherwise="lr_too_high",
-        # Other data are learned in their turn: they do not leave a run far above where an untrained model began.
-        rules_out=LEVELS,
+        # Other data are learned in their turn: they seldom leave a run far above where an untrained model began.
+        doubts=LEVELS,
         steps=(since,),
         evidence=(Evidence(label="end over start", value=p.end / p.start, threshold=TIMES_START),),
     )
@@ -112,8 +112,8 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         since_step=since,
         otherwise="lr_too_high" if _at_a_new_rate(measured, since) else "unknown",
         # Other data are answered wrongly and with confidence at first, which costs more than guessing. Larger or smaller batches have
-        # another noise and the same mean. And where the rate was never as high as then, it is what changed.
-        rules_out=LEVELS
+        # another noise and mostly the same mean. And where the rate was never as high as then, it is what changed.
+        doubts=LEVELS
         if (classes and not _overshoots(measured, classes)) or _at_a_new_rate(measured, since)
         else frozenset({"batch_size_change"}),
         message=f"the loss fell from {figure(p.start)} to about {p.best:.2g}, rose again near step {since:,} and never "
