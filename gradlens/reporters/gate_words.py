@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlens.reporters.wording import TITLES, number, percent
+from gradlens.reporters.wording import TITLES, number, percent, sureness
 from gradlens.reports.gate import GateReport, LikelyCause, LimitResult, MetricResult
 
 VERDICTS = {"pass": "PASSED", "fail": "FAILED", "inconclusive": "INCONCLUSIVE"}
@@ -113,7 +113,7 @@ def advice(report: GateReport) -> list[str]:
 
 def cause(likely: LikelyCause) -> str:
     """What the diagnosis of a candidate says."""
-    return f"{likely.run} looks like: {TITLES[likely.cause]} (confidence {percent(likely.confidence)})"
+    return f"{likely.run} looks like: {TITLES[likely.cause]} (confidence {sureness(likely.confidence)})"
 
 
 def headline(report: GateReport) -> str:

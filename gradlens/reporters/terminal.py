@@ -133,7 +133,7 @@ def _verdict(run: RunReport) -> RenderableType:
         if r.cause != run.diagnosis.cause and r.confidence >= 0.1 and any(sign.added > 0 for sign in r.signs)
     ][:2]
     if others and run.verdict.status == "problem":
-        named = " or ".join(f"{wording.TITLES[r.cause]} ({100 * r.confidence:.0f} %)" for r in others)
+        named = " or ".join(f"{wording.TITLES[r.cause]} ({wording.sureness(r.confidence)})" for r in others)
         head.append(f", or {named}", style="dim")
     lines = [head, Text(for_terminal(course_sentence(run)))]
     spoken = any(f.message == run.provenance.reason for f in run.findings)

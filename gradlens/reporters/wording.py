@@ -71,6 +71,11 @@ def percent(value: float | None) -> str:
     return f"{hundred:.1f} %" if 1 <= hundred < 99.95 else f"{hundred:.2g} %" if hundred < 1 else f"{hundred:.2f} %"
 
 
+def sureness(confidence: float) -> str:
+    """A confidence as percent: `89 %`, and never more than `99 %`, since nothing that is weighed is certain."""
+    return f"{100 * min(confidence, 0.99):.0f} %"
+
+
 def interval(pair: tuple[float, float | None] | None, *, as_percent: bool = False) -> str:
     """`low to high`, `at least low` without an upper end, or nothing."""
     if pair is None:
@@ -134,7 +139,7 @@ def verdict(run: RunReport) -> str:
         if loud is None:
             return run.verdict.headline
         return f"{capital(LOUD.get(loud.name, loud.name.replace('-', ' ')))}, cause unknown"
-    return f"{capital(TITLES[d.cause])} (confidence {100 * d.confidence:.0f} %)"
+    return f"{capital(TITLES[d.cause])} (confidence {sureness(d.confidence)})"
 
 
 def capital(text: str) -> str:

@@ -114,7 +114,8 @@ def _before_the_first_row(measured: Measured, first: int, both: str) -> Fact:
         "went before it is not in the log",
         advice="log every step from the first one; run one forward pass of the first batch with anomaly detection, "
         "and if that is finite, repeat the start with a tenth of the learning rate",
-        rules_out=BY_GROWTH,
+        # The updates before the first row may have thrown the weights.
+        rules_out=BY_GROWTH - {"exploding", "lr_too_high", "no_warmup"},
         steps=(first,),
         evidence=(Evidence(label="losses that are not finite", value=int(s.bad_loss.sum()), n=int(s.has_loss.sum())),),
     )

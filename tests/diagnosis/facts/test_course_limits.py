@@ -446,3 +446,25 @@ def test_when_a_loss_hardly_moves(change, grade, found, monkeypatch):
 def test_the_first_that_fits_is_told():
     case = measured(columns=healthy(), progress=DIVERGED | {"kept": 0.0, "in_noise": 50.0})
     assert [f.outcome for f in course.find(case)] == ["diverged"]
+
+
+# --- a level that is learned in its turn
+
+
+@pytest.mark.parametrize(("last", "falls"), [(0.94, True), (0.95, False), (1.0, False)])
+def test_a_loss_that_falls_again_after_its_rise_only_doubts_other_data(last, falls, rises):
+    rises(step=500)
+    loss = np.full(1000, 2.0)
+    loss[500:] = 6.0
+    loss[-166:] *= last
+    case = with_progress(run(loss, every=1), **DIVERGED)
+    (fact,) = course.find(case)
+    assert (fact.doubts, fact.rules_out) == ((LEVELS, frozenset()) if falls else (frozenset(), LEVELS))
+
+
+def test_of_few_rows_after_a_rise_none_falls_again(rises):
+    loss = np.append(np.full(500, 2.0), np.geomspace(9.0, 1.0, 9))
+    for rows, falls in ((9, True), (8, False)):
+        rises(step=500)
+        case = with_progress(run(loss[: 500 + rows], every=1), **DIVERGED)
+        assert bool(course._diverged(case, case.progress).doubts) == falls
