@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from benchmarks.limits import arrow_files
 from benchmarks.limits.measuring import Source
 
 Make = Callable[[Path, float], Source]
@@ -352,6 +353,7 @@ SOURCES: dict[str, Make] = {
     "bomb: xz, zeros": partial(_packed, how="xz", piece=_ZEROS),
     "bomb: zip, zeros": partial(_packed, how="zip", piece=_ZEROS),
     "bomb: Parquet, half a billion equal rows": _parquet_of_one_value,
+    **arrow_files.SOURCES,
     "bomb: SQLite, a view without end": _endless_view,
     "nesting of 100,000: lists in JSON lines": partial(_nested, name="run.jsonl", opening="["),
     "nesting of 100,000: objects in JSON lines": partial(_nested, name="run.jsonl", opening='{"a":', closing="}"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradlens.errors import BeyondLimitError, MalformedLogError, MissingExtraError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, parse_number
+from gradlens.readers.blocks.arrow_frames import held
 from gradlens.readers.blocks.block_table import notice_texts
 from gradlens.sources.files import Source
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Bytes of a cell as it is kept; a table of measurements unpacks to some ten times its size, and is held as a whole.
 _CELL, _MAX_EXPANSION, _FREE_BYTES = 8, 40, 1 << 28
+_NO_NUMBERS = "columns that hold no numbers were left out (first: {})"
 _PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 
 
@@ -39,22 +41,22 @@ class ArrowReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
+        book = NoticeBook()
         try:
             import pyarrow as pa
         except ImportError as error:
             raise MissingExtraError(f"{source.name}: a {self.name} file", "arrow", "pyarrow") from error
         try:
-            table, unread = _load(source, options)
+            table, unread = _load(source, options, book)
+            columns = tuple(_columns(table, options, book))
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise MalformedLogError(f"{source.name}: {error}", hint="the file is incomplete") from error
-        book = NoticeBook()
-        columns = tuple(_columns(table, options, book))
+            raise MalformedLogError(f"{source.name}: {error}", hint="the file is incomplete or damaged") from error
         if not table.num_rows or not columns:
             raise MalformedLogError(f"{source.name}: {table.num_rows} rows and no numeric column")
         return [RawRun(columns=columns, n_rows=table.num_rows, notices=book.notices(), unread_rows=unread)]
 
 
-def _load(source: Source, options: ReadOptions) -> tuple[pa.Table, tuple[NDArray[np.int64], ...]]:
+def _load(source: Source, options: ReadOptions, book: NoticeBook) -> tuple[pa.Table, tuple[NDArray[np.int64], ...]]:
     """The wanted columns, and the rows with a value of each of the others that does not stand in every row."""
     import pyarrow as pa
 
@@ -62,32 +64,78 @@ def _load(source: Source, options: ReadOptions) -> tuple[pa.Table, tuple[NDArray
     if source.head.startswith(_PARQUET):
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(data)
-        _check_length(file, source, options)
-        if options.columns == "all":
-            return file.read(), ()
-        names = file.schema_arrow.names
-        unread = tuple(_rows_of(file.read(columns=[name])) for name in _with_nulls(file) if not options.wanted(name))
-        return file.read(columns=[name for name in names if options.wanted(name)]), unread
-    opened = pa.ipc.open_file(data) if source.head.startswith(_ARROW) else pa.ipc.open_stream(data)
-    table = opened.read_all()
+        return _load_parquet(pq.ParquetFile(data), data, source, options, book)
+    is_file = source.head.startswith(_ARROW)
+    opened = pa.ipc.open_file(data) if is_file else pa.ipc.open_stream(data)
+    names = opened.schema.names
+    data.seek(0)
+    _check_length(held(memoryview(data.read_buffer()), is_file=is_file), names, source, options)
+    data.seek(0)
+    table = (pa.ipc.open_file(data) if is_file else pa.ipc.open_stream(data)).read_all()
+    # Until here nothing has asked whether the buffers hold as many values as the batches say.
+    table.validate(full=True)
     others = [name for name, column in zip(table.column_names, table.columns, strict=True) if column.null_count]
     return table, tuple(_rows_of(table.select([name])) for name in others if not options.wanted(name))
 
 
-def _check_length(file: Any, source: Source, options: ReadOptions) -> None:
-    """Refuse a file that says it holds far more cells than its size can: equal values take no room however many they are.
+def _load_parquet(
+    file: Any, data: Any, source: Source, options: ReadOptions, book: NoticeBook
+) -> tuple[pa.Table, tuple[NDArray[np.int64], ...]]:
+    """The same of a Parquet file; columns that cannot hold numbers are noticed and not read."""
+    import pyarrow.parquet as pq
+
+    kinds = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
+    _check_length((file.metadata.num_rows, 0), file.schema_arrow.names, source, options)
+    with_nulls = [name for name in _with_nulls(file) if not options.wanted(name) and _is_flat(kinds[name])]
+    wanted = [name for name in file.schema_arrow.names if options.wanted(name)]
+    for name in wanted:
+        if not _may_hold_numbers(kinds[name]):
+            book.add("text-column", _NO_NUMBERS.format(name))
+    # Texts stay numbers of their dictionary: a long one that stands in each row takes no room in the file.
+    file = pq.ParquetFile(data, read_dictionary=[name for name, kind in kinds.items() if _is_text(kind)])
+    unread = () if options.columns == "all" else tuple(_rows_of(file.read(columns=[name])) for name in with_nulls)
+    return file.read(columns=[name for name in wanted if _may_hold_numbers(kinds[name])]), unread
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return any(is_it(kind) for is_it in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+
+
+def _may_hold_numbers(kind: Any) -> bool:
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    of = pa.types
+    return any(
+        is_it(kind) for is_it in (of.is_integer, of.is_floating, of.is_decimal, of.is_string, of.is_large_string)
+    )
+
+
+def _is_flat(kind: Any) -> bool:
+    """Whether a cell takes a few bytes, those of texts as numbers of their dictionary."""
+    import pyarrow as pa
+
+    return _is_text(kind) or _may_hold_numbers(kind) or bool(pa.types.is_primitive(kind))
+
+
+def _check_length(held: tuple[int, int], names: Sequence[str], source: Source, options: ReadOptions) -> None:
+    """Refuse a file that says it holds far more than its size can: equal values take no room however many they are.
+
+    `held` are its rows, and the bytes that it unpacks to beside their cells.
 
     Raises
     ------
     BeyondLimitError
         More than 256 MiB and forty times its size.
     """
-    wanted = sum(options.columns == "all" or options.wanted(name) for name in file.schema_arrow.names)
+    rows, unpacked = held
+    wanted = sum(options.columns == "all" or options.wanted(name) for name in names)
     most = max(_FREE_BYTES, _MAX_EXPANSION * (source.size or 0))
-    if file.metadata.num_rows * max(wanted, 1) * _CELL > most:
+    if rows * max(wanted, 1) * _CELL + unpacked > most:
         raise BeyondLimitError(
-            f"{source.name}: {file.metadata.num_rows:,} rows of {wanted:,} columns unpack to more than {most >> 20} MiB",
+            f"{source.name}: {rows:,} rows of {wanted:,} columns unpack to more than {most >> 20} MiB",
             hint="write a part of its rows to another file if it is a log",
         )
 
@@ -116,7 +164,7 @@ def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterato
             continue
         values, is_number, n_texts = _numbers(chunked)
         if values is None:
-            book.add("text-column", f"columns that hold no numbers were left out (first: {name})")
+            book.add("text-column", _NO_NUMBERS.format(name))
             continue
         valid = np.asarray(chunked.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
         if is_number is not None:
@@ -134,18 +182,47 @@ def _numbers(chunked: Any) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_
     import pyarrow as pa
 
     kind = chunked.type
+    if not _may_hold_numbers(kind):
+        return None, None, 0
     if pa.types.is_dictionary(kind):
+        if _is_text(kind.value_type):
+            return _joined([_looked_up(chunk) for chunk in chunked.chunks])
         chunked = chunked.cast(kind.value_type)
         kind = kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         # Unsafe, since steps beyond 2**53 lose digits as float64: no training counts so far.
         value = chunked.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return np.asarray(value, dtype=np.float64), None, 0
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        texts = [text or "" for text in chunked.to_pylist()]
-        parsed = [parse_number(text) for text in texts]
-        is_number = np.array([p is not None for p in parsed])
-        if is_number.any():
-            n_texts = sum(p is None and bool(t.strip()) for p, t in zip(parsed, texts, strict=True))
-            return np.array([np.nan if p is None else p for p in parsed], dtype=np.float64), is_number, n_texts
-    return None, None, 0
+    return _joined([_parsed(chunked.cast("large_binary").to_pylist())])
+
+
+#: Of values of a text column the numbers (NaN for others), which are numbers, and which are other texts than blanks.
+_Texts = tuple["NDArray[np.float64]", "NDArray[np.bool_]", "NDArray[np.bool_]"]
+
+
+def _parsed(texts: Sequence[bytes | None]) -> _Texts:
+    """Parse texts, which in Parquet files may be no UTF-8."""
+    spelled = [(text or b"").decode(errors="replace") for text in texts]
+    numbers = [parse_number(text) for text in spelled]
+    return (
+        np.array([np.nan if number is None else number for number in numbers], dtype=np.float64),
+        np.array([number is not None for number in numbers], dtype=np.bool_),
+        np.array([n is None and bool(t.strip()) for n, t in zip(numbers, spelled, strict=True)], dtype=np.bool_),
+    )
+
+
+def _looked_up(chunk: Any) -> _Texts:
+    """The same of an array with a dictionary, each text of which is parsed once."""
+    number, is_number, is_text = _parsed([*chunk.dictionary.cast("large_binary").to_pylist(), None])
+    at = chunk.indices.cast("int64").fill_null(len(number) - 1).to_numpy()
+    if at.size and not 0 <= int(at.min()) <= int(at.max()) < len(number):
+        raise ValueError("a text that its dictionary does not hold")
+    return number[at], is_number[at], is_text[at]
+
+
+def _joined(parts: Sequence[_Texts]) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_] | None, int]:
+    """The answer of `_numbers` for texts in parts."""
+    if not any(is_number.any() for _, is_number, _ in parts):
+        return None, None, 0
+    number, is_number, is_text = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return number, is_number, int(is_text.sum())

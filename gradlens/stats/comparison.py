@@ -228,7 +228,7 @@ def count_difference(
     total = candidate + baseline
     share = candidate_steps / (candidate_steps + baseline_steps)
     higher = binomial_sf(candidate, total, share)
-    lower = 1.0 - binomial_sf(candidate + 1, total, share) if candidate < total else 1.0
+    lower = 1.0 - binomial_sf(candidate + 1, total, share)
     change = candidate / candidate_steps - baseline / baseline_steps
     error = math.sqrt((candidate + 0.5) / candidate_steps**2 + (baseline + 0.5) / baseline_steps**2)
     half = student_quantile(0.5 + 0.5 * confidence, math.inf) * error

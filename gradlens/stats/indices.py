@@ -134,8 +134,7 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     mean = np.maximum(total / index, 1e-300)
     statistic = np.sqrt(3.0 / index**3) * ((index + 1.0) * total - 2.0 * weighted) / mean
     squares = np.concatenate(([0.0], np.cumsum(statistic**2)))
-    k = np.arange(MIN_K, max(int(highest / 1.5), MIN_K) + 1)
-    k = k[k + k // 2 <= highest]
+    k = np.arange(MIN_K, 2 * highest // 3 + 1)  # of which k and a half are there
     if k.size == 0:
         return highest
     half = k // 2

@@ -292,12 +292,9 @@ def _at(ordered: NDArray[np.float64], xmin: float) -> tuple[int, float, float] |
         return None
     exponent = log.size / total
     model = -np.expm1(-exponent * log)
-    count = np.arange(log.size + 1)
-    # Within a group of ties only its outer ends are steps of the distribution.
-    fresh = np.concatenate(([True], np.diff(log) > 0.0))
-    first = np.flatnonzero(fresh)
-    last = np.concatenate((first[1:], [log.size]))
-    distance = max(float(np.max(model[first] - count[first] / log.size)), float(np.max(last / log.size - model[first])))
+    # Of a group of ties only its outer ends are steps of the distribution, and what lies between them is nearer to the model.
+    share = np.arange(log.size + 1) / log.size
+    distance = max(float(np.max(model - share[:-1])), float(np.max(share[1:] - model)))
     return start, exponent, distance
 
 

@@ -267,7 +267,7 @@ def z_limit(z: NDArray[np.float64], false_alarms: float) -> tuple[float, float]:
     n = z.size
     above = int(TAIL_SHARE * n) if n <= 20_000 else int(2000 * math.sqrt(n / 20_000))
     above = max(above, 20)
-    censored = max(int(CENSORED_SHARE * above), 2)
+    censored = int(CENSORED_SHARE * above)
     top = np.sort(np.partition(z, n - above - 1)[n - above - 1 :])
     start = float(top[0])
     excess = top[1:] - start

@@ -30,4 +30,6 @@ def binomial_sf(count: int, n: int, p: float) -> float:
     """Return P(N >= count) of a binomial count, which is the incomplete beta function I_p(count, n - count + 1)."""
     from scipy.special import betainc
 
-    return 1.0 if count <= 0 else float(betainc(count, n - count + 1, p))
+    if count <= 0 or count > n:
+        return float(count <= 0)
+    return float(betainc(count, n - count + 1, p))
