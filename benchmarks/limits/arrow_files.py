@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.limits.measuring import Source
 
-#: So many rows stand nowhere else in the head of a batch.
+#: A number of rows that stands nowhere else in the head of a batch.
 _ROWS = 1237
 
 
@@ -38,7 +38,7 @@ def _written(folder: Path, data: bytes, name: str = "run.arrow") -> Source:
 
 
 def _lengths(folder: Path, scale: float, *, rows: int) -> Source:
-    """A stream whose batch and columns are said to have so many rows."""
+    """A stream whose batch and columns claim more or fewer rows than they have."""
     del scale
     data = _stream(_table(_ROWS))
     return _written(folder, data.replace(struct.pack("<q", _ROWS), struct.pack("<q", rows), 4))

@@ -169,7 +169,7 @@ def test_events_of_two_runs_have_the_interval_of_their_counts():
 def test_events_of_several_runs_vary_at_least_as_poisson_counts_do():
     runs = [summary(name, loss_spikes=1) for name in "abcd"]
     found = events(sides(runs[:2], runs[2:]), Tolerance(), "loss_spikes", per=1000.0)
-    # 32 events and one more in 320 rows, of a run of 80: rate times 1000^2 over 80; two runs a side.
+    # 32 events and one more in 320 rows, of a run of 80: rate times 1000^2 over 80; two runs per side.
     assert found.difference.standard_error == pytest.approx(1000 * math.sqrt(33 / 320 / 80))
     assert (found.candidate, found.baseline, found.method) == (100.0, 100.0, "runs")
 

@@ -14,7 +14,7 @@ import gradlens
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-#: So many rows stand nowhere else in the head of a batch.
+#: A number of rows that stands nowhere else in the head of a batch.
 N = 1237
 
 
