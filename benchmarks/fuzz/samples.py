@@ -35,8 +35,34 @@ def samples(rows: int = ROWS) -> tuple[Sample, ...]:
     for name, examples in EXAMPLES.items():
         found += [Sample("console", f"{name}.log", example.text.encode()) for example in examples]
     plain = {sample.format: sample for sample in found}
+    found += _arrow(rows)
     found += [
         Sample(name, f"{plain[name].file}.gz", gzip.compress(plain[name].data, mtime=0))
         for name in ("jsonl", "csv", "console", "tensorboard")
     ]
     return tuple(found)
+
+
+def _arrow(rows: int) -> list[Sample]:
+    """Tables in other files than the plain Parquet file of the writers: streams, packed files, texts of numbers."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, list[float | str | None]] = {name: [] for name in ("step", "loss", "grad_norm", "lr")}
+    for row in ROWS_OF(rows):
+        for name, column in columns.items():
+            column.append(row.get(name))
+    texts = pa.array([None if value is None else str(value) for value in columns["grad_norm"]])
+    table = pa.table({**columns, "grad_norm": texts, "lr": pa.array(columns["lr"]).dictionary_encode()})
+    found = []
+    for file, make, compression in (
+        ("run.arrow", pa.ipc.new_stream, None), ("packed.arrow", pa.ipc.new_stream, "zstd"),
+        ("run.feather", pa.ipc.new_file, "lz4"),
+    ):  # fmt: skip
+        sink = pa.BufferOutputStream()
+        with make(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+            writer.write_table(table)
+        found.append(Sample("parquet", file, sink.getvalue().to_pybytes()))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=max(rows // 2, 1))
+    return [*found, Sample("parquet", "texts.parquet", sink.getvalue().to_pybytes())]
