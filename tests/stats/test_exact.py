@@ -409,3 +409,24 @@ def test_where_a_warmup_ends(lr, how, index, reason):
 def test_a_missing_rate_is_the_one_before(rate, carried):
     found = warmup._carry_forward(np.array(rate))
     assert (None if found is None else found.tolist()) == carried
+
+
+def effective_size(x):
+    """n gamma_0 over the sum of all covariances that count, lag by lag, with the bandwidth of Politis (2003)."""
+    n, longest, c = len(x), min(1000, len(x) // 2), x - x.mean()
+    gamma = [float(c[: n - k] @ c[k:]) / n for k in range(longest + 1)]
+    bound, run = 2 * math.sqrt(math.log10(n) / n), max(5, math.ceil(math.sqrt(math.log10(n))))
+    quiet = [abs(g / gamma[0]) < bound for g in gamma[1:]]
+    starts = [m for m in range(len(quiet) - run + 1) if all(quiet[m : m + run])]
+    bandwidth = min(max(2 * starts[0], 1) if starts else longest, longest)
+    weights = [min(1.0, max(0.0, 2 * (1 - k / bandwidth))) for k in range(1, longest + 1)]
+    total = gamma[0] + 2 * sum(w * g for w, g in zip(weights, gamma[1:], strict=True))
+    return min(max(n * gamma[0] / total, 1.0), n) if total > 0 else n
+
+
+@pytest.mark.parametrize("n", [10, 11, 12, 25, 60, 300, 2500])
+def test_effective_sizes_lag_by_lag(n):
+    t = np.arange(float(n))
+    curves = [ar1(phi, n, seed) for seed, phi in enumerate((0.0, 0.5, 0.9, -0.5))]
+    for x in (*curves, t, np.sin(t / n * 6), np.where(t < n / 2, 0.0, 1.0), np.exp(t / n)):
+        assert dependence.effective_size(x) == pytest.approx(effective_size(x), rel=1e-6)
