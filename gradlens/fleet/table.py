@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SCHEMA_NAME, SCHEMA_VERSION = "gradlens-fleet", 1
 _META = b"gradlens"
+#: Cells that a table may hold, at least and for each of its bytes. Equal rows take no room in a Parquet file; a row of a fleet, which
+#: has an id of its own, takes some hundred bytes.
+_FREE_CELLS, _MAX_CELLS_PER_BYTE = 1 << 25, 5
 
 
 def dump_table(rows: Iterable[Mapping[str, Any]], mark: Mapping[str, Any]) -> bytes:
@@ -49,12 +52,18 @@ def load_table(path: Path) -> tuple[list[Row], dict[str, Any]]:
     Raises
     ------
     MalformedLogError
-        A file that is not such a table, or one of a later version.
+        A file that is not such a table, one of a later version, or one that claims far more rows than its size can hold.
     """
     pa = _arrow()
     import pyarrow.parquet as pq
 
     try:
+        claimed = pq.read_metadata(path)
+        most = max(_FREE_CELLS, _MAX_CELLS_PER_BYTE * path.stat().st_size)
+        if claimed.num_rows * claimed.num_columns > most:
+            raise MalformedLogError(
+                f"{path}: claims {claimed.num_rows:,} rows, which a fleet table of its size cannot hold"
+            )
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise MalformedLogError(

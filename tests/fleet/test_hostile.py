@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from gradlens.errors import MalformedLogError
+from gradlens.fleet.table import dump_table, load_table
 from gradlens.reporters import names
 from tests.fleet.conftest import write_jsonl
 
@@ -101,3 +103,15 @@ def test_the_page_of_a_fleet_and_those_of_its_runs(hostile, command, tmp_path):
         assert None not in parser.nonces
         assert all((tmp_path / link).is_file() for link in parser.links)
         assert "alert(1)" not in text or "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+def test_a_table_of_endless_equal_rows_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "fleet.parquet"
+    path.write_bytes(dump_table([], {}))
+    schema = pq.read_schema(path)
+    pq.write_table(pa.Table.from_arrays([pa.nulls(40_000, field.type) for field in schema], schema=schema), path)
+    assert len(load_table(path)[0]) == 40_000
+    monkeypatch.setattr("gradlens.fleet.table._FREE_CELLS", 1000)
+    with pytest.raises(MalformedLogError, match="claims 40,000 rows, which a fleet table of its size cannot hold"):
+        load_table(path)
