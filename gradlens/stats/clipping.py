@@ -465,10 +465,10 @@ def _stretches(
 
     ``kept`` are the finite norms and ``order`` their positions by size, of which a stretch takes its own.
     """
-    position = np.concatenate(([0], np.cumsum(np.isfinite(norm)))) if kept.size < norm.size else None
+    position = np.concatenate(([0], np.cumsum(np.isfinite(norm))))
     found = []
     for begin, end in bounds:
-        low, high = (begin, end) if position is None else (int(position[begin]), int(position[end]))
+        low, high = int(position[begin]), int(position[end])
         part = kept[low:high]
         rate = float(np.mean(part > threshold)) if part.size else None
         if part.size == kept.size:

@@ -340,7 +340,7 @@ def _fit_thinned(excess: NDArray[np.float64]) -> GpdFit:
     """Fit increasing excesses, at most 20,000 evenly spaced ones of them; error and likelihood are those of all."""
     stride = max(1, -(-excess.size // MAX_EXCESSES))
     fit = fit_gpd(excess[stride // 2 :: stride], goodness=True)
-    if stride == 1 or fit.xi_error is None or fit.log_likelihood is None:
+    if fit.xi_error is None or fit.log_likelihood is None:
         return fit
     return replace(
         fit, n=int(excess.size), xi_error=fit.xi_error / math.sqrt(stride), log_likelihood=fit.log_likelihood * stride

@@ -28,7 +28,7 @@ def share_beyond(histograms: Iterable[tuple[NDArray[np.float64], NDArray[np.floa
         with np.errstate(over="ignore"):
             width = np.maximum(edges[1:] - edges[:-1], np.finfo(np.float64).tiny)
         with np.errstate(over="ignore", invalid="ignore"):
-            above = np.clip((edges[1:] - limit) / width, 0.0, 1.0) + np.clip((-limit - edges[:-1]) / width, 0.0, 1.0)
+            above = np.maximum((edges[1:] - limit) / width, 0.0) + np.maximum((-limit - edges[:-1]) / width, 0.0)
         # Of an infinite width nearly all lies beyond.
         beyond += float(np.dot(counts, np.where(np.isinf(width), 1.0, np.minimum(above, 1.0))))
     return beyond / total if total else None

@@ -125,7 +125,8 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
         The largest k considered if the spacings never show a trend.
     """
     highest = min(int(largest_share * descending.size), descending.size - 1, MAX_K)
-    if highest < MIN_K:
+    k = np.arange(MIN_K, 2 * highest // 3 + 1)  # of which k and a half are there
+    if k.size == 0:
         return max(highest, 1)
     logs = np.log(descending[: highest + 1])
     index = np.arange(1, highest + 1, dtype=np.float64)
@@ -134,9 +135,6 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     mean = np.maximum(total / index, 1e-300)
     statistic = np.sqrt(3.0 / index**3) * ((index + 1.0) * total - 2.0 * weighted) / mean
     squares = np.concatenate(([0.0], np.cumsum(statistic**2)))
-    k = np.arange(MIN_K, 2 * highest // 3 + 1)  # of which k and a half are there
-    if k.size == 0:
-        return highest
     half = k // 2
     local = (squares[k + half] - squares[k - half - 1]) / (2 * half + 1)
     passed = np.flatnonzero(np.sqrt(local) >= CRITICAL)

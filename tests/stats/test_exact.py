@@ -18,6 +18,7 @@ from gradlens.stats import (
     families,
     gpd,
     indices,
+    normal,
     powerlaw,
     robust,
     search,
@@ -26,6 +27,7 @@ from gradlens.stats import (
     thresholds,
     warmup,
 )
+from gradlens.stats.histograms import share_beyond
 from gradlens.stats.multiple import holm
 from gradlens.stats.student import binomial_sf
 
@@ -430,3 +432,132 @@ def test_effective_sizes_lag_by_lag(n):
     curves = [ar1(phi, n, seed) for seed, phi in enumerate((0.0, 0.5, 0.9, -0.5))]
     for x in (*curves, t, np.sin(t / n * 6), np.where(t < n / 2, 0.0, 1.0), np.exp(t / n)):
         assert dependence.effective_size(x) == pytest.approx(effective_size(x), rel=1e-6)
+
+
+# --- more of the parts
+
+
+@pytest.mark.parametrize("t", [-300.0, -31.0, -30.0, -29.0, -5.0, 0.0, 5.0, 100.0, 1e6])
+def test_logarithms_of_a_normal_tail(t):
+    assert normal.log_normal_cdf(t) == pytest.approx(stats.norm.logcdf(t), rel=1e-9, abs=1e-300)
+    assert normal.mills_ratio(t) == pytest.approx(math.exp(stats.norm.logpdf(t) - stats.norm.logcdf(t)), rel=1e-9)
+
+
+def test_a_distance_is_given_where_it_is_asked_for():
+    excess = stats.expon.ppf((np.arange(60) + 0.5) / 60)
+    assert (gpd.fit_gpd(excess).anderson_darling, gpd.fit_gpd(excess).p) == (None, None)
+    assert gpd.fit_gpd(excess, goodness=True).p > 0.9
+
+
+def test_a_tail_that_ends_counts_as_nearly_exponential():
+    # Of uniform noise the index is -1; what is used is never below -.10.
+    limit, index = spikes.z_limit(np.linspace(-1.0, 5.0, 1000), 0.5)
+    assert index == -0.10
+    assert 5.0 < limit < 8.0
+
+
+def events(z, curve, window, limit=5.0):
+    n = len(z)
+    scores = spikes.SpikeScores(
+        z=np.array(z), curve=np.array(curve), level=np.zeros(n), spread=np.ones(n), scale="linear"
+    )
+    return [
+        (e.index, e.length, e.recovery) for e in spikes._events(np.array(curve), scores, np.array(z), limit, window)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("window", "lengths"),
+    [
+        (20, [(10, 20, None), (40, 20, None)]),
+        (50, [(10, 30, None), (40, 20, None)]),
+        (5, [(10, 5, None), (40, 5, None)]),
+    ],
+)
+def test_an_event_ends_with_its_window_the_next_event_or_the_run(window, lengths):
+    z = np.zeros(60)
+    z[[10, 40]] = 9.0
+    assert events(z, np.full(60, 4.0), window) == lengths
+
+
+def test_an_event_ends_where_the_curve_is_back():
+    z, curve = np.zeros(60), np.full(60, 4.0)
+    z[[10, 12, 22, 40]] = 9.0  # two steps and ten apart are one event, eighteen are two
+    curve[25:35] = 2.4  # below half of the limit
+    assert events(z, curve, 50) == [(10, 15, 25), (40, 20, None)]
+    curve[25:35] = 2.6
+    assert events(z, curve, 50) == [(10, 30, None), (40, 20, None)]
+
+
+def local_level(x, window):
+    """The rule of the docstring, one step at a time; of an even number of values the lower median."""
+
+    def middle(values):
+        return sorted(values)[(len(values) - 1) // 2] if len(values) else math.nan
+
+    def around(values, i, half):
+        return values[max(i - half, 0) : i + half + 1]
+
+    n, half = len(x), max(window // 2, 5)
+    centred = [middle(around(x, i, window // 2)) for i in range(n)]
+    away = [abs(v - c) for v, c in zip(x, centred, strict=True)]
+    found = []
+    for i in range(n):
+        spread = robust.MAD_TO_SIGMA * middle(around(away, i, window // 2))
+        before, after, here = middle(x[max(i - half, 0) : i]), middle(x[i + 1 : i + 1 + half]), middle(around(x, i, 4))
+        level = centred[i]
+        if abs(before - after) > 1.5 * spread:
+            level = before if abs(here - before) <= abs(here - after) else after
+        found.append(here if abs(here - level) > 2.0 * spread else level)
+    return found
+
+
+@pytest.mark.parametrize("window", [9, 25, 41])
+def test_levels_step_by_step(window):
+    noise = np.random.default_rng(5).standard_normal(220)
+    noise[100:] += 4.0
+    noise[150:156] += 9.0
+    np.testing.assert_array_equal(robust.local_level(noise, window), local_level(noise.tolist(), window))
+
+
+def test_a_narrow_sample_is_a_power_law_too():
+    # Logarithms that add up to less than one.
+    x = 1.0 + 1e-4 * np.arange(50.0)
+    found = powerlaw.fit_power_law(x, alternatives=False)
+    assert found.reason is None
+    tail = x[x >= found.xmin]
+    assert found.alpha == pytest.approx(1 + len(tail) / np.log(tail / found.xmin).sum())
+
+
+@pytest.mark.parametrize(("n", "known"), [(1, False), (2, True), (3, True)])
+def test_two_norms_have_a_dimension(n, known):
+    log = np.array([0.0, 0.2, 0.1])[:n]
+    assert (tails.gaussian_null(np.exp(log), log, np.zeros(n), None).effective_dimension is not None) == known
+
+
+def test_two_rates_have_a_peak():
+    norm = np.ones(2)
+    assert warmup.find_warmup_end(np.array([0.5, 1.0]), norm).how == "learning_rate"
+    assert warmup.find_warmup_end(np.array([np.nan, 1.0]), norm).how != "learning_rate"
+
+
+def test_flat_stretches_between_a_fall_and_a_rise_stay():
+    direction = np.array([-1, 0, 1, 0, -1, 0, 0, 0, 0])
+    assert warmup._steps_as_decay(direction, 3).tolist() == direction.tolist()
+
+
+@pytest.mark.parametrize(
+    ("edges", "limit", "share"),
+    [
+        ([-10.0, 10.0], 1.0, 0.9),
+        ([5.0, 10.0], 1.0, 1.0),
+        ([-10.0, -5.0], 1.0, 1.0),
+        ([0.0, 2.0], 1.0, 0.5),
+        ([-4.0, 0.0], 1.0, 0.75),
+        ([-1.0, 1.0], 1.0, 0.0),
+        ([2.0, 2.0], 1.0, 1.0),
+        ([-math.inf, 0.0], 1.0, 1.0),
+    ],
+)
+def test_shares_of_one_bucket(edges, limit, share):
+    assert share_beyond([(np.array(edges), np.array([4.0]))], limit) == pytest.approx(share)
