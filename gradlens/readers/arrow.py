@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 #: Bytes of a cell as it is kept; a table of measurements unpacks to some ten times its size, and is held as a whole.
 _CELL, _MAX_EXPANSION, _FREE_BYTES = 8, 40, 1 << 28
-_NO_NUMBERS = "columns that hold no numbers were left out (first: {})"
 _PARQUET, _ARROW, _STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 
 
@@ -90,7 +89,7 @@ def _load_parquet(
     wanted = [name for name in file.schema_arrow.names if options.wanted(name)]
     for name in wanted:
         if not _may_hold_numbers(kinds[name]):
-            book.add("text-column", _NO_NUMBERS.format(name))
+            _leave_out(name, book)
     # Texts stay numbers of their dictionary: a long one that stands in each row takes no room in the file.
     file = pq.ParquetFile(data, read_dictionary=[name for name, kind in kinds.items() if _is_text(kind)])
     unread = () if options.columns == "all" else tuple(_rows_of(file.read(columns=[name])) for name in with_nulls)
@@ -164,7 +163,7 @@ def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterato
             continue
         values, is_number, n_texts = _numbers(chunked)
         if values is None:
-            book.add("text-column", _NO_NUMBERS.format(name))
+            _leave_out(name, book)
             continue
         valid = np.asarray(chunked.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
         if is_number is not None:
@@ -175,6 +174,10 @@ def _columns(table: pa.Table, options: ReadOptions, book: NoticeBook) -> Iterato
         column = Column(name=name, value=values if rows is None else values[valid], row=rows)
         notice_texts((column,), {name: n_texts}, book)
         yield column
+
+
+def _leave_out(name: str, book: NoticeBook) -> None:
+    book.add("text-column", f"columns that hold no numbers were left out (first: {name})")
 
 
 def _numbers(chunked: Any) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_] | None, int]:
