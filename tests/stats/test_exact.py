@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -561,3 +562,77 @@ def test_flat_stretches_between_a_fall_and_a_rise_stay():
 )
 def test_shares_of_one_bucket(edges, limit, share):
     assert share_beyond([(np.array(edges), np.array([4.0]))], limit) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("n", [0.5, 1.0, 2.0])
+def test_a_rate_of_less_than_two_steps_has_an_interval(n):
+    # Wilson (1927): of a rate of 0 from 0 to z^2 / (n + z^2).
+    z = stats.norm.ppf(0.975)
+    assert clipping.wilson_interval(0.0, n) == (0.0, pytest.approx(z * z / (n + z * z)))
+    assert clipping.wilson_interval(1.0, n) == (pytest.approx(n / (n + z * z)), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("scale", "level", "size"),
+    [("linear", 2.0, 7.0), ("linear", 0.0, 9.0), ("log", math.log(3.0), 3.0), ("log", 0.0, 9.0)],
+)
+def test_how_large_a_spike_is(scale, level, size):
+    # Beyond its level, and on the scale of logarithms times its level.
+    z = np.zeros(30)
+    z[10] = 9.0
+    scores = spikes.SpikeScores(z=z, curve=np.zeros(30), level=np.full(30, level), spread=np.ones(30), scale=scale)
+    (event,) = spikes._events(np.full(30, 9.0), scores, z, 5.0, 20)
+    assert (event.value, event.z, event.size) == (9.0, 9.0, pytest.approx(size))
+    assert event.level == pytest.approx(math.exp(level) if scale == "log" else level)
+
+
+@pytest.mark.parametrize(("raw", "around"), [(None, True), (True, None), (None, None), (False, None)])
+def test_no_sentence_on_tails_of_too_few_norms(raw, around):
+    found = tails._sentence(SimpleNamespace(heavy=raw), SimpleNamespace(heavy=around, verdict=""))
+    assert found.startswith("Too few norms")
+
+
+@pytest.mark.parametrize(
+    ("flat", "phases"),
+    [
+        (5, [("warmup", 0, 8), ("stable", 9, 15), ("decay", 16, 45), ("stable", 46, 60)]),
+        (4, None),
+        (8, [("warmup", 0, 8), ("stable", 9, 18), ("decay", 19, 48), ("stable", 49, 63)]),
+    ],
+)
+def test_the_rest_of_a_rise_joins_a_phase_of_five_rows(flat, phases):
+    rate = np.concatenate((np.linspace(0, 1, 12), np.ones(flat), np.linspace(1, 0.1, 31)[1:], np.full(14, 0.1)))
+    found = [(p.name, p.first, p.last) for p in warmup.find_phases(rate, rate.size, 9)]
+    assert found == phases if phases else found[1][0] != "stable"
+
+
+def test_chances_of_coincidences_count_half_of_the_ties():
+    rng = np.random.default_rng(8)
+    norm = np.sort(rng.choice(1000, 12, replace=False))
+    loss = np.sort(np.concatenate((norm[:4] + 1, rng.choice(1000, 4, replace=False))))
+    found = coincidence.coincidence_tests(1000, loss, norm, draws=199, seed=3)
+    loss, norm = coincidence.decluster(loss), coincidence.decluster(norm)
+    table, weights = coincidence._lag_table(norm, 1000), coincidence._weights(loss.size)
+    null = coincidence._shifted(loss, table, weights, (0, 1000), 199, np.random.default_rng(3))
+    observed = coincidence._statistics(table[loss][None, :], weights)[0]
+    for k, test in enumerate((found.same_step, found.norm_leads, found.loss_leads)):
+        higher, equal = (null[:, k] > observed[k]).sum(), (null[:, k] == observed[k]).sum()
+        assert test.p == pytest.approx((higher + 0.5 * (equal + 1)) / 200)
+        assert test.expected == pytest.approx((null[:, k] // weights[0, 0]).mean())
+        assert test.count == observed[k] // weights[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("norm", "loss", "counts", "median"),
+    [
+        ([100, 300, 500, 700, 900], [100, 301, 508, 709, 892], (1, 2, 1), 0.5),
+        ([100, 300, 500, 700, 900], [100, 300, 500, 700], (4, 0, 0), 0.0),  # too few of one side: counts alone
+        ([100, 105, 300, 500, 700, 900], [103, 300, 500, 700, 900], (4, 1, 0), 0.0),  # a chain counts at its first
+    ],
+)
+def test_who_comes_first_by_hand(norm, loss, counts, median):
+    found = coincidence.coincidence_tests(1000, np.array(loss), np.array(norm), draws=19)
+    assert (found.same_step.count, found.norm_leads.count, found.loss_leads.count) == counts
+    assert found.median_lag == median
+    assert (found.reason is None) == (len(loss) >= 5)
+    assert (found.same_step.p is None) == (len(loss) < 5)
