@@ -63,7 +63,7 @@ MAX_OUTSIDE, MAX_MISSING = 0.4, 0.6
 #: The confidence from which on the next cause is named where a fact rules out the first.
 NEXT_BEST = 0.2
 #: What the odds of a cause are divided by where a fact doubts it.
-DOUBT = 3.0
+DOUBT = 2.0
 #: Confidence of the signs from which on they show a cause.
 HINT = 0.15
 

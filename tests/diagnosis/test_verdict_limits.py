@@ -88,9 +88,9 @@ def decides(
         (("data_shift", 0.6), ("exploding", 0.9), {"outside": 0.4, "missing": 0.6}, "named"),
         (("data_shift", 0.6), ("exploding", 0.9), {"outside": 0.41}, "signs"),
         (("data_shift", 0.6), ("exploding", 0.9), {"missing": 0.61}, "signs"),
-        # A fact that doubts a cause divides its odds by three.
-        (("healthy", 0.7), ("unknown", 0.76), {"doubted": ["unknown"]}, "warned"),
-        (("healthy", 0.7), ("unknown", 0.74), {"doubted": ["unknown"]}, "signs"),
+        # A fact that doubts a cause divides its odds by two.
+        (("healthy", 0.7), ("unknown", 0.67), {"doubted": ["unknown"]}, "warned"),
+        (("healthy", 0.7), ("unknown", 0.66), {"doubted": ["unknown"]}, "signs"),
     ],
 )
 def test_who_decides(by_signs, cautious, options, who):
@@ -113,11 +113,11 @@ def test_what_a_run_is_unlike(outside, missing, unlike):
         # Not where the excluded was not first.
         ({"healthy": 0.6, "bad_data": 0.25, "lr_zero": 0.15}, ["bad_data"], [], {"healthy": 0.8, "lr_zero": 0.2}),
         ({"healthy": 0.8, "lr_zero": 0.2}, ["healthy"], [], {"healthy": 0.8, "lr_zero": 0.2}),
-        ({"healthy": 0.4, "bad_data": 0.6}, [], ["bad_data"], {"healthy": 2 / 3, "bad_data": 1 / 3}),
+        ({"healthy": 0.4, "bad_data": 0.6}, [], ["bad_data"], {"healthy": 0.4 / 0.7, "bad_data": 0.3 / 0.7}),
         ({"bad_data": 1.0}, ["bad_data"], [], {"healthy": 1.0}),
         ({"lr_zero": 0.0}, [], [], {"healthy": 1.0}),
-        ({"healthy": 0.1, "bad_data": 0.5, "lr_zero": 0.4}, ["bad_data"], ["lr_zero"],
-         {"healthy": (0.1 + 0.5) / (0.1 + 0.5 + 0.4 / 3), "lr_zero": (0.4 / 3) / (0.1 + 0.5 + 0.4 / 3)}),
+        ({"healthy": 0.12, "bad_data": 0.5, "lr_zero": 0.38}, ["bad_data"], ["lr_zero"],
+         {"healthy": 0.62 / 0.81, "lr_zero": 0.19 / 0.81}),
     ],
 )  # fmt: skip
 def test_what_is_left_without_some_causes(confidence, out, doubted, left):
@@ -161,7 +161,7 @@ def test_without_curves_the_signs_decide():
         ((fact(),), "named", "lr_too_high", 0.7),
         ((fact(rules_out=frozenset({"lr_too_high"})),), "signs", "bad_data", None),
         ((fact(severity=Severity.NOTE, rules_out=frozenset({"bad_data"})),), "warned", "lr_too_high", 0.7 / 0.9),
-        ((fact(severity=Severity.NOTE, doubts=frozenset({"lr_too_high"})),), "named", "lr_too_high", 0.7 / (0.9 + 0.7)),
+        ((fact(severity=Severity.NOTE, doubts=frozenset({"lr_too_high"})),), "named", "lr_too_high", 0.7 / (0.6 + 0.7)),
     ],
 )
 def test_facts_signs_and_curves(facts, who, cause, confidence):
