@@ -268,8 +268,8 @@ at random. A family is judged only by signs and trees that saw no run of it: a q
 
 The first six rows are what a report says ([who decides](#who-decides)), but for ceilings of confidence: a cause that a fact of the log
 proves (a rate of zero, a NaN from one step to the next) goes first, what a fact rules out is not named, and where that was the
-likeliest cause and no other had a fifth the run counts as healthy: clipping at every step under Adam and a restart without a mark in the
-curves are labelled as faults here, and a report says that they do no harm. Some {facts:.1%} of the healthy runs are called ill by facts
+likeliest cause and no other had a fifth the run counts as healthy: clipping at every step under Adam and a restart after which the same
+batches cost the same are labelled as faults here, and a report says that they do no harm. Some {facts:.1%} of the healthy runs are called ill by facts
 alone.
 
 A false alarm is a healthy run for which a fault is likeliest. A fault is detected if anything but `healthy` is likeliest, named
@@ -295,7 +295,9 @@ means nothing, where more than 40 % of the traits lie outside the middle 23 of 2
 of these), or where more than 60 % are missing.
 
 The caution of the curves is an advantage of `healthy`, set so that {alarms:.1%} of the healthy runs of families not seen are called ill
-before facts. The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little, and the higher ones
+before facts. It decides whether there is an alarm, and not how confident a report is: the confidences are those of the curves before it,
+levelled so that what was decided is first, and the mean of both where the signs decide against the curves. Of a cause that a fact
+doubts the odds are halved. The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little, and the higher ones
 of *calmed* and *warned* because of runs that came with the project and made-up ones of the tests.
 """
 BEGUN = """
@@ -304,7 +306,7 @@ their family; the trees learned from such logs of other families, too. Logs of f
 out: `gradlens watch` and the recorder wait for more ([watching](watch.md)).
 """
 LOOK_TEXT = """
-Six times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
+Seven times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
 learned from everything before it, and learned from only then.
 
 The first three were judged by an earlier opinion, which did not see the signs, and told its opinion beside a verdict that was the
@@ -312,9 +314,10 @@ signs'. Before the second look at the first two of them one rule was changed, be
 mistake was undone: the signs had been learned from twelve of the drawn families too. So `first` and `second` are there twice.
 
 `fourth` was judged by networks in place of trees, joined with the signs. `fifth` was judged by the same, as a report does it
-(`python -m benchmarks.diagnosis.newest FOLDER`): facts, who decides, ceilings. `sixth` was judged by trees and the rule above, in the
-same way. What ships has learned from all six: the next look would be its first. Of a family in which too few healthy runs learned,
-nothing is scored.
+(`python -m benchmarks.diagnosis.newest FOLDER`): facts, who decides, ceilings. `sixth` and `seventh` were judged by trees and the rule
+above, in the same way; for `seventh`, confidences were told as below, and runs of eighty more kinds of loss and architecture
+had been learned from. What ships has learned from the first six and from nothing of `seventh`. Of a family in which too few healthy
+runs learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.
