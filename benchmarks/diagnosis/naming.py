@@ -269,8 +269,8 @@ at random. A family is judged only by signs and trees that saw no run of it: a q
 The first six rows are what a report says ([who decides](#who-decides)), but for ceilings of confidence: a cause that a fact of the log
 proves (a rate of zero, a NaN from one step to the next) goes first, what a fact rules out is not named, and where that was the
 likeliest cause and no other had a fifth the run counts as healthy: clipping at every step under Adam and a restart after which the same
-batches cost the same are labelled as faults here, and a report says that they do no harm. Some {facts:.1%} of the healthy runs are called ill by facts
-alone.
+batches cost the same are labelled as faults here, and a report says that they do no harm. Some {facts:.1%} of the healthy runs are
+called ill by facts alone.
 
 A false alarm is a healthy run for which a fault is likeliest. A fault is detected if anything but `healthy` is likeliest, named
 if that is the expected cause or one that the label accepts too. Harmful faults cost more than 5 % of the progress of the same run
@@ -283,9 +283,8 @@ What a report says, by the rule of `gradlens.diagnosis.deciding`. A fact of the 
 are surer of another cause than the fact is of its own. Otherwise what the signs say is changed in four ways, each measured alone:
 
 - *agreed*: both have the same cause first; the confidences are those of the curves.
-- *named*: the signs raise an alarm, and to the curves another cause is likeliest: it is named. Not among bad data, data shift and a lag
-  of Adam, which begin with the same shock; and not "none of the list" in place of a rate too high, an explosion, vanishing gradients or
-  a run that does not learn.
+- *named*: the signs raise an alarm, and to the curves another cause is likeliest: it is named. Not "none of the list" in place of a rate
+  too high, an explosion, vanishing gradients or a run that does not learn.
 - *calmed*: the signs raise an alarm, no fact supports it, and to the curves `healthy` is likeliest, with {calm:.0%} before any caution
   ({calm_more}): the alarm becomes a note.
 - *warned*: signs and facts show nothing, and to the curves a fault is likeliest ({warns}): a warning (GL011).
@@ -297,8 +296,8 @@ of these), or where more than 60 % are missing.
 The caution of the curves is an advantage of `healthy`, set so that {alarms:.1%} of the healthy runs of families not seen are called ill
 before facts. It decides whether there is an alarm, and not how confident a report is: the confidences are those of the curves before it,
 levelled so that what was decided is first, and the mean of both where the signs decide against the curves. Of a cause that a fact
-doubts the odds are halved. The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little, and the higher ones
-of *calmed* and *warned* because of runs that came with the project and made-up ones of the tests.
+doubts the odds are halved. The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little, and the
+higher ones of *calmed* and *warned* because of runs that came with the project and made-up ones of the tests.
 """
 BEGUN = """
 The logs of healthy runs as they stood after a tenth, a quarter or a half (one of these for each run), judged by what saw nothing of

@@ -10,7 +10,10 @@ ROWS = {
     ("the rule: all four", "all families, without the recorder's columns"): "as reported, kinds of training left out",
     ("the rule: all four", "all families, with them"): "the same, where the recorder's columns are logged",
     ("signs", "all families, without the recorder's columns"): "signs alone, kinds of training left out",
-    ("a report", "seventh look, without the recorder's columns"): "as reported, the seventh and newest look at new kinds",
+    (
+        "a report",
+        "seventh look, without the recorder's columns",
+    ): "as reported, the seventh and newest look at new kinds",
 }
 COLUMNS = ("runs", "families", "false alarms", "detected", "named")
 HEADS = ("judged by", "trainings", "kinds", "healthy runs that get an alarm", "faults found", "named first")

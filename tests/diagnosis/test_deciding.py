@@ -48,7 +48,7 @@ def sure_of(cause, confidence):
         (("exploding", SURE), ("exploding", 0.99), "agreed"),
         (("lr_too_high", 0.6), ("unknown", 0.99), "signs"),
         (("clip_too_tight", 0.6), ("unknown", 0.99), "named"),
-        (("adam_beta2_lag", 0.6), ("bad_data", 0.99), "signs"),
+        (("adam_beta2_lag", 0.6), ("bad_data", 0.99), "named"),
         (("adam_beta2_lag", 0.6), ("lr_restart", 0.99), "named"),
         (("lr_too_high", 0.6), ("healthy", 0.5), "calmed"),
         (("lr_too_high", SURE), ("healthy", 0.99), "signs"),

@@ -41,6 +41,8 @@ LATE = 0.9
 NEW_RATE = 1.2
 #: How many times its start a smoothed loss must end at to have diverged.
 TIMES_START = 2.5
+#: Rows after a rise, and their share, that are as low as the start of a run that did not diverge: its first rows were easy ones.
+AS_LOW, AS_LOW_SHARE = 3, 0.01
 #: Share of the chance level below which a loss had learned, and how near to that level it began, to have come back to guessing.
 FAR_BELOW, NEAR_START = 0.9, 0.2
 #: Times the level of guessing that a loss reaches where it was shocked, beyond the noise of most batches.
@@ -78,6 +80,9 @@ def _diverged(measured: Measured, p: Progress) -> Fact | None:
     if not p.start > 0 or p.end < TIMES_START * p.start or p.explosion < np.log(TIMES_START):
         return None
     since, _ = _rise(measured)
+    after = measured.signals.loss[int(np.searchsorted(measured.signals.step, since)) :]
+    if int((after <= p.start).sum()) >= max(AS_LOW, AS_LOW_SHARE * len(after)):
+        return None  # the first rows were easy ones, as others later on
     return Fact(
         code="GL510",
         severity=Severity.ERROR,

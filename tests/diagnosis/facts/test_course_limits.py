@@ -33,8 +33,15 @@ def with_progress(case, **figures):
 DIVERGED = {"start": 2.0, "end": 6.0, "explosion": 2.0, "kept": 1.0}
 
 
+def risen():
+    """Columns of a run whose loss has risen for good from the middle on."""
+    columns = healthy()
+    columns["loss"] = columns["loss"] + 6.0 * (np.arange(N) >= N // 2)
+    return columns
+
+
 def test_what_is_said_of_a_divergence():
-    case = measured(progress=DIVERGED)
+    case = measured(columns=risen(), progress=DIVERGED)
     (fact,) = course.find(case)
     assert line(fact).split(" | ")[:3] == ["GL510", "error", "lr_too_high?"]
     assert line(fact).endswith("| 3 of 2.5")
@@ -57,7 +64,7 @@ def test_what_is_said_of_a_divergence():
     ],
 )
 def test_when_a_loss_diverged(change, found):
-    case = measured(progress=DIVERGED | change)
+    case = measured(columns=risen(), progress=DIVERGED | change)
     assert (course._diverged(case, case.progress) is not None) == found
 
 
@@ -444,7 +451,7 @@ def test_when_a_loss_hardly_moves(change, grade, found, monkeypatch):
 
 
 def test_the_first_that_fits_is_told():
-    case = measured(columns=healthy(), progress=DIVERGED | {"kept": 0.0, "in_noise": 50.0})
+    case = measured(columns=risen(), progress=DIVERGED | {"kept": 0.0, "in_noise": 50.0})
     assert [f.outcome for f in course.find(case)] == ["diverged"]
 
 
@@ -463,8 +470,20 @@ def test_a_loss_that_falls_again_after_its_rise_only_doubts_other_data(last, fal
 
 
 def test_of_few_rows_after_a_rise_none_falls_again(rises):
-    loss = np.append(np.full(500, 2.0), np.geomspace(9.0, 1.0, 9))
+    loss = np.append(np.full(500, 2.0), np.geomspace(18.0, 2.5, 9))
     for rows, falls in ((9, True), (8, False)):
         rises(step=500)
         case = with_progress(run(loss[: 500 + rows], every=1), **DIVERGED)
         assert bool(course._diverged(case, case.progress).doubts) == falls
+
+
+@pytest.mark.parametrize(
+    ("low", "rows", "found"), [(3, 290, False), (2, 290, True), (5, 490, False), (4, 490, True), (0, 490, True)]
+)
+def test_a_first_row_that_was_easy_is_no_level_to_diverge_from(low, rows, found, rises):
+    rises(step=10)
+    loss = np.full(10 + rows, 6.0)
+    loss[:10] = 2.0
+    loss[20 : 20 + low] = 1.9  # three rows, or one in a hundred
+    case = with_progress(run(loss, every=1), **DIVERGED)
+    assert (course._diverged(case, case.progress) is not None) == found
