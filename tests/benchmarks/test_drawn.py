@@ -27,6 +27,8 @@ PUBLISHED = {
     "fourth": "851b84fc54937681",
     "fifth": "688f4d6e30dbbdd7",
     "sixth": "0153963f01cf5360",
+    "wide": "06d109d812d7b489",
+    "seventh": "3c353631a78335b8",
 }
 
 
