@@ -49,9 +49,10 @@ BY_GROWTH: frozenset[Cause] = frozenset(
         "fp16_overflow",
     }
 )
-#: What grows until it is not finite did not change its level, and no batch is to blame: that hits from one row to the next.
+#: What grows until it is not finite did not change its level, and no batch is to blame, which hits from one row to the next and which a
+#: lower threshold would have caught.
 NOT_BY_GROWTH: frozenset[Cause] = frozenset(
-    {"bad_data", "data_shift", "batch_size_change", "l2_contamination", "clip_too_tight"}
+    {"bad_data", "data_shift", "batch_size_change", "l2_contamination", "clip_too_tight", "clip_too_loose"}
 )
 LOOK = (
     "replay the batch of the first NaN from the checkpoint before it with torch.autograd.set_detect_anomaly(True); "
@@ -114,8 +115,7 @@ def _before_the_first_row(measured: Measured, first: int, both: str) -> Fact:
         "went before it is not in the log",
         advice="log every step from the first one; run one forward pass of the first batch with anomaly detection, "
         "and if that is finite, repeat the start with a tenth of the learning rate",
-        # The updates before the first row may have thrown the weights.
-        rules_out=BY_GROWTH - {"exploding", "lr_too_high", "no_warmup"},
+        rules_out=BY_GROWTH,
         steps=(first,),
         evidence=(Evidence(label="losses that are not finite", value=int(s.bad_loss.sum()), n=int(s.has_loss.sum())),),
     )
