@@ -13,7 +13,7 @@ from scipy import stats
 
 from gradlens.config import TrainingConfig
 from gradlens.errors import MalformedLogError
-from gradlens.gating import baseline, checked, compare
+from gradlens.gating import assess, baseline, checked, compare
 from gradlens.gating.judge import judge_against
 from gradlens.gating.logged import judge_log
 from gradlens.gating.measures import Tolerance, clip_rate, events, norm_tail, spikes
@@ -190,3 +190,26 @@ def test_windows_without_norms_have_no_tail():
     one = summary(norms=[10] * 7 + [0], peak=[0.5] * 7 + [9.0])
     found = norm_tail(sides(one, summary(peak=0.25)), METRIC_TOLERANCE)
     assert (found.candidate, found.baseline) == pytest.approx((0.5, 0.25))
+
+
+def test_wider_windows_have_the_mean_of_what_is_finite():
+    found = summary(size=4, width=10, loss=[4.0, math.nan, 2.0, 6.0], losses=[5, 0, 10, 30]).at_width(20)
+    assert found.columns["loss"].tolist() == [4.0, 5.0]
+    assert found.columns["losses"].tolist() == [5.0, 40.0]
+    gone = summary(size=2, width=10, loss=math.nan, losses=0).at_width(20)
+    assert math.isnan(gone.columns["loss"][0])
+
+
+def test_runs_of_one_log_are_told_apart():
+    one, two = (summary(f"log.jsonl:{name}", source="log.jsonl") for name in "ab")
+    assert assess._streams([one, two, summary("c")]) == ["a", "b", ""]
+    assert assess._streams([one]) == [""]
+
+
+@pytest.mark.parametrize(
+    ("change", "rate"),
+    [({}, 0.1), ({"threshold_source": "assumed"}, None), ({"provenance": "post_clip"}, None), ({"clipped": 0}, 0.0)],
+)
+def test_a_clip_rate_that_cannot_be_trusted_is_not_shown(change, rate, make_run):
+    run = summary("it", **({"clipped": 1} | change))
+    assert compare._figures(run, signals_of(make_run(n=40))).clip_rate == rate
