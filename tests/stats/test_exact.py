@@ -636,3 +636,11 @@ def test_who_comes_first_by_hand(norm, loss, counts, median):
     assert found.median_lag == median
     assert (found.reason is None) == (len(loss) >= 5)
     assert (found.same_step.p is None) == (len(loss) < 5)
+
+
+def test_a_norm_at_the_threshold_is_not_clipped():
+    norm = np.round(np.exp(0.5 * ar1(0.8, 400)), 1)
+    for threshold in np.quantile(norm, [0.3, 0.6, 0.9], method="lower"):
+        assert (norm == threshold).sum() > 1
+        assert clipping.effective_steps(norm, threshold) == clipping.effective_steps(norm, threshold + 1e-9)
+        assert clipping.effective_steps(norm, threshold) != clipping.effective_steps(norm, threshold - 1e-9)
