@@ -185,6 +185,8 @@ def test_a_schedule_that_ends_early():
     assert fact.evidence[0].value == pytest.approx(0.61)
     assert "for 61 rows (61 % of the run)" in fact.message
     assert "to 5.0 % of its peak" in fact.message
+    assert rate._ended_early(5 * np.arange(100), 3e-4 * lr).steps == fact.steps
+    assert rate._ended_early(5 * np.arange(100), 300.0 * lr).steps == fact.steps
     rises = lr.copy()
     rises[20] = rises[19] * 1.001
     assert rate._ended_early(np.arange(100), rises) is None
