@@ -644,3 +644,11 @@ def test_a_norm_at_the_threshold_is_not_clipped():
         assert (norm == threshold).sum() > 1
         assert clipping.effective_steps(norm, threshold) == clipping.effective_steps(norm, threshold + 1e-9)
         assert clipping.effective_steps(norm, threshold) != clipping.effective_steps(norm, threshold - 1e-9)
+
+
+def test_equal_norms_stay_equal_in_any_unit():
+    # Nine of ten norms are one value; its logarithm rounds otherwise in each unit, and must not split it at the quantile.
+    rng = np.random.default_rng(9)
+    norm = np.where(rng.random(2000) < 0.97, 1.0, 2.0)
+    found = [thresholds.suggest_level(norm * unit, quantile=0.9).value / unit for unit in (1.0, 3.0, 0.1, 7e-5)]
+    assert found == pytest.approx([1.0] * 4, rel=1e-9)
