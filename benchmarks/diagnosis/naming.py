@@ -283,8 +283,9 @@ What a report says, by the rule of `gradlens.diagnosis.deciding`. A fact of the 
 are surer of another cause than the fact is of its own. Otherwise what the signs say is changed in four ways, each measured alone:
 
 - *agreed*: both have the same cause first; the confidences are those of the curves.
-- *named*: the signs raise an alarm, and to the curves another cause is likeliest: it is named. Not "none of the list" in place of a rate
-  too high, an explosion, vanishing gradients or a run that does not learn.
+- *named*: the signs raise an alarm, and to the curves another cause is likeliest: it is named. Not among bad data, data shift and a lag
+  of Adam, which begin with the same shock, but for bad data in place of a shift; and not "none of the list" in place of a rate too high,
+  an explosion, vanishing gradients or a run that does not learn.
 - *calmed*: the signs raise an alarm, no fact supports it, and to the curves `healthy` is likeliest, with {calm:.0%} before any caution
   ({calm_more}): the alarm becomes a note.
 - *warned*: signs and facts show nothing, and to the curves a fault is likeliest ({warns}): a warning (GL011).

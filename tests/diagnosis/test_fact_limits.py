@@ -370,7 +370,9 @@ def test_what_guessing_gives(loss, classes):
     [(10.0, math.log(2.5), "diverged"), (9.9, math.log(2.5), None), (10.0, math.log(2.49), None)],
 )
 def test_two_and_a_half_times_the_start_is_a_divergence(end, explosion_, code):
-    case = measured(progress={"start": 4.0, "end": end, "explosion": explosion_, "kept": 1.0})
+    columns = healthy()
+    columns["loss"] = columns["loss"] + 6.0 * (np.arange(N) >= N // 2)
+    case = measured(columns=columns, progress={"start": 4.0, "end": end, "explosion": explosion_, "kept": 1.0})
     assert [f.outcome for f in course.find(case)] == ([code] if code else [])
 
 
