@@ -34,13 +34,13 @@ Ruling = Literal["signs", "agreed", "named", "calmed", "warned"]
 UNCHANGED: frozenset[Ruling] = frozenset({"signs", "agreed"})
 
 #: Confidence of the signs from which on they stand, whatever the curves say.
-SURE = 0.97
+SURE = 0.99
 #: The confidence of the curves in a healthy run, before any caution, without which no alarm is calmed. More where the curves find too few
 #: of the faults for their calm to say much: missing warm-ups, vanishing gradients, mild high rates. What the signs measure directly is
 #: never calmed: norms that end at a threshold, a jump of the norm at one of the rate, overflows of the scale, the share of a penalty.
 CALM_ALONE = 0.2
 CALM_HARD_TO_SEE: Mapping[Cause, float] = {
-    "lr_too_high": 0.5, "vanishing": 0.5, "no_warmup": 0.8,
+    "lr_too_high": 0.45, "vanishing": 0.3, "no_warmup": 0.8,
     "postclip_logged": 1.0, "lr_restart": 1.0, "fp16_overflow": 1.0, "l2_contamination": 1.0,
 }  # fmt: skip
 #: The confidence of the curves without which no fault is warned of that no sign shows, where healthy runs have the same curves: data
