@@ -20,7 +20,7 @@ UNKNOWN = Numbers(rate=None, threshold=None, suggested=None, warmup=None, first_
 MEASURED = (
     ("diagnosis", "## By cause (all, by family)", "the signs, on kinds of training left out"),
     ("diagnosis", "## By cause (unseen families)", "the signs, on sixteen kinds seen by nobody before"),
-    ("naming", "## By cause", "signs and network joined, with the recorder's columns"),
+    ("naming", "## By cause", "as reported, with the recorder's columns"),
 )
 
 

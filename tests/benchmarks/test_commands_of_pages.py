@@ -37,6 +37,7 @@ ELSEWHERE = {
     r"gradlens mcp .*": "tests/serving/test_mcp.py::test_a_client_finds_its_way",
     r"gradlens --install-completion": "tests/test_installing.py::test_completion",
     r"python (train|hf|lit)\.py .*": "tests/recorder/test_page.py",
+    r"(for seed in 0 1 2; do )?python examples/train\.py .*": "tests/test_action.py::test_the_example_is_green_and_its_faults_are_red",
     r"gradlens analyze (--verbose )?(cured|hf|hf-cured|lit|lit-cured)\.jsonl": "tests/recorder/test_page.py",
 }
 #: What only a cluster has.
