@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from gradlens.cli.app import run as command_line
 from gradlens.watching.following import _files
 
+ROOT = Path(__file__).parents[2]
 COMMAND = f"{sys.executable} -m gradlens"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and shells of POSIX")
 
@@ -180,6 +182,32 @@ def test_the_same_document_whatever_the_hash_seed_the_time_zone_and_the_threads(
     }
     assert len(documents) == 1
     assert json.loads(documents.pop())["runs"]
+
+
+def alike(one, other):
+    """Whether two documents say the same, numbers to six digits; most agree in thirteen."""
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return one == pytest.approx(other, rel=1e-6, abs=1e-12)
+    return type(one) is type(other) and one == other
+
+
+#: What an older processor of the same kind has not: numpy and the linear algebra then add in another order.
+OLDER = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "OPENBLAS_CORETYPE": "Prescott"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="names the units of x86 processors")
+@pytest.mark.parametrize("name", ["bad_data", "clip_too_tight", "fp16_overflow", "healthy", "lr_too_high", "postclip"])
+def test_the_same_on_an_older_processor(name):
+    log = ROOT / "sample_logs" / f"{name}.jsonl"
+    here, there = (shell(f"{COMMAND} analyze {log} --format json", **env) for env in ({}, OLDER))
+    assert alike(json.loads(here.stdout), json.loads(there.stdout))
+    here, there = (shell(f"{COMMAND} analyze {log}", **env) for env in ({}, OLDER))
+    assert here.stdout == there.stdout
 
 
 @pytest.mark.slow

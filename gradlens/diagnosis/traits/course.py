@@ -195,9 +195,19 @@ def _together(c: Curves) -> Traits:
         found[f"loss with norm {lag}"] = float(np.nanmean(both)) if np.isfinite(both).any() else np.nan
     a, b = middle(windows(c.loss, LEVELS)), middle(windows(log, LEVELS))
     both = np.isfinite(a) & np.isfinite(b)
-    a, b = np.argsort(np.argsort(a[both])), np.argsort(np.argsort(b[both]))
+    a, b = _ranks(a[both]), _ranks(b[both])
     found["levels together"] = float(np.corrcoef(a, b)[0, 1]) if len(a) > 5 else np.nan
     return found
+
+
+def _ranks(values: Array) -> Array:
+    """(n,) the rank of each of some finite values; those that differ by rounding are equal, and equal ones keep their order.
+
+    Otherwise the processor would decide: it adds in an order of its own and sorts equal values as it likes.
+    """
+    size = float(np.abs(values).max(initial=0.0)) or 1.0
+    order = np.argsort(np.round(values / size, 12), kind="stable")
+    return np.argsort(order, kind="stable").astype(np.float64)
 
 
 def _level(values: Array, width: int) -> Array:
