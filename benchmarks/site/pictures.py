@@ -39,7 +39,7 @@ ARCHIVED: Mapping[str, tuple[str, str, str]] = {
     "no_warmup": ("fresh", "ssm-s35-no_warmup-hotter-direct", "a state-space model whose rate begins at its peak, which is too high"),
     "loss_scale_collapse": ("develop", "density-s3-loss_scale_collapse-half-burst38", "batches that overflow for a while"),
     "clip_too_loose": ("develop", "convbn-s0-clip_too_loose-plain-m100-shuffle-few6", "a threshold 100 times too large, bad batches"),
-    "exploding": ("develop", "grureg-s1-exploding-sgd-cell_relu-g1.9", "a recurrent cell with ReLU, its weights 1.9 times too large at first"),
+    "exploding": ("develop", "grureg-s1-exploding-sgd-cell_relu-g1.9", "a recurrent cell with ReLU whose weights start too large"),
     "vanishing": ("develop", "copy-s0-vanishing-plain-sigmoid-d12", "twelve layers of sigmoids"),
     "l2_contamination": ("develop", "resmlp-s2-l2_contamination-slow-wd0.8", "a weight penalty of 0.8 inside the loss"),
     "adam_beta2_lag": ("develop", "density-s0-adam_beta2_lag-plain-0.99-lr1-target_x500-early10", "a batch of targets times 500"),
