@@ -18,7 +18,7 @@ The signs decide alone where they are sure of a fault, and where the run is unli
 
 How confident a report is, is another matter than who decides. Caution is about what an alarm costs, not about what is likely, so the
 confidences are those of the curves before it, only that what was decided stays first (`level_with`); and where the signs decide
-against the curves, they are the mean of both. On families unseen such confidences are right as often as they say (docs/naming.md).
+against the curves, they are the mean of both. The Brier scores of docs/naming.md are those of such confidences.
 """
 
 from __future__ import annotations
