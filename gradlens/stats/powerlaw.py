@@ -5,11 +5,9 @@ standard error (alpha - 1) / sqrt(n); xmin is the value for which the two-sided 
 and fit is smallest; whether the result is credible is a separate question, answered by a semi-parametric bootstrap and
 by Vuong tests against other families (SIAM Review 51:661, 2009, equations 3.1 to 3.9 and appendix C).
 
-**Speed.** The usual search costs n^2. Here the distance of every candidate is first bounded from below on a few order
-statistics; a candidate whose bound already exceeds the best distance found is dropped for good, and the others get
-more points. The minimum found is exact up to 16,384 different values. In longer samples the search starts
-on 2,000 candidates spread over ranks and goes on between the neighbours of the best: alpha and the distance are
-indistinguishable from the full search, xmin may be another of several equally good values.
+**Speed.** The usual search costs n^2. Here a few candidates are computed in full, and the distance of every other one is
+bounded from below at the places where these deviate most; a candidate whose bound exceeds the best distance found is dropped
+for good. The minimum found is exact, of a hundred values and of a million.
 
 **Ties** are grouped and the distance is two-sided, taken just before and at every step of the empirical distribution.
 Some implementations take one side only, which can move xmin by a few ranks.
@@ -30,11 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_TAIL = 10
-EXACT_UP_TO = 1 << 14
-THINNED = 1 << 10
-FINEST_GRID = 1 << 13
-PROBES = 16
-_CHUNK = 200_000  # deviations computed at a time, small enough for the cache
+PROBES = 16  # candidates computed in full at a time
 #: p-value up to which a power law is rejected, by its own test and against another family (Clauset et al. 2009).
 REJECTED_AT = 0.1
 
@@ -136,14 +130,13 @@ class _Steps:
 
     log: NDArray[np.float64]
     rank: NDArray[np.int64]
-    count: NDArray[np.int64]
     exponent: NDArray[np.float64]
 
 
 def _steps(ordered: NDArray[np.float64]) -> _Steps:
-    """Prepare an increasing positive sample for the search."""
+    """Prepare an increasing positive sample, of at least one value, for the search."""
     log = np.log(ordered)
-    first = np.concatenate(([0], np.flatnonzero(np.diff(log) > 0.0) + 1)) if log.size else np.zeros(0, dtype=np.int64)
+    first = np.concatenate(([0], np.flatnonzero(np.diff(log) > 0.0) + 1))
     rank = np.concatenate((first, [log.size]))
     log_value = log[first]
     # Sums from the top of spacings times counts: no cancellation, however small the spread is against the level.
@@ -152,47 +145,15 @@ def _steps(ordered: NDArray[np.float64]) -> _Steps:
     count = (log.size - first).astype(np.float64)
     exponent = np.full(log_value.size, np.nan)
     np.divide(count, total, out=exponent, where=total > 0.0)
-    return _Steps(log=log_value, rank=rank, count=np.diff(rank), exponent=exponent)
+    return _Steps(log=log_value, rank=rank, exponent=exponent)
 
 
-def _distances(steps: _Steps, candidates: NDArray[np.int64], points: int) -> NDArray[np.float64]:
-    """Return the distance of each candidate over at most ``points`` of its order statistics: a lower bound."""
-    span = (steps.log.size - 1 - candidates)[:, None]
-    share = np.linspace(0.0, 1.0, points)[None, :]
-    rows = max(1, _CHUNK // points)
-    parts = range(0, candidates.size, rows)
-    return np.concatenate(
-        [
-            _deviation(
-                steps,
-                candidates[i : i + rows],
-                candidates[i : i + rows, None] + (share * span[i : i + rows]).astype(np.int64),
-            )
-            for i in parts
-        ]
-    )
-
-
-def _deviation(steps: _Steps, candidates: NDArray[np.int64], grid: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the largest two-sided deviation of each candidate's power law over its row of ``grid`` int64[c, m]."""
-    per_value = 1.0 / (steps.rank[-1] - steps.rank[candidates])[:, None]
-    model = steps.log[grid]
-    model -= steps.log[candidates][:, None]
-    model *= -steps.exponent[candidates][:, None]
-    np.exp(model, out=model)  # the survival function
-    gap = (steps.rank[-1] - steps.rank[grid]) * per_value - model
-    above = gap.max(axis=1)
-    # Just after a step the empirical survival is lower by the share of that step.
-    gap -= steps.count[grid] * per_value
-    return np.asarray(np.maximum(above, -gap.min(axis=1)))
-
-
-def _witnessed(steps: _Steps, candidates: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+def _witnessed(steps: _Steps, candidates: NDArray[np.int64], places: list[int]) -> NDArray[np.float64]:
     """Return a lower bound of each candidate's distance from a few places that all candidates are compared at."""
     found = np.zeros(candidates.size)
     per_value = 1.0 / (steps.rank[-1] - steps.rank[candidates])
     log, exponent = steps.log[candidates], steps.exponent[candidates]
-    for place in places.tolist():
+    for place in places:
         reached = int(np.searchsorted(candidates, place, side="right"))  # the others begin above this place
         share = per_value[:reached]
         model = np.exp(exponent[:reached] * (log[:reached] - steps.log[place]))
@@ -221,63 +182,30 @@ def _search(ordered: NDArray[np.float64]) -> tuple[int, float, float] | None:
     able = np.flatnonzero((steps.rank[-1] - steps.rank[:-1] >= MIN_TAIL) & np.isfinite(steps.exponent))
     if able.size == 0:
         return None
-    if able.size <= EXACT_UP_TO:
-        best, distance = _branch_and_bound(steps, able)
-    else:
-        even = np.linspace(0, able.size - 1, THINNED).astype(np.int64)
-        # As many again spread over the logarithm of the tail size, or a short tail would have none.
-        short = able.size - np.geomspace(1, able.size, THINNED).astype(np.int64)
-        coarse = np.unique(np.concatenate((even, short)))
-        at = int(np.searchsorted(able[coarse], _best_on_grid(steps, able[coarse])))
-        left, right = int(coarse[max(at - 1, 0)]), int(coarse[min(at + 1, coarse.size - 1)])
-        best = _best_on_grid(steps, able[left : right + 1 : max(1, (right - left) // THINNED)])
-        distance = _exact(steps, best)[0]
+    best, distance = _branch_and_bound(steps, able)
     return int(steps.rank[best]), float(steps.exponent[best]), distance
-
-
-def _best_on_grid(steps: _Steps, candidates: NDArray[np.int64]) -> int:
-    """Return the candidate with the smallest distance over up to 8,192 of its order statistics, dropping the worse half early."""
-    points = 64
-    bound = _distances(steps, candidates, points)
-    while candidates.size > 1 and points < FINEST_GRID:
-        points *= 2
-        candidates = candidates[np.argsort(bound, kind="stable")[: max(candidates.size // 2, 1)]]
-        bound = _distances(steps, candidates, points)
-    return int(candidates[np.argmin(bound)])
 
 
 def _branch_and_bound(steps: _Steps, candidates: NDArray[np.int64]) -> tuple[int, float]:
     """Return the candidate with the smallest exact distance (the first of several equal ones) and that distance.
 
-    The bound of a candidate comes from a grid over its own tail and from the steps where the candidates computed
-    exactly so far deviate most: neighbours deviate at the same places, so these few witnesses are nearly as sharp as
-    the whole tail.
+    The bound of a candidate comes from the places where the candidates computed exactly so far deviate most: neighbours
+    deviate at the same places, so these few witnesses are nearly as sharp as the whole tail.
     """
     distance, best = math.inf, -1
-    points = 16
-    # The first bound comes from places that all share: evenly spaced, and as many spread over the logarithm of the tail.
-    last = steps.log.size - 1
-    grid = np.concatenate((np.linspace(0, last, points), last + 1 - np.geomspace(1, last + 1, points)))
-    bound = _witnessed(steps, candidates, np.unique(grid.astype(np.int64)))
+    bound = np.zeros(candidates.size)
     while candidates.size:
-        # Of each stretch of survivors the most promising is computed exactly; at first of all of them, to drop the hopeless.
-        stretches = np.array_split(np.arange(candidates.size), min(PROBES, candidates.size) if best >= 0 else 1)
-        probes = np.array([part[np.argmin(bound[part])] for part in stretches], dtype=np.int64)
+        # Of each stretch of survivors the most promising is computed exactly.
+        stretches = np.array_split(np.arange(candidates.size), min(PROBES, candidates.size))
+        probes = np.array([part[np.argmin(bound[part])] for part in stretches])
         witnesses: set[int] = set()
         for candidate in candidates[probes].tolist():
             exact, places = _exact(steps, candidate)
             witnesses.update(places)
-            if exact < distance or (exact == distance and candidate < best):
-                distance, best = exact, candidate
-        keep = bound <= distance
-        keep[probes] = False
-        candidates, bound = candidates[keep], bound[keep]
-        bound = np.maximum(bound, _witnessed(steps, candidates, np.array(sorted(witnesses), dtype=np.int64)))
+            distance, best = min((distance, best), (exact, candidate))
+        bound = np.maximum(bound, _witnessed(steps, candidates, sorted(witnesses)))
+        bound[probes] = math.inf
         candidates, bound = candidates[bound <= distance], bound[bound <= distance]
-        if candidates.size > PROBES:
-            points = min(points * 2, 512)
-            bound = np.maximum(bound, _distances(steps, candidates, points))
-            candidates, bound = candidates[bound <= distance], bound[bound <= distance]
     return best, distance
 
 

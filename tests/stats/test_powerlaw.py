@@ -104,13 +104,58 @@ def test_the_search_finds_the_global_minimum(seed):
     assert found.xmin == xmin
 
 
-def test_long_samples_come_close_to_the_global_minimum(monkeypatch):
-    x = (1 - np.random.default_rng(1).random(12_000)) ** (-1 / 1.5)
-    exact = powerlaw.fit_power_law(x, alternatives=False)
-    monkeypatch.setattr(powerlaw, "EXACT_UP_TO", 2000)
-    thinned = powerlaw.fit_power_law(x, alternatives=False)
-    assert thinned.alpha == pytest.approx(exact.alpha, rel=0.01)
-    assert thinned.ks <= 1.05 * exact.ks
+@pytest.fixture(scope="module")
+def steps():
+    # With ties, and with tails too short for a fit.
+    return powerlaw._steps(np.sort(np.round(np.random.default_rng(2).pareto(1.2, 150) + 1.0, 1)))
+
+
+def test_no_bound_lies_above_the_distance_and_all_places_together_reach_it(steps):
+    able = np.arange(steps.log.size - 10)
+    exact = [powerlaw._exact(steps, int(c))[0] for c in able]
+    every = powerlaw._witnessed(steps, able, list(range(steps.log.size)))
+    np.testing.assert_allclose(every, exact, rtol=1e-12)
+    few = powerlaw._witnessed(steps, able, [0, 5, 40])
+    assert (few <= every).all()
+    assert (few[:41] > 0).all()
+    assert (few[41:] == 0).all()  # they begin above all of these places
+
+
+def test_a_candidate_deviates_most_at_its_own_witnesses(steps):
+    for candidate in range(steps.log.size - 10):
+        distance, places = powerlaw._exact(steps, candidate)
+        reached = [powerlaw._witnessed(steps, np.array([candidate]), [place])[0] for place in places]
+        assert max(reached) == pytest.approx(distance, rel=1e-12)
+        # The one above the model, and the one below.
+        tail = steps.rank[-1] - steps.rank[candidate]
+        model = np.exp(-steps.exponent[candidate] * (steps.log[candidate:] - steps.log[candidate]))
+        survival = (steps.rank[-1] - steps.rank[candidate:]) / tail
+        assert places[0] - candidate == np.argmax(survival[:-1] - model)
+        assert places[1] - candidate == np.argmax(model - survival[1:])
+
+
+@pytest.mark.parametrize("kind", ["pareto", "lognormal", "uniform"])
+def test_few_candidates_of_a_long_sample_are_computed_in_full(monkeypatch, kind):
+    rng = np.random.default_rng(1)
+    x = {"pareto": rng.pareto(1.5, 20_000) + 1, "lognormal": np.exp(rng.standard_normal(20_000)), "uniform": 1 + rng.random(20_000)}[kind]  # fmt: skip
+    calls, exact = [], powerlaw._exact
+    monkeypatch.setattr(powerlaw, "_exact", lambda steps, candidate: calls.append(candidate) or exact(steps, candidate))
+    found = powerlaw.fit_power_law(x, alternatives=False)
+    assert len(calls) < 64
+    # The best one beats its neighbours and places far off.
+    ordered = np.sort(x)
+    others = [1, 10, 100, 1000, 5000]
+    start = int(np.searchsorted(ordered, found.xmin))
+    for place in [start + d for d in (-1, 1)] + [k for o in others for k in (o, 20_000 - 11 - o)]:
+        if 0 <= place < 20_000 - 10 and place != start:
+            beside = powerlaw.fit_power_law(x, xmin=ordered[place], alternatives=False)
+            assert beside.ks > found.ks
+
+
+def test_rivals_only_where_they_are_asked_for():
+    x = np.random.default_rng(1).pareto(1.5, 100) + 1
+    assert powerlaw.fit_power_law(x, alternatives=False).alternatives == ()
+    assert len(powerlaw.fit_power_law(x).alternatives) == 4
 
 
 def test_bootstrap_accepts_a_power_law_and_rejects_noise():
