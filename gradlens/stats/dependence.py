@@ -85,10 +85,10 @@ def flat_top_bandwidth(autocorrelation: NDArray[np.float64], n: int) -> int:
     last = autocorrelation.size - 1
     if last < 1 or n < 2:
         return 1
-    run = max(5, math.ceil(math.sqrt(math.log10(n))))
+    run = 5  # the root of log10(n) is no more before n has 26 digits
     small = np.abs(autocorrelation[1:]) < 2.0 * math.sqrt(math.log10(n) / n)
     quiet = np.concatenate(([0], np.cumsum(small)))
-    starts = np.flatnonzero(quiet[run:] - quiet[:-run] == run) if small.size >= run else np.zeros(0, dtype=np.int64)
+    starts = np.flatnonzero(quiet[run:] - quiet[:-run] == run)
     return int(min(max(2 * starts[0], 1) if starts.size else last, last))
 
 
@@ -171,7 +171,7 @@ def block_length(value: NDArray[np.float64]) -> BlockLength:
         correlation[lag - 1] = abs(inner(head, tail)) / size if size > 0.0 else 0.0
     bound = 2.0 * math.sqrt(math.log10(n) / n)
     bandwidth = min(2 * _first_quiet_lag(correlation, bound, run), longest)
-    lags = np.arange(1, min(bandwidth, gamma.size - 1) + 1)
+    lags = np.arange(1, bandwidth + 1)
     weight = flat_top_weights(bandwidth, lags)
     slope = 2.0 * float(np.sum(weight * lags * gamma[lags]))
     density = float(gamma[0] + 2.0 * np.sum(weight * gamma[lags]))
@@ -216,7 +216,7 @@ def stationary_bootstrap(n: int, expected_block: float, draws: int, rng: np.rand
     """
     # All resamples as one long row, in which a new block begins at random and where the next resample does.
     total = draws * n
-    fresh = rng.random(total, dtype=np.float32) < np.float32(1.0 / max(expected_block, 1.0))
+    fresh = rng.random(total, dtype=np.float32) < np.float32(1.0 / expected_block)
     fresh[::n] = True
     begin = np.flatnonzero(fresh).astype(np.int32)
     start = rng.integers(0, n, size=begin.size, dtype=np.int32)

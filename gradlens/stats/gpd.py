@@ -400,7 +400,7 @@ def tail_quantile(
     if fit.sigma is None or fit.xi is None or fit.log_likelihood is None or not n * (1.0 - p) < fit.n:
         return None
     ratio = math.log(fit.n / (n * (1.0 - p)))
-    best = fit.sigma * _reach(fit.xi, ratio)
+    best = fit.sigma * reach(fit.xi, ratio)
     floor = -fit.log_likelihood + HALF_CHI_SQUARE_95
     y = excess[usable_sizes(excess)]
 
@@ -413,7 +413,7 @@ def tail_quantile(
     )
 
 
-def _reach(xi: float, ratio: float) -> float:
+def reach(xi: float, ratio: float) -> float:
     """Return (e^(xi ratio) - 1) / xi, the quantile of a tail with scale 1."""
     return ratio if abs(xi) < 1e-9 else math.expm1(xi * ratio) / xi
 
@@ -422,7 +422,7 @@ def _quantile_loss(y: NDArray[np.float64], quantile: float, ratio: float, start:
     """Return the smallest negative log-likelihood among tails with this quantile, by golden-section search over xi."""
 
     def loss(xi: float) -> float:
-        sigma = quantile / _reach(xi, ratio)
+        sigma = quantile / reach(xi, ratio)
         if abs(xi) < 1e-9:
             return y.size * math.log(sigma) + float(y.sum()) / sigma
         inside = 1.0 + xi / sigma * y

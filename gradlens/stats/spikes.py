@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.frozen import frozen
+from gradlens.stats.gpd import reach
 from gradlens.stats.robust import MAX_USABLE, Q85_TO_SIGMA, as_series, rolling_levels, rolling_moments, safe_log
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def spike_scores(value: NDArray[np.float64], *, window: int = WINDOW) -> SpikeSc
         Steps before the current one; shorter at the start of the run, at least 16.
     """
     finite = np.isfinite(value)
-    logarithmic = np.count_nonzero(value[finite] <= 0.0) <= NONPOSITIVE_SHARE * max(int(finite.sum()), 1)
+    logarithmic = np.count_nonzero(value[finite] <= 0.0) <= NONPOSITIVE_SHARE * np.count_nonzero(finite)
     curve = np.where(finite, value, np.nan)
     if logarithmic:
         # A value too large for any sum of squares is the largest spike there is, and its logarithm is a number like others.
@@ -229,11 +230,10 @@ def spike_scores(value: NDArray[np.float64], *, window: int = WINDOW) -> SpikeSc
         spread = Q85_TO_SIGMA * (upper - level)
         positive = spread[np.isfinite(spread) & (spread > 0.0)]
         # Rounded logs have windows without any spread; a quarter of the usual one stands in for it.
-        floor = 0.25 * float(np.median(positive)) if positive.size else 1e-9
-        z = (curve - level) / np.maximum(spread, max(floor, 1e-12))
-    return SpikeScores(
-        z=z, curve=curve, level=level, spread=np.maximum(spread, floor), scale="log" if logarithmic else "linear"
-    )
+        usual = float(np.median(positive)) if positive.size else 0.0
+        spread = np.maximum(spread, max(0.25 * usual, 1e-12))
+        z = (curve - level) / spread
+    return SpikeScores(z=z, curve=curve, level=level, spread=spread, scale="log" if logarithmic else "linear")
 
 
 def _once_each(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -244,8 +244,6 @@ def _once_each(z: NDArray[np.float64]) -> NDArray[np.float64]:
     passes 8, which noise without memory hardly ever makes.
     """
     hits = np.flatnonzero(z > LASTS_Z)
-    if hits.size < LASTS_ROWS:
-        return z
     keep = np.ones(z.size, dtype=np.bool_)
     for run in np.split(hits, np.flatnonzero(np.diff(hits) > 2) + 1):
         if run.size >= LASTS_ROWS and z[run].max() > PEAK_Z:
@@ -265,8 +263,8 @@ def z_limit(z: NDArray[np.float64], false_alarms: float) -> tuple[float, float]:
         Exceedances to expect by chance among them.
     """
     n = z.size
-    above = int(TAIL_SHARE * n) if n <= 20_000 else int(2000 * math.sqrt(n / 20_000))
-    above = max(above, 20)
+    # A tenth; of more than 20,000 values as many as grow with the root of their number.
+    above = max(int(min(TAIL_SHARE * n, math.sqrt(200.0 * n))), 20)
     censored = int(CENSORED_SHARE * above)
     top = np.sort(np.partition(z, n - above - 1)[n - above - 1 :])
     start = float(top[0])
@@ -275,9 +273,7 @@ def z_limit(z: NDArray[np.float64], false_alarms: float) -> tuple[float, float]:
     trust = PRIOR_DEVIATION**2 / (PRIOR_DEVIATION**2 + error**2)
     xi = trust * xi + (1.0 - trust) * PRIOR_INDEX
     xi = max(xi + INDEX_BIAS + CAUTION * error * math.sqrt(trust), MIN_INDEX)
-    steps = math.log(above / false_alarms)
-    reach = steps if abs(xi) < 1e-9 else math.expm1(xi * steps) / xi
-    return max(start + sigma * reach, MIN_Z), xi
+    return max(start + sigma * reach(xi, math.log(above / false_alarms)), MIN_Z), xi
 
 
 def _censored_tail(excess: NDArray[np.float64], cut: float, censored: int) -> tuple[float, float, float]:
@@ -287,26 +283,18 @@ def _censored_tail(excess: NDArray[np.float64], cut: float, censored: int) -> tu
     closed form, so a fine grid of theta is searched.
     """
     seen = excess.size
-    total = seen + censored
     if not cut > 0.0:
         return 1e-9, 0.0, 0.0
     scaled = excess / cut
     theta = np.concatenate((-np.geomspace(0.9, 1e-3, 40), np.geomspace(1e-3, 60.0, 120)))
-    # A thousand order statistics carry the shape of the tail; all of them would only cost time.
-    stride = max(1, seen // 1000)
-    sample = scaled[stride // 2 :: stride]
-    logs = np.log1p(theta[:, None] * sample).mean(axis=1) * seen
+    logs = np.log1p(theta[:, None] * scaled).sum(axis=1)
     ends = np.log1p(theta)
     xi = (logs + censored * ends) / seen
     # -loglik = seen ln sigma + (1 + 1/xi) sum ln(1 + theta y) + censored / xi ln(1 + theta cut), sigma = xi / theta
     loss = seen * np.log(xi / theta) + logs + seen
     best = int(np.argmin(loss))
     shape = float(xi[best])
-    return (
-        float(xi[best] / theta[best]) * cut,
-        shape,
-        (1.0 + max(shape, 0.0)) / math.sqrt(total) * math.sqrt(total / seen) * 1.5,
-    )
+    return float(xi[best] / theta[best]) * cut, shape, 1.5 * (1.0 + max(shape, 0.0)) / math.sqrt(seen)
 
 
 def _events(
@@ -316,27 +304,24 @@ def _events(
     hits = np.flatnonzero(z > limit)
     if hits.size == 0:
         return []
-    breaks = np.flatnonzero(np.diff(hits) > GAP)
-    first = hits[np.concatenate(([0], breaks + 1))]
-    last = hits[np.concatenate((breaks, [hits.size - 1]))]
+    runs = np.split(hits, np.flatnonzero(np.diff(hits) > GAP) + 1)
     found = []
-    for number, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+    for run, later in zip(runs, [*(int(r[0]) for r in runs[1:]), value.size], strict=True):
+        begin, end = int(run[0]), int(run[-1])
         level = float(scores.level[begin])
-        horizon = min(begin + window, value.size, int(first[number + 1]) if number + 1 < first.size else value.size)
+        horizon = min(begin + window, later)
         bound = 0.5 * limit * float(scores.spread[begin])
         after = scores.curve[begin + 1 : horizon] - level < bound
         recovery = _first_settled(after, begin + 1)
         peak = begin + int(np.argmax(z[begin : end + 1]))
-        reference = math.exp(min(level, 700.0)) if scores.scale == "log" else level
+        reference = math.exp(level) if scores.scale == "log" else level
         found.append(
             Spike(
                 index=begin,
                 value=float(value[peak]),
                 z=float(scores.z[peak]),
                 level=reference,
-                size=float(value[peak]) / reference
-                if scores.scale == "log" and reference > 0.0
-                else float(value[peak]) - reference,
+                size=float(value[peak]) / reference if scores.scale == "log" else float(value[peak]) - reference,
                 length=(horizon if recovery is None else recovery) - begin,
                 recovery=recovery,
             )
@@ -346,8 +331,6 @@ def _events(
 
 def _first_settled(back: NDArray[np.bool_], offset: int) -> int | None:
     """Return the first position that is back and stays so for two of three steps."""
-    if back.size == 0:
-        return None
     padded = np.concatenate((back, back[-1:], back[-1:])).astype(np.int64)
     settled = np.flatnonzero(back & (padded[:-2] + padded[1:-1] + padded[2:] >= 2))
     return int(settled[0]) + offset if settled.size else None
@@ -372,22 +355,19 @@ def olmo_flags(
     window: int = 1000,
     sigmas: float = 7.0,
     min_count: int = 50,
-    flagged_leave: bool = False,
 ) -> NDArray[np.bool_]:
     """Mark the values at least 7 standard deviations from a rolling average of the last 1,000.
 
     The OLMo 2 report leaves details open. Ours: deviations on both sides count, the window holds the values before the
     current one, the deviation is the unbiased one, 50 values are needed before the first judgement (a window that holds
     the point itself could not reach 7 sigma below 50 either), and values that are not finite are never flagged and
-    leave the window.
+    leave the window. Flagged values stay in later windows, as in the report's wording; one spike then inflates the
+    deviation and can hide the next.
 
     Parameters
     ----------
     value : float64[n]
         The curve.
-    flagged_leave : bool
-        Whether flagged values stay out of later windows. They stay in by default, as in the report's wording; one spike
-        then inflates the deviation and can hide the next.
 
     Returns
     -------
@@ -397,25 +377,11 @@ def olmo_flags(
     finite = np.isfinite(value) & (np.abs(value) < 1e150)  # squares of larger values overflow
     clean = np.where(finite, value, 0.0)
     weight = None if finite.all() else finite.astype(np.float64)
-    flags = np.zeros(value.size, dtype=np.bool_)
-    for _ in range(200):
-        moments = rolling_moments(
-            clean,
-            window,
-            include_current=False,
-            ddof=1,
-            min_count=min_count,
-            weight=np.where(flags, 0.0, finite) if flagged_leave else weight,
-        )
-        with np.errstate(invalid="ignore"):
-            # A constant window has no deviation to count in; whatever leaves it is not a matter of sigmas.
-            found = finite & (moments.deviation > 0.0) & (np.abs(clean - moments.mean) >= sigmas * moments.deviation)
-        # Each pass settles at least the first flag that the pass before had wrong, as flags depend on earlier ones
-        # only.
-        if not flagged_leave or np.array_equal(found, flags):
-            return found
-        flags = found
-    return flags
+    moments = rolling_moments(clean, window, include_current=False, ddof=1, min_count=min_count, weight=weight)
+    with np.errstate(invalid="ignore"):
+        # A constant window has no deviation to count in; whatever leaves it is not a matter of sigmas.
+        found = finite & (moments.deviation > 0.0) & (np.abs(clean - moments.mean) >= sigmas * moments.deviation)
+    return np.asarray(found)
 
 
 def olmo_spike_score(value: NDArray[np.float64]) -> float | None:

@@ -187,10 +187,8 @@ def describe_tail(
     log_norm = log_norm[usable]
     window = detrending_window(log_norm.size)
     level = local_level(log_norm, window)
-    detrended = view_tail(
-        np.exp(np.clip(log_norm - level, -700.0, 700.0)), bootstrap=bootstrap, seed=seed, power_law=True
-    )
-    raw = view_tail(norm[usable], bootstrap=0, seed=seed, power_law=log_norm.size <= LARGE)
+    detrended = view_tail(np.exp(log_norm - level), bootstrap=bootstrap, seed=seed)
+    raw = view_tail(norm[usable], power_law=log_norm.size <= LARGE)
     null = gaussian_null(norm[usable], log_norm, level, threshold)
     reason = (
         f"only {log_norm.size} usable norms after the warm-up, {MIN_NORMS} needed"
@@ -220,7 +218,7 @@ def detrended(norm: NDArray[np.float64], *, warmup_end: int = 0) -> NDArray[np.f
     log_norm = safe_log(as_series(norm)[max(warmup_end, 0) :])
     log_norm = log_norm[np.isfinite(log_norm)]
     level = local_level(log_norm, detrending_window(log_norm.size))
-    return np.asarray(np.exp(np.clip(log_norm - level, -700.0, 700.0)))
+    return np.asarray(np.exp(log_norm - level))
 
 
 def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, power_law: bool = True) -> TailView:
@@ -236,7 +234,7 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
         Whether to search for a power law.
     """
     log_value = np.log(value)
-    n_effective = effective_size(log_value) if value.size else 0.0
+    n_effective = effective_size(log_value)
     ordered = np.sort(value)
     fits = fit_families(ordered, n_effective=n_effective)
     tail = peaks_over_threshold(ordered)
@@ -251,11 +249,11 @@ def view_tail(value: NDArray[np.float64], *, bootstrap: int = 0, seed: int = 0, 
         interval = (xi - 1.96 * error, xi + 1.96 * error)
         implied = lognormal_index(ordered, chosen.level)
         lognormal = next((fit for fit in fits if fit.family == "lognormal"), None)
-        chance = KS_LIMITS["lognormal"] / math.sqrt(max(n_effective, 1.0))
+        chance = KS_LIMITS["lognormal"] / math.sqrt(n_effective)
         unfit = lognormal is not None and lognormal.ks > max(CLEARLY_NOT_LOGNORMAL * chance, VISIBLY_NOT_LOGNORMAL)
         above_body = implied is not None and xi - implied > max(SIGNIFICANT * error, MATERIAL)
-        if value.size >= MIN_NORMS:
-            heavy = bool((above_body and interval[0] > 0.0) or (unfit and interval[0] > CLEARLY_HEAVY))
+        # A threshold with 50 values above it is chosen from 340 on, so that this is never said of too few.
+        heavy = bool((above_body and interval[0] > 0.0) or (unfit and interval[0] > CLEARLY_HEAVY))
     return TailView(
         n=int(value.size),
         fits=fits,
@@ -289,7 +287,7 @@ def lognormal_index(ordered: NDArray[np.float64], level: float) -> float | None:
     z = normal_quantile(probability)
     quantiles = np.log(quantiles_in_order(ordered, probability))
     sigma = float(np.polyfit(z, quantiles, 1)[0])
-    if not 1e-9 < sigma < 100.0:
+    if not sigma > 1e-9:
         return None
     count = 200
     start = float(normal_quantile(np.array([level]))[0])

@@ -39,7 +39,7 @@ def test_an_event_that_lasts_counts_once(z, kept):
     [("000", None), ("100", None), ("110", 7), ("101", 7), ("0011", 9), ("001", 9), ("0101", 8), ("", None)],
 )
 def test_what_settles_stays_for_two_of_three_steps(back, settled):
-    assert spikes._first_settled(np.array([b == "1" for b in back]), 7) == settled
+    assert spikes._first_settled(np.array([b == "1" for b in back], dtype=bool), 7) == settled
 
 
 def calm(n=900):
@@ -273,7 +273,7 @@ def test_survival_by_hand(xi, survival):
     ("xi", "reach"), [(0.0, 2.0), (1e-10, 2.0), (0.5, (math.e - 1) / 0.5), (-0.5, (1 - 1 / math.e) / 0.5)]
 )
 def test_how_far_a_tail_reaches(xi, reach):
-    assert gpd._reach(xi, 2.0) == pytest.approx(reach)
+    assert gpd.reach(xi, 2.0) == pytest.approx(reach)
 
 
 def test_where_a_region_ends():

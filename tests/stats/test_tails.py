@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -139,3 +141,98 @@ def test_two_hundred_norms_are_needed(n, judged):
     norm = np.exp(0.3 * np.random.default_rng(2).standard_normal(n + 50))
     found = tails.describe_tail(norm, warmup_end=50)
     assert (found.reason is None) == judged
+
+
+@pytest.mark.parametrize("place", [10, 30, 100])
+def test_an_exponential_tail_over_a_narrow_body_is_not_heavy(place):
+    # Its index of 0 lies well above that of its own body, but not above zero.
+    x = place + np.random.default_rng(0).exponential(size=10_000)
+    found = tails.view_tail(x, power_law=False)
+    implied = tails.lognormal_index(np.sort(x), found.pareto_tail.chosen.level)
+    error = found.pareto_tail.chosen.fit.xi_error * found.clustering.widening
+    assert found.xi - implied > max(2.33 * error, 0.1)
+    assert found.xi_interval[0] < 0 < found.xi_interval[1]
+    assert found.heavy is False
+
+
+def test_a_body_without_spread_implies_no_index():
+    tail = 3.0 + np.random.default_rng(0).exponential(size=60)
+    for level in (1.0, 3.0, 0.1, 7e5):
+        assert tails.lognormal_index(np.full(100, level), 0.9) is None
+    assert tails.lognormal_index(np.sort(np.append(np.full(900, 3.0), tail)), 0.9) is None
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("sigma", [1e-4, 0.3, 20.0])
+def test_the_index_of_a_body_is_that_of_a_normal_in_logarithms_in_any_unit(sigma, unit):
+    z = stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
+    p = 0.9 + 0.1 * (np.arange(200) + 0.5) / 200
+    excess = np.expm1(sigma * (stats.norm.ppf(p) - stats.norm.ppf(0.9)))
+    assert tails.lognormal_index(unit * np.exp(sigma * z), 0.9) == pytest.approx(gpd.fit_gpd(excess).xi, abs=0.01)
+
+
+def test_the_long_raw_norms_get_no_power_law_and_only_the_detrended_ones_a_chance(monkeypatch):
+    norm = np.exp(0.3 * np.random.default_rng(0).standard_normal(301))
+    monkeypatch.setattr(tails, "LARGE", 300)
+    long, short = tails.describe_tail(norm), tails.describe_tail(norm[:300], bootstrap=5)
+    assert long.raw.power_law is None
+    assert long.detrended.power_law is not None
+    assert short.raw.power_law.p_value is None
+    assert short.detrended.power_law.p_value is not None
+
+
+def test_the_family_is_the_first_of_the_detrended_ones():
+    norm = np.exp(0.3 * np.random.default_rng(0).standard_normal(300))
+    found = tails.describe_tail(norm)
+    assert found.family == found.detrended.fits[0].family
+    assert found.detrended.fits[0].aic < found.detrended.fits[1].aic
+    assert tails.describe_tail(norm[:10]).family is None
+
+
+def test_without_a_threshold_nothing_exceeds_it():
+    found = tails.view_tail(np.exp(np.random.default_rng(0).standard_normal(250)), power_law=False)
+    assert (found.pareto_tail.chosen, found.xi, found.xi_interval, found.heavy) == (None, None, None, None)
+    assert found.clustering.exceedances == 0
+    nothing = tails.view_tail(np.zeros(0), power_law=False)
+    assert (nothing.n, nothing.fits, nothing.heavy) == (0, (), None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "around", "begins"),
+    [
+        (True, False, "The raw norms look heavy-tailed only because their level drifts"),
+        (True, True, "The norms are heavy-tailed around their level"),
+        (False, True, "The norms are heavy-tailed around their level"),
+        (False, False, "The norms are not heavy-tailed"),
+        (None, False, "Too few norms"),
+        (False, None, "Too few norms"),
+    ],
+)
+def test_both_verdicts_in_a_sentence(raw, around, begins):
+    found = tails._sentence(SimpleNamespace(heavy=raw), SimpleNamespace(heavy=around, verdict="as said"))
+    assert found.startswith(begins)
+    assert ("as said" in found) == (None not in (raw, around))
+
+
+def test_the_dimension_does_not_depend_on_where_the_level_lies():
+    # The level may be a mean rather than a median: the spread is that around the median of what is left.
+    log = 0.1 * np.random.default_rng(0).standard_normal(500)
+    norm, level = np.exp(log), np.zeros(500)
+    one = tails.gaussian_null(norm, log, level, None).effective_dimension
+    residual = np.abs(log - np.median(log))
+    assert one == pytest.approx(0.5 / (1.4826022185056018 * np.median(residual)) ** 2)
+    for shift in (-0.3, 0.05, 2.0):
+        assert tails.gaussian_null(norm, log, level + shift, None).effective_dimension == pytest.approx(one)
+
+
+@pytest.mark.parametrize("size", [1000, 16_384, 40_000])
+def test_the_expected_rate_is_the_mean_over_the_levels(size):
+    rng = np.random.default_rng(0)
+    level = rng.permutation(np.repeat([0.0, 0.5], size // 2))
+    log = level + 0.1 * rng.standard_normal(size)
+    null = tails.gaussian_null(np.exp(log), log, level, 1.2)
+    d = null.effective_dimension
+    # The median of the root of a chi-square is close to the root of d - 2/3.
+    one = [stats.chi2(d).sf((1.2 / np.exp(part)) ** 2 * (d - 2 / 3)) for part in (0.0, 0.5)]
+    assert null.expected_clip_rate == pytest.approx(np.mean(one), abs=0.01)
+    assert null.observed_clip_rate == pytest.approx(np.mean(np.exp(log) > 1.2))
