@@ -108,7 +108,7 @@ def fit_gpd(excess: NDArray[np.float64], *, goodness: bool = False) -> GpdFit:
         )
     scale = float(y.mean())
     largest = float(y.max())
-    if not math.isfinite(scale) or not largest > float(y.min()) * (1.0 + 1e-12):
+    if not largest > float(y.min()) * (1.0 + 1e-12):
         return GpdFit(sigma=None, xi=None, xi_error=None, log_likelihood=None, n=n, reason="the excesses are all equal")
     sigma, xi = _maximise(y / scale, largest / scale)
     fit = GpdFit(
@@ -124,13 +124,13 @@ def fit_gpd(excess: NDArray[np.float64], *, goodness: bool = False) -> GpdFit:
 def _maximise(y: NDArray[np.float64], largest: float) -> tuple[float, float]:
     """Return sigma and xi for excesses with mean 1."""
     stride = max(1, y.size // _SCAN)
-    scan = np.sort(y)[stride // 2 :: stride] if stride > 1 else y
+    scan = np.sort(y)[stride // 2 :: stride]
     end = -1.0 / largest
     starts = np.concatenate(
         (end * (1.0 - np.geomspace(1e-6, 0.9, 16)), end * np.geomspace(0.09, 1e-3, 5), _HEAVY_STARTS)
     )
     xi = np.log1p(np.outer(starts, scan)).mean(axis=1)
-    loss = np.log(np.maximum(xi / starts, 1e-300)) + xi
+    loss = np.log(xi / starts) + xi
     loss[xi <= MIN_XI] = np.inf
     best = int(np.argmin(loss))
     theta = float(starts[best])
@@ -143,7 +143,7 @@ def _maximise(y: NDArray[np.float64], largest: float) -> tuple[float, float]:
     index = _index(y, theta)
     if index <= MIN_XI:
         return largest, MIN_XI  # the likelihood grows without bound from -1 on; this is a uniform distribution
-    return (index / theta if abs(theta) > 1e-9 else float(y.mean())), index
+    return index / theta if theta else 1.0, index
 
 
 def _index(y: NDArray[np.float64], theta: float) -> float:
@@ -188,7 +188,7 @@ def gpd_survival(y: NDArray[np.float64], sigma: float, xi: float) -> NDArray[np.
         return np.asarray(np.exp(-y / sigma))
     inside = np.maximum(1.0 + xi * y / sigma, 0.0)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.exp(-np.log(inside) / xi)) if xi > 0.0 else inside ** (-1.0 / xi)
+        return np.asarray(np.exp(-np.log(inside) / xi))
 
 
 def with_goodness(fit: GpdFit, excess: NDArray[np.float64]) -> GpdFit:
@@ -309,17 +309,18 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
     """
     ordered = in_order(value[np.abs(value) < MAX_USABLE])
     tried: list[TailThreshold] = []
-    for level in levels:
-        at = int(level * ordered.size)
-        if ordered.size - at - 1 < MIN_FOR_CHOICE:
-            break
-        threshold = float(ordered[at])
+    chances, indices = [], []
+    for level in levels if ordered.size else ():
+        threshold = float(ordered[int(level * ordered.size)])
         excess = ordered[int(np.searchsorted(ordered, threshold, side="right")) :] - threshold
         if excess.size < MIN_FOR_CHOICE:
-            continue  # ties at the threshold
+            continue  # too near the end, or ties at the threshold
         fit = _fit_thinned(excess)
-        if fit.reason is None:
-            tried.append(TailThreshold(level=level, threshold=threshold, fit=fit))
+        if fit.p is None or fit.xi is None:
+            continue  # all that lies above is equal
+        tried.append(TailThreshold(level=level, threshold=threshold, fit=fit))
+        chances.append(fit.p)
+        indices.append(fit.xi)
     if not tried:
         return PeaksOverThreshold(
             chosen=None,
@@ -328,17 +329,15 @@ def peaks_over_threshold(value: NDArray[np.float64], levels: Sequence[float] = L
             rejected=False,
             reason=f"fewer than {MIN_FOR_CHOICE} different values above the 85 % quantile",
         )
-    stop = forward_stop([t.fit.p if t.fit.p is not None else 1.0 for t in tried])
+    stop = forward_stop(chances)
     chosen = min(stop, len(tried) - 1)
-    indices = [t.fit.xi for t in tried[chosen:] if t.fit.xi is not None]
-    return PeaksOverThreshold(
-        chosen=tried[chosen], tried=tuple(tried), band=(min(indices), max(indices)), rejected=stop == len(tried)
-    )
+    band = min(indices[chosen:]), max(indices[chosen:])
+    return PeaksOverThreshold(chosen=tried[chosen], tried=tuple(tried), band=band, rejected=stop == len(tried))
 
 
 def _fit_thinned(excess: NDArray[np.float64]) -> GpdFit:
     """Fit increasing excesses, at most 20,000 evenly spaced ones of them; error and likelihood are those of all."""
-    stride = max(1, -(-excess.size // MAX_EXCESSES))
+    stride = -(-excess.size // MAX_EXCESSES)
     fit = fit_gpd(excess[stride // 2 :: stride], goodness=True)
     if fit.xi_error is None or fit.log_likelihood is None:
         return fit

@@ -361,9 +361,8 @@ def gaussian_null(
     if threshold is None or not threshold > 0.0:
         return GaussianNull(effective_dimension=dimension, expected_clip_rate=None, observed_clip_rate=None)
     # The median of a chi-square root is close to sqrt(d - 2/3); the level is such a median. 64 levels stand for the
-    # run, of a long one those of evenly spaced steps.
-    some = np.sort(level[:: max(1, level.size // 16_384)])
-    levels = np.exp(quantiles_in_order(some, (np.arange(64) + 0.5) / 64.0))
+    # run.
+    levels = np.exp(quantiles_in_order(np.sort(level), (np.arange(64) + 0.5) / 64.0))
     squared = np.minimum(min(threshold, MAX_USABLE) / levels, MAX_USABLE) ** 2 * max(
         dimension - 2.0 / 3.0, 0.3 * dimension
     )

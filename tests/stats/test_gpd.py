@@ -253,3 +253,109 @@ def test_the_interval_of_a_quantile_is_that_of_the_likelihood_ratio(xi):
     for end in found.interval:
         assert best(end - 5.0) == pytest.approx(fit.log_likelihood - stats.chi2(1).ppf(0.95) / 2, abs=0.01)
     assert found.interval[0] < found.value < found.interval[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high", "root", "most"),
+    [
+        (lambda x: x**9 - 1e-3, 0.0, 2.0, 1e-3 ** (1 / 9), 40),
+        (lambda x: np.expm1(8 * (x - 0.3)), -2.0, 1.0, 0.3, 20),
+        (lambda x: -np.expm1(-8 * (x - 0.3)), -0.2, 3.0, 0.3, 20),
+        (lambda x: x - 0.1, -1.0, 1.0, 0.1, 1),
+    ],
+    ids=["flat", "rising", "levelling", "straight"],
+)
+def test_a_root_is_found_in_few_steps_however_the_function_bends(function, low, high, root, most):
+    calls = []
+
+    def counted(x):
+        calls.append(x)
+        return float(function(x))
+
+    found = gpd._root(counted, (low, float(function(low))), (high, float(function(high))))
+    assert found == pytest.approx(root, rel=1e-9)
+    assert len(calls) <= most
+    assert all(low <= x <= high for x in calls)
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1.0, 1e60])
+def test_a_tail_in_any_unit_and_order(unit):
+    y = stats.genpareto.rvs(0.3, size=700, random_state=3)
+    one, other = gpd.fit_gpd(y, goodness=True), gpd.fit_gpd(unit * y[::-1], goodness=True)
+    assert (other.xi, other.sigma / unit) == pytest.approx((one.xi, one.sigma), rel=1e-9)
+    assert (other.anderson_darling, other.p) == pytest.approx((one.anderson_darling, one.p), rel=1e-6)
+    assert other.log_likelihood == pytest.approx(one.log_likelihood - 700 * np.log(unit), rel=1e-9)
+
+
+def test_uniform_excesses_have_the_largest_one_as_their_end():
+    y = 3.0 * (np.arange(1000) + 0.5) / 1000
+    found = gpd.fit_gpd(y)
+    assert (found.xi, found.sigma) == (-0.99, pytest.approx(y.max()))
+    assert found.xi_error == pytest.approx(0.1 / np.sqrt(1000))
+
+
+def test_distances_of_what_a_model_holds_for_impossible_are_finite():
+    # A survival of 0 or 1 is cut to 1e-300 and 1 - 1e-16.
+    survival = np.array([1.0, 0.5, 0.0])
+    low, high = np.log(1e-300), np.log1p(-(1.0 - 1e-16))
+    by_hand = -3 - (1 * (high + low) + 3 * (np.log(0.5) + np.log(0.5)) + 5 * (np.log1p(-1e-300) + np.log(1.0))) / 3
+    assert gpd.anderson_darling(survival) == pytest.approx(by_hand)
+
+
+def test_nothing_and_ties_have_no_threshold():
+    assert gpd.peaks_over_threshold(np.zeros(0)).tried == ()
+    # Above the 85 % quantile 60 values and more, all equal: no tail.
+    value = np.concatenate((np.arange(400.0), np.full(60, 1000.0)))
+    assert [t.level for t in gpd.peaks_over_threshold(value, levels=(0.85, 0.9)).tried] == [0.85]
+    assert gpd.peaks_over_threshold(value, levels=(0.9,)).reason
+    # Those at the threshold itself lie not above it.
+    ties = np.concatenate((np.arange(300.0), np.full(40, 300.0), np.arange(301.0, 351.0)))
+    (tried,) = gpd.peaks_over_threshold(ties, levels=(0.85,)).tried
+    assert (tried.threshold, tried.fit.n) == (300.0, 50)
+    assert gpd.peaks_over_threshold(ties[:-1], levels=(0.85,)).tried == ()
+
+
+@pytest.mark.parametrize(("n", "thinned"), [(20_000, 20_000), (20_001, 10_000), (40_000, 20_000), (40_001, 13_334)])
+def test_at_most_twenty_thousand_excesses_are_fitted(monkeypatch, n, thinned):
+    seen, fit = [], gpd.fit_gpd
+    monkeypatch.setattr(gpd, "fit_gpd", lambda y, **how: seen.append(y) or fit(y, **how))
+    y = np.sort(np.random.default_rng(0).exponential(size=n))
+    found = gpd._fit_thinned(y)
+    stride = -(-n // 20_000)
+    assert seen[0].size == thinned
+    np.testing.assert_array_equal(seen[0], y[stride // 2 :: stride])
+    assert found.n == n
+    assert found.xi_error == pytest.approx((1 + found.xi) / np.sqrt(thinned * stride), rel=1e-9)
+
+
+@pytest.mark.parametrize("xi", [-0.8, -0.3, 0.0, 0.5, 2.0])
+@pytest.mark.parametrize("n", [10, 30, 255, 256, 511, 512, 2000])
+def test_the_maximum_beats_a_grid_of_all_shapes(n, xi):
+    y = stats.genpareto(xi).ppf((np.arange(n) + 0.5) / n)
+    found = gpd.fit_gpd(y)
+    best = -np.inf
+    for theta in np.concatenate((-np.geomspace(1e-4, 0.9999, 300), np.geomspace(1e-4, 1e4, 300))) / y.max():
+        shape = np.log1p(theta * y).mean()
+        if shape > -0.99:
+            best = max(best, -n * (np.log(shape / theta) + shape + 1))
+    assert found.log_likelihood >= best - 1e-9 * n
+    assert found.log_likelihood == pytest.approx(stats.genpareto.logpdf(y, found.xi, scale=found.sigma).sum(), rel=1e-6)
+
+
+def test_survival_of_all_shapes_by_its_formula():
+    y = np.array([0.0, 0.5, 1.0, 1.9, 2.0, 50.0])
+    for xi in (-1.0, -0.5, -1e-3, 1e-3, 1.0, 4.0):
+        np.testing.assert_allclose(gpd.gpd_survival(y, 1.0, xi), np.maximum(1 + xi * y, 0) ** (-1 / xi), rtol=1e-9)
+
+
+@pytest.mark.parametrize("xi", [-0.4, 0.0, 0.3, 1.5])
+def test_the_profile_of_a_quantile_is_the_best_over_all_shapes(xi):
+    y = stats.genpareto(xi).ppf((np.arange(120) + 0.5) / 120)
+    start = gpd.fit_gpd(y).xi
+    shapes = np.linspace(max(start - 1, -0.9), start + 1.5, 2001)
+    shapes = shapes[np.abs(shapes) > 1e-6][:, None]
+    for quantile in (2.0, 4.0, 9.0):
+        sigma = quantile * shapes / np.expm1(1.5 * shapes)
+        inside = np.log(np.maximum(1 + shapes / sigma * y, 1e-300))
+        best = (120 * np.log(sigma[:, 0]) + ((1 + 1 / shapes) * inside).sum(axis=1)).min()
+        assert gpd._quantile_loss(y, quantile, 1.5, start) == pytest.approx(best, abs=2e-3)

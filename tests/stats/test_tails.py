@@ -236,3 +236,22 @@ def test_the_expected_rate_is_the_mean_over_the_levels(size):
     one = [stats.chi2(d).sf((1.2 / np.exp(part)) ** 2 * (d - 2 / 3)) for part in (0.0, 0.5)]
     assert null.expected_clip_rate == pytest.approx(np.mean(one), abs=0.01)
     assert null.observed_clip_rate == pytest.approx(np.mean(np.exp(log) > 1.2))
+
+
+@pytest.mark.parametrize("spread", [0.72, 0.75, 2.0])
+def test_of_less_than_one_dimension_the_median_is_three_tenths_of_them(spread):
+    log = stats.norm.ppf((np.arange(999) + 0.5) / 999) * spread
+    null = tails.gaussian_null(np.exp(log), log, np.zeros(999), 1.5)
+    d = null.effective_dimension
+    assert d == pytest.approx(0.5 / spread**2, rel=0.01)
+    assert null.expected_clip_rate == pytest.approx(stats.chi2(d).sf(1.5**2 * max(d - 2 / 3, 0.3 * d)), abs=1e-6)
+
+
+def test_levels_count_by_their_quantiles():
+    level = np.random.default_rng(0).permutation(np.linspace(-1.0, 1.0, 1001))
+    log = level + 0.1 * np.random.default_rng(1).standard_normal(1001)
+    null = tails.gaussian_null(np.exp(log), log, level, 1.2)
+    d = null.effective_dimension
+    some = np.linspace(-1.0, 1.0, 4001)
+    rate = stats.chi2(d).sf((1.2 / np.exp(some)) ** 2 * (d - 2 / 3))
+    assert null.expected_clip_rate == pytest.approx(rate.mean(), abs=2e-3)
