@@ -71,10 +71,8 @@ def window_quantiles(
         NaN where a window holds no finite value.
     """
     finite = np.isfinite(value)
-    kept = value if finite.all() else value[finite]
-    if kept.size < value.size:
-        seen = np.concatenate(([0], np.cumsum(finite)))
-        start, stop = seen[start], seen[stop]
+    seen = np.concatenate(([0], np.cumsum(finite)))
+    kept, start, stop = value[finite], seen[start], seen[stop]
     count = stop - start
     out = np.full((len(probabilities), start.size), np.nan)
     filled = count > 0
@@ -173,7 +171,7 @@ def _select(
     rank = np.concatenate(ranks).astype(np.int32)
     found = np.zeros(rank.size, dtype=np.int32)
     zeros_before = np.zeros(n + 1, dtype=np.int32)
-    for bit in range(max(n - 1, 1).bit_length() - 1, -1, -1):
+    for bit in reversed(range(n.bit_length())):
         zero = (level >> bit) & 1 == 0
         np.cumsum(zero, out=zeros_before[1:], dtype=np.int32)
         lo_zero, hi_zero = zeros_before[lo], zeros_before[hi]
@@ -188,9 +186,7 @@ def _select(
     return found.reshape(queries, -1)
 
 
-def rolling_median(
-    value: NDArray[np.float64], window: int, *, centred: bool, min_count: int = 1
-) -> NDArray[np.float64]:
+def rolling_median(value: NDArray[np.float64], window: int, *, centred: bool) -> NDArray[np.float64]:
     """Return the rolling median of a series.
 
     Parameters
@@ -202,19 +198,15 @@ def rolling_median(
         trailing window holds the ``window`` steps *before* the current one.
     centred : bool
         Which of the two windows.
-    min_count : int
-        Steps a window must reach over to give a value.
 
     Returns
     -------
     float64[n]
-        NaN where the window is too short or holds no finite value. Even counts give the lower median.
+        NaN where the window holds no finite value. Even counts give the lower median.
     """
     value = as_series(value)
     start, stop = windows(value.size, window, centred=centred)
-    median = window_quantiles(value, start, stop, (0.5,))[0]
-    median[stop - start < min_count] = np.nan
-    return np.asarray(median)
+    return np.asarray(window_quantiles(value, start, stop, (0.5,))[0])
 
 
 def rolling_levels(
@@ -243,16 +235,14 @@ def rolling_levels(
     start, stop = windows(n, window, centred=centred)
     stride = _stride(n, window)
     # A centred refreshment sits in the middle of the steps that it serves, a trailing one before them.
-    at = slice(min(stride // 2, max(n - 1, 0)) if centred else 0, None, stride)
+    at = slice(stride // 2 if centred else 0, None, stride)
     quantiles = window_quantiles(value, start[at], stop[at], probabilities)
-    levels = np.repeat(quantiles, stride, axis=1)
-    missing = n - levels.shape[1]
-    return np.pad(levels, ((0, 0), (0, missing)), mode="edge") if missing > 0 else levels[:, :n]
+    return np.asarray(quantiles[:, np.minimum(np.arange(n) // stride, quantiles.shape[1] - 1)])
 
 
 def _stride(n: int, window: int) -> int:
     """Return how many steps of a series of n share one level."""
-    return 1 if n <= EXACT_UP_TO else max(1, window // 16)
+    return 1 if n <= EXACT_UP_TO else max(1, min(window, n) // 16)
 
 
 def local_level(log_value: NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -294,12 +284,10 @@ def median_of_nine(value: NDArray[np.float64]) -> NDArray[np.float64]:
     series take a fifth of the time of sorting every window.
     """
     n = value.size
-    if n < 64:
-        return rolling_median(value, 9, centred=True)
     median = np.empty(n)
     for first in range(4, n - 4, STRETCH):
         stop = min(first + STRETCH, n - 4)
-        p = [value[first + lag : stop + lag] for lag in range(-4, 5)]
+        p = list(np.lib.stride_tricks.sliding_window_view(value[first - 4 : stop + 4], 9).T)
         for low, high in _EXCHANGES:
             p[low], p[high] = np.minimum(p[low], p[high]), np.maximum(p[low], p[high])
         median[first:stop] = p[4]
@@ -436,31 +424,27 @@ def rolling_moments(
     weight : float64[n], optional
         1 for values that count, 0 for values that are left out.
     """
-    n = value.size
-    counted = np.ones(n, dtype=np.bool_) if weight is None else weight > 0.0
+    counted = np.ones(value.size, dtype=np.bool_) if weight is None else weight > 0.0
     known = np.isfinite(value)
-    finite = value if (counted & known).all() else value[counted & known]
+    finite = value[counted & known]
     centre = float(np.median(finite)) if finite.size else 0.0
-    scale = float(np.max(np.abs(finite - centre))) if finite.size else 1.0
-    scale = scale if np.isfinite(scale) and scale > 0.0 else 1.0
-    shifted = (value - centre) / scale
-    if finite.size < n:
-        shifted = np.where(counted, np.where(known, shifted, np.nan), 0.0)
-    total = [_trailing_sum(part, window, include_current=include_current) for part in (shifted, shifted * shifted)]
-    if weight is None:
-        count = np.minimum(np.arange(n, dtype=np.int64) + include_current, max(min(window, n), 1))
-    else:
-        count = np.rint(_trailing_sum(weight, window, include_current=include_current)).astype(np.int64)
+    # In units of the largest deviation no square overflows or vanishes.
+    scale = float(np.abs(finite - centre).max(initial=0.0)) or 1.0
+    shifted = np.where(counted, np.where(known, (value - centre) / scale, np.nan), 0.0)
+    count, total, squares = (
+        _trailing_sum(part, window, include_current=include_current)
+        for part in (counted.astype(np.float64), shifted, shifted * shifted)
+    )
     usable = count >= max(min_count, ddof + 1)
-    divisor = np.maximum(count, 1)
-    mean = total[0] / divisor
-    variance = np.maximum(total[1] - total[0] * mean, 0.0) / np.maximum(count - ddof, 1)
+    divisor = np.maximum(count, 1.0)
+    mean = total / divisor
+    variance = np.maximum(squares - total * mean, 0.0) / np.maximum(count - ddof, 1.0)
     # What is left of a constant window is rounding, not spread.
-    variance[variance < 1e-14 * total[1] / divisor] = 0.0
+    variance[variance < 1e-14 * squares / divisor] = 0.0
     return RollingMoments(
         mean=np.where(usable, centre + scale * mean, np.nan),
         deviation=np.where(usable, scale * np.sqrt(variance), np.nan),
-        count=count,
+        count=count.astype(np.int64),
     )
 
 
