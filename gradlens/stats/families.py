@@ -88,14 +88,16 @@ def fit_families(value: NDArray[np.float64], *, n_effective: float | None = None
         Empty for fewer than 20 values or a sample without spread.
     """
     everything = positive_sample(value)
-    stride = max(1, -(-everything.size // MAX_VALUES))
+    if everything.size < MIN_VALUES:
+        return ()
+    stride = -(-everything.size // MAX_VALUES)
     x = everything[stride // 2 :: stride]
-    if x.size < MIN_VALUES or not float(x[-1]) > float(x[0]) * (1.0 + 1e-9):
+    if not float(x[-1]) > float(x[0]) * (1.0 + 1e-9):
         return ()
     scale = math.exp(float(np.mean(np.log(x))))
     scaled = x / scale
     size = float(everything.size) if n_effective is None else n_effective
-    at = np.linspace(0, x.size - 1, GRID).astype(np.int64) if x.size > GRID else np.arange(x.size)
+    at = np.linspace(0, x.size - 1, min(GRID, x.size)).round().astype(np.int64)
     fits = []
     for family, fit in (
         ("lognormal", _lognormal), ("weibull", _weibull), ("gamma", _gamma), ("exponential", _exponential),
@@ -152,21 +154,16 @@ def family_survival(family: str, parameters: Mapping[str, float], value: NDArray
 
 
 if TYPE_CHECKING:
+    # Of data divided by their geometric mean, `scale`, so that their logarithms add up to 0:
     # parameters in the unit of the data, log-likelihood of the scaled data, free parameters, cdf of the scaled data
     Made = tuple[dict[str, float], float, int, Callable[[NDArray[np.float64]], NDArray[np.float64]]]
 
 
 def _lognormal(x: NDArray[np.float64], scale: float) -> Made:
     """Fit mean and population deviation of the logarithm."""
-    log = np.log(x)
-    mu, sigma = float(log.mean()), float(log.std())
-    log_likelihood = -x.size * (0.5 * LOG_2PI + math.log(sigma) + 0.5) - float(log.sum())
-    return (
-        {"mu": mu + math.log(scale), "sigma": sigma},
-        log_likelihood,
-        2,
-        lambda v: normal_cdf((np.log(v) - mu) / sigma),
-    )
+    sigma = float(np.log(x).std())
+    log_likelihood = -x.size * (0.5 * LOG_2PI + math.log(sigma) + 0.5)
+    return {"mu": math.log(scale), "sigma": sigma}, log_likelihood, 2, lambda v: normal_cdf(np.log(v) / sigma)
 
 
 def _exponential(x: NDArray[np.float64], scale: float) -> Made:
@@ -181,7 +178,7 @@ def _weibull(x: NDArray[np.float64], scale: float) -> Made | None:
     top = float(log[-1])
     shifted = log - top  # at most 0, so powers cannot overflow
     mean = float(shifted.mean())
-    k = 1.2 / max(float(log.std()), 1e-12)
+    k = 1.2 / float(log.std())
     for _ in range(60):
         weight = np.exp(k * shifted)
         total = float(weight.sum())
@@ -197,7 +194,7 @@ def _weibull(x: NDArray[np.float64], scale: float) -> Made | None:
     else:
         return None
     size = top + math.log(float(np.mean(np.exp(k * shifted)))) / k
-    log_likelihood = x.size * (math.log(k) - k * size) + (k - 1.0) * float(log.sum()) - x.size
+    log_likelihood = x.size * (math.log(k) - k * size - 1.0)
     return (
         {"shape": k, "scale": math.exp(size) * scale},
         log_likelihood,
@@ -208,8 +205,8 @@ def _weibull(x: NDArray[np.float64], scale: float) -> Made | None:
 
 def _gamma(x: NDArray[np.float64], scale: float) -> Made | None:
     """Solve ln a - digamma(a) = ln mean - mean ln by Newton steps in 1/a (Minka 2002)."""
-    mean, mean_log = float(x.mean()), float(np.log(x).mean())
-    gap = math.log(mean) - mean_log
+    mean = float(x.mean())
+    gap = math.log(mean)
     if not gap > 1e-14:
         return None
     a = (3.0 - gap + math.sqrt((gap - 3.0) ** 2 + 24.0 * gap)) / (12.0 * gap)
@@ -222,7 +219,7 @@ def _gamma(x: NDArray[np.float64], scale: float) -> Made | None:
         if done:
             break
     theta = mean / a
-    log_likelihood = x.size * ((a - 1.0) * mean_log - a - a * math.log(theta) - math.lgamma(a))
+    log_likelihood = -x.size * (a + a * math.log(theta) + math.lgamma(a))
     return (
         {"shape": a, "scale": theta * scale},
         log_likelihood,
@@ -238,9 +235,7 @@ def _cutoff(x: NDArray[np.float64], scale: float) -> Made | None:
     if fit is None:
         return None
     alpha, rate, log_norm = fit
-    log_likelihood = -x.size * (
-        alpha * float(np.log(x / low).mean()) + rate * float(x.mean()) / low + log_norm + math.log(low)
-    )
+    log_likelihood = -x.size * ((1.0 - alpha) * math.log(low) + rate * float(x.mean()) / low + log_norm)
     return (
         {"alpha": alpha, "rate": rate / (low * scale), "xmin": low * scale},
         log_likelihood,
@@ -256,21 +251,21 @@ def _cutoff_range(alpha: float, rate: float) -> tuple[float, float, float]:
     """Return where exp((1 - alpha) u - rate e^u), u >= 0, holds its mass, and its largest logarithm."""
 
     def log_density(u: float) -> float:
-        return (1.0 - alpha) * u - rate * math.exp(min(u, 700.0))
+        return (1.0 - alpha) * u - rate * math.exp(u)
 
     mode = math.log((1.0 - alpha) / rate) if 1.0 - alpha > rate else 0.0
     peak = log_density(mode)
-    curvature = max(rate * math.exp(min(mode, 700.0)), 1e-12)
-    step = 1.0 / math.sqrt(curvature) if mode > 0.0 else 1.0 / max(alpha - 1.0 + rate, 1e-3)
-    high = mode + step
+    # Its curvature at a mode inside; its slope at 0, or where the cut-off begins.
+    width = 1.0 / math.sqrt(1.0 - alpha) if mode > 0.0 else 1.0 / (alpha - 1.0 + rate + 1.0 / math.log1p(1.0 / rate))
+    high, step = mode, width
     while log_density(high) > peak - 38.0 and high < 600.0:
-        high += step
+        high = min(high + step, 600.0)
         step *= 1.3
-    low, step = mode, 1.0 / math.sqrt(curvature)
-    while low > 0.0 and log_density(low) > peak - 38.0:
-        low -= step
+    low, step = mode, width
+    while log_density(low) > peak - 38.0 and low > 0.0:
+        low = max(low - step, 0.0)
         step *= 1.3
-    return max(low, 0.0), min(high, 600.0), peak
+    return low, high, peak
 
 
 def _cutoff_moments(alpha: float, rate: float) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
@@ -411,13 +406,12 @@ def vuong_tests(excess: NDArray[np.float64], exponent: float) -> tuple[VuongTest
     y = excess
     if y.size < 10 or not float(y.max()) < 200.0:
         return ()
-    x = np.exp(y)
+    x, beyond = np.exp(y), np.expm1(y)
+    mean = float(beyond.mean())
     power = math.log(exponent) - exponent * y
     rivals = {
         "lognormal": _cut_lognormal(y, exponent),
-        "exponential": -math.log(max(float(x.mean()) - 1.0, 1e-300))
-        - (x - 1.0) / max(float(x.mean()) - 1.0, 1e-300)
-        + y,
+        "exponential": y - math.log(mean) - beyond / mean,
         "weibull": _cut_weibull(y),
     }
     tests = []

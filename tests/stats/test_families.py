@@ -244,3 +244,103 @@ def test_the_cutoff_of_an_exact_sample_is_found():
 @pytest.mark.parametrize(("mean_log", "mean"), [(0.0, 2.0), (-0.1, 2.0), (0.5, 1.0)])
 def test_no_cutoff_for_a_sample_without_a_tail(mean_log, mean):
     assert families.fit_cutoff(mean_log, mean) is None
+
+
+CUTOFFS = [(1.0, 1e-3), (1.001, 1e-6), (0.9995, 1e-3), (1.5, 0.05), (50.0, 1e-3), (-3.0, 2.0), (-3.0, 0.01), (2.0, 1e-9), (0.0, 1.0)]  # fmt: skip
+
+
+def cutoff_integral(alpha, rate, power=0.0, top=60.0):
+    """The integral of u^power exp((1 - alpha) u - rate (e^u - 1)) over u from 0 to `top`."""
+    return integrate.quad(
+        lambda u: u**power * np.exp((1 - alpha) * u - rate * np.expm1(u)), 0, top, limit=500, points=[0.01, 0.1, 1, 5, 10, 20] if top == 60.0 else None
+    )[0]  # fmt: skip
+
+
+@pytest.mark.parametrize(("alpha", "rate"), CUTOFFS)
+def test_moments_of_a_cutoff_are_its_integrals(alpha, rate):
+    log_norm, mean, covariance = families._cutoff_moments(alpha, rate)
+    whole = cutoff_integral(alpha, rate)
+    assert log_norm == pytest.approx(np.log(whole) - rate, abs=1e-9)
+    # E e^u is the integral for an exponent one smaller over that of the exponent.
+    assert mean[0] == pytest.approx(cutoff_integral(alpha, rate, 1.0) / whole, rel=1e-8)
+    assert mean[1] == pytest.approx(cutoff_integral(alpha - 1, rate) / whole, rel=1e-7)
+    assert covariance[0, 0] == pytest.approx(cutoff_integral(alpha, rate, 2.0) / whole - mean[0] ** 2, rel=1e-6)
+    assert covariance[1, 1] == pytest.approx(cutoff_integral(alpha - 2, rate) / whole - mean[1] ** 2, rel=1e-6)
+    assert covariance[0, 1] == covariance[1, 0]
+    assert covariance[0, 1] == pytest.approx(
+        cutoff_integral(alpha - 1, rate, 1.0) / whole - mean[0] * mean[1], rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(("alpha", "rate"), CUTOFFS)
+def test_shares_below_under_a_cutoff_are_its_integrals(alpha, rate):
+    whole = cutoff_integral(alpha, rate)
+    u = np.array([0.0, 0.01, 0.3, 1.0, 3.0])
+    exact = [cutoff_integral(alpha, rate, top=v) / whole for v in u]
+    np.testing.assert_allclose(families._cutoff_cdf(u, alpha, rate), exact, atol=2e-3)
+    ends = families._cutoff_cdf(np.array([0.0, 700.0]), alpha, rate)
+    assert (ends[0], ends[1]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("alpha", "rate"), [(-500.0, 12.0), *(c for c in CUTOFFS if c[1] > 1e-7 and c[0] < 10)])
+def test_a_cutoff_is_found_from_its_own_moments_in_few_steps(monkeypatch, alpha, rate):
+    _, mean, _ = families._cutoff_moments(alpha, rate)
+    calls, moments = [], families._cutoff_moments
+    monkeypatch.setattr(families, "_cutoff_moments", lambda a, r: calls.append((a, r)) or moments(a, r))
+    found = families.fit_cutoff(float(mean[0]), float(mean[1]))
+    assert found[0] == pytest.approx(alpha, abs=1e-7 * max(abs(alpha), 1.0))
+    assert found[1] == pytest.approx(rate, rel=1e-7)
+    assert len(calls) <= 12
+
+
+@pytest.mark.parametrize("low", [0.5, 3.0])
+def test_a_cutoff_beats_its_neighbours(low):
+    x = low * (1.0 + stats.gamma(1.5).ppf((np.arange(300) + 0.5) / 300))
+    (fit,) = (fit for fit in families.fit_families(x) if fit.family == "power_law_cutoff")
+    p = fit.parameters
+
+    def likelihood(exponent, rate):
+        log_norm = np.log(cutoff_integral(exponent, rate * p["xmin"])) - rate * p["xmin"]
+        return -(exponent * np.log(x / p["xmin"]) + rate * x + log_norm + np.log(p["xmin"])).sum()
+
+    best = likelihood(p["alpha"], p["rate"])
+    assert fit.log_likelihood == pytest.approx(best, rel=1e-9)
+    for shift in (-0.02, 0.02):
+        assert likelihood(p["alpha"] + shift, p["rate"]) < best
+        assert likelihood(p["alpha"], p["rate"] * (1 + 5 * shift)) < best
+
+
+@pytest.mark.parametrize("n", [19, 20])
+def test_twenty_values_have_a_family(n):
+    assert bool(families.fit_families(np.linspace(1.0, 2.0, n))) == (n == 20)
+
+
+@pytest.mark.parametrize("n", [1000, 1024, 1025, 3000])
+def test_a_distance_is_taken_at_evenly_spaced_order_statistics(n):
+    x = np.sort(np.random.default_rng(11).gamma(2.0, size=n))
+    (fit,) = (fit for fit in families.fit_families(x) if fit.family == "exponential")
+    exact = stats.kstest(x, stats.expon(scale=x.mean()).cdf).statistic
+    at = np.rint(np.linspace(0, n - 1, min(n, 1024))).astype(int)
+    model = -np.expm1(-x[at] / x.mean())
+    assert fit.ks == pytest.approx(max((model - at / n).max(), ((at + 1) / n - model).max()), rel=1e-9)
+    assert exact - 1 / 1024 <= fit.ks <= exact + 1e-12
+
+
+def test_the_exponential_rival_of_a_narrow_tail_is_exact():
+    # exp(y) - 1 of values of a millionth, which a difference of exponentials would round.
+    y = 1e-6 * stats.expon.ppf((np.arange(200) + 0.5) / 200)
+    exponent = 1.0 / y.mean()
+    (test,) = (t for t in families.vuong_tests(y, exponent) if t.family == "exponential")
+    mean = np.expm1(y).mean()
+    difference = np.log(exponent * mean) + np.expm1(y) / mean - (1 + exponent) * y
+    assert test.log_ratio == pytest.approx(difference.sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e-3, 1e60])
+def test_fits_are_the_same_in_any_unit_and_order(unit):
+    x = np.random.default_rng(12).gamma(2.0, size=400)
+    one = {f.family: f for f in families.fit_families(x)}
+    other = {f.family: f for f in families.fit_families(unit * x[::-1])}
+    for family, fit in one.items():
+        assert other[family].ks == pytest.approx(fit.ks, abs=1e-6)
+        assert other[family].log_likelihood == pytest.approx(fit.log_likelihood - 400 * np.log(unit), rel=1e-9)

@@ -181,3 +181,53 @@ def test_levels_of_long_series_are_at_most_a_sixteenth_of_the_window_old(monkeyp
     for centred, shift in ((False, 0.0), (True, 32.5)):
         level = robust.rolling_levels(value, 64, (0.5,), centred=centred)[0]
         assert np.abs(level - exact - shift)[100:900].max() <= 4.0
+
+
+def test_a_window_longer_than_a_long_series_has_one_level(monkeypatch):
+    monkeypatch.setattr(robust, "EXACT_UP_TO", 10)
+    value = np.arange(40.0)
+    for centred in (True, False):
+        level = robust.rolling_levels(value, 10_000, (0.5,), centred=centred)[0]
+        assert level.shape == (40,)
+    assert (level[2:] <= value[2:]).all()
+    assert robust._stride(40, 10_000) == 2
+
+
+def test_a_window_of_one_value_has_no_spread_whatever_came_before():
+    value = np.concatenate((np.linspace(5.0, 9.0, 50), np.full(60, 0.1), np.full(60, 7.3), np.full(60, 0.1)))
+    for include_current in (True, False):
+        found = robust.rolling_moments(value, 7, include_current=include_current, ddof=1, min_count=7)
+        assert (found.deviation[60:110] == 0.0).all()
+        assert (found.deviation[120:170] == 0.0).all()
+        assert (found.deviation[8:50] > 0.1).all()
+        np.testing.assert_allclose(found.mean[60:110], 0.1, rtol=1e-12)
+
+
+def test_moments_of_nothing():
+    for value in (np.full(5, np.nan), np.zeros(0)):
+        found = robust.rolling_moments(value, 3, include_current=True, ddof=0, min_count=1)
+        assert np.isnan(found.mean).all()
+        assert found.mean.size == value.size
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 64, 65])
+def test_both_ways_to_select_agree_at_every_length(n):
+    value = np.random.default_rng(n).permutation(n).astype(float)
+    start = np.zeros(n, dtype=np.int64)
+    stop = np.arange(1, n + 1)
+    ranks = [np.zeros(n, dtype=np.int64), (stop - 1) // 2, stop - 1]
+    found = robust._select(value.astype(np.int32), start, stop, ranks)
+    sorts = robust._sort_windows(value, start, stop, ranks)
+    np.testing.assert_array_equal(found, sorts)
+    np.testing.assert_array_equal(
+        sorts, [[np.sort(value[:i])[r] for i, r in zip(stop, rank, strict=True)] for rank in ranks]
+    )
+
+
+def test_windows_leave_out_what_is_not_finite():
+    value = np.array([np.nan, 3.0, 1.0, np.inf, 2.0, -np.inf, 5.0])
+    start, stop = np.array([0, 0, 1, 3, 4, 2, 6, 3, 5]), np.array([1, 7, 3, 4, 7, 2, 7, 6, 6])
+    found = robust.window_quantiles(value, start, stop, (0.0, 0.5, 1.0))
+    kept = [np.sort(value[a:b][np.isfinite(value[a:b])]) for a, b in zip(start, stop, strict=True)]
+    expected = [[k[int(p * (k.size - 1))] if k.size else np.nan for k in kept] for p in (0.0, 0.5, 1.0)]
+    np.testing.assert_array_equal(found, expected)
