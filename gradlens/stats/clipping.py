@@ -142,10 +142,8 @@ def clip_statistics(
         No rate for an empty series; every step counts as clipped at a threshold that is not positive.
     """
     norm = as_series(norm)
-    finite = np.isfinite(norm)
-    kept = norm if finite.all() else norm[finite]
-    above = kept > threshold
-    clipped = int(above.sum())
+    kept = norm[np.isfinite(norm)]
+    clipped = int(np.count_nonzero(kept > threshold))
     rate = clipped / kept.size if kept.size else None
     order = np.argsort(kept)
     n_effective = effective_steps(kept, threshold, order=order)
@@ -252,7 +250,7 @@ def wilson_interval(rate: float, n: float, confidence: float = 0.95) -> tuple[fl
     centre = (rate + z * z / (2.0 * n)) / shrink
     half = z / shrink * math.sqrt(rate * (1.0 - rate) / n + z * z / (4.0 * n * n))
     # At the ends the bounds are exact; rounding would leave 1e-18 in place of 0.
-    return (max(0.0, centre - half) if rate > 0.0 else 0.0, min(1.0, centre + half) if rate < 1.0 else 1.0)
+    return centre - half if rate > 0.0 else 0.0, centre + half if rate < 1.0 else 1.0
 
 
 def effective_steps(norm: NDArray[np.float64], threshold: float, *, order: NDArray[np.int64] | None = None) -> float:
@@ -278,7 +276,7 @@ def effective_steps(norm: NDArray[np.float64], threshold: float, *, order: NDArr
     above = norm > threshold
     indicator = effective_size(above.astype(np.float64))
     order = np.argsort(norm) if order is None else order
-    if not norm[order[0]] < norm[order[-1]]:
+    if not np.ptp(norm):
         return indicator
     scores = _normal_scores(norm, order)
     correlation = autoregressive_correlation(autocovariance(scores, min(MAX_ORDER, n // 4)), n, min(n - 1, 5000))
@@ -298,9 +296,8 @@ def _normal_scores(norm: NDArray[np.float64], order: NDArray[np.int64]) -> NDArr
     ranked = normal_quantile((np.arange(n) + 0.5) / n)
     ordered = norm[order]
     first = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > 0.0)
-    if first.size < n:
-        count = np.diff(first, append=n)
-        ranked = np.repeat(np.add.reduceat(ranked, first) / count, count)
+    count = np.diff(first, append=n)
+    ranked = np.repeat(np.add.reduceat(ranked, first) / count, count)
     scores = np.empty(n)
     scores[order] = ranked
     return scores
@@ -348,8 +345,8 @@ def autoregressive_correlation(gamma: NDArray[np.float64], n: int, max_lag: int)
         return np.zeros(0)
     if len(best) == 1:
         phi = min(best[0] + (1.0 + 3.0 * best[0]) / n, 1.0 - 1.0 / n)
-        needed = max_lag if abs(phi) > 0.999 else min(max_lag, int(math.log(1e-5) / math.log(max(abs(phi), 1e-3))) + 1)
-        return phi ** np.arange(1, needed + 1, dtype=np.float64)
+        powers = phi ** np.arange(1, max_lag + 1, dtype=np.float64)
+        return np.asarray(powers[: 1 + np.count_nonzero(np.abs(powers) >= 1e-5)])
     return _continue_correlation([float(g / gamma[0]) for g in gamma[1 : len(best) + 1]], best, max_lag)
 
 

@@ -219,7 +219,7 @@ def _shifted(
     window = np.searchsorted(edges, loss, side="right") - 1
     begin, size = edges[window], np.diff(edges)[window]
     found = []
-    step = max(1, _CHUNK // max(loss.size, 1))
+    step = max(1, _CHUNK // loss.size)
     for first in range(0, draws, step):
         count = min(step, draws - first)
         shift = (rng.random((count, windows)) * np.diff(edges)).astype(np.int64)
@@ -247,6 +247,4 @@ def sign_test(positive: int, total: int) -> float:
 def decluster(onsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Merge onsets that follow the one before by less than 10 steps into the first of the chain."""
     onsets = np.unique(onsets)
-    if onsets.size == 0:
-        return onsets
-    return onsets[np.concatenate(([True], np.diff(onsets) >= GAP))]
+    return onsets[np.diff(onsets, prepend=-GAP) >= GAP]

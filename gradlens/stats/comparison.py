@@ -104,7 +104,7 @@ def block_difference(
     # Of a weighted mean: each block contributes k * share * (value - mean) / k.
     influence = k * share * (value - change)
     expected = block_length(influence).stationary
-    variance = max(stationary_variance(influence, expected) / k * k / max(k - 1, 1), least_variance)
+    variance = max(stationary_variance(influence, expected) / max(k - 1, 1), least_variance)
     df = max(k / expected - 1.0, 1.0) if k >= 3 else 0.0
     return _by_t(change, math.sqrt(variance), df, confidence)
 
@@ -131,7 +131,7 @@ def stationary_variance(influence: NDArray[np.float64], expected_block: float) -
     # The bootstrap wraps around, so the autocovariance is the circular one.
     gamma = np.fft.irfft((spectrum * spectrum.conj()).real, n) / n
     lag = np.arange(1, n)
-    stay = 1.0 - 1.0 / max(expected_block, 1.0)
+    stay = 1.0 - 1.0 / expected_block
     share = lag / n
     kernel = (1.0 - share) * stay**lag + share * stay ** (n - lag)
     return max(float(gamma[0] + np.dot(kernel, gamma[1:])), 0.0)

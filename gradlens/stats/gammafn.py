@@ -87,16 +87,15 @@ def _fraction(a: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
     if x.size == 0:
         return x
     b = x + 1.0 - a
-    c = np.full_like(x, 1e300)
+    c = np.full_like(x, np.inf)
     d = 1.0 / b
     h = d.copy()
     for k in range(1, 20_000):
         factor = -k * (k - a)
         b = b + 2.0
-        d = factor * d + b
-        d = 1.0 / np.where(np.abs(d) < 1e-300, 1e-300, d)
+        # For x from a + 1 on both are at least x + 1 + k before they are inverted, so neither is ever 0.
+        d = 1.0 / (factor * d + b)
         c = b + factor / c
-        c = np.where(np.abs(c) < 1e-300, 1e-300, c)
         delta = c * d
         h = h * delta
         if float(np.max(np.abs(delta - 1.0))) < 1e-15:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 CRITICAL = 1.25
 MIN_K = 10
-MAX_K = 50_000  # no tail needs more
 
 
 @frozen(eq=False)
@@ -124,7 +123,7 @@ def guillou_hall(descending: NDArray[np.float64], largest_share: float = 0.5) ->
     int
         The largest k considered if the spacings never show a trend.
     """
-    highest = min(int(largest_share * descending.size), descending.size - 1, MAX_K)
+    highest = min(int(largest_share * descending.size), descending.size - 1)
     k = np.arange(MIN_K, 2 * highest // 3 + 1)  # of which k and a half are there
     if k.size == 0:
         return max(highest, 1)

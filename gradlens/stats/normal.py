@@ -80,15 +80,14 @@ def normal_quantile(p: NDArray[np.float64]) -> NDArray[np.float64]:
 def quantile(p: float) -> float:
     """Return the normal quantile of one probability strictly between 0 and 1, to machine precision.
 
-    One Halley step on Acklam's start removes its remaining error. The upper half mirrors the lower one, because
+    One Newton step on Acklam's start removes its remaining error. The upper half mirrors the lower one, because
     ``erfc`` keeps its relative accuracy in one tail only.
     """
     if p > 0.5:
         return -quantile(1.0 - p)
     z = float(normal_quantile(np.array([p]))[0])
     error = 0.5 * math.erfc(-z / SQRT2) - p
-    step = error * math.sqrt(2.0 * math.pi) * math.exp(0.5 * z * z)
-    return z - step / (1.0 + 0.5 * z * step)
+    return z - error * math.sqrt(2.0 * math.pi) * math.exp(0.5 * z * z)
 
 
 def mills_ratio(t: float) -> float:

@@ -176,14 +176,13 @@ def suggest_level(
     centre, method = level + reach, "bootstrap"
     interval = _bootstrap_interval(used, residual, window, wanted, draws, np.random.default_rng(seed))
     if residual.size * (1.0 - wanted) < MIN_ABOVE:
-        ratios = np.exp(np.clip(residual, -300.0, 300.0))
+        ratios = np.exp(residual)
         threshold = float(np.quantile(ratios, TAIL_FROM))
         tail = tail_quantile(ratios[ratios > threshold] - threshold, threshold, ratios.size, wanted)
         if tail is not None:
             reach, method = math.log(tail.value), "pareto_tail"
             centre = level + reach
-            spread = interval[1] - interval[0] if not all(map(math.isfinite, tail.interval)) else 0.0
-            interval = (level + math.log(tail.interval[0]) - spread, level + math.log(tail.interval[1]) + spread)
+            interval = (level + math.log(tail.interval[0]), level + math.log(tail.interval[1]))
     latest, own = _checked_against_latest(used, centre, wanted)
     if own is None:
         return _abstain(
@@ -196,8 +195,8 @@ def suggest_level(
         again = _resampled_quantile(latest, wanted, _draws(draws, latest.size), np.random.default_rng(seed))
         interval = (float(np.quantile(again, 0.025)), float(np.quantile(again, 0.975)))
     return SuggestedLevel(
-        value=math.exp(centre), interval=(math.exp(min(interval[0], centre)), math.exp(min(max(interval[1], centre),
-        700.0))), abstained=None, drift=drift, level=math.exp(level), quantile=wanted, ratio=math.exp(centre - level),
+        value=math.exp(centre), interval=(math.exp(min(interval[0], centre)), math.exp(max(interval[1], centre))),
+        abstained=None, drift=drift, level=math.exp(level), quantile=wanted, ratio=math.exp(centre - level),
         first=int(position[start]), n=int(used.size), latest=int(position[position.size - latest.size]), method=method,
     )  # fmt: skip
 
@@ -270,8 +269,7 @@ def settled_part(log_norm: NDArray[np.float64]) -> tuple[int | None, float, floa
     start = int(edges[first])
     length = log_norm.size - start
     enough = length >= max(MIN_NORMS, SETTLED_SHARE * log_norm.size)
-    total = math.exp(min(float(spread[0]), 700.0))
-    return (start if enough else None), math.exp(float(spread[first])), total
+    return (start if enough else None), math.exp(float(spread[first])), math.exp(float(spread[0]))
 
 
 def _bootstrap_interval(
@@ -303,7 +301,7 @@ def _resampled_quantile(
     """Return a quantile of each of many stationary-bootstrap resamples."""
     block = block_length(value).stationary
     found = []
-    rows = max(1, 200_000 // value.size)
+    rows = 200_000 // value.size  # of at most 20,000 values
     place = p * (value.size - 1)
     low = int(place)
     for first in range(0, draws, rows):

@@ -162,7 +162,8 @@ def find_phases(lr: NDArray[np.float64] | None, n: int, warmup_end: int = 0) -> 
     if rate is None or rate.size != n:
         return (*phases, Phase(name="main", first=warmup_end, last=n - 1))
     shortest = max(5, n // 100)
-    slope = np.diff(np.clip(rate[warmup_end:], -1e300, 1e300), append=float(np.clip(rate[-1], -1e300, 1e300)))
+    with np.errstate(over="ignore"):
+        slope = np.diff(rate[warmup_end:], append=rate[-1])
     # Slopes that small are the rounding of a float32 rate.
     flat = np.abs(slope) <= 1e-9 * np.abs(rate[warmup_end:])
     direction = np.sign(np.where(flat, 0.0, slope)).astype(np.int64)

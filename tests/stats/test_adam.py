@@ -24,3 +24,7 @@ def test_warm_up_of_the_second_moment():
 def test_what_is_no_decay_rate(rate):
     with pytest.raises(ValueError, match="decay rate"):
         adam.memory(rate)
+
+
+def test_without_memory_a_shock_is_gone_at_once():
+    assert (adam.memory(0.0), adam.warmup_steps(0.0), adam.slowdown(3.0, 0.0)) == (1.0, 2.0, pytest.approx(10**0.5))

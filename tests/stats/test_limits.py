@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradlens.stats import clipping, gpd, indices, powerlaw, robust, spikes, tails, thresholds, warmup
+from gradlens.stats import clipping, coincidence, gpd, indices, powerlaw, robust, spikes, tails, thresholds, warmup
 from gradlens.stats.comparison import permutation_p
 from gradlens.stats.families import FamilyFit
 from gradlens.stats.histograms import share_beyond
@@ -545,3 +545,69 @@ def test_the_tail_ends_where_its_spacings_show_a_trend_whatever_its_index(index)
     p = (np.arange(2000) + 0.5) / 2000
     logs = np.where(np.arange(2000) < 300, -np.log(p), -np.log(p[300]) - 1e-3 * (p - p[300]))
     assert indices.guillou_hall(np.exp(index * logs)) == indices.guillou_hall(np.exp(logs))
+
+
+# --- what is not asked for
+
+
+def test_what_is_not_asked_for_is_as_documented():
+    rng = np.random.default_rng(13)
+    norm = np.exp(0.4 * rng.standard_normal(800))
+    level = thresholds.suggest_level(norm, mode="step_limiter").interval
+    assert level == thresholds.suggest_level(norm, quantile=0.9, draws=200, seed=0).interval
+    assert level != thresholds.suggest_level(norm, quantile=0.9, seed=1).interval
+    loss, other = np.sort(rng.choice(4000, 20, replace=False)), np.sort(rng.choice(4000, 20, replace=False))
+    one = coincidence.coincidence_tests(4000, loss, other)
+    assert (
+        one.norm_leads.p
+        == coincidence.coincidence_tests(4000, loss, other, warmup_end=0, draws=1999, seed=0).norm_leads.p
+    )
+    assert one.norm_leads.p != coincidence.coincidence_tests(4000, loss, other, seed=1).norm_leads.p
+    trouble = rng.random(30) < 0.5
+    assert find_onset(np.arange(30.0), trouble) == find_onset(np.arange(30.0), trouble, seed=0)
+    p = [powerlaw.fit_power_law(norm[:200], bootstrap=40, alternatives=False, **how).p_value for how in ({}, {"seed": 0}, {"seed": 1}, {"seed": 3})]  # fmt: skip
+    assert p[0] == p[1]
+    assert len(set(p)) > 1
+    assert tails.view_tail(norm).power_law.p_value is None
+    assert tails.describe_tail(norm[:300]).detrended.power_law.p_value is None
+    assert clipping.wilson_interval(0.3, 50) == clipping.wilson_interval(0.3, 50, 0.95)
+    curve = np.exp(0.2 * rng.standard_normal(600))
+    assert (
+        spikes.find_spikes(curve).z_limit
+        == spikes.find_spikes(curve, warmup_end=0, window=128, false_alarms=0.5).z_limit
+    )
+
+
+@pytest.mark.parametrize("n", [1.0, 7.5, 100.0, 1e6])
+@pytest.mark.parametrize("rate", [1e-5, 1e-3, 0.5, 1 - 1e-3, 1 - 1e-5])
+def test_an_interval_of_a_rate_holds_it_and_solves_its_equation(rate, n):
+    # Wilson: |rate - p| = z sqrt(p (1 - p) / n) at both ends.
+    z = stats.norm.ppf(0.975)
+    low, high = clipping.wilson_interval(rate, n)
+    assert 0.0 <= low <= rate <= high <= 1.0
+    for end in (low, high):
+        assert abs(rate - end) == pytest.approx(z * math.sqrt(end * (1 - end) / n), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("phi", [0.0005, 0.3, 0.9, 0.9995, -0.5])
+def test_powers_end_with_the_first_that_is_negligible(phi):
+    found = clipping.autoregressive_correlation(phi ** np.arange(3.0), 10**9, 5000)
+    full = phi ** np.arange(1.0, 5001.0)
+    assert found.size == min(5000, 1 + np.count_nonzero(np.abs(full) >= 1e-5))
+    np.testing.assert_allclose(found, full[: found.size], rtol=1e-4)
+
+
+@pytest.mark.parametrize("onsets", [[], [0], [5], [0, 9], [0, 10], [3, 12, 21, 31], [7, 7, 30]])
+def test_onsets_of_a_chain_count_at_its_first(onsets):
+    kept = []
+    before = None
+    for onset in sorted(set(onsets)):
+        if before is None or onset - before >= 10:
+            kept.append(onset)
+        before = onset
+    assert coincidence.decluster(np.array(onsets, dtype=np.int64)).tolist() == kept
+
+
+def test_rates_at_the_ends_of_floats_have_phases():
+    rate = np.concatenate((np.full(50, 1e308), np.full(50, -1e308)))
+    assert [(p.first, p.last) for p in warmup.find_phases(rate, 100)] == [(0, 99)]
