@@ -419,7 +419,7 @@ def is_known(name: str) -> bool:
     shape, mark = plain(name), _mark(name)
     shapes = {shape, shape if mark is None else plain(without_mark(name, mark))}
     return (
-        any(not shapes.isdisjoint(ranks) for ranks in _RANK.values())
+        not shapes.isdisjoint(_SHAPES)
         or rank_of("lr", name) is not None
         or layer_of(name) is not None
         or "norm" in shape

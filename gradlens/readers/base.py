@@ -52,7 +52,7 @@ class ReadOptions:
             return True
         from gradlens.vocabulary import is_known
 
-        return name in self.overrides.values() or is_known(name)
+        return is_known(name) or name in self.overrides.values()
 
     @property
     def overrides(self) -> dict[str, str]:
