@@ -219,7 +219,7 @@ def replay(
     inverse = np.concatenate(([0.0], np.cumsum(1.0 / np.maximum(size[::-1], 1e-300))))[::-1]
     rate = 1.0 - kept / size.size
     # A norm of zero stands below every threshold, so that its inverse is in no sum that is used.
-    return rate, np.minimum((kept + threshold * inverse[kept]) / size.size, 1.0)
+    return rate, (kept + threshold * inverse[kept]) / size.size
 
 
 def wilson_interval(rate: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

@@ -13,7 +13,10 @@ from gradlens.diagnosis.deciding import (
     NEXT_BEST,
     SURE,
     WARNS,
+    confidences,
+    level_with,
     ruling,
+    stands,
     without,
 )
 from gradlens.diagnosis.opinion import SecondOpinion, likeness_of, load_learned
@@ -181,3 +184,115 @@ def test_another_cause_is_named_with_its_sum(monkeypatch):
     assert any(f.code == "GL011" and f.cause == "batch_size_change" for f in findings)
     assert any(f.cause == "lr_too_high" and f.message.startswith("less likely") for f in findings)
     assert found.opinions[0].ranking[0].cause == "lr_too_high"
+
+
+# --- the sum of confidences
+
+
+@pytest.mark.parametrize(
+    ("given", "first", "expected"),
+    [
+        ({"a": 0.5, "b": 0.3, "c": 0.2}, "a", {"a": 0.5, "b": 0.3, "c": 0.2}),
+        ({"a": 0.1, "b": 0.7, "c": 0.2}, "a", {"a": 0.4, "b": 0.4, "c": 0.2}),
+        ({"a": 0.1, "b": 0.5, "c": 0.4}, "a", {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
+        ({"a": 0.2, "b": 0.6, "c": 0.15, "d": 0.05}, "a", {"a": 0.4, "b": 0.4, "c": 0.15, "d": 0.05}),
+        ({"b": 0.6, "c": 0.4}, "a", {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}),
+        ({"a": 0.5, "b": 0.5}, "a", {"a": 0.5, "b": 0.5}),
+        ({"a": 1.0}, "a", {"a": 1.0}),
+    ],
+)
+def test_what_was_decided_is_first_and_the_sum_stays(given, first, expected):
+    found = level_with(given, first)
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert sum(found.values()) == pytest.approx(sum(given.values()), rel=1e-12)
+    assert max(found, key=found.get) == first or given.get(first) == max(given.values())
+    assert all(p < found[first] for cause, p in found.items() if cause != first and p != given[cause])
+
+
+CURVES = {"healthy": 0.5, "bad_data": 0.3, "exploding": 0.2}
+
+
+def told(ruling_, by_signs, *, learned=CURVES, cautious=None, **facts):
+    second = SecondOpinion(learned=learned, cautious=learned if cautious is None else cautious)
+    return confidences(ruling_, by_signs, second, **facts)
+
+
+def test_the_confidences_are_those_of_the_curves_unless_the_signs_decide():
+    signs = {"exploding": 0.9, "healthy": 0.1}
+    assert told("agreed", signs) == pytest.approx(CURVES)
+    # Caution made another cause the first.
+    bold = {"healthy": 0.3, "bad_data": 0.4, "exploding": 0.3}
+    calm = {"healthy": 0.6, "bad_data": 0.2, "exploding": 0.2}
+    assert told("calmed", signs, learned=bold, cautious=calm) == pytest.approx(
+        {"healthy": 0.35, "bad_data": 0.35, "exploding": 0.3}, abs=1e-5
+    )
+    # The signs against the curves: the mean of both.
+    assert told("signs", signs) == pytest.approx({"exploding": 0.55, "healthy": 0.3, "bad_data": 0.15})
+    assert told("signs", {"overfitting": 1.0}) == pytest.approx(
+        {"overfitting": 0.5, "healthy": 0.25, "bad_data": 0.15, "exploding": 0.1}
+    )
+
+
+def test_confidences_without_what_a_fact_rules_out_or_doubts():
+    out = frozenset({"bad_data"})
+    # Not the first: the others share what it had.
+    assert told("agreed", {}, excluded=out) == pytest.approx({"healthy": 5 / 7, "exploding": 2 / 7})
+    doubted = told("agreed", {}, doubted=out)
+    assert doubted == pytest.approx({"healthy": 0.5 / 0.85, "bad_data": 0.15 / 0.85, "exploding": 0.2 / 0.85})
+    # The first: half as if it were healthy, half as if it had never been there.
+    learned = {"bad_data": 0.6, "healthy": 0.3, "exploding": 0.1}
+    found = told("agreed", {}, learned=learned, cautious={"healthy": 1.0}, excluded=out)
+    assert found == pytest.approx({"healthy": (0.9 + 0.75) / 2, "exploding": (0.1 + 0.25) / 2})
+
+
+@pytest.mark.parametrize(
+    ("proven", "confidence", "curves_say", "stays"),
+    [
+        ("bad_data", 0.6, ("exploding", 0.9), False),
+        ("bad_data", 0.9, ("exploding", 0.9), True),
+        ("bad_data", 0.1, ("bad_data", 0.9), True),
+        ("bad_data", 0.1, ("healthy", 0.9), True),
+        ("bad_data", 0.1, ("unknown", 0.9), True),
+        ("lr_zero", 0.1, ("exploding", 0.9), True),
+        ("not_learning", 0.1, ("exploding", 0.9), True),
+        ("nan_sudden", 0.1, ("exploding", 0.9), True),
+    ],
+)
+def test_a_fact_gives_way_only_to_surer_curves(proven, confidence, curves_say, stays):
+    assert stands(proven, confidence, dict([curves_say])) == stays
+
+
+@pytest.mark.parametrize(
+    ("first", "curves_say", "expected"),
+    [
+        ("lr_restart", "data_shift", "signs"),
+        ("lr_restart", "bad_data", "named"),
+        ("clip_too_tight", "data_shift", "named"),
+        ("data_shift", "adam_beta2_lag", "signs"),
+        ("bad_data", "adam_beta2_lag", "signs"),
+        ("exploding", "unknown", "signs"),
+        ("vanishing", "unknown", "signs"),
+        ("bad_data", "exploding", "named"),
+    ],
+)
+def test_where_the_curves_know_no_better(first, curves_say, expected):
+    assert said((first, 0.6), (curves_say, 0.99)) == expected
+
+
+def test_an_alarm_of_both_is_not_calmed_by_caution():
+    assert said(("exploding", 0.6), ("healthy", 0.9), learned=("healthy", 0.5)) == "calmed"
+    both = SecondOpinion(learned={"exploding": 0.6, "healthy": 0.4}, cautious=sure_of("healthy", 0.9))
+    known = {"proven": False, "serious": False, "excluded": frozenset()}
+    assert ruling(sure_of("exploding", 0.6), both, **known) == "signs"
+    assert ruling(sure_of("bad_data", 0.6), both, **known) == "calmed"
+
+
+def test_what_is_left_adds_up_to_one():
+    assert without({"bad_data": 0.0, "healthy": 0.0}, frozenset()) == {"healthy": 1.0}
+    # Healthy itself is never ruled out.
+    assert without({"healthy": 0.4, "bad_data": 0.6}, frozenset({"healthy"})) == pytest.approx(
+        {"healthy": 0.4, "bad_data": 0.6}
+    )
+    assert without({"bad_data": 0.9, "exploding": 0.1}, frozenset({"bad_data"})) == pytest.approx(
+        {"exploding": 0.1, "healthy": 0.9}
+    )

@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 
 from gradlens.checks.engine import run_checks
-from gradlens.diagnosis.opinion import SecondOpinion, cautious_of, load_learned, opinion_of, second_opinion, silent_on
-from gradlens.diagnosis.opinions import decided
+from gradlens.diagnosis.opinion import (
+    MAX_SCORE,
+    SecondOpinion,
+    cautious_of,
+    inputs_of,
+    laid_out,
+    load_learned,
+    opinion_of,
+    second_opinion,
+    silent_on,
+)
+from gradlens.diagnosis.opinions import decided, opinions_of
 from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.status import verdict_of
@@ -83,3 +93,88 @@ def test_a_loss_whose_course_means_nothing_has_no_second_opinion():
 def test_a_short_log_has_no_second_opinion():
     case = synthetic.make(synthetic.healthy(30), threshold=5.0)
     assert case.second is None
+
+
+KNOTS = np.array([[0.0, 1.0, 1.0, 1.0, 3.0], [10.0, 20.0, 30.0, 40.0, 50.0]], dtype=np.float32)
+SCORES = np.array([-2.0, -1.0, 0.0, 1.0, 2.0], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [
+        (-5.0, -2.0), (0.0, -2.0), (0.5, -1.5), (0.75, -1.25), (1.0, 0.0), (2.0, 1.5), (2.5, 1.75), (3.0, 2.0), (99.0, 2.0),
+    ],
+)  # fmt: skip
+def test_a_trait_lies_between_its_knots(value, score):
+    # Among equal knots it has the middle of their scores.
+    found = inputs_of(np.array([[value, 20.0]]), KNOTS, SCORES, np.array([], dtype=np.intp))
+    assert found[0].tolist() == pytest.approx([score, -1.0])
+
+
+def test_a_missing_trait_has_the_middle_score_and_a_flag():
+    found = inputs_of(np.array([[np.nan, 45.0], [2.0, np.nan]]), KNOTS, SCORES, np.array([1]))
+    np.testing.assert_allclose(found, [[0.0, 1.5, 0.0], [1.5, 0.0, 1.0]])
+    assert found.dtype == np.float32
+    far = inputs_of(np.array([[99.0, 99.0]]), KNOTS, 3.0 * SCORES, np.array([0]))
+    np.testing.assert_allclose(far, [[MAX_SCORE, MAX_SCORE, 0.0]])
+
+
+def test_grades_span_what_the_upper_half_of_a_trait_does():
+    learned = load_learned()
+    traits = np.full((3, len(trait_names())), np.nan)
+    grades = np.stack([np.zeros(len(SIGNS)), np.full(len(SIGNS), 0.5), np.ones(len(SIGNS))])
+    found = laid_out(traits, grades, learned)[:, -len(learned.signs) :]
+    # Fifty steps per unit.
+    assert found.tolist() == [[0] * len(learned.signs), [62] * len(learned.signs), [125] * len(learned.signs)]
+
+
+def test_caution_is_that_of_the_log():
+    traits, grades, learned = measure(curves()), np.zeros(len(SIGNS)), load_learned()
+    for recorded in (False, True):
+        found = second_opinion(traits, grades, recorded=recorded)
+        silent = silent_on(traits, learned.causes)[0]
+        left = {c: p for c, p, s in zip(learned.causes, found.learned.values(), silent, strict=True) if not s}
+        left["healthy"] *= np.exp(learned.caution[int(recorded)])
+        total = sum(left.values())
+        assert found.cautious == pytest.approx({c: left.get(c, 0.0) / total for c in learned.causes})
+
+
+def beliefs(*ranking):
+    return Beliefs(ranking=ranking, arguments={}, weighed={})
+
+
+@pytest.mark.parametrize(
+    ("ruling", "learned", "cautious", "told"),
+    [
+        ("signs", {"healthy": 0.9}, {"healthy": 0.9}, "The signs decided for bad data (70%); the curves say healthy (90%): take the verdict with care."),
+        ("agreed", {"bad_data": 0.9}, {"bad_data": 0.9}, "Signs and curves agree on bad data (70% and 90%)."),
+        ("named", {"exploding": 0.5, "healthy": 0.4}, {"healthy": 0.6, "exploding": 0.4}, "The curves decided for healthy (40%): the signs alone say bad data (70%)."),
+        ("calmed", {"healthy": 0.9}, {"healthy": 0.9}, "The curves show no fault, so that there is no alarm: the signs alone say bad data (70%)."),
+    ],
+)  # fmt: skip
+def test_every_ruling_in_words(ruling, learned, cautious, told):
+    second = SecondOpinion(learned=learned, cautious=cautious)
+    assert decided(beliefs(("bad_data", 0.7)), second, ruling) == told
+
+
+def test_an_unlike_run_and_a_proven_cause_in_words():
+    unlike = SecondOpinion(learned={"healthy": 0.9}, cautious={"healthy": 0.9}, outside=0.9)
+    assert decided(beliefs(("bad_data", 0.7)), unlike).endswith(
+        "the run is unlike those that the curves were learned from."
+    )
+    proven = decided(beliefs(("bad_data", 0.7)), unlike, proven="lr_zero")
+    assert (
+        proven
+        == "A fact of the log decided for lr zero; on their own, the signs say bad data (70%) and the curves healthy (90%)."
+    )
+    alone = decided(beliefs(("bad_data", 0.7)), None, proven="lr_zero")
+    assert alone == "A fact of the log decided for lr zero; on their own, the signs say bad data (70%)."
+
+
+def test_the_first_three_causes_of_each_opinion_are_told():
+    ranking = (("bad_data", 0.4), ("exploding", 0.3), ("healthy", 0.2), ("vanishing", 0.1))
+    second = SecondOpinion(learned={"vanishing": 0.1, "healthy": 0.5, "bad_data": 0.15, "exploding": 0.25}, cautious={})
+    by_signs, by_curves = opinions_of(beliefs(*ranking), second)
+    assert [(r.cause, r.confidence) for r in by_signs.ranking] == list(ranking[:3])
+    assert [r.cause for r in by_curves.ranking] == ["healthy", "exploding", "bad_data"]
+    assert list(opinions_of(beliefs(*ranking), None)) == []

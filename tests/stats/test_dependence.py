@@ -181,3 +181,20 @@ def test_extremal_index_by_hand():
     # No gap above 2, and evenly spaced ones: nothing clusters.
     for positions in ([1, 2, 3], [1, 3, 4, 6], [0, 50, 100, 150]):
         assert dependence.extremal_index(np.array(positions)).theta == 1.0
+
+
+@pytest.mark.parametrize(("positions", "known"), [([], False), ([4, 9], False), ([4, 9, 30], True), ([4, 5, 6], True)])
+def test_three_exceedances_have_an_index(positions, known):
+    found = dependence.extremal_index(np.array(positions, dtype=np.int64))
+    assert (found.reason is None) == known
+    assert found.exceedances == len(positions)
+    if not known:
+        assert (found.theta, found.widening) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("last", [[1.0, -1.0], [1.0, -2.0, 1.0]])
+def test_blocks_of_a_series_that_begins_without_any_spread(last):
+    # The first values are the mean itself, so that their own lags have no correlation.
+    found = dependence.block_length(np.array([0.0] * 12 + last))
+    assert 1.0 <= found.stationary <= 5.0
+    assert 1.0 <= found.circular <= 5.0
