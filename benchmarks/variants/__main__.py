@@ -1,6 +1,6 @@
 """Variants of situations whose cause is known: how many are judged rightly, and whether a fault is ever called clear.
 
-    python -m benchmarks.variants [--each 10] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
+    python -m benchmarks.variants [--each 10] [--second] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
 
 Each kind is described by a function (`faults.py`, `normal.py`) and drawn again with other lengths, scales, onsets, schedules,
 names, formats, logging intervals and rounding. Written as a log, read and judged as a user would. A fault is right if it is
@@ -24,9 +24,13 @@ import gradlens
 from benchmarks.variants.base import Kind
 from benchmarks.variants.faults import FAULTS
 from benchmarks.variants.normal import NORMAL
+from benchmarks.variants.second_faults import SECOND_FAULTS
+from benchmarks.variants.second_normal import SECOND_NORMAL
+from benchmarks.variants.second_writers import write_second
 from benchmarks.variants.writers import write
 
 KINDS: tuple[Kind, ...] = (*FAULTS, *NORMAL)
+SECOND: tuple[Kind, ...] = (*SECOND_FAULTS, *SECOND_NORMAL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +48,7 @@ class Judged:
 def judge(kind: Kind, seed: int, folder: Path) -> Judged:
     """Write one variant into a folder, read and judge it."""
     generator = np.random.default_rng([zlib.crc32(kind.name.encode()), seed])
-    path = write(generator, kind.make(generator), folder)
+    path = (write_second if kind in SECOND else write)(generator, kind.make(generator), folder)
     report = gradlens.analyze(path, config=kind_config(folder))
     findings = [f for run in report.runs for f in run.findings]
     statuses = {run.verdict.status for run in report.runs}
@@ -56,7 +60,9 @@ def judge(kind: Kind, seed: int, folder: Path) -> Judged:
             wrong.append("no problem")
         elif kind.causes and not causes & set(kind.causes):
             wrong.append("another cause")
-    elif loud or "problem" in statuses:
+    elif kind.truth == "stuck":
+        wrong += ["called clear"] * ("clear" in statuses)
+    elif kind.truth != "told" and (loud or "problem" in statuses):
         wrong.append("alarmed")
     if kind.codes and not {f.code for f in findings} & set(kind.codes):
         wrong.append(f"no {' or '.join(kind.codes)}")
@@ -64,7 +70,7 @@ def judge(kind: Kind, seed: int, folder: Path) -> Judged:
     told = " ".join(f"{f.code}:{f.severity.value}" for f in findings)
     return Judged(
         kind=kind, seed=seed, said=f"{said} {told} ({path.name})", wrong="; ".join(wrong),
-        clear="clear" in statuses and kind.truth == "fault", alarmed=loud and kind.truth == "normal",
+        clear="clear" in statuses and kind.truth in {"fault", "stuck"}, alarmed=loud and kind.truth == "normal",
     )  # fmt: skip
 
 
@@ -74,7 +80,7 @@ def kind_config(folder: Path) -> dict[str, object] | None:
     return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
-def page(judged: Iterable[Judged]) -> str:
+def page(judged: Iterable[Judged], kinds: tuple[Kind, ...] = KINDS) -> str:
     """The table for the docs."""
     judged = list(judged)
     right = sum(not j.wrong for j in judged)
@@ -92,7 +98,7 @@ def page(judged: Iterable[Judged]) -> str:
         "| situation | truth | variants | right | what was wrong |",
         "|---|---|--:|--:|---|",
     ]
-    for kind in KINDS:
+    for kind in kinds:
         some = [j for j in judged if j.kind.name == kind.name]
         if not some:
             continue
@@ -109,12 +115,14 @@ def main() -> None:
     parser.add_argument(
         "--first", type=int, default=100, help="first seed; those below were looked at while rules were made"
     )
+    parser.add_argument("--second", action="store_true", help="the second set, by other processes and spellings")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     judged = []
-    for kind in KINDS:
+    kinds = SECOND if arguments.second else KINDS
+    for kind in kinds:
         if arguments.only not in kind.name:
             continue
         for seed in range(arguments.first, arguments.first + arguments.each):
@@ -127,7 +135,7 @@ def main() -> None:
             judged.append(one)
             if one.wrong:
                 print(f"{kind.name} {seed}: {one.wrong}: {one.said}", flush=True)
-    text = page(judged)
+    text = page(judged, kinds)
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")
     else:
