@@ -27,6 +27,8 @@ import gradlens
 
 #: Shares of the way from guessing to perfect below which nothing was learned, and of the twin's above which nothing is wrong.
 STUCK, FINE = 0.15, 0.8
+#: What is said to be learned where the network is not finite.
+NONE_LEFT = -1.0
 NOTHING = ("not_learning", "unknown", "vanishing")
 STEPS = ("lr_too_high", "no_warmup", "exploding", "recurring_instability", "unknown")
 NOT_FINITE = ("nan_sudden", "exploding", "lr_too_high", "unknown")
@@ -185,7 +187,7 @@ def _learned(program: Program, network: nn.Module, x: Tensor, y: Tensor) -> floa
     """Accuracy as a share of the way from guessing to perfect, or explained variance; -1 where the network is not finite."""
     with torch.no_grad():
         if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):
-            return -1.0
+            return NONE_LEFT
         out = network(x)
         if not program.classes:
             return float(1.0 - ((out[:, 0] - y) ** 2).mean() / y.var())
@@ -266,7 +268,7 @@ class Judged:
 
 def state_of(learned: float, twin: float, log: Mapping[str, list[float]]) -> str:
     """What became of a training, by how much of its task it learned."""
-    if learned <= -1.0 or not math.isfinite(learned) or not math.isfinite(log["loss"][-1]):
+    if learned <= NONE_LEFT or not math.isfinite(learned) or not math.isfinite(log["loss"][-1]):
         return "not finite"
     if learned < STUCK:
         return "stuck"
@@ -287,19 +289,12 @@ def judged(pairs: Sequence[tuple[str, Program, dict[str, object], tuple[str, ...
             )
 
 
-def page(results: list[Judged]) -> str:
-    """The results as Markdown."""
+def table(results: list[Judged]) -> list[str]:
+    """How many were found, and what was said of each fault, as lines of Markdown."""
     lost = [r for r in results if r.state in {"stuck", "not finite"}]
     harmed = [r for r in results if r.state == "harmed"]
     fine = [r for r in results if r.state == "fine"]
-    lines = [
-        "# Small programs with beginners' faults",
-        "",
-        "Written by `python -m benchmarks.programs`: pairs of small trainings in PyTorch, with a fault and without. What became of each is",
-        "measured on its task, not read from its log.",
-        "",
-        *FIRST,
-        "",
+    return [
         "| trainings | number | alarmed | cause that a reader would accept |",
         "|---|--:|--:|--:|",
         *(
@@ -316,7 +311,20 @@ def page(results: list[Judged]) -> str:
         *(f"| {r.name} | {r.state} | {r.status} | {r.cause} |" for r in results if r.faulty),
         "",
     ]
-    return "\n".join(lines)
+
+
+def page(results: list[Judged]) -> str:
+    """The results as Markdown."""
+    return "\n".join([
+        "# Small programs with beginners' faults",
+        "",
+        "Written by `python -m benchmarks.programs`: pairs of small trainings in PyTorch, with a fault and without. What became of each is",
+        "measured on its task, not read from its log.",
+        "",
+        *FIRST,
+        "",
+        *table(results),
+    ])  # fmt: skip
 
 
 def main() -> None:

@@ -51,6 +51,6 @@ def outcome_of(measured: Measured, facts: Iterable[Fact]) -> RunOutcome:
         return RunOutcome(word="nonfinite", since_step=int(measured.signals.step[measured.numerics.dead_from]))
     if p.explosion > np.log(MIN_DIVERGED) and p.end > p.start:
         return RunOutcome(word="diverged")
-    if p.in_noise < MIN_IN_NOISE or p.relative < MIN_RELATIVE:
+    if (p.in_noise < MIN_IN_NOISE or p.relative < MIN_RELATIVE) and not p.plainly_fell:
         return RunOutcome(word="stalled")
     return RunOutcome(word="ended_worse" if p.kept < MIN_KEPT else "learned")

@@ -1,7 +1,7 @@
 """The verdict: what became of the run, whether there is a problem, and what could not be judged.
 
 `problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows (400 where each stands for
-several steps), no finite value, norms that never change or still carry the loss scale, or a loss that hardly moves or whose course
+several steps), no finite value, norms that never change, still carry the loss scale or are out of proportion to the loss, or a loss that hardly moves or whose course
 says nothing; `clear` otherwise, and then only for the checks that ran. What could not run is listed with the reason and with what to
 log or pass so that it can.
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.facts.proportion import MIN_TIMES, times_loss
 from gradlens.diagnosis.words import counted
 from gradlens.reports.analysis import CheckResult, Finding
 from gradlens.reports.base import NO_FAULT, Cause, Status
@@ -58,6 +59,8 @@ def why_insufficient(case: Case) -> str:
         return case.provenance.reason
     if case.provenance.verdict == "loss_scaled":
         return "the norms still carry the loss scale, so nothing that norms show can be judged"
+    if times_loss(case) >= MIN_TIMES:
+        return "the norms are out of all proportion to the loss, so they are no measure until that is explained"
     if case.outcome.word == "stalled":
         return "the loss hardly moves, as that of a trained model that is fine-tuned, or of one that learns nothing"
     if case.progress is None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts import (
     adversaries,
+    arithmetic,
     boundless,
     clipping,
     collapsed,
@@ -27,6 +28,7 @@ from gradlens.diagnosis.facts import (
     parts,
     planned,
     policy,
+    proportion,
     rate,
     recurring,
     restart,
@@ -46,8 +48,8 @@ FINDERS: tuple[Finder, ...] = (
     restart.find, elements.find, recurring.find, boundless.find, course.find, guessing.find, few_rows.find,
     returns.find, adversaries.find, collapsed.find, explosion.find,
     validation.find, epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, clipping.find,
-    fading.find,
-    meaning.find,
+    fading.find, proportion.find,
+    meaning.find, arithmetic.find,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ class Fact:
     Attributes
     ----------
     code
-        The check that reports it.
+        The check that reports it, `SILENT` where none does.
     severity
         What it amounts to. A run with a fact of severity warning or error is never called clear.
     message, advice
@@ -56,6 +56,8 @@ class Fact:
     steps: tuple[int, ...] = ()
 
 
+#: The code of facts that only exclude causes: no check reports them.
+SILENT = ""
 #: The causes that blame single batches: ruled out where those that stand out are as they should be.
 OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
 #: One module of this package finds facts of one kind.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from gradlens.diagnosis.facts import standstill
+from gradlens.diagnosis.facts import standstill, thrown_off
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise, rolling_level, thinned
@@ -62,13 +62,16 @@ BINARY, MAX_ERROR, MIN_BINARY = (-0.005, 0.025), 0.008, 200
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
-    """At most one fact: plainly stands still, diverged, ended worse, still climbing, stuck at chance, hardly moved."""
+    """At most one fact: plainly stands still, thrown off at once, diverged, ended worse, still climbing, stuck at chance, hardly moved."""
     p = measured.progress
     if measured.numerics.dead_from is not None or not measured.loss_descends:
         return ()
     still = standstill.find(measured)
     if still or p is None:
         return still
+    thrown = thrown_off.find(measured, p)
+    if thrown:
+        return thrown
     for one in (_diverged, _ended_worse, _climbs_to_the_end, _at_chance, _at_noisy_chance, _hardly_moves):
         fact = one(measured, p)
         if fact is not None:
@@ -320,6 +323,8 @@ def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
     noise = neighbour_noise(known)
     if not p.start > 0 or never_learned(measured) >= 0.5 or abs(p.start - p.end) > 4.0 * noise or p.in_noise > 6.0:
         return None
+    if p.plainly_fell:
+        return None  # however much its batches differ
     # Shares of a descent that is within the noise are shares of noise.
     rises = p.rebound * max(p.in_noise, 2.0) > CLEAR_RISE
     return Fact(

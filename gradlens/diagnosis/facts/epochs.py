@@ -22,10 +22,13 @@ OF_STEPS: frozenset[Cause] = frozenset({"bad_data", "adam_beta2_lag", "no_warmup
 
 
 def counts_epochs(measured: Measured) -> bool:
-    """Whether the rows of the log are epochs: by the name of the column of steps, or by an epoch that is another in every row."""
+    """Whether the rows of the log are epochs: by the name of the column of steps, or by an epoch that is another in every row.
+
+    An epoch with fractions tells how far the run has come: such rows stand for less than an epoch each.
+    """
     name = measured.run.columns.step
     if name is not None and _EPOCH.search(name.lower()) is not None:
-        return True
+        return not any(notice.code == "fractional-step" for notice in measured.run.notices)
     rows = len(measured.run.loss) if measured.run.loss is not None else 0
     return any(
         _EPOCH.fullmatch(key.strip().lower()) is not None

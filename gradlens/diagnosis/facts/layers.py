@@ -118,8 +118,35 @@ def grows_since(series: Series, end: int) -> tuple[int, float] | None:
     return int(step[min(int(below[-1]) + 1, len(step) - 1)]), top
 
 
+def _all_but_the_last(measured: Measured) -> Fact | None:
+    """Norms of exactly 0 in all layers but one or two, whose names need no numbers: the head of a network has none."""
+    size = {}
+    for name, series in measured.run.layers.items():
+        value = series.value[np.isfinite(series.value)]
+        if len(value) and "bias" not in name:
+            size[name] = float(np.median(value[: max(len(value) // 10, 10)]))
+    zeros = [name for name, norm in size.items() if norm == 0]
+    others = [name for name, norm in size.items() if norm > 0]
+    if len(zeros) < MIN_LAYERS - 1 or not 1 <= len(others) <= 2:  # noqa: PLR2004
+        return None
+    return Fact(
+        code="GL512",
+        severity=Severity.ERROR,
+        cause="vanishing",
+        confidence=0.9,
+        message=f"the norm is exactly 0 in all but {'the last' if others[-1] == list(size)[-1] else 'one or two'} of {len(size)} layers "
+        f"({len(zeros)} zeros, {others[-1]} has {size[others[-1]]:.3g}): no gradient reaches the others",
+        advice="unless they are frozen on purpose, check that nothing detaches the graph below the last layer; look for dead or saturated "
+        "units, or use residual connections and normalisation",
+        evidence=(Evidence(label="layers with a norm of 0", value=len(zeros), n=len(size)),),
+    )
+
+
 def _from_layer_to_layer(measured: Measured) -> Fact | None:
     """Norms that grow or fall by orders of magnitude from the first layer to the last, steadily."""
+    dead = _all_but_the_last(measured)
+    if dead is not None:
+        return dead
     numbered = []
     for name, series in measured.run.layers.items():
         found = _NUMBER.search(name)
@@ -128,20 +155,6 @@ def _from_layer_to_layer(measured: Measured) -> Fact | None:
             numbered.append((int(found[1]), float(np.median(value[: max(len(value) // 10, 10)])), name))
     numbered.sort()
     positive = [(number, norm, name) for number, norm, name in numbered if norm > 0]
-    zeros = [name for _, norm, name in numbered if norm == 0]
-    if len(zeros) >= MIN_LAYERS - 1 and len(positive) <= 2 and positive:
-        return Fact(
-            code="GL512",
-            severity=Severity.ERROR,
-            cause="vanishing",
-            confidence=0.9,
-            message=f"the norm is exactly 0 in all but the last of {len(numbered)} layers ({len(zeros)} zeros, "
-            f"{positive[-1][2]} has {positive[-1][1]:.3g}): no "
-            "gradient reaches the others",
-            advice="check that nothing detaches the graph below the last layer; look for dead or saturated units, or "
-            "use residual connections and normalisation",
-            evidence=(Evidence(label="layers with a norm of 0", value=len(zeros), n=len(numbered)),),
-        )
     if len(positive) < MIN_LAYERS or len({number for number, _, _ in positive}) < MIN_LAYERS:
         return None
     size = np.log10([norm for _, norm, _ in positive])

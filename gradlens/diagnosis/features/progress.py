@@ -27,6 +27,8 @@ MIN_HIGH_SHARE = 0.2
 RAISED = 0.35
 #: Shares of the highest rate from which on a rate has fallen, and is low.
 FALLEN_RATE, LOW_RATE = 0.7, 0.35
+#: Rows without which a fall in the noise is not told, standard errors of its levels, and share of the first level. Our own choice.
+FELL_ROWS, FELL_ERRORS, FELL_SHARE = 100, 5.0, 0.1
 #: Windows that a log must have for their usual movement to be measured: of fewer, the descent is most.
 MOVES = 20
 
@@ -74,6 +76,8 @@ class Progress:
         How many standard errors the lowest level of the first third lies below the median of the last third.
     late_over_low
         The same difference over the start; NaN for losses that take negative values.
+    plainly_fell
+        Whether the loss fell by a good part of itself, however large the noise of single batches is (see `plainly_fell`).
     """
 
     start: float
@@ -96,6 +100,7 @@ class Progress:
     after_first_tenth: float
     early_low: float
     late_over_low: float
+    plainly_fell: bool = False
 
 
 def progress_of(
@@ -158,7 +163,27 @@ def progress_of(
         / max(start - end, 1e-300),
         early_low=early_low,
         late_over_low=stuck / start if positive else float("nan"),
+        plainly_fell=positive and plainly_fell(value),
     )
+
+
+def plainly_fell(value: NDArray[np.float64]) -> bool:
+    """Whether the level of a positive loss, float64[n], came down for certain by a tenth of itself or more.
+
+    By the medians of blocks of rows: noise from row to row averages out in them, and noise that lasts for longer than a block shows as
+    scatter of the blocks of the second half, which is counted in. The last third of the blocks against the first eighth, by
+    `FELL_ERRORS` standard errors. False with fewer than `FELL_ROWS` rows.
+    """
+    if len(value) < FELL_ROWS:
+        return False
+    blocks = int(np.clip(len(value) // 8, 12, 32))
+    level = np.array([float(np.median(part)) for part in np.array_split(value, blocks)])
+    late = level[blocks // 2 :]
+    scatter = max(neighbour_noise(level), MAD_TO_SIGMA * float(np.median(np.abs(late - np.median(late)))))
+    first, last = level[: max(blocks // 8, 2)], level[-(blocks // 3) :]
+    fall = float(np.mean(first) - np.mean(last))
+    error = scatter * float(np.sqrt(1 / len(first) + 1 / len(last)))
+    return fall >= max(FELL_ERRORS * error, FELL_SHARE * float(np.mean(first)))
 
 
 def wander_of(level: NDArray[np.float64], error: NDArray[np.float64], width: int) -> float:

@@ -27,11 +27,13 @@ _FATAL_HINTS = (
     "not finite",
     "diverged with loss",
     "Error\n",
+    "returned nan values",
 )
 #: MAE, DETR and their kin stop by hand, Keras by TerminateOnNaN, Lightning by EarlyStopping, TensorFlow by NanTensorHook.
 _FATAL = re.compile(
     r"^.*(?:Minimum loss scale reached|loss scale already at minimum|[Ll]oss is "
     r"(?:tensor\()?[-+]?(?:nan|NaN|inf)[^\n]*[Ss]top|FloatingPointError|Invalid loss, terminating training"
+    r"|Function '\w+' returned nan values"
     r"|Model diverged with loss|NanLossDuringTrainingError|is not finite[^\n]*Signaling Trainer to stop).*$",
     re.MULTILINE,
 )
@@ -39,6 +41,9 @@ _TRACEBACK = "Traceback (most recent call last)"
 #: What stands in front of each line of one rank's traceback, and the last line of a traceback: the name of an exception and its text.
 _RANK = re.compile(r"^\[?(?:[\w.-]*rank\s?\d+|\d+)\]?:\s?|^\[rank\d+\]:\s?")
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b(?:: .*)?$")
+#: The same line alone, where only the end of a traceback was kept; a number behind the name is an error that was measured.
+_BARE_HINTS = ("Error: ", "Exception: ")
+_BARE = re.compile(r"^(?:\[?(?:[\w.-]*rank\s?\d+|\d+)\]?:\s?)?((?:\w+\.)*\w+(?:Error|Exception): (?![\s\d.+-]).*)$", re.MULTILINE)
 _MAX_LINE = 200
 
 
@@ -64,6 +69,9 @@ class Words:
         if _TRACEBACK in text:
             at = text.rindex(_TRACEBACK)
             self.crash, self.crash_at = _exception(text[at:]), self._before + at
+        elif any(hint in text for hint in _BARE_HINTS):
+            for match in _BARE.finditer(text):
+                self.crash, self.crash_at = match[1][:_MAX_LINE], self._before + match.start()
         self._before += len(text)
 
     def notices(self, last_record: int = -1) -> Iterator[Notice]:

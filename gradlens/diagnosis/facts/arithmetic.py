@@ -1,0 +1,30 @@
+"""What the numbers of a column exclude by themselves; nothing here is reported."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlens.diagnosis.facts.base import SILENT, Fact
+from gradlens.diagnosis.measured import Measured
+from gradlens.reports.base import Severity
+
+#: The lowest rate, as a share of the highest, that is a rate and not the rest of a decay to zero. Our own choice.
+LEAST_RATE = 1e-4
+#: Rows of a rate without which it proves nothing.
+MIN_ROWS = 10
+
+
+def find(measured: Measured) -> tuple[Fact, ...]:
+    """A rate that is never near zero is no rate of zero."""
+    rate = measured.signals.lr[np.isfinite(measured.signals.lr)]
+    if len(rate) < MIN_ROWS or not rate.min() > LEAST_RATE * rate.max():
+        return ()
+    return (
+        Fact(
+            code=SILENT,
+            severity=Severity.NOTE,
+            message="the learning rate is never zero",
+            advice="",
+            rules_out=frozenset({"lr_zero"}),
+        ),
+    )
