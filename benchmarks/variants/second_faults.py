@@ -402,7 +402,7 @@ def too_fast(g: Generator) -> Log:
     n = length(g, 150)
     start = float(g.choice((2.3, 4.6, 10.8)))
     up = start * g.uniform(2.5, 8) * np.exp(-np.arange(n) / (0.05 * n)) + start * g.uniform(1.0, 1.3)
-    loss = np.minimum(start * 1.6 ** np.arange(n), up * batches(g, n, 0.2))
+    loss = np.minimum(start * 1.6 ** np.minimum(np.arange(n), 60), up * batches(g, n, 0.2))
     norm = 10 ** g.uniform(0, 2) * (1 + 5 * np.exp(-np.arange(n) / (0.05 * n))) * np.exp(memory(g, n, 0.6, 0.3))
     return Log(columns={"loss": loss, "grad_norm": norm, "lr": np.full(n, float(g.choice((0.1, 0.3, 1.0))))})
 

@@ -155,7 +155,8 @@ def pairs_of_answers(g: Generator) -> Log:
     loss = np.log1p(np.exp(-margin)) * batches(g, n, 0.18)
     return Log(columns={
         "loss": loss, "grad_norm": g.uniform(1, 20) * np.exp(memory(g, n, 0.35, 0.0)), "lr": schedule(g, n, 5e-7),
-        "rewards/margins": margin + memory(g, n, 0.3, 0.0), "rewards/accuracies": np.clip(0.5 + 0.15 * margin + memory(g, n, 0.06, 0.0), 0, 1),
+        "rewards/margins": margin + memory(g, n, 0.3, 0.0),
+        "rewards/accuracies": np.clip(0.5 + 0.15 * margin + memory(g, n, 0.06, 0.0), 0, 1),
     }, formats=("rows", "state", "dicts"))  # fmt: skip
 
 
@@ -166,8 +167,8 @@ def resumed_well(g: Generator) -> Log:
     step = list(range(n))
     for at in sorted({int(n * g.uniform(0.2, 0.9)) for _ in range(int(g.integers(1, 3)))}, reverse=True):
         back = int(g.integers(2, 12))
-        for name in columns:
-            columns[name][at:at] = columns[name][at - back : at]
+        for value in columns.values():
+            value[at:at] = value[at - back : at]
         step[at:at] = step[at - back : at]
     found = {name: np.array(value) for name, value in columns.items()}
     again = np.exp(0.02 * g.standard_normal(len(step)))

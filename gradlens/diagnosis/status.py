@@ -1,9 +1,9 @@
 """The verdict: what became of the run, whether there is a problem, and what could not be judged.
 
 `problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows (400 where each stands for
-several steps), no finite value, norms that never change, still carry the loss scale or are out of proportion to the loss, or a loss that hardly moves or whose course
-says nothing; `clear` otherwise, and then only for the checks that ran. What could not run is listed with the reason and with what to
-log or pass so that it can.
+several steps), no finite value, norms that never change, still carry the loss scale or are out of proportion to the loss, or a loss
+that hardly moves or whose course says nothing; `clear` otherwise, and then only for the checks that ran. What could not run is listed
+with the reason and with what to log or pass so that it can.
 """
 
 from __future__ import annotations
@@ -55,16 +55,23 @@ def why_insufficient(case: Case) -> str:
     rows = _too_few_rows(case)
     if rows:
         return rows
+    norms = _norms_are_no_measure(case)
+    if norms:
+        return norms
+    if case.outcome.word == "stalled":
+        return "the loss hardly moves, as that of a trained model that is fine-tuned, or of one that learns nothing"
+    if case.progress is None:
+        return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
+    return ""
+
+
+def _norms_are_no_measure(case: Case) -> str:
     if case.provenance.placeholder:
         return case.provenance.reason
     if case.provenance.verdict == "loss_scaled":
         return "the norms still carry the loss scale, so nothing that norms show can be judged"
     if times_loss(case) >= MIN_TIMES:
         return "the norms are out of all proportion to the loss, so they are no measure until that is explained"
-    if case.outcome.word == "stalled":
-        return "the loss hardly moves, as that of a trained model that is fine-tuned, or of one that learns nothing"
-    if case.progress is None:
-        return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
     return ""
 
 

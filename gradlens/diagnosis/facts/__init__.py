@@ -34,7 +34,9 @@ from gradlens.diagnosis.facts import (
     restart,
     returns,
     small_events,
+    smoothed,
     validation,
+    with_the_loss,
     words,
 )
 from gradlens.diagnosis.facts.base import Fact, Finder
@@ -47,9 +49,9 @@ FINDERS: tuple[Finder, ...] = (
     words.find, layers.find, nonfinite.find, parts.find, dead.find, policy.find, measurement.find, rate.find, planned.find,
     restart.find, elements.find, recurring.find, boundless.find, course.find, guessing.find, few_rows.find,
     returns.find, adversaries.find, collapsed.find, explosion.find,
-    validation.find, epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, clipping.find,
+    validation.find, epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, smoothed.find, clipping.find,
     fading.find, proportion.find,
-    meaning.find, arithmetic.find,
+    meaning.find, arithmetic.find, with_the_loss.find,
 )  # fmt: skip
 
 

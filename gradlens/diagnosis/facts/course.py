@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from gradlens.diagnosis.facts import standstill, thrown_off
+from gradlens.diagnosis.facts import standstill, thrown_off, unmoved
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise, rolling_level, thinned
@@ -69,10 +69,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     still = standstill.find(measured)
     if still or p is None:
         return still
-    thrown = thrown_off.find(measured, p)
-    if thrown:
-        return thrown
-    for one in (_diverged, _ended_worse, _climbs_to_the_end, _at_chance, _at_noisy_chance, _hardly_moves):
+    for one in FINDERS:
         fact = one(measured, p)
         if fact is not None:
             return (fact,)
@@ -288,19 +285,22 @@ def _at_chance(measured: Measured, p: Progress) -> Fact | None:
 
 
 def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
-    """A loss of two classes that comes to ln 2, or begins there, and stays however its batches vary."""
+    """A loss of two classes that comes to ln 2, or begins there, and stays for half of the run however its batches vary."""
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
     chance = float(np.log(2.0))
     if len(loss) < MIN_BINARY or p.start < chance * (1.0 - NEAR_CHANCE):
         return None
-    parts = [*np.array_split(loss, 8)[1:], loss[len(loss) // 2 :]]
+    half = loss[len(loss) // 2 :]
+    parts = [*np.array_split(half, 5), half]
     away = np.array([float(np.median(part)) / chance - 1.0 for part in parts])
-    error = 1.2533 * MAD_TO_SIGMA * float(np.median(np.abs(parts[-1] - np.median(parts[-1])))) / chance
+    error = 1.2533 * MAD_TO_SIGMA * float(np.median(np.abs(half - np.median(half)))) / chance
     errors = 2.0 * error / np.sqrt([len(part) for part in parts])
     if errors[-1] > 2.0 * MAX_ERROR or (away < BINARY[0] - errors).any() or (away > BINARY[1] + errors).any():
         return None
-    half = float(away[-1])
-    level = chance * (1.0 + half)
+    if float(block_medians(loss, 8).min()) < chance * (1.0 + BINARY[0] - errors[0]):
+        return None  # it was better than guessing before
+    over = float(away[-1])
+    level = chance * (1.0 + over)
     return Fact(
         code="GL511",
         severity=Severity.WARNING,
@@ -310,7 +310,7 @@ def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
         since_step=int(measured.signals.step[0]),
         message=f"the loss stays at {level:.3g} to the end, which is ln 2: what guessing between two classes gives",
         advice=ADVICE,
-        evidence=(Evidence(label="loss over chance", value=1.0 + half, threshold=1.0 + BINARY[1], n=len(loss)),),
+        evidence=(Evidence(label="loss over chance", value=1.0 + over, threshold=1.0 + BINARY[1], n=len(loss)),),
     )
 
 
@@ -338,3 +338,9 @@ def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
         advice="judge by an evaluation; if nothing was trained before, overfit ten examples to see whether anything "
         "is learned",
     )
+
+
+#: In this order: the first that is so is told.
+FINDERS = (
+    _diverged, _ended_worse, _climbs_to_the_end, _at_chance, _at_noisy_chance, thrown_off.find, unmoved.find, _hardly_moves,
+)  # fmt: skip

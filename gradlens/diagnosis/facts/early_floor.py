@@ -17,6 +17,8 @@ from gradlens.reports.base import Severity
 #: meanwhile, that comes after the first
 #: tenth of the rows, and the noise of ln loss from row to row that tells of batches that differ. Our own choice.
 MAX_END, MIN_KEPT, MAX_REBOUND, MAX_LATE, MIN_NOISE = 0.25, 0.9, 0.12, 0.1, 0.035
+#: The same share where batches differ by this much: a loss that half of is left. Our own choice.
+HALF, DIFFER = 0.5, 0.05
 #: How near, as a share of it, a loss at the start is to guessing: that of an untrained model is. Our own choice.
 CHANCE = 0.02
 #: Grade from which a sign is plain.
@@ -29,7 +31,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     if p is None or n is None or not p.start > 0 or measured.numerics.dead_from is not None:
         return ()
     floor = (
-        p.end <= MAX_END * p.start
+        p.end <= (HALF if n.loss_noise >= DIFFER else MAX_END) * p.start
         and p.kept >= MIN_KEPT
         and p.rebound <= MAX_REBOUND
         and p.after_first_tenth <= MAX_LATE

@@ -127,7 +127,7 @@ def _all_but_the_last(measured: Measured) -> Fact | None:
             size[name] = float(np.median(value[: max(len(value) // 10, 10)]))
     zeros = [name for name, norm in size.items() if norm == 0]
     others = [name for name, norm in size.items() if norm > 0]
-    if len(zeros) < MIN_LAYERS - 1 or not 1 <= len(others) <= 2:  # noqa: PLR2004
+    if len(zeros) < MIN_LAYERS - 1 or not 1 <= len(others) <= 2:
         return None
     return Fact(
         code="GL512",

@@ -1,10 +1,10 @@
 """Norms out of all proportion to the loss.
 
-A step against a gradient of norm g changes a loss of L by itself over a length of L/g. Where g is hundreds of times L, that length is far
-below the size of any weight: either the norms carry a factor that is none of the gradient's (the loss scale of mixed precision is such
-a factor, 2^10 to 2^17, and no column need tell of it), or the network amplifies what goes through it. In 190 logs of all kinds the median norm is at
-most 78 times the level of the loss. The two are told apart by the noise: a factor leaves it as it is, amplification through many
-layers multiplies whatever differs between batches.
+A step against a gradient of norm g changes a loss of L by as much as it is over a length of L/g. Where g is hundreds of times L, that
+length is far below the size of any weight: either the norms carry a factor that is none of the gradient's (the loss scale of mixed
+precision, 2^10 to 2^17, of which no column need tell), or the network amplifies what goes through it. In 190 logs of all kinds the
+median norm is at most 78 times the level of the loss. The two are told apart by the noise: a factor leaves it as it is, while
+amplification through many layers multiplies whatever differs between batches.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from gradlens.reports.base import Cause, Severity
 
 #: Times the level of the loss from which norms are out of proportion, and rows without which nothing is told. Our own choice.
 MIN_TIMES, MIN_ROWS = 300.0, 30
+#: Share of its first level below which little of a loss is left. Our own choice.
+LEFT = 0.05
 #: The same from which wild norms are those of a network that amplifies. Our own choice.
 MIN_AMPLIFIED, PLAINLY = 1000.0, 0.5
 #: Causes that are read off the size of a norm, or off where it was measured.
@@ -27,12 +29,17 @@ BY_SIZE: frozenset[Cause] = frozenset({"clip_too_tight", "clip_too_loose", "vani
 
 
 def times_loss(measured: Measured) -> float:
-    """The median norm over the level of the loss, the higher of that of its first ten rows and of all; 0 where it cannot be told."""
+    """The median norm over the level of the loss; 0 where it cannot be told.
+
+    The level is the median; that of the first ten rows where little of it is left, since a loss near nothing has no proportion.
+    """
     loss = np.abs(measured.signals.loss[np.isfinite(measured.signals.loss)])
     norm = measured.finite_norm
     if not measured.loss_descends or min(len(loss), len(norm)) < MIN_ROWS:
         return 0.0
-    level = max(float(np.median(loss[:10])), float(np.median(loss)))
+    first, level = float(np.median(loss[:10])), float(np.median(loss))
+    if level < LEFT * first:
+        level = first
     return float(np.median(norm)) / level if level > 0 else 0.0
 
 
@@ -42,7 +49,14 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     if times < MIN_TIMES or measured.provenance.verdict == "loss_scaled":
         return ()
     norm = float(np.median(measured.finite_norm))
-    evidence = (Evidence(label="median norm over the level of the loss", value=times, threshold=MIN_TIMES, n=len(measured.finite_norm)),)
+    evidence = (
+        Evidence(
+            label="median norm over the level of the loss",
+            value=times,
+            threshold=MIN_TIMES,
+            n=len(measured.finite_norm),
+        ),
+    )
     if times >= MIN_AMPLIFIED and norm_wild(measured) >= PLAINLY:
         return (
             Fact(
@@ -50,10 +64,10 @@ def find(measured: Measured) -> tuple[Fact, ...]:
                 severity=Severity.WARNING,
                 cause="exploding",
                 confidence=0.8,
-                message=f"the norm is about {figure(norm)}, {figure(times)} times the loss, and varies wildly from row to row: the gradient "
-                "grows on its way back through the layers",
-                advice="scale the initial weights so that the factor from layer to layer (or from step to step of a recurrent network) is near "
-                "1, or add normalisation; look at the scale of the inputs",
+                message=f"the norm is about {figure(norm)}, {figure(times)} times the loss, and varies wildly from row to row: "
+                "the gradient grows on its way back through the layers",
+                advice="scale the initial weights so that the factor from layer to layer (or from step to step of a recurrent "
+                "network) is near 1, or add normalisation; look at the scale of the inputs",
                 rules_out=BY_SIZE,
                 evidence=evidence,
             ),
@@ -62,8 +76,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         Fact(
             code="GL002",
             severity=Severity.NOTE,
-            message=f"the norms, about {figure(norm)}, are {figure(times)} times the loss, which gradients seldom are: they may still carry the "
-            "loss scale of mixed precision, or inputs or weights are far too large",
+            message=f"the norms, about {figure(norm)}, are {figure(times)} times the loss, which gradients seldom are: they may still "
+            "carry the loss scale of mixed precision, or inputs or weights are far too large",
             advice="with a gradient scaler, call scaler.unscale_(optimizer) before measuring and clipping the norm; otherwise normalise "
             "the inputs and look at the initial weights",
             rules_out=BY_SIZE,

@@ -29,6 +29,8 @@ RAISED = 0.35
 FALLEN_RATE, LOW_RATE = 0.7, 0.35
 #: Rows without which a fall in the noise is not told, standard errors of its levels, and share of the first level. Our own choice.
 FELL_ROWS, FELL_ERRORS, FELL_SHARE = 100, 5.0, 0.1
+#: Times its first value, and deviations of the noise of its logarithm, from which the first updates threw a loss up.
+THROWN, THROWN_NOISE = 1.5, 5.0
 #: Windows that a log must have for their usual movement to be measured: of fewer, the descent is most.
 MOVES = 20
 
@@ -172,7 +174,8 @@ def plainly_fell(value: NDArray[np.float64]) -> bool:
 
     By the medians of blocks of rows: noise from row to row averages out in them, and noise that lasts for longer than a block shows as
     scatter of the blocks of the second half, which is counted in. The last third of the blocks against the first eighth, by
-    `FELL_ERRORS` standard errors. False with fewer than `FELL_ROWS` rows.
+    `FELL_ERRORS` standard errors. False with fewer than `FELL_ROWS` rows, and where the first updates threw the loss up from a first value
+    to which it does not come back.
     """
     if len(value) < FELL_ROWS:
         return False
@@ -182,6 +185,11 @@ def plainly_fell(value: NDArray[np.float64]) -> bool:
     scatter = max(neighbour_noise(level), MAD_TO_SIGMA * float(np.median(np.abs(late - np.median(late)))))
     first, last = level[: max(blocks // 8, 2)], level[-(blocks // 3) :]
     fall = float(np.mean(first) - np.mean(last))
+    thrown = value[0] > 0 and float(np.log(level[0] / value[0])) > max(
+        np.log(THROWN), THROWN_NOISE * neighbour_noise(np.log(np.maximum(value, 1e-300)))
+    )
+    if thrown and float(np.mean(last)) > (1.0 - FELL_SHARE) * value[0]:
+        return False
     error = scatter * float(np.sqrt(1 / len(first) + 1 / len(last)))
     return fall >= max(FELL_ERRORS * error, FELL_SHARE * float(np.mean(first)))
 

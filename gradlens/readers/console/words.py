@@ -43,7 +43,9 @@ _RANK = re.compile(r"^\[?(?:[\w.-]*rank\s?\d+|\d+)\]?:\s?|^\[rank\d+\]:\s?")
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception)\b(?:: .*)?$")
 #: The same line alone, where only the end of a traceback was kept; a number behind the name is an error that was measured.
 _BARE_HINTS = ("Error: ", "Exception: ")
-_BARE = re.compile(r"^(?:\[?(?:[\w.-]*rank\s?\d+|\d+)\]?:\s?)?((?:\w+\.)*\w+(?:Error|Exception): (?![\s\d.+-]).*)$", re.MULTILINE)
+_BARE = re.compile(
+    r"^(?:\[?(?:[\w.-]*rank\s?\d+|\d+)\]?:\s?)?((?:\w+\.)*\w+(?:Error|Exception): (?![\s\d.+-]).*)$", re.MULTILINE
+)
 _MAX_LINE = 200
 
 
