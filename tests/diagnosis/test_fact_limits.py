@@ -650,9 +650,9 @@ def test_which_outcome_counts():
         ({"kept": 0.6}, "learned"),
         ({"kept": 0.59}, "ended_worse"),
         ({"in_noise": 1.5}, "learned"),
-        ({"in_noise": 1.49}, "stalled"),
+        ({"in_noise": 1.49, "plainly_fell": False}, "stalled"),
         ({"relative": 0.02}, "learned"),
-        ({"relative": 0.019}, "stalled"),
+        ({"relative": 0.019, "plainly_fell": False}, "stalled"),
         ({"explosion": math.log(2.51), "start": 1.0, "end": 1.1}, "diverged"),
         ({"explosion": math.log(2.49), "start": 1.0, "end": 1.1}, "learned"),
         ({"explosion": math.log(2.51), "start": 1.0, "end": 1.0}, "learned"),
@@ -691,7 +691,7 @@ def test_the_shorter_of_loss_and_norm_counts():
         why_insufficient(make({"loss": np.full(500, np.nan), "grad_norm": np.full(500, np.nan)}))
         == "no finite loss or norm"
     )
-    assert "hardly moves" in why_insufficient(measured(progress={"in_noise": 1.0}))
+    assert "hardly moves" in why_insufficient(measured(progress={"in_noise": 1.0, "plainly_fell": False}))
     assert why_insufficient(measured(progress=None)) == "the course of this loss says nothing about progress"
 
 

@@ -352,8 +352,9 @@ def test_ceilings_of_what_is_not_weighed_take_nothing():
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"in_noise": 1.49}, "stalled"),
-        ({"relative": 0.0199}, "stalled"),
+        ({"in_noise": 1.49, "plainly_fell": False}, "stalled"),
+        ({"relative": 0.0199, "plainly_fell": False}, "stalled"),
+        ({"in_noise": 1.49, "relative": 0.0199, "plainly_fell": True}, "learned"),
         ({"kept": 0.599}, "ended_worse"),
         ({"kept": 0.6}, "learned"),
         ({"explosion": 0.917, "start": 1.0, "end": 1.01}, "diverged"),

@@ -77,3 +77,22 @@ def test_trainers_give_up_in_their_own_words(tmp_path, said):
     run = judged(tmp_path, lines() + said + "\n")
     assert run.verdict.status == "problem"
     assert said in next(f for f in run.findings if f.code == "GL407").message
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RuntimeError: CUDA error: device-side assert triggered",
+        "[rank3]: torch.distributed.DistBackendError: NCCL communicator was aborted",
+        "RuntimeError: Function 'MulBackward0' returned nan values in its 0th output.",
+    ],
+)
+def test_the_last_line_of_a_traceback_tells_alone(tmp_path, said):
+    run = judged(tmp_path, lines() + said + "\n")
+    assert run.verdict.status == "problem"
+    assert said.split(": ", 1)[-1][:20] in next(f for f in run.findings if f.code == "GL407").message
+
+
+@pytest.mark.parametrize("said", ["TestError: 0.031", "Test Error: high", "Error: retrying"])
+def test_an_error_that_was_measured_ends_nothing(tmp_path, said):
+    assert not [f for f in judged(tmp_path, lines() + said + "\n").findings if f.code == "GL407"]

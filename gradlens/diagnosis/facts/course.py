@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from gradlens.diagnosis.facts import standstill, thrown_off, unmoved
+from gradlens.diagnosis.facts import guessing, standstill, thrown_off, unmoved
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise, rolling_level, thinned
@@ -288,10 +288,10 @@ def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
     """A loss of two classes that comes to ln 2, or begins there, and stays for half of the run however its batches vary."""
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
     chance = float(np.log(2.0))
-    if len(loss) < MIN_BINARY or p.start < chance * (1.0 - NEAR_CHANCE):
+    if len(loss) < MIN_BINARY or p.start < chance * (1.0 - NEAR_CHANCE) or guessing.find(measured):
         return None
     half = loss[len(loss) // 2 :]
-    parts = [*np.array_split(half, 5), half]
+    parts = [*np.array_split(half, 4), half]
     away = np.array([float(np.median(part)) / chance - 1.0 for part in parts])
     error = 1.2533 * MAD_TO_SIGMA * float(np.median(np.abs(half - np.median(half)))) / chance
     errors = 2.0 * error / np.sqrt([len(part) for part in parts])

@@ -48,7 +48,11 @@ def find(measured: Measured, p: Progress) -> Fact | None:
     level = block_medians(loss, BLOCKS)
     error = 1.2533 * neighbour_noise(loss) / float(np.sqrt(len(loss) / BLOCKS))
     apart = float(level.max() - level.min())
-    if apart > max(MAX_APART * float(np.median(level)), MAX_ERRORS * error) or not stands(loss) or guessing.find(measured):
+    if (
+        apart > max(MAX_APART * float(np.median(level)), MAX_ERRORS * error)
+        or not stands(loss)
+        or guessing.find(measured)
+    ):
         return None
     return Fact(
         code="GL511",

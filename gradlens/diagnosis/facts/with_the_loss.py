@@ -12,6 +12,7 @@ import numpy as np
 from gradlens.diagnosis.facts.base import SILENT, Fact
 from gradlens.diagnosis.features.curves import block_medians
 from gradlens.diagnosis.measured import Measured
+from gradlens.diagnosis.signs.recorder import penalty_dominates
 from gradlens.reports.base import Severity
 
 #: Rows without which nothing is told, levels that are compared, least fall of the logarithm of the norm, share of it in the first tenth
@@ -20,10 +21,10 @@ MIN_ROWS, BLOCKS, MIN_FALL, MIN_SHARE, MIN_CORRELATION = 120, 40, 0.3, 0.33, 0.9
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
-    """A silent fact that excludes a penalty."""
+    """A silent fact that excludes a penalty, unless a column shows its share of the norm."""
     loss, norm = measured.signals.loss, measured.signals.norm
     both = np.isfinite(loss) & np.isfinite(norm) & (loss > 0) & (norm > 0)
-    if measured.progress is None or int(both.sum()) < MIN_ROWS:
+    if measured.progress is None or int(both.sum()) < MIN_ROWS or penalty_dominates(measured) > 0:
         return ()
     of_norm, of_loss = (block_medians(np.log(x[both]), BLOCKS) for x in (norm, loss))
     fall = float(of_norm[0] - of_norm[-1])

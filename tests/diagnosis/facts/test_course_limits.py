@@ -404,7 +404,7 @@ STANDS = {"start": 2.0, "end": 2.0, "in_noise": 2.9, "rebound": 0.0, "relative":
 def still(**figures):
     """A loss with a deviation of a tenth from row to row."""
     loss = 2.0 + 0.5 * 0.09539 * np.resize([1.0, -1.0], N)
-    return with_progress(run(loss), **(STANDS | figures))
+    return with_progress(run(loss), **(STANDS | {"plainly_fell": False} | figures))
 
 
 def test_what_is_said_of_one_that_hardly_moves():

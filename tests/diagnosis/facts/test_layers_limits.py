@@ -207,3 +207,10 @@ def test_the_first_rows_tell_the_course():
     assert layers.find(begins(4)) == ()
     assert len(layers.find(begins(16, 300))) == 1  # most of the first tenth
     assert layers.find(begins(14, 300)) == ()
+
+
+def test_a_head_without_a_number_is_the_last_layer():
+    zeros = {f"body.{k}": np.zeros(ROWS) for k in range(5)}
+    (fact,) = layers.find(layered(**zeros, head=np.ones(ROWS)))
+    assert fact.cause == "vanishing"
+    assert "all but the last of 6 layers (5 zeros, grad_norm/head has 1)" in fact.message
