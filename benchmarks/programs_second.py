@@ -64,7 +64,7 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the next character, float[batch, length, characters]."""
         mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1]) if self.masked else None
-        return self.head(self.block(self.embed(x) + self.place[: x.shape[1]], src_mask=mask))  # type: ignore[no-any-return]
+        return self.head(self.block(self.embed(x) + self.place[: x.shape[1]], src_mask=mask))
 
 
 class Recurrent(nn.Module):
@@ -79,7 +79,7 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of four classes."""
-        return self.head(self.cell(x)[0][:, -1])  # type: ignore[no-any-return]
+        return self.head(self.cell(x)[0][:, -1])
 
 
 def data_of(task: str, g: torch.Generator) -> tuple[Tensor, Tensor]:
