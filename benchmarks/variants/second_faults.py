@@ -245,7 +245,7 @@ def scale_goes_under(g: Generator) -> Log:
     n = length(g, 120)
     columns, at = learning(g, n), int(n * g.uniform(0.2, 0.6))
     falls = np.clip(np.arange(n) - at, 0, int(g.integers(40, 80)))
-    columns["loss_scale"] = 2.0 ** (15.0 - falls))
+    columns["loss_scale"] = np.exp2(15.0 - falls)
     columns["grad_norm"][at:] = float(g.choice((np.inf, np.nan)))
     columns["loss"][at:] = np.median(columns["loss"][at - 10 : at]) * batches(g, n - at, 0.03)
     return Log(columns=columns, formats=("rows", "csv"), may_thin=False)
