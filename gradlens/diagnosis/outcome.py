@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from gradlens.diagnosis.facts import Fact
+from gradlens.diagnosis.facts.smoothed import WANDERS
+from gradlens.diagnosis.features.progress import FELL_SHARE, Progress
 from gradlens.diagnosis.measured import Measured
 from gradlens.frozen import frozen
 from gradlens.reports.base import Outcome
@@ -40,7 +42,8 @@ def outcome_of(measured: Measured, facts: Iterable[Fact]) -> RunOutcome:
 
     `unknown` where the loss is not logged, is too short (fewer than 30 finite values), or means nothing by its course.
     """
-    stated = {fact.outcome: fact for fact in reversed(tuple(facts)) if fact.outcome is not None}
+    facts = tuple(facts)
+    stated = {fact.outcome: fact for fact in reversed(facts) if fact.outcome is not None}
     for word in PRECEDENCE:
         if word in stated:
             return RunOutcome(word=word, since_step=stated[word].since_step)
@@ -49,8 +52,14 @@ def outcome_of(measured: Measured, facts: Iterable[Fact]) -> RunOutcome:
         return RunOutcome(word="unknown")
     if measured.numerics.dead_from is not None:
         return RunOutcome(word="nonfinite", since_step=int(measured.signals.step[measured.numerics.dead_from]))
-    if p.explosion > np.log(MIN_DIVERGED) and p.end > p.start:
-        return RunOutcome(word="diverged")
+    # A running mean begins at the loss of one batch, and its rises are noise.
+    wanders = any(fact.doubts == WANDERS for fact in facts)
+    return RunOutcome(word="learned" if wanders and p.relative >= FELL_SHARE else _by_course(p, wanders=wanders))
+
+
+def _by_course(p: Progress, *, wanders: bool) -> Outcome:
+    if not wanders and p.explosion > np.log(MIN_DIVERGED) and p.end > p.start:
+        return "diverged"
     if (p.in_noise < MIN_IN_NOISE or p.relative < MIN_RELATIVE) and not p.plainly_fell:
-        return RunOutcome(word="stalled")
-    return RunOutcome(word="ended_worse" if p.kept < MIN_KEPT else "learned")
+        return "stalled"
+    return "ended_worse" if p.kept < MIN_KEPT else "learned"

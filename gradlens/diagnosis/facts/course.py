@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from gradlens.diagnosis.facts import guessing, standstill, thrown_off, unmoved
-from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.base import OF_BATCHES, Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
+from gradlens.diagnosis.facts.shock import begins_without_a_shock
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise, rolling_level, thinned
 from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
@@ -59,6 +60,8 @@ CLEAR_RISE = 3.0
 #: How far around ln 2 the level of a noisy loss that is stuck there lies: confident guesses cost more than fair ones, so above rather
 #: than below; two standard errors are added, which must be small themselves. Rows without which none is told. Our own choice.
 BINARY, MAX_ERROR, MIN_BINARY = (-0.005, 0.025), 0.008, 200
+#: Times ln 2 up to which a new model of two classes begins: what begins higher comes to that level by chance as well. Our own choice.
+FAR_ABOVE = 1.8
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
@@ -112,7 +115,8 @@ def _levels(measured: Measured, since: int, causes: frozenset[Cause]) -> _Levels
     after = after[np.isfinite(after)]
     third = len(after) // 3
     falls = third >= CLIMB_ROWS and bool(np.median(after[-third:]) < FALLS_AGAIN * np.median(after[:third]))
-    return {"doubts": causes} if falls else {"rules_out": causes}
+    batches = OF_BATCHES if begins_without_a_shock(measured, since) else frozenset()
+    return {"doubts": causes, "rules_out": batches} if falls else {"rules_out": causes | batches}
 
 
 def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
@@ -288,7 +292,7 @@ def _at_noisy_chance(measured: Measured, p: Progress) -> Fact | None:
     """A loss of two classes that comes to ln 2, or begins there, and stays for half of the run however its batches vary."""
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
     chance = float(np.log(2.0))
-    if len(loss) < MIN_BINARY or p.start < chance * (1.0 - NEAR_CHANCE) or guessing.find(measured):
+    if len(loss) < MIN_BINARY or not 1.0 - NEAR_CHANCE <= p.start / chance <= FAR_ABOVE or guessing.find(measured):
         return None
     half = loss[len(loss) // 2 :]
     parts = [*np.array_split(half, 4), half]

@@ -18,7 +18,7 @@ from gradlens.diagnosis.features.progress import MAX_ROWS
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
-from gradlens.reports.base import Severity
+from gradlens.reports.base import Cause, Severity
 from gradlens.stats.robust import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 #: deviations of its wander that a rise may have by chance, and those of a single batch that its first row may lie off. Our own choice.
 MIN_ROWS, CHANGES, APART = 150, (-0.25, 0.12), 0.12
 BY_CHANCE, FIRST_OFF = 6.0, 3.0
+#: Memories of a running mean after which its first row is forgotten.
+SETTLES = 5.0
 #: Largest change over their usual size where the changes are those of averages: single events are none.
 MAX_CHANGE = 12.0
+#: What rises slowly, as the noise of a running mean does.
+WANDERS: frozenset[Cause] = frozenset({"lr_too_high", "no_warmup", "unknown", "data_shift", "recurring_instability"})
 _NAME = re.compile(r"(^|[^a-z])(avg|avr|average|mean|smooth(ed)?|running|ema|moving)([^a-z]|$)")
 
 
@@ -38,20 +42,24 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
     if measured.progress is None or len(loss) < MIN_ROWS:
         return ()
-    half = loss[len(loss) // 2 :]
-    memory = memory_of(half, named=_NAME.search((measured.run.columns.loss or "").lower()) is not None)
+    memory = averages_over(measured)
     if memory is None:
         return ()
+    half = loss[len(loss) // 2 :]
     rows = np.arange(len(half), dtype=np.float64)
     rest = half - np.polyval(np.polyfit(rows, half, 1), rows)
     wander = MAD_TO_SIGMA * float(np.median(np.abs(rest - np.median(rest))))
     value = thinned(loss, MAX_ROWS)
     level = rolling_level(value, 5)
+    begins = np.arange(len(level)) * (len(loss) / len(level)) < SETTLES * memory
     rise = level - np.minimum.accumulate(level)
-    begins = np.arange(len(level)) * (len(loss) / len(level)) < 3.0 * memory
+    if not begins.all():
+        # The first row is that of one batch: what comes after it settled rises from levels after it.
+        rise[~begins] = level[~begins] - np.minimum.accumulate(level[~begins])
     off = FIRST_OFF * float(np.sqrt(2.0 * memory))
     allowed = wander * np.where(begins, BY_CHANCE + off, BY_CHANCE)
-    if wander <= 0 or (rise > allowed).any() or float(level[-1] - level.min()) > BY_CHANCE * wander:
+    settled = level if begins.all() else level[~begins]
+    if wander <= 0 or (rise > allowed).any() or float(level[-1] - settled.min()) > BY_CHANCE * wander:
         return ()
     return (
         Fact(
@@ -59,10 +67,18 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             severity=Severity.NOTE,
             message=f"the loss is a running mean over about {memory:.0f} rows: rises of up to {figure(float(rise.max()))} are its noise",
             advice="log the loss of each step as well",
-            doubts=frozenset({"lr_too_high", "no_warmup", "unknown", "data_shift", "recurring_instability"}),
+            doubts=WANDERS,
             evidence=(Evidence(label="rows that it averages", value=memory, n=len(loss)),),
         ),
     )
+
+
+def averages_over(measured: Measured) -> float | None:
+    """Over how many rows the loss is averaged, by its second half; None where it is not, or where too few rows tell."""
+    loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
+    if len(loss) < MIN_ROWS:
+        return None
+    return memory_of(loss[len(loss) // 2 :], named=_NAME.search((measured.run.columns.loss or "").lower()) is not None)
 
 
 def memory_of(loss: NDArray[np.float64], *, named: bool = False) -> float | None:

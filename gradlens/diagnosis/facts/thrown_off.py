@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.smoothed import averages_over
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise, rolling_level, thinned
 from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
@@ -46,6 +47,8 @@ def find(measured: Measured, p: Progress) -> Fact | None:
         return None  # the first batch was an easy one, as others after it
     if p.end > MAX_END * peak or block_medians(loss, BLOCKS).min() < (1.0 - BELOW) * first:
         return None
+    if averages_over(measured) is not None:
+        return None  # a running mean begins at the loss of one batch
     step = int(s.step[rows[min(at * max(len(loss) // len(smooth), 1), len(rows) - 1)]])
     return Fact(
         code="GL511",

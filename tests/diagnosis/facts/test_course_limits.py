@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradlens.diagnosis.facts import course
+from gradlens.diagnosis.facts import course, shock
+from gradlens.diagnosis.facts.base import OF_BATCHES
 from gradlens.diagnosis.facts.course import LEVELS
 from tests.diagnosis.facts.shown import line, lines
 from tests.diagnosis.test_sign_limits import measured
@@ -48,7 +49,7 @@ def test_what_is_said_of_a_divergence():
     assert fact.outcome == "diverged"
     assert fact.steps == (fact.since_step,)
     assert "it began at 2 and ends at 6" in fact.message
-    assert fact.rules_out == LEVELS
+    assert fact.rules_out - OF_BATCHES == LEVELS
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_what_is_said_of_an_end_that_is_worse(rises):
     facts = course.find(measured(progress=WORSE))
     assert lines(facts) == ["GL510 | error | unknown? | ended_worse from 500 | 500 | 0.3 of 0.6"]
     assert "fell from 4 to about 1, rose again near step 500 and never recovered: it ends at 3.1" in facts[0].message
-    assert facts[0].rules_out == {"batch_size_change"}
+    assert facts[0].rules_out - OF_BATCHES == {"batch_size_change"}
     assert "step 500" in facts[0].advice
     rises(lasting=0.9)
     assert course.find(measured(progress=WORSE))[0].advice
@@ -172,7 +173,7 @@ def test_a_loss_that_overshoots_was_shocked(at, height, over, rises):
     assert course._overshoots(case, 10) == over
     (fact,) = course.find(case)
     assert "which is ln 10: what guessing among 10 classes gives" in fact.message
-    assert fact.rules_out == ({"batch_size_change"} if over else LEVELS)
+    assert fact.rules_out - OF_BATCHES == ({"batch_size_change"} if over else LEVELS)
 
 
 def test_a_shock_in_a_short_run_and_rows_that_are_missing(rises):
@@ -466,7 +467,7 @@ def test_a_loss_that_falls_again_after_its_rise_only_doubts_other_data(last, fal
     loss[-166:] *= last
     case = with_progress(run(loss, every=1), **DIVERGED)
     (fact,) = course.find(case)
-    assert (fact.doubts, fact.rules_out) == ((LEVELS, frozenset()) if falls else (frozenset(), LEVELS))
+    assert (fact.doubts, fact.rules_out - OF_BATCHES) == ((LEVELS, frozenset()) if falls else (frozenset(), LEVELS))
 
 
 def test_of_few_rows_after_a_rise_none_falls_again(rises):
@@ -487,3 +488,18 @@ def test_a_first_row_that_was_easy_is_no_level_to_diverge_from(low, rows, found,
     loss[20 : 20 + low] = 1.9  # three rows, or one in a hundred
     case = with_progress(run(loss, every=1), **DIVERGED)
     assert (course._diverged(case, case.progress) is not None) == found
+
+
+# --- shocks
+
+
+@pytest.mark.parametrize(("height", "of_norm", "calm"), [(1.4, 2.9, True), (1.6, 1.0, False), (1.0, 3.1, False)])
+def test_a_rise_begins_with_a_shock_where_loss_or_norm_stands_above_what_follows(height, of_norm, calm):
+    loss, norm = np.where(np.arange(N) < 500, 1.0, 4.0), np.ones(N)
+    loss[503], norm[503] = 4.0 * height, of_norm
+    assert shock.begins_without_a_shock(run(loss, norm, every=1), 500) is calm
+
+
+def test_a_rise_of_few_rows_may_have_begun_with_anything():
+    loss = np.where(np.arange(N) < N - 19, 1.0, 4.0)
+    assert not shock.begins_without_a_shock(run(loss, every=1), N - 19)
