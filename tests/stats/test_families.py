@@ -344,3 +344,18 @@ def test_fits_are_the_same_in_any_unit_and_order(unit):
     for family, fit in one.items():
         assert other[family].ks == pytest.approx(fit.ks, abs=1e-6)
         assert other[family].log_likelihood == pytest.approx(fit.log_likelihood - 400 * np.log(unit), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["narrow", "wide", "very wide", "one outlier above", "one below", "two lumps"])
+def test_newton_steps_are_few_from_starts_that_close(monkeypatch, kind):
+    z = stats.norm.ppf((np.arange(500) + 0.5) / 500)
+    x = {
+        "narrow": np.exp(0.05 * z), "wide": np.exp(z), "very wide": np.exp(3.0 * z), "one outlier above": np.append(np.ones(30), 2.0),
+        "one below": np.append(np.ones(30), 0.5), "two lumps": np.append(np.ones(300), np.full(300, 90.0)),
+    }[kind]  # fmt: skip
+    sums, digammas, inner, digamma = [], [], families.inner, families.digamma
+    monkeypatch.setattr(families, "inner", lambda *a: sums.append(a) or inner(*a))
+    monkeypatch.setattr(families, "digamma", lambda a: digammas.append(a) or digamma(a))
+    assert len(families.fit_families(x)) >= 4
+    assert len(sums) // 2 <= 8  # two sums a step
+    assert len(digammas) <= 4
