@@ -13,7 +13,7 @@ import numpy as np
 
 from gradlens.errors import MalformedLogError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
-from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
+from gradlens.readers.blocks.block_table import MAX_COLUMNS, TableJoiner, notice_texts, too_many_columns
 from gradlens.readers.blocks.csv_blocks import CsvBlockParser, Header, QuotedLinesError, is_header
 from gradlens.readers.blocks.csv_records import Records
 from gradlens.readers.blocks.decimal_commas import DecimalCommas
@@ -151,7 +151,9 @@ def read_table(source: Source, options: ReadOptions, progress: Callable[[int], N
     try:
         with open_text(source) as handle:
             header, n_before = _read_header(handle, source.name, book)
-            parser, joiner = _parser_for(header, source), TableJoiner(options)
+            if len(header.names) > MAX_COLUMNS:
+                raise too_many_columns(source.name)
+            parser, joiner = _parser_for(header, source), TableJoiner(options, source.name)
             n_lines = n_before
             found = in_order(
                 parser.parse, blocks(handle, parser.block_size(), name=source.name), in_threads=parser.in_threads

@@ -100,10 +100,10 @@ class JsonLinesReader(Reader):
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         (source,) = sources
-        book, joiner, config = NoticeBook(), TableJoiner(options), dict[str, Any]()
+        book, joiner, config = NoticeBook(), TableJoiner(options, source.name), dict[str, Any]()
         texts: Counter[str] = Counter()
         marks: list[tuple[str, dict[str, Any], str]] = []
-        parser = BlockParser()
+        parser = BlockParser(source.name)
         n_lines = 0
         with open_text(source) as handle, track(source.name, source.size) as progress:
             for done, table in in_order(parser.parse, blocks(handle, name=source.name)):

@@ -184,11 +184,9 @@ def _root(function: Callable[[float], float], low: tuple[float, float], high: tu
 
 def gpd_survival(y: NDArray[np.float64], sigma: float, xi: float) -> NDArray[np.float64]:
     """Return P(Y > y) for excesses y >= 0; 0 beyond the end of a tail with xi < 0."""
-    if abs(xi) < 1e-9:
-        return np.asarray(np.exp(-y / sigma))
-    inside = np.maximum(1.0 + xi * y / sigma, 0.0)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.exp(-np.log(inside) / xi))
+        logs = np.log1p(np.maximum(xi * y / sigma, -1.0)) / xi if xi else y / sigma
+    return np.asarray(np.exp(-logs))
 
 
 def with_goodness(fit: GpdFit, excess: NDArray[np.float64]) -> GpdFit:
@@ -414,20 +412,19 @@ def tail_quantile(
 
 def reach(xi: float, ratio: float) -> float:
     """Return (e^(xi ratio) - 1) / xi, the quantile of a tail with scale 1."""
-    return ratio if abs(xi) < 1e-9 else math.expm1(xi * ratio) / xi
+    return math.expm1(xi * ratio) / xi if xi else ratio
 
 
 def _quantile_loss(y: NDArray[np.float64], quantile: float, ratio: float, start: float) -> float:
     """Return the smallest negative log-likelihood among tails with this quantile, by golden-section search over xi."""
 
     def loss(xi: float) -> float:
+        xi = xi or 1e-12
         sigma = quantile / reach(xi, ratio)
-        if abs(xi) < 1e-9:
-            return y.size * math.log(sigma) + float(y.sum()) / sigma
-        inside = 1.0 + xi / sigma * y
-        if float(inside.min()) <= 0.0:
+        scaled = xi / sigma * y
+        if float(scaled.min()) <= -1.0:
             return math.inf
-        return y.size * math.log(sigma) + (1.0 + 1.0 / xi) * float(np.log(inside).sum())
+        return y.size * math.log(sigma) + (1.0 + 1.0 / xi) * float(np.log1p(scaled).sum())
 
     # A finite start matters for xi < 0, where part of the range has no likelihood.
     return golden_section(loss, max(start - 1.0, -0.9), start + 1.5, 32)[1]

@@ -74,7 +74,7 @@ def find_warmup_end(lr: NDArray[np.float64] | None, norm: NDArray[np.float64] | 
     Returns
     -------
     WarmupEnd
-        ``index`` is 0 for a run of fewer than 20 steps, a rate that starts at its peak, or norms without a transient.
+        ``index`` is 0 for a run of fewer than 30 steps without a rate, a rate that starts at its peak, or norms without a transient.
     """
     if lr is not None:
         found = _from_rate(as_series(lr))
@@ -118,8 +118,6 @@ def _from_rate(lr: NDArray[np.float64]) -> WarmupEnd | None:
 def _from_norms(norm: NDArray[np.float64]) -> WarmupEnd:
     """Return where the start-up transient of the norms is over."""
     limit = int(MAX_SHARE_FROM_NORMS * norm.size)
-    if limit < 2:
-        return WarmupEnd(index=0, how="norms", reason="too few steps to tell a transient")
     log_norm = safe_log(norm[: 4 * limit])
     smooth = rolling_median(log_norm, max(5, limit // 10) | 1, centred=True)
     settled = smooth[limit : 3 * limit]

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import gradlens
+from gradlens.readers import csv_
 from gradlens.readers.base import parse_number
-from gradlens.readers.blocks import text_blocks
+from gradlens.readers.blocks import block_table, json_blocks, text_blocks
 from gradlens.sources import files
 from tests.readers.writers import ROWS_OF, WRITERS
 
@@ -103,6 +104,31 @@ class TestTime:
         (run,) = gradlens.read(write(tmp_path / "w.csv", text + "\n"))
         assert time.process_time() - began < 20
         assert len(run.series) == 20_001
+
+    @pytest.mark.parametrize("form", ["csv", "one record", "each record others"])
+    def test_more_columns_than_any_run_has(self, tmp_path, monkeypatch, form):
+        monkeypatch.setattr(csv_, "MAX_COLUMNS", 50)
+        monkeypatch.setattr(json_blocks, "MAX_COLUMNS", 50)
+        monkeypatch.setattr(block_table, "MAX_COLUMNS", 50)
+
+        def text(columns):
+            names = [f"c{i}" for i in range(columns - 2)]
+            if form == "csv":
+                return ",".join(["step", "loss", *names]) + "\n" + (",".join(["1"] * columns) + "\n") * 3
+            if form == "one record":
+                return "".join(json.dumps({"step": i, "loss": 1.5} | dict.fromkeys(names, i)) + "\n" for i in range(3))
+            return "".join(json.dumps({"step": i, "loss": 1.5, name: 1}) + "\n" for i, name in enumerate(names))
+
+        name = "a.csv" if form == "csv" else "a.jsonl"
+        assert gradlens.read(write(tmp_path / name, text(50)))
+        with pytest.raises(gradlens.GradlensError, match=rf"{name}: more than 50 columns"):
+            gradlens.read(write(tmp_path / name, text(51)))
+
+    def test_a_long_list_is_no_row_of_columns(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(json_blocks, "MAX_COLUMNS", 50)
+        text = "".join(json.dumps({"step": i, "loss": 1.5, "list": [0] * 200}) + "\n" for i in range(3))
+        (run,) = gradlens.read(write(tmp_path / "a.jsonl", text))
+        assert run.loss.value.tolist() == [1.5] * 3
 
     @pytest.mark.parametrize("columns", [9000, 10_000, 11_000, 20_000])
     def test_a_header_as_long_as_what_detection_looks_at(self, tmp_path, columns):

@@ -1,5 +1,7 @@
 from itertools import pairwise
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,31 @@ def test_missing_rates_are_carried_on():
     lr[[0, 10, 11]] = np.nan
     assert names_and_ends(lr) == [("decay", 0, 49)]
     assert names_and_ends(np.full(20, np.nan)) == [("main", 0, 19)]
+
+
+@pytest.mark.parametrize(("n", "found"), [(29, False), (30, True), (49, True), (60, True)])
+def test_thirty_norms_show_a_transient(n, found):
+    norm = np.tile([1.0, 1.1, 0.9], 20)[:n]
+    norm[:2] = 50.0
+    end = warmup.find_warmup_end(None, norm)
+    assert (end.index > 0) == found
+    assert end.reason == (
+        "the norms reach the level that they then keep" if found else "too few norms to tell a transient"
+    )
+
+
+@pytest.mark.parametrize(("rows", "names"), [(4, ["stable"]), (5, ["stable", "decay", "stable"])])
+def test_a_phase_of_five_rows_is_one(rows, names):
+    rate = np.concatenate((np.ones(60), np.linspace(1.0, 0.5, rows + 1)[1:], np.full(60, 0.5)))
+    found = [p.name for p in warmup.find_phases(rate, rate.size)]
+    assert found == names
+
+
+def test_each_phase_ends_before_the_next_begins():
+    rate = np.concatenate(
+        (np.linspace(0.1, 1, 30), np.ones(50), np.linspace(1, 0.2, 40)[1:], np.full(30, 0.2), np.linspace(0.2, 0.8, 20))
+    )
+    found = warmup.find_phases(rate, rate.size, 29)
+    assert [p.name for p in found] == ["warmup", "stable", "decay", "stable", "rise"]
+    assert (found[0].first, found[-1].last) == (0, rate.size - 1)
+    assert all(a.last + 1 == b.first for a, b in pairwise(found))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gradlens.errors import BeyondLimitError
 from gradlens.readers.base import Column, NoticeBook, ReadOptions
 from gradlens.vocabulary import is_measure
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 #: A column is preallocated at most this far ahead of its values, whatever the first block of a log suggests.
 _MAX_FORESEEN = 1 << 24
+#: More columns than any run has: each costs a thousand bytes and more, however few its values.
+MAX_COLUMNS = 100_000
+
+
+def too_many_columns(name: str) -> BeyondLimitError:
+    """The error of a log of more than `MAX_COLUMNS` columns."""
+    return BeyondLimitError(
+        f"{name}: more than {MAX_COLUMNS:,} columns",
+        hint="write each step under the same names, and only what is looked at",
+    )
 
 
 class Problem(NamedTuple):
@@ -58,17 +69,24 @@ class TableJoiner:
     """Joins the tables of blocks into the columns of a log.
 
     The columns are preallocated and filled in place: pieces kept until the end and joined then would take twice the
-    memory. `share` of `add` gives their expected length; memory that is never touched costs nothing.
+    memory. `share` of `add` gives their expected length; memory that is never touched costs nothing. `name` is that of the log.
     """
 
-    def __init__(self, options: ReadOptions) -> None:
+    def __init__(self, options: ReadOptions, name: str) -> None:
         self._options = options
+        self._name = name
         self._columns: dict[str, _Growing | None] = {}
         self._unread: dict[str, list[tuple[int, int, NDArray[np.int64] | None]]] = {}
         self.n_rows = 0
 
     def add(self, table: Table, share: float = 1.0) -> None:
-        """Append the rows of one block, with which `share` of the log is read."""
+        """Append the rows of one block, with which `share` of the log is read.
+
+        Raises
+        ------
+        BeyondLimitError
+            More than `MAX_COLUMNS` columns.
+        """
         for name, (value, row) in table.columns.items():
             if name not in self._columns:
                 self._columns[name] = _Growing() if self._options.wanted(name) else None
@@ -78,6 +96,8 @@ class TableJoiner:
             else:
                 self._unread.setdefault(name, []).append((self.n_rows, len(value), row))
         self.n_rows += table.n_rows
+        if len(self._columns) > MAX_COLUMNS:
+            raise too_many_columns(self._name)
 
     def columns(self) -> tuple[Column, ...]:
         """The columns; may be called once."""

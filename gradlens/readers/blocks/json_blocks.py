@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gradlens.readers.base import REPEATED_KEY, as_float, told_repeated, values_of_list
-from gradlens.readers.blocks.block_table import Problem, Table
+from gradlens.readers.blocks.block_table import MAX_COLUMNS, Problem, Table, too_many_columns
 from gradlens.readers.blocks.decimals import PADDING, parse_decimals
 from gradlens.readers.blocks.glued import glued_places, told
 from gradlens.readers.blocks.json_template import SETTINGS_KEYS, Slots, Template, find_slots, template_of
@@ -59,9 +59,10 @@ def values_in(
 
 
 class BlockParser:
-    """Parses the blocks of one log; the templates found in one block serve the next."""
+    """Parses the blocks of one log, whose name is given; the templates found in one block serve the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._templates: list[Template] = []
         self._scalars: dict[bytes, _Scalar] = {}
 
@@ -76,6 +77,10 @@ class BlockParser:
     def _parse(self, block: Block) -> Table:
         at = lines_of(block.text, _COMMA)
         lines = _Lines(block.text, at, block.is_last and at.is_open)
+        for line in np.flatnonzero(at.n_marks > MAX_COLUMNS).tolist():
+            # As many fields, and no list of numbers: to parse them takes a hundred times the memory of the line.
+            if lines.raw(line).count(b'":') > MAX_COLUMNS:
+                raise too_many_columns(self._name)
         builder = _Builder(len(at.ends))
         left = np.flatnonzero(at.starts < at.ends)
         for template in list(self._templates):
