@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradlens.errors import BeyondLimitError, MalformedLogError, MissingExtraError
-from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, parse_number
+from gradlens.readers.base import (
+    MAX_COLUMNS,
+    Column,
+    NoticeBook,
+    RawRun,
+    Reader,
+    ReadOptions,
+    parse_number,
+    too_many_columns,
+)
 from gradlens.readers.blocks.arrow_frames import held
 from gradlens.readers.blocks.block_table import notice_texts
 from gradlens.sources.files import Source
@@ -127,8 +136,10 @@ def _check_length(held: tuple[int, int], names: Sequence[str], source: Source, o
     Raises
     ------
     BeyondLimitError
-        More than 256 MiB and forty times its size.
+        More than 256 MiB and forty times its size, or more columns than any run has.
     """
+    if len(names) > MAX_COLUMNS:
+        raise too_many_columns(source.name)
     rows, unpacked = held
     wanted = sum(options.columns == "all" or options.wanted(name) for name in names)
     most = max(_FREE_BYTES, _MAX_EXPANSION * (source.size or 0))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from gradlens.errors import BeyondLimitError
 from gradlens.frozen import frozen
 from gradlens.run import HistogramSeries, Notice, Series
 from gradlens.sources.files import Source
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 
 #: A list with more entries than a training has parameter groups does not hold learning rates.
 _MAX_GROUPS = 1000
+#: More columns than any run has: each costs a thousand bytes and more, however few its values.
+MAX_COLUMNS = 100_000
+
+
+def too_many_columns(name: str) -> BeyondLimitError:
+    """The error of a log of more than `MAX_COLUMNS` columns."""
+    return BeyondLimitError(
+        f"{name}: more than {MAX_COLUMNS:,} columns",
+        hint="write each step under the same names, and only what is looked at",
+    )
 
 
 @frozen(eq=False)

@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 import numpy as np
 
 from gradlens.errors import MalformedLogError
-from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions, TableBuilder, parse_number
-from gradlens.readers.blocks.block_table import MAX_COLUMNS, TableJoiner, notice_texts, too_many_columns
+from gradlens.readers.base import (
+    MAX_COLUMNS,
+    Column,
+    NoticeBook,
+    RawRun,
+    Reader,
+    ReadOptions,
+    TableBuilder,
+    parse_number,
+    too_many_columns,
+)
+from gradlens.readers.blocks.block_table import TableJoiner, notice_texts
 from gradlens.readers.blocks.csv_blocks import CsvBlockParser, Header, QuotedLinesError, is_header
 from gradlens.readers.blocks.csv_records import Records
 from gradlens.readers.blocks.decimal_commas import DecimalCommas

@@ -8,6 +8,7 @@ from typing import Any
 
 from gradlens.errors import MalformedLogError, NoTrainingSeriesError
 from gradlens.readers.base import (
+    MAX_COLUMNS,
     REPEATED_KEY,
     NoticeBook,
     RawRun,
@@ -17,6 +18,7 @@ from gradlens.readers.base import (
     as_float,
     load_json,
     told_repeated,
+    too_many_columns,
 )
 from gradlens.readers.json_stream import CutOffError, JsonStream, UnexpectedJsonError
 from gradlens.sources.files import Source
@@ -69,6 +71,8 @@ class JsonDocumentReader(Reader):
         records = _records(data)
         rows = records if records is not None else _rows_of_arrays(data, book)
         for record in rows:
+            if len(record) > MAX_COLUMNS:
+                raise too_many_columns(source.name)
             _add(table, record, options)
         if not table.n_rows:
             raise NoTrainingSeriesError(
@@ -85,6 +89,8 @@ def _list_of_records(source: Source, options: ReadOptions, book: NoticeBook) -> 
     known: dict[str, bool] = {}
     try:
         for record in stream.records():
+            if max(len(record), len(known)) > MAX_COLUMNS:
+                raise too_many_columns(source.name)
             if not _add_flat(table, record, options, known):
                 _add(table, record, options)
     except (UnexpectedJsonError, CutOffError):

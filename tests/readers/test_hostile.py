@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import gradlens
-from gradlens.readers import csv_
+from gradlens.readers import arrow, base, csv_, json_document
 from gradlens.readers.base import parse_number
 from gradlens.readers.blocks import block_table, json_blocks, text_blocks
+from gradlens.readers.events import decode
 from gradlens.sources import files
 from tests.readers.writers import ROWS_OF, WRITERS
 
@@ -105,9 +106,16 @@ class TestTime:
         assert time.process_time() - began < 20
         assert len(run.series) == 20_001
 
-    @pytest.mark.parametrize("form", ["csv", "one record", "each record others"])
+    @pytest.mark.parametrize(
+        "form",
+        ["csv", "one record", "each record others", "document of records", "document of arrays", "parquet", "events"],
+    )
     def test_more_columns_than_any_run_has(self, tmp_path, monkeypatch, form):
+        monkeypatch.setattr(base, "MAX_COLUMNS", 50)
         monkeypatch.setattr(csv_, "MAX_COLUMNS", 50)
+        monkeypatch.setattr(json_document, "MAX_COLUMNS", 50)
+        monkeypatch.setattr(arrow, "MAX_COLUMNS", 50)
+        monkeypatch.setattr(decode, "MAX_COLUMNS", 50)
         monkeypatch.setattr(json_blocks, "MAX_COLUMNS", 50)
         monkeypatch.setattr(block_table, "MAX_COLUMNS", 50)
 
@@ -115,14 +123,38 @@ class TestTime:
             names = [f"c{i}" for i in range(columns - 2)]
             if form == "csv":
                 return ",".join(["step", "loss", *names]) + "\n" + (",".join(["1"] * columns) + "\n") * 3
+            if form == "document of records":
+                return json.dumps([{"step": i, "loss": 1.5} | dict.fromkeys(names, i) for i in range(3)])
+            if form == "document of arrays":
+                return json.dumps({name: [1.0, 2.0, 3.0] for name in ("step", "loss", *names)})
             if form == "one record":
                 return "".join(json.dumps({"step": i, "loss": 1.5} | dict.fromkeys(names, i)) + "\n" for i in range(3))
             return "".join(json.dumps({"step": i, "loss": 1.5, name: 1}) + "\n" for i, name in enumerate(names))
 
-        name = "a.csv" if form == "csv" else "a.jsonl"
-        assert gradlens.read(write(tmp_path / name, text(50)))
-        with pytest.raises(gradlens.GradlensError, match=rf"{name}: more than 50 columns"):
-            gradlens.read(write(tmp_path / name, text(51)))
+        def made(columns):
+            if form == "parquet":
+                pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+                path = tmp_path / "a.parquet"
+                pq.write_table(pa.table({f"c{i}" if i else "loss": [3.0, 2.0, 1.0] for i in range(columns)}), path)
+                return path
+            if form == "events":
+                pytest.importorskip("tensorboard")
+                from tests.readers.test_tensorboard import encode, event, simple
+
+                path = tmp_path / f"events.out.tfevents.{columns}.host"
+                names = ["loss", *(f"c{i}" for i in range(columns - 1))]
+                path.write_bytes(
+                    encode([event(step, *(simple(name, 2.0 + step) for name in names)) for step in range(3)])
+                )
+                return path
+            return write(
+                tmp_path / ("a.csv" if form == "csv" else "a.json" if "document" in form else "a.jsonl"), text(columns)
+            )
+
+        assert gradlens.read(made(50))
+        path = made(51)
+        with pytest.raises(gradlens.GradlensError, match=r"more than 50 columns"):
+            gradlens.read(path)
 
     def test_a_long_list_is_no_row_of_columns(self, tmp_path, monkeypatch):
         monkeypatch.setattr(json_blocks, "MAX_COLUMNS", 50)

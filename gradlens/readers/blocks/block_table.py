@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradlens.errors import BeyondLimitError
-from gradlens.readers.base import Column, NoticeBook, ReadOptions
+from gradlens.readers.base import MAX_COLUMNS, Column, NoticeBook, ReadOptions, too_many_columns
 from gradlens.vocabulary import is_measure
 
 if TYPE_CHECKING:
@@ -19,16 +18,6 @@ if TYPE_CHECKING:
 
 #: A column is preallocated at most this far ahead of its values, whatever the first block of a log suggests.
 _MAX_FORESEEN = 1 << 24
-#: More columns than any run has: each costs a thousand bytes and more, however few its values.
-MAX_COLUMNS = 100_000
-
-
-def too_many_columns(name: str) -> BeyondLimitError:
-    """The error of a log of more than `MAX_COLUMNS` columns."""
-    return BeyondLimitError(
-        f"{name}: more than {MAX_COLUMNS:,} columns",
-        hint="write each step under the same names, and only what is looked at",
-    )
 
 
 class Problem(NamedTuple):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradlens.readers.base import REPEATED_KEY, as_float, told_repeated, values_of_list
-from gradlens.readers.blocks.block_table import MAX_COLUMNS, Problem, Table, too_many_columns
+from gradlens.readers.base import MAX_COLUMNS, REPEATED_KEY, as_float, told_repeated, too_many_columns, values_of_list
+from gradlens.readers.blocks.block_table import Problem, Table
 from gradlens.readers.blocks.decimals import PADDING, parse_decimals
 from gradlens.readers.blocks.glued import glued_places, told
 from gradlens.readers.blocks.json_template import SETTINGS_KEYS, Slots, Template, find_slots, template_of

@@ -76,7 +76,7 @@ def blocks(handle: BinaryIO, usual: int | None = None, *, name: str = "<text>") 
         if cut <= PADDING and not is_last:
             rest = text[PADDING:filled]
             if len(rest) > MAX_LINE:
-                raise too_long(name, position)
+                raise too_long(name, position, MAX_LINE)
             continue
         rest = text[cut:filled]
         yield Block(text[:cut], is_last, position)
@@ -86,10 +86,10 @@ def blocks(handle: BinaryIO, usual: int | None = None, *, name: str = "<text>") 
         position += cut - PADDING
 
 
-def too_long(name: str, position: int) -> BeyondLimitError:
-    """The error of a line that begins at byte `position` and is longer than `MAX_LINE`."""
+def too_long(name: str, position: int, most: int) -> BeyondLimitError:
+    """The error of a line that begins at byte `position` and is longer than `most` bytes."""
     return BeyondLimitError(
-        f"{name}: a line of more than {MAX_LINE >> 20} MiB at byte {position}",
+        f"{name}: a line of more than {most >> 20} MiB at byte {position}",
         hint="it is not a log, or the writer lost its line ends",
     )
 

@@ -7,7 +7,7 @@ import itertools
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from gradlens.readers.blocks.text_blocks import MAX_LINE, too_long
+from gradlens.readers.blocks.text_blocks import too_long
 from gradlens.readers.console.text import clean
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a part. Only a line that is longer makes it longer.
 PART = 1 << 20
+#: Of words and numbers that no grammar knows each character takes two microseconds and more.
+MAX_LINE = 4 << 20
 _NEAR = 64
 #: What is unpacked or fetched stays in memory up to this size.
 _MAX_IN_MEMORY = 4 << 20
@@ -76,7 +78,7 @@ class ConsoleText:
                 yield data[:cut]
             rest = data[cut:]
             if len(rest) > MAX_LINE:
-                raise too_long(self._name, self._handle.tell() - len(rest))
+                raise too_long(self._name, self._handle.tell() - len(rest), MAX_LINE)
         if rest:
             yield rest
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradlens.frozen import frozen
+from gradlens.readers.base import MAX_COLUMNS, too_many_columns
 from gradlens.readers.events.contents import Event, Histogram, Plugins
 from gradlens.readers.events.crc32c import FOOTER, HEADER, damaged_rows, seal
 from gradlens.readers.events.frames import FrameReader, Window
@@ -87,6 +88,8 @@ class EventDecoder:
                         self._decode(cycle.block, start + HEADER, layout, places + start)
                 self._add_loose(window, source.file_name)
                 self._flush()
+                if len(self._is_wanted) > MAX_COLUMNS:
+                    raise too_many_columns(source.name)
                 progress(window.position + len(window.data))
 
     def counts(self) -> dict[str, int]:
