@@ -276,7 +276,7 @@ def effective_steps(norm: NDArray[np.float64], threshold: float, *, order: NDArr
     above = norm > threshold
     indicator = effective_size(above.astype(np.float64))
     order = np.argsort(norm) if order is None else order
-    if not np.ptp(norm):
+    if norm.min() == norm.max():
         return indicator
     scores = _normal_scores(norm, order)
     correlation = autoregressive_correlation(autocovariance(scores, min(MAX_ORDER, n // 4)), n, min(n - 1, 5000))
@@ -295,7 +295,7 @@ def _normal_scores(norm: NDArray[np.float64], order: NDArray[np.int64]) -> NDArr
     n = norm.size
     ranked = normal_quantile((np.arange(n) + 0.5) / n)
     ordered = norm[order]
-    first = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > 0.0)
+    first = np.flatnonzero(np.concatenate(([True], ordered[1:] > ordered[:-1])))
     count = np.diff(first, append=n)
     ranked = np.repeat(np.add.reduceat(ranked, first) / count, count)
     scores = np.empty(n)

@@ -17,6 +17,14 @@ def test_no_observation_says_nothing_of_a_rate(n):
     assert clipping.wilson_interval(0.0, n) == (0.0, 1.0)
 
 
+def test_norms_from_one_end_of_floats_to_the_other():
+    # No difference of two of them is a float.
+    norm = np.tile([1e308, -1.7e308, 1.0, 2.0, 2.0], 8)
+    found = clipping.clip_statistics(norm, 1.5)
+    assert (found.clipped, found.n) == (24, 40)
+    assert 1.0 <= found.n_effective <= 40.0
+
+
 def test_autocorrelations_go_on_as_the_model_does():
     # An AR(2): rho_k = a rho_(k-1) + b rho_(k-2).
     a, b = 0.5, 0.3
