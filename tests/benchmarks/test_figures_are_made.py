@@ -81,6 +81,9 @@ SMALL: dict[str, Small] = {
     "benchmarks.programs": Small(
         options="--only NaN", shows=r"\| one input is NaN \| not finite \| problem \|", needs=("torch",)
     ),
+    "benchmarks.programs_second": Small(
+        options="--only ReLU", shows=r"\| ReLU on the logits \| \w+ \| \w+ \|", needs=("torch",)
+    ),
     "benchmarks.healthy_oddities --runs 200": Small(
         options="--runs 1 --out {place}/oddities.md", shows=r"\| GAN \| 300 \| \d"
     ),
@@ -120,6 +123,9 @@ SMALL: dict[str, Small] = {
         options="--sources given --every 40 --workers 1", shows=r"\| about 25, sampled \| [1-9]"
     ),
     "benchmarks.variants": Small(options="--each 1 --only spike", shows=r"\|.*spike.*\| 1 \| 1 \|"),
+    "benchmarks.variants --second": Small(
+        options="--second --each 1 --only detached", shows=r"\| detached \| fault \| 1 \| 1 \|"
+    ),
     "benchmarks.watching load": Small(options="load --seconds 2 --rate 100", shows=r'"share of a core"|core'),
     "benchmarks.watching quiet": Small(options="quiet --share 0.01 --runs 1 --store {place}/quiet.jsonl", shows=r"200"),
 }

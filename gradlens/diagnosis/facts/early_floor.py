@@ -7,6 +7,8 @@ updates threw loss and norm up before it came down.
 
 from __future__ import annotations
 
+import numpy as np
+
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import guessed_classes
 from gradlens.diagnosis.measured import Measured
@@ -30,8 +32,10 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     p, n = measured.progress, measured.norms
     if p is None or n is None or not p.start > 0 or measured.numerics.dead_from is not None:
         return ()
+    # The floor may be reached within the rows that `start` is the median of.
+    first = max(p.start, float(np.median(measured.signals.loss[np.isfinite(measured.signals.loss)][:3])))
     floor = (
-        p.end <= (HALF if n.loss_noise >= DIFFER else MAX_END) * p.start
+        p.end <= (HALF if n.loss_noise >= DIFFER else MAX_END) * first
         and p.kept >= MIN_KEPT
         and p.rebound <= MAX_REBOUND
         and p.after_first_tenth <= MAX_LATE
@@ -44,8 +48,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         Fact(
             code="GL511",
             severity=Severity.NOTE,
-            message=f"the loss reaches its floor within the first tenth of the run ({p.start:.3g} to {p.end:.3g}) "
-            f"and stays there{'' if guessed_classes(p.start, CHANCE) is not None else ': usual where a trained model is fine-tuned'}",
+            message=f"the loss reaches its floor within the first tenth of the run ({first:.3g} to {p.end:.3g}) "
+            f"and stays there{'' if guessed_classes(first, CHANCE) is not None else ': usual where a trained model is fine-tuned'}",
             advice="an evaluation tells whether training longer still helps",
             doubts=frozenset({"lr_too_high", "no_warmup", "vanishing", "unknown"}),
         ),

@@ -122,8 +122,10 @@ def test_what_is_said_of_a_floor():
     case = measured(progress=FLOOR, norms={"loss_noise": 0.035})
     facts = early_floor.find(case)
     assert lines(facts) == ["GL511 | note | unknown? | - | -"]
-    assert "(4 to 1)" in facts[0].message
-    small = measured(progress=FLOOR | {"start": 0.8, "end": 0.2}, norms={"loss_noise": 0.035})
+    assert "(4.03 to 1)" in facts[0].message
+    columns = healthy()
+    columns["loss"] = 0.2 * columns["loss"]
+    small = measured(columns=columns, progress=FLOOR | {"start": 0.8, "end": 0.2}, norms={"loss_noise": 0.035})
     assert "(0.8 to 0.2)" in early_floor.find(small)[0].message
 
 
