@@ -126,7 +126,7 @@ def test_what_is_said_of_a_floor():
     columns = healthy()
     columns["loss"] = 0.2 * columns["loss"]
     small = measured(columns=columns, progress=FLOOR | {"start": 0.8, "end": 0.2}, norms={"loss_noise": 0.035})
-    assert "(0.8 to 0.2)" in early_floor.find(small)[0].message
+    assert "(0.806 to 0.2)" in early_floor.find(small)[0].message
 
 
 @pytest.mark.parametrize(
