@@ -154,10 +154,11 @@ class BlockParser:
                 self._scalars[token] = known
         return known
 
-    @staticmethod
-    def _slow(builder: _Builder, lines: _Lines, which: NDArray[np.int64]) -> None:
+    def _slow(self, builder: _Builder, lines: _Lines, which: NDArray[np.int64]) -> None:
         for line in which.tolist():
             builder.add_line(line, lines.raw(line), is_cut=lines.is_cut and line == len(lines.at.ends) - 1)
+            if builder.n_names > MAX_COLUMNS:
+                raise too_many_columns(self._name)
 
 
 class _Values(NamedTuple):
@@ -297,6 +298,11 @@ class _Builder:
             self._meet(name, line, order)
             if is_text:
                 self._text_number(name, line, 1)
+
+    @property
+    def n_names(self) -> int:
+        """How many columns it has so far."""
+        return len(self._first)
 
     def _meet(self, name: str, line: int, order: int) -> None:
         place = (line, order)
