@@ -4,7 +4,8 @@ A step against a gradient of norm g changes a loss of L by as much as it is over
 length is far below the size of any weight: either the norms carry a factor that is none of the gradient's (the loss scale of mixed
 precision, 2^10 to 2^17, of which no column need tell), or the network amplifies what goes through it. In 190 logs of all kinds the
 median norm is at most 78 times the level of the loss. The two are told apart by the noise: a factor leaves it as it is, while
-amplification through many layers multiplies whatever differs between batches.
+amplification through many layers multiplies whatever differs between batches. Small norms are neither: the gradient of a squared error
+that is tiny itself goes with its root.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from gradlens.reports.base import Cause, Severity
 
 #: Times the level of the loss from which norms are out of proportion, and rows without which nothing is told. Our own choice.
 MIN_TIMES, MIN_ROWS = 300.0, 30
+#: The least norm that carries a loss scale, 2^14 times a hundredth of one. Our own choice.
+MIN_NORM = 100.0
 #: Share of its first level below which little of a loss is left. Our own choice.
 LEFT = 0.05
 #: The same from which wild norms are those of a network that amplifies. Our own choice.
@@ -40,7 +43,8 @@ def times_loss(measured: Measured) -> float:
     first, level = float(np.median(loss[:10])), float(np.median(loss))
     if level < LEFT * first:
         level = first
-    return float(np.median(norm)) / level if level > 0 else 0.0
+    usual = float(np.median(norm))
+    return usual / level if level > 0 and usual >= MIN_NORM else 0.0
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:

@@ -151,9 +151,13 @@ def test_wild_norms_a_million_times_the_loss_explode():
     assert (fact.code, fact.severity, fact.cause) == ("GL501", Severity.WARNING, "exploding")
 
 
+def test_small_norms_of_a_tiny_squared_error_are_none():
+    assert proportion.find(case(1e-5 * noise(), norm=0.03 * noise(spread=0.2, seed=5))) == ()
+
+
 def test_a_loss_near_nothing_has_no_proportion():
     loss = np.exp(-np.arange(ROWS) / 30) + 1e-6
-    assert proportion.find(case(loss, norm=noise(spread=0.2, seed=5))) == ()
+    assert proportion.find(case(loss, norm=200.0 * noise(spread=0.2, seed=5))) == ()
 
 
 # --- what is excluded in silence
