@@ -31,6 +31,8 @@ NAMED: Mapping[Status, str] = {
     "clear": "nothing else is left",
     "insufficient": "what the weights give to no problem at all",
 }
+#: Confidence in the cause that a problem usually has which a fact shows and no weighing sees. Our own choice.
+OTHERWISE = 0.5
 ROOM = "room for what a fact of the log names"
 #: What a sum may differ by without a shift.
 ROUNDING = 1e-12
@@ -181,6 +183,8 @@ def confidence_of(case: Case, named: Cause, weighed: float | None) -> float:
         return case.beliefs.of(case.nameless)  # as sure as of the problem, whatever it is called
     if named == "undetermined":
         return min(1.0 - case.beliefs.of("healthy"), MAX_UNDETERMINED)  # what remains open
+    if weighed is not None and case.beliefs.cause == "healthy" and named == case.cause != "healthy":
+        return max(weighed, OTHERWISE)  # a fact shows the problem, and this is what it usually comes from
     return case.beliefs.of("healthy") if weighed is None else weighed
 
 

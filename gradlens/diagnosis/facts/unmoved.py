@@ -13,7 +13,6 @@ from gradlens import vocabulary
 from gradlens.diagnosis.facts import guessing
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import ADVICE
-from gradlens.diagnosis.facts.standstill import stands
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise
 from gradlens.diagnosis.features.progress import Progress
 from gradlens.diagnosis.measured import Measured
@@ -21,10 +20,11 @@ from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 
-#: Rows, the median rate from which on no trained model stays as it is (plain SGD moves weights by the rate times the gradient, so ten times
-#: that and more), and how far all levels may lie from each other: as a share, and in standard errors. Our own choice.
+#: Rows, the median rate from which on no trained model stays as it is (plain SGD moves weights by the rate times the gradient, so many
+#: times that), how far all levels may lie from each other, as a share and in standard errors (eight of them lie 2.8 apart by chance,
+#: those of skewed noise more), and by how many standard errors the last ones may lie off the first. Our own choice.
 MIN_ROWS, MIN_RATE, SGD = 200, 1e-3, 30.0
-BLOCKS, MAX_APART, MAX_ERRORS = 8, 0.02, 4.0
+BLOCKS, MAX_APART, MAX_ERRORS, MAX_FALL = 8, 0.02, 5.0, 3.0
 #: What no loss that stands still can show; that gradients explode keeps one where it is.
 MOVES: frozenset[Cause] = frozenset({"bad_data", "data_shift", "batch_size_change", "adam_beta2_lag", "overfitting"})
 #: Words of losses that may wait at one level for long before they fall.
@@ -48,11 +48,10 @@ def find(measured: Measured, p: Progress) -> Fact | None:
     level = block_medians(loss, BLOCKS)
     error = 1.2533 * neighbour_noise(loss) / float(np.sqrt(len(loss) / BLOCKS))
     apart = float(level.max() - level.min())
-    if (
-        apart > max(MAX_APART * float(np.median(level)), MAX_ERRORS * error)
-        or not stands(loss)
-        or guessing.find(measured)
-    ):
+    fall = float(level[:3].mean() - level[-3:].mean())
+    least = MAX_APART * float(np.median(level))
+    moves = apart > max(least, MAX_ERRORS * error) or abs(fall) > max(least, MAX_FALL * error * float(np.sqrt(2 / 3)))
+    if moves or guessing.find(measured):
         return None
     return Fact(
         code="GL511",

@@ -174,3 +174,14 @@ def test_a_norm_that_falls_with_the_loss_at_first_is_not_that_of_a_penalty():
     (fact,) = with_the_loss.find(case(0.5 + 2 * fall, norm=0.1 + fall))
     assert fact.rules_out == {"l2_contamination"}
     assert with_the_loss.find(case(0.5 + 2 * fall, norm=np.exp(-np.arange(ROWS) / 300))) == ()
+
+
+def test_what_only_a_fact_shows_is_told_with_a_half_of_confidence():
+    loss = 1.03 * noise(spread=0.2)
+    run = gradlens.analyze(
+        {"step": np.arange(ROWS), "loss": loss, "grad_norm": noise(spread=0.2, seed=7), "lr": np.full(ROWS, 3e-3)}
+    )
+    found = run.runs[0].diagnosis
+    assert found.cause == "not_learning"
+    assert found.confidence >= 0.5
+    assert sum(cause.confidence for cause in found.ranking) <= 1.0 + 1e-9
