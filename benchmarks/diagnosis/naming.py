@@ -243,7 +243,8 @@ def _filled(text: str, table: Table) -> str:
         runs=len(table), families=len({label["family"] for label in table.labels}),
         facts=sum(bool(label["proven"] or label["grave"]) for label in healthy) / len(healthy),
         unlisted=sum(label["expected"] == "unknown" for label in faults) / len(faults),
-        calm=deciding.CALM_ALONE, calm_more=_limits(deciding.CALM_HARD_TO_SEE), warns=_limits(deciding.WARNS), sure=deciding.SURE,
+        calm=deciding.CALM_ALONE, never=", ".join(sorted(cause.replace("_", " ") for cause in deciding.NEVER_CALMED)),
+        warns=_limits(deciding.WARNS),
         alarms=opinion.FALSE_ALARMS,
     )  # fmt: skip
 
@@ -283,22 +284,22 @@ What a report says, by the rule of `gradlens.diagnosis.deciding`. A fact of the 
 are surer of another cause than the fact is of its own. Otherwise what the signs say is changed in four ways, each measured alone:
 
 - *agreed*: both have the same cause first; the confidences are those of the curves.
-- *named*: the signs raise an alarm, and to the curves another cause is likeliest: it is named. Not among bad data, data shift and a lag
-  of Adam, which begin with the same shock, but for bad data in place of a shift; and not "none of the list" in place of a rate too high,
-  an explosion, vanishing gradients or a run that does not learn.
-- *calmed*: the signs raise an alarm, no fact supports it, and to the curves `healthy` is likeliest, with {calm:.0%} before any caution
-  ({calm_more}): the alarm becomes a note.
+- *named*: the signs raise an alarm, and to the curves another cause is likeliest: it is named; but not "none of the list" in
+  place of a rate too high, an explosion, vanishing gradients or a run that does not learn.
+- *calmed*: the signs raise an alarm, no fact supports it, and to the curves `healthy` is likeliest, with {calm:.0%} before any caution:
+  the alarm becomes a note. Never so: {never}.
 - *warned*: signs and facts show nothing, and to the curves a fault is likeliest ({warns}): a warning (GL011).
 
-The last three are not done where the signs are sure of a fault ({sure:.0%}), nor in logs of fewer than 40 losses, of a loss whose course
-means nothing, where more than 40 % of the traits lie outside the middle 23 of 24 parts of the runs learned from (one run in a thousand
-of these), or where more than 60 % are missing.
+The last three are not done in logs of fewer than 40 losses, of a loss whose
+course, as names tell, means nothing (an agent's, an adversary's), where more than 40 % of the traits lie outside the middle 23 of 24
+parts of the runs learned from (one run in a thousand of these), or where more than 60 % are missing. Of a loss that only its values show
+to take both signs the signs read nothing off the course, and the curves are heard.
 
 The caution of the curves is an advantage of `healthy`, set so that {alarms:.1%} of the healthy runs of families not seen are called ill
 before facts. It decides whether there is an alarm, and not how confident a report is: the confidences are those of the curves before it,
 levelled so that what was decided is first, and the mean of both where the signs decide against the curves. Of a cause that a fact
 doubts the odds are halved. The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little, and the
-higher ones of *calmed* and *warned* because of runs that came with the project and made-up ones of the tests.
+higher ones of *warned* because of runs that came with the project and made-up ones of the tests.
 """
 BEGUN = """
 The logs of healthy runs as they stood after a tenth, a quarter or a half (one of these for each run), judged by what saw nothing of
@@ -306,7 +307,7 @@ their family; the trees learned from such logs of other families, too. Logs of f
 out: `gradlens watch` and the recorder wait for more ([watching](watch.md)).
 """
 LOOK_TEXT = """
-Seven times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
+Eight times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
 learned from everything before it, and learned from only then.
 
 The first three were judged by an earlier opinion, which did not see the signs, and told its opinion beside a verdict that was the
@@ -314,10 +315,11 @@ signs'. Before the second look at the first two of them one rule was changed, be
 mistake was undone: the signs had been learned from twelve of the drawn families too. So `first` and `second` are there twice.
 
 `fourth` was judged by networks in place of trees, joined with the signs. `fifth` was judged by the same, as a report does it
-(`python -m benchmarks.diagnosis.newest FOLDER`): facts, who decides, ceilings. `sixth` and `seventh` were judged by trees and the rule
+(`python -m benchmarks.diagnosis.newest FOLDER`): facts, who decides, ceilings. `sixth` to `eighth` were judged by trees and the rule
 above, in the same way; for `seventh`, confidences were told as below, and runs of eighty more kinds of loss and architecture
-had been learned from. What ships has learned from the first six and from nothing of `seventh`. Of a family in which too few healthy
-runs learned, nothing is scored.
+had been learned from; for `eighth`, there were twice as many trees, archived runs counted three times, and losses of both signs were
+judged. What ships has learned from the first seven and from nothing of `eighth`. Of a family in which too few healthy runs learned,
+nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.

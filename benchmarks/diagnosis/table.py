@@ -25,7 +25,6 @@ from benchmarks.runs.drawn.space import PARTS
 from benchmarks.runs.drawn.store import Stored, read, stored
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.case import Case, build_case
-from gradlens.diagnosis.facts.meaning import BY_COURSE, BY_NOISE
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import measure, trait_names
 from gradlens.diagnosis.traits.base import RECORDED
@@ -42,8 +41,6 @@ KEPT = (
     "run", "part", "family", "task", "net", "group", "faults", "expected", "manifested", "harmful", "also_acceptable", "lost",
     "rows", "interval", "schedule", "opt", "share",
 )  # fmt: skip
-#: What a loss that hardly moves, or comes to its floor at once, speaks against.
-BY_FLATNESS = frozenset({"lr_too_high", "no_warmup", "vanishing"})
 #: How much of a healthy run is measured besides all of it: an alarm must not be raised on its way either.
 BEGINNINGS = (0.1, 0.25, 0.5)
 #: The threshold that a report takes where nobody says one.
@@ -165,7 +162,7 @@ def _facts(case: Case) -> dict[str, Any]:
         "sure": max((fact.confidence for fact in serious if fact.cause is not None), default=0.0),
         "excluded": sorted(case.ruled_out),
         "doubted": sorted(case.doubted),
-        "means": case.loss_descends,
+        "means": case.has_learned_curves,
     }
 
 
@@ -222,27 +219,8 @@ def open_table(path: Path) -> Table:
     def graded(table: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([table[:, known[name]] if name in known else np.zeros(len(table)) for name in SIGNS], axis=1)
 
-    labels = [completed(label) for label in index["labels"]]
-    return Table(labels=labels, signs=graded(signs), traits=traits[:, column], sparse_signs=graded(sparse_signs),
+    return Table(labels=index["labels"], signs=graded(signs), traits=traits[:, column], sparse_signs=graded(sparse_signs),
                  sparse=sparse[:, column])  # fmt: skip
-
-
-def completed(label: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A label as it is packed today.
-
-    When most of the tables were packed, a fact could only rule out: by the course of a loss, which now doubts, where nothing else did. And
-    a loss whose course means nothing was known by all that it rules out.
-    """
-    if "doubted" in label:
-        return label
-    out = frozenset(label["excluded"])
-    doubted = (
-        out & BY_FLATNESS
-        if label["proven"] is None and out <= BY_FLATNESS | {"clip_too_tight", "resume_artifact"}
-        else frozenset()
-    )
-    means = label["proven"] is not None or not out >= BY_COURSE - BY_NOISE
-    return {**label, "excluded": sorted(out - doubted), "doubted": sorted(doubted), "means": means}
 
 
 def _measure_group(paths: tuple[Path, Path]) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def clipped_while_scaled(g: Generator) -> Log:
-    """All norms are the threshold over a power of two, which doubles every so many rows; the loss creeps."""
+    """All norms are the threshold over a power of two, which doubles at a fixed interval; the loss creeps."""
     n, clip = length(g, 120), float(g.choice((0.5, 1.0, 2.0)))
     doublings = np.arange(n) // max(int(n * g.uniform(0.2, 0.6)), 1)
     norm = clip / 2.0 ** (int(g.integers(11, 16)) + doublings) * (1 - 1e-6 * g.random(n))

@@ -265,7 +265,7 @@ def likelihood(g: Generator) -> Log:
 
 
 def scaler_finds_its_scale(g: Generator) -> Log:
-    """The first norms are infinite while the scale comes down; it grows every so many rows, with an overflow now and then."""
+    """The first norms are infinite while the scale comes down; it grows at a fixed interval, with an overflow now and then."""
     n = length(g, 400)
     columns = learning(g, n)
     k, period = int(g.integers(1, 6)), int(n * g.uniform(0.15, 0.4))

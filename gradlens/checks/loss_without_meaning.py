@@ -17,7 +17,8 @@ class LossWithoutMeaning(FactCheck):
     Why it matters
     --------------
     Such a loss rises in runs that do well and stands still in runs that learn. Nothing that is read off its
-    course means anything.
+    course means anything. Where only its signs tell, and no name, its curves are still compared with those of
+    runs with such a loss.
 
     Threshold
     ---------

@@ -81,13 +81,13 @@ class Case(Measured):
     def second(self) -> SecondOpinion | None:
         """What the curves say; `ruling` says whether it counts.
 
-        None where there are too few rows, and where the course of the loss means nothing.
+        None where there are too few rows, and where names say that the course of the loss means nothing.
         """
         return self.second_by(None)
 
     def second_by(self, learned: Learned | None) -> SecondOpinion | None:
         """The same by what was learned from other runs than what ships."""
-        if int(np.isfinite(self.signals.loss).sum()) < MIN_ROWS or not self.loss_descends:
+        if int(np.isfinite(self.signals.loss).sum()) < MIN_ROWS or not self.has_learned_curves:
             return None
         curves = curves_of(self.run, self.signals, self.threshold, is_known=self.threshold_source != "assumed")
         grades = np.array([self.signs[name] for name in SIGNS])

@@ -6,15 +6,14 @@ decides, with its caution: on families of runs that nothing had seen it raises f
 causes (docs/naming.md). What becomes of the signs' answer:
 
 - *agreed*: both have the same cause first. The confidences are those of the curves.
-- *named*: the signs see trouble, and to the curves another cause is likeliest. The trouble stays, the cause changes; but not from one
-  cause of a shock to another, where the curves know no better, and not from what a sign shows in the numbers themselves to "none of
-  the list".
+- *named*: the signs see trouble, and to the curves another cause is likeliest. The trouble stays, the cause changes; but not from what a
+  sign shows in the numbers themselves to "none of the list".
 - *calmed*: the signs see trouble, no fact supports it, and the curves call the run healthy, not only for caution: an alarm that both
   raise apart from each other stands, any other becomes a note.
 - *warned*: no sign and no fact shows trouble, and to the curves a fault is likeliest; clearly so, where healthy runs often have such
   curves. Not in a log without norms.
 
-The signs decide alone where they are sure of a fault, and where the run is unlike those that were learned from.
+The signs decide alone where the run is unlike those that were learned from.
 
 How confident a report is, is another matter than who decides. Caution is about what an alarm costs, not about what is likely, so the
 confidences are those of the curves before it, only that what was decided stays first (`level_with`); and where the signs decide
@@ -33,28 +32,21 @@ Ruling = Literal["signs", "agreed", "named", "calmed", "warned"]
 #: The rulings that leave the first cause of the signs as it is.
 UNCHANGED: frozenset[Ruling] = frozenset({"signs", "agreed"})
 
-#: Confidence of the signs from which on they stand, whatever the curves say.
-SURE = 0.99
-#: The confidence of the curves in a healthy run, before any caution, without which no alarm is calmed. More where the curves find too few
-#: of the faults for their calm to say much: missing warm-ups, vanishing gradients, mild high rates. What the signs measure directly is
-#: never calmed: norms that end at a threshold, a jump of the norm at one of the rate, overflows of the scale, the share of a penalty.
-CALM_ALONE = 0.2
-CALM_HARD_TO_SEE: Mapping[Cause, float] = {
-    "lr_too_high": 0.45, "vanishing": 0.3, "no_warmup": 0.8,
-    "postclip_logged": 1.0, "lr_restart": 1.0, "fp16_overflow": 1.0, "l2_contamination": 1.0,
-}  # fmt: skip
+#: The confidence of the curves in a healthy run, before any caution, without which no alarm is calmed.
+CALM_ALONE = 0.1
+#: What the signs measure directly is never calmed: norms that end at a threshold, a jump of the norm at one of the rate, overflows of the
+#: scale, the share of a penalty.
+NEVER_CALMED: frozenset[Cause] = frozenset({"postclip_logged", "lr_restart", "fp16_overflow", "l2_contamination"})
 #: The confidence of the curves without which no fault is warned of that no sign shows, where healthy runs have the same curves: data
 #: become harder by themselves, gradients of many dimensions have smooth norms without a penalty, a loss of practically nothing has
 #: spikes of many times itself, and much that is unlike the runs learned from looks like a fault that is none of the list. That gradients
-#: vanish, or that norms were measured after clipping, must show in the norms.
+#: vanish, or that norms were measured after clipping or before unscaling, must show in the norms.
 WARNS: Mapping[Cause, float] = {
-    "data_shift": 0.7, "l2_contamination": 0.9, "bad_data": 0.7, "unknown": 0.5, "vanishing": 0.9, "postclip_logged": 1.0,
+    "data_shift": 0.7, "l2_contamination": 0.9, "bad_data": 0.5, "unknown": 0.4, "vanishing": 0.9, "postclip_logged": 1.0,
+    "clip_before_unscale": 0.9,
 }  # fmt: skip
 #: Share of the traits that may be missing where no sign shows what the curves warn of: without norms more are.
 MAX_MISSING_TO_WARN = 0.4
-#: Causes that begin with the same shock of loss and norm: told apart by what comes after it, which the signs read as well. But that a loss
-#: came back after all, so that nothing shifted, the curves see better: of 18 such runs of families unseen they were right on 15.
-SAME_SHOCK: frozenset[Cause] = frozenset({"bad_data", "data_shift", "adam_beta2_lag"})
 #: Causes of which a sign shows something in the numbers themselves: that the curves look like those of a fault that is none of the list
 #: says little against them. Of 212 such runs of families unseen the signs were right on 154, the curves on 11.
 SHOWN: frozenset[Cause] = frozenset({"lr_too_high", "exploding", "vanishing", "not_learning"})
@@ -80,20 +72,19 @@ def ruling(
     """
     if second is None or is_unlike(second):
         return "signs"
-    first, sure = likeliest(by_signs)
+    first = likeliest(by_signs)[0]
     cause, confidence = likeliest(without(second.cautious, excluded, doubted))
-    if proven or (cause != first != "healthy" and sure >= SURE):
+    if proven:
         return "signs"
     if cause == first:
         return "agreed"
     if cause == "healthy":
         also_seen = likeliest(without(second.learned, excluded, doubted))[0] == first
-        is_calm = second.learned.get("healthy", 0.0) >= CALM_HARD_TO_SEE.get(first, CALM_ALONE)
+        is_calm = first not in NEVER_CALMED and second.learned.get("healthy", 0.0) >= CALM_ALONE
         return "calmed" if is_calm and not also_seen and not serious else "signs"
     if first == "healthy":
         return _warned_of(cause, confidence, second, serious=serious)
-    same_shock = {first, cause} <= SAME_SHOCK and (first, cause) != ("data_shift", "bad_data")
-    knows_no_better = same_shock or (cause == "unknown" and first in SHOWN)
+    knows_no_better = cause == "unknown" and first in SHOWN
     # Where the rate jumps, a change of level has its reason.
     return "signs" if knows_no_better or (first, cause) == ("lr_restart", "data_shift") else "named"
 

@@ -19,6 +19,9 @@ from gradlens.run import Run
 LossKind = Literal["descending", "preference", "policy", "value", "adversarial", "signless", "summed"]
 #: Kinds whose course says nothing about progress.
 MEANINGLESS: frozenset[LossKind] = frozenset({"policy", "value", "adversarial", "signless", "summed"})
+#: Kinds that no judge of curves has learned. Of a loss that takes both signs, and of which no name says more, it has seen many: densities,
+#: sums of several aims, agents whose log holds nothing else.
+UNLEARNED = MEANINGLESS - {"signless"}
 
 _ADVERSARIAL = frozenset({"generator", "discriminator", "gen", "disc", "g", "d", "gan", "adv", "adversarial"})
 _VALUE = frozenset({"critic", "vf", "qf", "q", "td", "value"})
@@ -127,5 +130,7 @@ WORDS: dict[LossKind, tuple[str, str]] = {
         "a sum of all losses so far: every row adds about one more loss to the row before",
         "set the running loss back to 0 after each row, and read what each row adds",
     ),
-    "signless": ("a loss that takes both signs all along, as that of policy gradients", "read the reward or a score"),
+    "signless": (
+        "a loss that takes both signs all along, as those of policy gradients and of densities", "read the reward or a score",
+    ),
 }  # fmt: skip

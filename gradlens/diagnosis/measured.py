@@ -27,7 +27,7 @@ from gradlens.diagnosis.features.progress import Progress, progress_of
 from gradlens.diagnosis.features.recorder import COLUMNS, MIN_PROBES, Recorded, recorded_of
 from gradlens.diagnosis.features.schedule import Schedule, schedule_of
 from gradlens.diagnosis.features.steps import Break, Sides, Step, find_break, find_step, sides_of
-from gradlens.diagnosis.kind import MEANINGLESS, LossKind, loss_kind
+from gradlens.diagnosis.kind import MEANINGLESS, UNLEARNED, LossKind, loss_kind
 from gradlens.reports.analysis import Provenance
 from gradlens.reports.base import ThresholdSource
 from gradlens.run import Run
@@ -167,6 +167,11 @@ class Measured:
     def loss_descends(self) -> bool:
         """Whether good training brings this loss down; the course of others means nothing."""
         return self.loss_kind not in MEANINGLESS
+
+    @property
+    def has_learned_curves(self) -> bool:
+        """Whether the curves of such a loss were among those that the second opinion was learned from."""
+        return self.loss_kind not in UNLEARNED
 
     @cached_property
     def loss_kind(self) -> LossKind:

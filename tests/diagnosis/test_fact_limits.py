@@ -350,7 +350,7 @@ def test_a_floor_that_is_reached_early(change, noise, floor):
     assert bool(found) == floor
     if floor:
         assert "fine-tuned" in found[0].message  # 4 is no ln K of a usual K
-        guess = early_floor.find(measured(progress=FLOOR | {"start": np.log(50)}, norms={"loss_noise": noise}))
+        guess = early_floor.find(measured(progress=FLOOR | {"start": np.log(100)}, norms={"loss_noise": noise}))
         assert guess == () or "fine-tuned" not in guess[0].message
 
 

@@ -9,7 +9,7 @@ from gradlens.diagnosis.measured import Measured
 from gradlens.reports.base import Severity
 
 #: The lowest rate, as a share of the highest, that is a rate and not the rest of a decay to zero. Our own choice.
-LEAST_RATE = 1e-4
+MIN_SHARE = 1e-4
 #: Rows of a rate without which it proves nothing.
 MIN_ROWS = 10
 
@@ -17,7 +17,7 @@ MIN_ROWS = 10
 def find(measured: Measured) -> tuple[Fact, ...]:
     """A rate that is never near zero is no rate of zero."""
     rate = measured.signals.lr[np.isfinite(measured.signals.lr)]
-    if len(rate) < MIN_ROWS or not rate.min() > LEAST_RATE * rate.max():
+    if len(rate) < MIN_ROWS or not rate.min() > MIN_SHARE * rate.max():
         return ()
     return (
         Fact(

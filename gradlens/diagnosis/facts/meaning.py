@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradlens.diagnosis.facts.base import Fact
-from gradlens.diagnosis.kind import MEANINGLESS, WORDS
+from gradlens.diagnosis.kind import MEANINGLESS, UNLEARNED, WORDS
 from gradlens.diagnosis.measured import Measured
 from gradlens.reports.base import Cause, Severity
 
@@ -22,20 +22,23 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     """A note that says which kind of loss this is; nothing that is read off a course can be named beside it.
 
     Where names tell of an agent or of adversaries, rewards and opponents change the noise as well. A loss that only takes both signs may
-    be a density or a sum of tasks: its noise and its answer to the rate are judged. Rows that stand out are not: of labelled healthy
-    runs with such a loss one in twelve has some, by its nature.
+    be a density or a sum of tasks: its noise and its answer to the rate are judged, and the rest by its curves alone, which are compared
+    with those of such losses. Signs that look for rows that stand out are silent: of labelled healthy runs with such a loss one in
+    twelve has some, by its nature.
     """
     kind = measured.loss_kind
     if kind not in MEANINGLESS or not measured.has("loss"):
         return ()
     what, instead = WORDS[kind]
+    by_curves = kind not in UNLEARNED
     return (
         Fact(
             code="GL010",
             severity=Severity.NOTE,
-            message=f"{measured.run.columns.loss} is {what}: its course is not a measure of progress, so it was not "
-            f"judged; {instead} instead",
+            message=f"{measured.run.columns.loss} is {what}: its course is not a measure of progress, so "
+            f"{'how far it came down' if by_curves else 'it'} was not judged; {instead} instead",
             advice=instead,
-            rules_out=BY_COURSE - BY_NOISE if kind == "signless" else BY_COURSE,
+            rules_out=frozenset() if by_curves else BY_COURSE,
+            doubts=BY_COURSE - BY_NOISE if by_curves else frozenset(),
         ),
     )

@@ -20,11 +20,14 @@ from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 
-#: Rows, the median rate from which on no trained model stays as it is (plain SGD moves weights by the rate times the gradient, so many
+#: Rows, the median rate from which on no trained model stays as it is (plain SGD moves weights by the rate times the gradient, and as many
 #: times that), how far all levels may lie from each other, as a share and in standard errors (eight of them lie 2.8 apart by chance,
 #: those of skewed noise more), and by how many standard errors the last ones may lie off the first. Our own choice.
 MIN_ROWS, MIN_RATE, SGD = 200, 1e-3, 30.0
 BLOCKS, MAX_APART, MAX_ERRORS, MAX_FALL = 8, 0.02, 5.0, 3.0
+#: Rows at the start of which the highest lies no more than so far above the level, in deviations of the noise: a loss that falls within a
+#: few rows has learned what it can.
+OPENING, ABOVE = 5, 3.0
 #: What no loss that stands still can show; that gradients explode keeps one where it is.
 MOVES: frozenset[Cause] = frozenset({"bad_data", "data_shift", "batch_size_change", "adam_beta2_lag", "overfitting"})
 #: Words of losses that may wait at one level for long before they fall.
@@ -45,8 +48,10 @@ def find(measured: Measured, p: Progress) -> Fact | None:
     named = vocabulary.plain(measured.run.columns.loss or "").split("_")
     if usual < MIN_RATE * (SGD if plain_sgd else 1.0) or set(named) & _WAIT:
         return None
-    level = block_medians(loss, BLOCKS)
-    error = 1.2533 * neighbour_noise(loss) / float(np.sqrt(len(loss) / BLOCKS))
+    level, noise = block_medians(loss, BLOCKS), neighbour_noise(loss)
+    if loss[:OPENING].max() > np.median(level) + ABOVE * noise:
+        return None
+    error = 1.2533 * noise / float(np.sqrt(len(loss) / BLOCKS))
     apart = float(level.max() - level.min())
     fall = float(level[:3].mean() - level[-3:].mean())
     least = MAX_APART * float(np.median(level))

@@ -63,15 +63,21 @@ def test_means_and_scaled_norms_are_no_measure(cumulative, verdict, codes):
 
 
 @pytest.mark.parametrize(
-    ("kind", "left"), [("policy", frozenset()), ("signless", {"batch_size_change", "lr_restart"}), ("descending", None)]
-)
-def test_a_loss_that_means_nothing_leaves_only_what_noise_shows(kind, left):
+    ("kind", "out", "doubted"),
+    [("policy", meaning.BY_COURSE, frozenset()), ("signless", frozenset(), meaning.BY_COURSE - {"batch_size_change", "lr_restart"})],
+)  # fmt: skip
+def test_what_a_loss_that_means_nothing_speaks_against(kind, out, doubted):
     case = make(healthy(60))
     case.__dict__["loss_kind"] = kind
-    facts = meaning.find(case)
-    assert [f.code for f in facts] == ([] if left is None else ["GL010"])
-    if left is not None:
-        assert meaning.BY_COURSE - facts[0].rules_out == left
+    (fact,) = meaning.find(case)
+    assert (fact.code, fact.rules_out, fact.doubts) == ("GL010", out, doubted)
+    assert ("so it was not judged" in fact.message) == (kind == "policy")
+
+
+def test_of_a_loss_that_descends_nothing_is_said():
+    case = make(healthy(60))
+    case.__dict__["loss_kind"] = "descending"
+    assert meaning.find(case) == ()
     assert meaning.find(make({"grad_norm": np.ones(60)})) == ()
 
 

@@ -75,6 +75,13 @@ def test_a_loss_that_falls_a_little_is_not_unmoved():
     assert not any(fact.severity.rank for fact in facts)
 
 
+@pytest.mark.parametrize(("row", "found"), [(0, False), (4, False), (5, True)])
+def test_a_loss_that_falls_within_a_few_rows_has_learned(row, found):
+    loss = 1.03 * noise(spread=0.02)
+    loss[row] = 1.6
+    assert any("at a rate of" in fact.message for fact in course.find(case(loss))) == found
+
+
 # --- a fall in the noise
 
 
