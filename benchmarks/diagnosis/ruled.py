@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
-from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array, without_recorder
+from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array, without_recorded_signs, without_recorder
 from gradlens.diagnosis.deciding import (
     UNCHANGED,
     Ruling,
     confidences,
     is_unlike,
     likeliest,
+    plainly_unstable,
     ruling,
     stands,
     without,
 )
 from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, likeness_of
+from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.weighing import UNEXPLAINED
 from gradlens.reports.base import Cause
 
@@ -105,6 +107,7 @@ def rulings(
     """Who decides on each run, and (causes,) how likely each then is; of `scale` only the knots of the traits are used."""
     traits = table.traits if recorded else without_recorder(table.traits)
     outside, missing = likeness_of(traits, scale)
+    grades = table.signs if recorded else without_recorded_signs(table.signs)
     found: list[tuple[Ruling, Array]] = []
     for i, label in enumerate(table.labels):
         second = SecondOpinion(
@@ -118,6 +121,7 @@ def rulings(
         heard = label["rows"] >= MIN_ROWS and label["means"]
         who = ruling(
             by_signs, second if heard else None, proven=proven, serious=label["grave"] is not None, excluded=out, doubted=doubted,
+            plain=plainly_unstable(dict(zip(SIGNS, grades[i].tolist(), strict=True))),
         )  # fmt: skip
         alone = who == "signs" and (not heard or is_unlike(second))
         told = by_signs if alone else confidences(who, by_signs, second, out, doubted)

@@ -37,6 +37,10 @@ CALM_ALONE = 0.1
 #: What the signs measure directly is never calmed: norms that end at a threshold, a jump of the norm at one of the rate, overflows of the
 #: scale, the share of a penalty.
 NEVER_CALMED: frozenset[Cause] = frozenset({"postclip_logged", "lr_restart", "fp16_overflow", "l2_contamination"})
+#: Signs of a loss that rose by a third of its descent and came back, or shot up at once, and the grade from which on no curves calm the
+#: alarm of a rate too high: of 62 such runs of families unseen whose curves look healthy 47 have a fault.
+PLAIN_SIGNS = ("rebounds", "overshoots_at_once", "overshoot_without_warmup", "thrown_off")
+PLAIN = 0.75
 #: The confidence of the curves without which no fault is warned of that no sign shows, where healthy runs have the same curves: data
 #: become harder by themselves, gradients of many dimensions have smooth norms without a penalty, a loss of practically nothing has
 #: spikes of many times itself, and much that is unlike the runs learned from looks like a fault that is none of the list. That gradients
@@ -63,12 +67,12 @@ HINT = 0.15
 
 def ruling(
     by_signs: Mapping[Cause, float], second: SecondOpinion | None, *, proven: bool, serious: bool,
-    excluded: frozenset[Cause], doubted: frozenset[Cause] = frozenset(),
+    excluded: frozenset[Cause], doubted: frozenset[Cause] = frozenset(), plain: bool = False,
 ) -> Ruling:  # fmt: skip
     """Who decides on one run.
 
     `by_signs` are the confidences of the signs before any ceiling, without the causes that are `excluded` or `doubted`; `proven` says that
-    a fact proves a cause, `serious` that a fact shows trouble.
+    a fact proves a cause, `serious` that a fact shows trouble, `plain` that the loss itself does (see `plainly_unstable`).
     """
     if second is None or is_unlike(second):
         return "signs"
@@ -81,12 +85,18 @@ def ruling(
     if cause == "healthy":
         also_seen = likeliest(without(second.learned, excluded, doubted))[0] == first
         is_calm = first not in NEVER_CALMED and second.learned.get("healthy", 0.0) >= CALM_ALONE
-        return "calmed" if is_calm and not also_seen and not serious else "signs"
+        shown = serious or (plain and first == "lr_too_high")
+        return "calmed" if is_calm and not also_seen and not shown else "signs"
     if first == "healthy":
         return _warned_of(cause, confidence, second, serious=serious)
     knows_no_better = cause == "unknown" and first in SHOWN
     # Where the rate jumps, a change of level has its reason.
     return "signs" if knows_no_better or (first, cause) == ("lr_restart", "data_shift") else "named"
+
+
+def plainly_unstable(grades: Mapping[str, float]) -> bool:
+    """Whether the loss itself shows that steps were too long, by the grades of the signs."""
+    return max(grades.get(name, 0.0) for name in PLAIN_SIGNS) >= PLAIN
 
 
 def _warned_of(cause: Cause, confidence: float, second: SecondOpinion, *, serious: bool) -> Ruling:

@@ -11,9 +11,12 @@ from gradlens.diagnosis.deciding import (
     MAX_OUTSIDE,
     NEVER_CALMED,
     NEXT_BEST,
+    PLAIN,
+    PLAIN_SIGNS,
     WARNS,
     confidences,
     level_with,
+    plainly_unstable,
     ruling,
     stands,
     without,
@@ -100,6 +103,20 @@ def test_an_alarm_is_calmed_only_where_the_curves_say_nothing_else(cause):
     assert said((cause, 0.6), ("healthy", 0.9), learned=("healthy", CALM_ALONE - LITTLE)) == "signs"
 
 
+@pytest.mark.parametrize(
+    ("cause", "plain", "expected"),
+    [("lr_too_high", True, "signs"), ("lr_too_high", False, "calmed"), ("no_warmup", True, "calmed")],
+)
+def test_the_alarm_of_a_rate_too_high_stands_where_the_loss_shows_it(cause, plain, expected):
+    assert said((cause, 0.6), ("healthy", 0.9), plain=plain) == expected
+
+
+@pytest.mark.parametrize("name", PLAIN_SIGNS)
+def test_a_loss_is_plainly_unstable_by_any_of_its_signs(name):
+    assert plainly_unstable(dict.fromkeys(SIGNS, 0.0) | {name: PLAIN})
+    assert not plainly_unstable(dict.fromkeys(SIGNS, 1.0) | dict.fromkeys(PLAIN_SIGNS, PLAIN - LITTLE))
+
+
 @pytest.mark.parametrize("cause", sorted(NEVER_CALMED))
 def test_what_a_sign_measures_directly_is_never_calmed(cause):
     assert said((cause, 0.6), ("healthy", 0.999), learned=("healthy", 0.999)) == "signs"
@@ -166,12 +183,12 @@ def test_what_only_the_curves_show_is_a_warning_of_its_own(monkeypatch):
 
 
 def test_a_calmed_alarm_stays_as_a_note(monkeypatch):
-    case, findings, verdict, found = judged(monkeypatch, synthetic.case_rate_too_high, ("healthy", 0.9))
-    assert (case.by_signs.cause, case.ruling) == ("lr_too_high", "calmed")
+    case, findings, verdict, found = judged(monkeypatch, synthetic.case_no_warmup, ("healthy", 0.9))
+    assert (case.by_signs.cause, case.ruling) == ("no_warmup", "calmed")
     assert verdict.status == "clear"
     assert found.cause == "healthy"
     assert not any(f.severity.rank > 0 for f in findings)
-    (note,) = [f for f in findings if f.cause == "lr_too_high" and f.code == "GL201"]
+    (note,) = [f for f in findings if f.cause == "no_warmup" and f.code == "GL202"]
     assert "no alarm, since the curves as a whole look like those of healthy runs" in note.message
     assert "so that there is no alarm" in found.decided
 
@@ -270,8 +287,8 @@ def test_a_fact_gives_way_only_to_surer_curves(proven, confidence, curves_say, s
         ("lr_restart", "data_shift", "signs"),
         ("lr_restart", "bad_data", "named"),
         ("clip_too_tight", "data_shift", "named"),
-        ("data_shift", "adam_beta2_lag", "signs"),
-        ("bad_data", "adam_beta2_lag", "signs"),
+        ("data_shift", "adam_beta2_lag", "named"),
+        ("bad_data", "adam_beta2_lag", "named"),
         ("exploding", "unknown", "signs"),
         ("vanishing", "unknown", "signs"),
         ("bad_data", "exploding", "named"),

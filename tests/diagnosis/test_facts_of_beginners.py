@@ -151,7 +151,7 @@ class TestNothingShowsThatGradientsVanish:
         assert (run.verdict.status, run.diagnosis.cause) == ("problem", "not_learning")
 
     def test_elsewhere_than_at_guessing_the_cause_is_unknown(self, g):
-        run = judged(self.log(g, 40, level=1.01) | {"lr": np.full(600, 1e-5)})
+        run = judged(self.log(g, 20, level=1.01, n=2000) | {"lr": np.full(2000, 1e-5)})
         assert (run.verdict.status, run.diagnosis.cause) == ("problem", "unknown")
         assert "no column shows why" in run.verdict.headline
         assert not any(r.cause == "vanishing" for r in run.diagnosis.ranking)

@@ -73,8 +73,9 @@ def decides(
         (("exploding", 0.949), ("unknown", 0.6), {}, "signs"),
         (("clip_too_tight", 0.6), ("unknown", 0.6), {}, "named"),
         (("l2_contamination", 0.6), ("healthy", 0.6), {"learned": 0.999}, "signs"),
-        (("healthy", 0.6), ("bad_data", 0.7), {}, "warned"),
-        (("healthy", 0.6), ("bad_data", 0.69), {}, "signs"),
+        (("healthy", 0.6), ("bad_data", 0.5), {}, "warned"),
+        (("healthy", 0.6), ("bad_data", 0.49), {}, "signs"),
+        (("healthy", 0.6), ("clip_before_unscale", 0.89), {}, "signs"),
         (("healthy", 0.6), ("l2_contamination", 0.89), {}, "signs"),
         (("healthy", 0.6), ("data_shift", 0.69), {}, "signs"),
         (("healthy", 0.6), ("data_shift", 0.7), {"serious": True}, "named"),
@@ -85,8 +86,8 @@ def decides(
         (("data_shift", 0.6), ("exploding", 0.9), {"outside": 0.41}, "signs"),
         (("data_shift", 0.6), ("exploding", 0.9), {"missing": 0.61}, "signs"),
         # A fact that doubts a cause divides its odds by two.
-        (("healthy", 0.7), ("unknown", 0.67), {"doubted": ["unknown"]}, "warned"),
-        (("healthy", 0.7), ("unknown", 0.66), {"doubted": ["unknown"]}, "signs"),
+        (("healthy", 0.7), ("unknown", 0.58), {"doubted": ["unknown"]}, "warned"),
+        (("healthy", 0.7), ("unknown", 0.57), {"doubted": ["unknown"]}, "signs"),
     ],
 )
 def test_who_decides(by_signs, cautious, options, who):
