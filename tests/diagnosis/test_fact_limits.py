@@ -703,9 +703,10 @@ def test_the_word_of_a_verdict():
     assert named_cause(SimpleNamespace(cause="bad_data"), "problem") == "bad_data"
 
 
-def sure(healthy_share, *facts):
-    beliefs = SimpleNamespace(of=lambda cause: healthy_share if cause == "healthy" else 0.0)
-    return SimpleNamespace(facts=facts, beliefs=beliefs, nameless=None)
+def sure(healthy_share, *facts, cause="bad_data"):
+    first = "healthy" if healthy_share > 0.5 else cause
+    beliefs = SimpleNamespace(of=lambda cause: healthy_share if cause == "healthy" else 0.0, cause=first)
+    return SimpleNamespace(facts=facts, beliefs=beliefs, nameless=None, cause=cause)
 
 
 def test_how_sure_a_named_cause_is():
@@ -715,6 +716,11 @@ def test_how_sure_a_named_cause_is():
     assert confidence_of(sure(0.3, proof), "bad_data", 0.6) == 0.8
     assert confidence_of(sure(0.3, proof), "bad_data", 0.9) == 0.9
     assert confidence_of(sure(0.3, proof), "bad_data", None) == 0.8
+    # A fact shows the problem, and the weighing none.
+    assert confidence_of(sure(0.8), "bad_data", 0.1) == 0.5
+    assert confidence_of(sure(0.8), "bad_data", 0.6) == 0.6
+    assert confidence_of(sure(0.8), "exploding", 0.1) == 0.1
+    assert confidence_of(sure(0.8, cause="healthy"), "healthy", None) == 0.8
     # What remains open, at most a half.
     assert confidence_of(sure(0.8), "undetermined", None) == pytest.approx(0.2)
     assert confidence_of(sure(0.3), "undetermined", None) == 0.5
