@@ -9,7 +9,7 @@ causes (docs/naming.md). What becomes of the signs' answer:
 - *named*: the signs see trouble, and to the curves another cause is likeliest. The trouble stays, the cause changes; but not from what a
   sign shows in the numbers themselves to "none of the list".
 - *calmed*: the signs see trouble, no fact supports it, and the curves call the run healthy, not only for caution: an alarm that both
-  raise apart from each other stands, any other becomes a note.
+  raise apart from each other stands, and so does that of a rate too high where the loss itself shows it; any other becomes a note.
 - *warned*: no sign and no fact shows trouble, and to the curves a fault is likeliest; clearly so, where healthy runs often have such
   curves. Not in a log without norms.
 
