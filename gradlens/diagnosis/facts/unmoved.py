@@ -25,6 +25,8 @@ from gradlens.reports.base import Cause, Severity
 #: those of skewed noise more), and by how many standard errors the last ones may lie off the first. Our own choice.
 MIN_ROWS, MIN_RATE, SGD = 200, 1e-3, 30.0
 BLOCKS, MAX_APART, MAX_ERRORS, MAX_FALL = 8, 0.02, 5.0, 3.0
+#: The fall, as a share of the level, that must show in spite of the noise before a loss is said to stand still. Our own choice.
+MUST_SHOW = 0.1
 #: Rows at the start of which the highest lies no more than so far above the level, in deviations of the noise: a loss that falls within a
 #: few rows has learned what it can.
 OPENING, ABOVE = 5, 3.0
@@ -52,10 +54,13 @@ def find(measured: Measured, p: Progress) -> Fact | None:
     if loss[:OPENING].max() > np.median(level) + ABOVE * noise:
         return None
     error = 1.2533 * noise / float(np.sqrt(len(loss) / BLOCKS))
+    sure_fall = MAX_FALL * error * float(np.sqrt(2 / 3))
+    if sure_fall > MUST_SHOW * float(np.median(level)):
+        return None
     apart = float(level.max() - level.min())
     fall = float(level[:3].mean() - level[-3:].mean())
     least = MAX_APART * float(np.median(level))
-    moves = apart > max(least, MAX_ERRORS * error) or abs(fall) > max(least, MAX_FALL * error * float(np.sqrt(2 / 3)))
+    moves = apart > max(least, MAX_ERRORS * error) or abs(fall) > max(least, sure_fall)
     if moves or guessing.find(measured):
         return None
     return Fact(

@@ -65,6 +65,12 @@ def test_a_flat_loss_at_a_high_rate_is_no_fine_tuning():
     assert "at a rate of 0.003" in fact.message
 
 
+@pytest.mark.parametrize(("spread", "found"), [(0.1, True), (0.2, True), (0.5, False)])
+def test_a_loss_stands_still_only_where_a_fall_by_a_tenth_would_show(spread, found):
+    facts = course.find(case(1.03 * noise(spread=spread)))
+    assert any("at a rate of" in fact.message for fact in facts) == found
+
+
 def test_a_flat_loss_at_a_low_rate_is_a_note():
     (fact,) = course.find(case(1.03 * noise(spread=0.2), rate=2e-5))
     assert fact.severity is Severity.NOTE
