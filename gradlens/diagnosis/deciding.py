@@ -7,9 +7,9 @@ causes (docs/naming.md). What becomes of the signs' answer:
 
 - *agreed*: both have the same cause first. The confidences are those of the curves.
 - *named*: the signs see trouble, and to the curves another cause is likeliest. The trouble stays, the cause changes; but not from what a
-  sign shows in the numbers themselves to "none of the list".
+  sign shows in the numbers themselves to "none of the list", nor between a bad batch and a lag of Adam after one.
 - *calmed*: the signs see trouble, no fact supports it, and the curves call the run healthy, not only for caution: an alarm that both
-  raise apart from each other stands, and so does that of a rate too high where the loss itself shows it; any other becomes a note.
+  raise apart from each other stands, and so does that of steps too long where the loss itself shows it; any other becomes a note.
 - *warned*: no sign and no fact shows trouble, and to the curves a fault is likeliest; clearly so, where healthy runs often have such
   curves. Not in a log without norms.
 
@@ -38,9 +38,11 @@ CALM_ALONE = 0.1
 #: scale, the share of a penalty.
 NEVER_CALMED: frozenset[Cause] = frozenset({"postclip_logged", "lr_restart", "fp16_overflow", "l2_contamination"})
 #: Signs of a loss that rose by a third of its descent and came back, or shot up at once, and the grade from which on no curves calm the
-#: alarm of a rate too high: of 62 such runs of families unseen whose curves look healthy 47 have a fault.
+#: alarm of a rate too high or of missing warm-up: of 62 such runs with the former, of families unseen, whose curves look healthy 47 have
+#: a fault, and 24 of 40 with the latter.
 PLAIN_SIGNS = ("rebounds", "overshoots_at_once", "overshoot_without_warmup", "thrown_off")
 PLAIN = 0.75
+OF_STEPS: frozenset[Cause] = frozenset({"lr_too_high", "no_warmup"})
 #: The confidence of the curves without which no fault is warned of that no sign shows, where healthy runs have the same curves: data
 #: become harder by themselves, gradients of many dimensions have smooth norms without a penalty, a loss of practically nothing has
 #: spikes of many times itself, and much that is unlike the runs learned from looks like a fault that is none of the list. That gradients
@@ -54,6 +56,8 @@ MAX_MISSING_TO_WARN = 0.4
 #: Causes of which a sign shows something in the numbers themselves: that the curves look like those of a fault that is none of the list
 #: says little against them. Of 212 such runs of families unseen the signs were right on 154, the curves on 11.
 SHOWN: frozenset[Cause] = frozenset({"lr_too_high", "exploding", "vanishing", "not_learning"})
+#: A bad batch and a lag of Adam after one begin with the same shock: what comes after it the signs read as well as the curves.
+SAME_SHOCK: frozenset[Cause] = frozenset({"bad_data", "adam_beta2_lag"})
 #: Share of the traits of a run that may lie outside the middle 96 % of the runs learned from (one of these in a thousand has more),
 #: and the share that may be missing.
 MAX_OUTSIDE, MAX_MISSING = 0.4, 0.6
@@ -85,11 +89,11 @@ def ruling(
     if cause == "healthy":
         also_seen = likeliest(without(second.learned, excluded, doubted))[0] == first
         is_calm = first not in NEVER_CALMED and second.learned.get("healthy", 0.0) >= CALM_ALONE
-        shown = serious or (plain and first == "lr_too_high")
+        shown = serious or (plain and first in OF_STEPS)
         return "calmed" if is_calm and not also_seen and not shown else "signs"
     if first == "healthy":
         return _warned_of(cause, confidence, second, serious=serious)
-    knows_no_better = cause == "unknown" and first in SHOWN
+    knows_no_better = (cause == "unknown" and first in SHOWN) or {first, cause} == SAME_SHOCK
     # Where the rate jumps, a change of level has its reason.
     return "signs" if knows_no_better or (first, cause) == ("lr_restart", "data_shift") else "named"
 
