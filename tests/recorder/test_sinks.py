@@ -69,6 +69,7 @@ def test_wandb_offline(tmp_path, monkeypatch):
     run = wandb.init(project="p", dir=str(tmp_path))
     rows = record(tmp_path, run)
     run.finish()
+    wandb.teardown()  # waits for the process that writes the file
     (log,) = tmp_path.rglob("*.wandb")
     check(log, rows)
 
