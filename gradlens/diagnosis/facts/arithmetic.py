@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlens.diagnosis.facts.base import SILENT, Fact
+from gradlens.diagnosis.facts.base import Fact, silent
 from gradlens.diagnosis.measured import Measured
-from gradlens.reports.base import Severity
 
 #: The lowest rate, as a share of the highest, that is a rate and not the rest of a decay to zero. Our own choice.
 MIN_SHARE = 1e-4
@@ -19,12 +18,4 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     rate = measured.signals.lr[np.isfinite(measured.signals.lr)]
     if len(rate) < MIN_ROWS or not rate.min() > MIN_SHARE * rate.max():
         return ()
-    return (
-        Fact(
-            code=SILENT,
-            severity=Severity.NOTE,
-            message="the learning rate is never zero",
-            advice="",
-            rules_out=frozenset({"lr_zero"}),
-        ),
-    )
+    return (silent("the learning rate is never zero", "lr_zero"),)

@@ -60,5 +60,12 @@ class Fact:
 SILENT = ""
 #: The causes that blame single batches: ruled out where those that stand out are as they should be.
 OF_BATCHES: frozenset[Cause] = frozenset({"bad_data", "clip_too_loose", "adam_beta2_lag"})
+
+
+def silent(message: str, *rules_out: Cause) -> Fact:
+    """A fact that only excludes causes."""
+    return Fact(code=SILENT, severity=Severity.NOTE, message=message, advice="", rules_out=frozenset(rules_out))
+
+
 #: One module of this package finds facts of one kind.
 Finder = Callable[[Measured], tuple[Fact, ...]]

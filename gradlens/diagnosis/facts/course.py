@@ -53,6 +53,7 @@ OVERSHOOT = 1.5
 STILL_PULLS = 0.5
 #: Changes of level, which leave a run that goes on learning.
 LEVELS: frozenset[Cause] = frozenset({"data_shift", "batch_size_change"})
+#: The one of them that seldom changes the mean.
 OF_NOISE: frozenset[Cause] = frozenset({"batch_size_change"})
 #: Deviations of the noise below chance at which a first row shows that this was no guess: before training nobody does better.
 BETTER = 8.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradlens.diagnosis.facts import guessing
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.smoothed import averages_over
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise, rolling_level, thinned
@@ -15,7 +16,7 @@ from gradlens.diagnosis.features.progress import MAX_ROWS, Progress
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
-from gradlens.reports.base import Cause, Severity
+from gradlens.reports.base import Severity
 
 #: Rows without which nothing is told, and the levels that must all lie where the run began, or above.
 MIN_ROWS, BLOCKS = 60, 8
@@ -23,9 +24,6 @@ MIN_ROWS, BLOCKS = 60, 8
 #: that was an easy one does not explain; the share of that level that the run ends at most at; how far the levels may lie below the
 #: first loss; and the share of the rows up to twice that far that may be as low as it. Our own choice.
 MIN_PEAK, MIN_NOISE, MAX_END, BELOW, AS_LOW = 2.0, 5.0, 0.8, 0.03, 0.05
-MOVES: frozenset[Cause] = frozenset(
-    {"bad_data", "data_shift", "batch_size_change", "adam_beta2_lag", "overfitting", "recurring_instability"}
-)
 
 
 def find(measured: Measured, p: Progress) -> Fact | None:
@@ -59,7 +57,7 @@ def find(measured: Measured, p: Progress) -> Fact | None:
         message=f"the first updates drove the loss from {figure(first)} to {figure(peak)} (step {step:,}), and it never came below "
         f"where it began: it ends at {figure(p.end)}",
         advice="repeat with a tenth of the learning rate, or with a warm-up; look at the scale of inputs and initial weights",
-        rules_out=MOVES,
+        rules_out=guessing.MOVES | {"recurring_instability"},
         steps=(step,),
         evidence=(
             Evidence(label="highest level over the first loss", value=peak / first, threshold=MIN_PEAK, n=len(loss)),

@@ -18,10 +18,10 @@ from gradlens.diagnosis.features.progress import Progress
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
-from gradlens.reports.base import Cause, Severity
+from gradlens.reports.base import Severity
 
-#: Rows, the median rate from which on no trained model stays as it is (plain SGD moves weights by the rate times the gradient, and as many
-#: times that), how far all levels may lie from each other, as a share and in standard errors (eight of them lie 2.8 apart by chance,
+#: Rows, the median rate from which on no trained model stays as it is (of plain SGD, which moves weights by the rate times the gradient,
+#: `SGD` times that), how far all levels may lie from each other, as a share and in standard errors (eight of them lie 2.8 apart by chance,
 #: those of skewed noise more), and by how many standard errors the last ones may lie off the first. Our own choice.
 MIN_ROWS, MIN_RATE, SGD = 200, 1e-3, 30.0
 BLOCKS, MAX_APART, MAX_ERRORS, MAX_FALL = 8, 0.02, 5.0, 3.0
@@ -30,8 +30,6 @@ MUST_SHOW = 0.1
 #: Rows at the start of which the highest lies no more than so far above the level, in deviations of the noise: a loss that falls within a
 #: few rows has learned what it can.
 OPENING, ABOVE = 5, 3.0
-#: What no loss that stands still can show; that gradients explode keeps one where it is.
-MOVES: frozenset[Cause] = frozenset({"bad_data", "data_shift", "batch_size_change", "adam_beta2_lag", "overfitting"})
 #: Words of losses that may wait at one level for long before they fall.
 _WAIT = frozenset(
     {"contrastive", "nce", "infonce", "byol", "moco", "simclr", "dino", "ssl", "vf", "value", "critic", "q", "td", "kl"}
@@ -72,6 +70,6 @@ def find(measured: Measured, p: Progress) -> Fact | None:
         message=f"the loss stays where it is in {len(loss):,} rows ({figure(level[0])} at first, {figure(level[-1])} at the end) at a "
         f"rate of {usual:.3g}, at which a trained model would not stay as it is: nothing is learned",
         advice=ADVICE,
-        rules_out=MOVES,
+        rules_out=guessing.MOVES,  # that gradients explode keeps a loss where it is
         evidence=(Evidence(label="rate", value=usual, threshold=MIN_RATE, n=len(loss)),),
     )

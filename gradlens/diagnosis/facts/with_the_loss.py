@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlens.diagnosis.facts.base import SILENT, Fact
+from gradlens.diagnosis.facts.base import Fact, silent
 from gradlens.diagnosis.features.curves import block_medians
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.recorder import penalty_dominates
-from gradlens.reports.base import Severity
 
 #: Rows without which nothing is told, levels that are compared, least fall of the logarithm of the norm, share of it in the first tenth
 #: (a rate that decays as fast as the root of the step gives a penalty at most as much), and correlation with that of the loss. Our own.
@@ -33,12 +32,4 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         return ()
     if float(np.corrcoef(of_norm, of_loss)[0, 1]) < MIN_CORRELATION:
         return ()
-    return (
-        Fact(
-            code=SILENT,
-            severity=Severity.NOTE,
-            message="the norm falls at first, with the loss",
-            advice="",
-            rules_out=frozenset({"l2_contamination"}),
-        ),
-    )
+    return (silent("the norm falls at first, with the loss", "l2_contamination"),)
