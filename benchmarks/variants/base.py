@@ -44,8 +44,9 @@ class Kind:
     make
         A log of it, another one each time.
     truth
-        `fault`: something is wrong and must be said. `normal`: nothing above a note. `measurement`: what was logged is
-        no measure, to be said at least in a note, and no cause in the training may be named. `stuck`: nothing was learned, in a way
+        `fault`: something is wrong and must be said. `normal`: nothing above a note; `sound`: called clear, too.
+        `measurement`: what was logged is no
+        measure, to be said at least in a note, and no cause in the training may be named. `stuck`: nothing was learned, in a way
         that the log may not be able to prove; it may not be called clear. `told`: to be said, as a note or more.
     causes
         The causes that are right; any where empty.
@@ -55,7 +56,7 @@ class Kind:
 
     name: str
     make: Callable[[Generator], Log]
-    truth: Literal["fault", "normal", "measurement", "stuck", "told"]
+    truth: Literal["fault", "normal", "sound", "measurement", "stuck", "told"]
     causes: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
 
