@@ -2,7 +2,7 @@
 
     python -m benchmarks.variants [--each 10] [--second | --third] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
 
-Each kind is described by a function (`faults.py`, `normal.py`) and drawn again with other lengths, scales, onsets, schedules,
+Each kind is described by a function (`faults.py`, `normal.py`, and those of the other sets) and drawn again with other lengths, scales, onsets, schedules,
 names, formats, logging intervals and rounding. Written as a log, read and judged as a user would. A fault is right if it is
 a problem with one of the right causes; a normal run if nothing above a note is said; where only the measurement is at fault, if
 a note says so. Seeds are fixed. Takes about three minutes.
@@ -29,6 +29,7 @@ from benchmarks.variants.second_normal import SECOND_NORMAL
 from benchmarks.variants.second_writers import write_second
 from benchmarks.variants.third_courses import THIRD_COURSES
 from benchmarks.variants.third_faults import THIRD_DEAD
+from benchmarks.variants.third_first import FIRST_LOOK
 from benchmarks.variants.third_normal import THIRD_NORMAL
 from benchmarks.variants.third_writers import write_third
 from benchmarks.variants.writers import write
@@ -116,6 +117,10 @@ THIRD_INTRODUCTION = (
     "other two sets: trainings that are really run, plateaus, noise with heavy tails or with the period of an epoch, 12 to 4,000 rows,",
     "and the formats of thirteen trainers, dashboards and hand-written loops. *Sound* runs must be called clear; *stuck* is",
     "what a log may not be able to prove, and must not be called clear; *told* may be a note.",
+    "",
+    "The set was fixed before anything of it was judged. At first sight 665 of 726 were right (91.6 %), 12 of 402 faults (stuck ones among them)",
+    "were called clear, and 3 of 288 normal runs alarmed; the last column has what each situation was then. What that showed was mended",
+    "afterwards, so the other figures flatter.",
 )
 #: What each set's page begins with.
 INTRODUCTIONS = {KINDS: INTRODUCTION, SECOND: SECOND_INTRODUCTION, THIRD: THIRD_INTRODUCTION}
@@ -127,22 +132,25 @@ def page(judged: Iterable[Judged], kinds: tuple[Kind, ...] = KINDS) -> str:
     right = sum(not j.wrong for j in judged)
     clear = sum(j.clear for j in judged)
     normal = [j for j in judged if j.kind.truth in {"normal", "sound"}]
+    first = kinds is THIRD
     lines = [
         *INTRODUCTIONS[kinds],
         "",
         f"{right:,} of {len(judged):,} right ({right / len(judged):.1%}); faults called clear: {clear:,};",
         f"normal runs alarmed: {sum(j.alarmed for j in normal):,} of {len(normal):,}.",
         "",
-        "| situation | truth | variants | right | what was wrong |",
-        "|---|---|--:|--:|---|",
+        f"| situation | truth | variants | right | what was wrong |{' of six at first sight |' if first else ''}",
+        f"|---|---|--:|--:|---|{'---|' if first else ''}",
     ]
     for kind in kinds:
         some = [j for j in judged if j.kind.name == kind.name]
         if not some:
             continue
         wrong = sorted({j.wrong for j in some if j.wrong})
+        before, why = FIRST_LOOK.get(kind.name, (6, ""))
+        told = f" {before}{': ' * bool(why)}{why} |" if first else ""
         lines.append(
-            f"| {kind.name} | {kind.truth} | {len(some)} | {sum(not j.wrong for j in some)} | {'; '.join(wrong)} |"
+            f"| {kind.name} | {kind.truth} | {len(some)} | {sum(not j.wrong for j in some)} | {'; '.join(wrong)} |{told}"
         )
     return "\n".join(lines) + "\n"
 

@@ -126,6 +126,9 @@ SMALL: dict[str, Small] = {
     "benchmarks.variants --second": Small(
         options="--second --each 1 --only detached", shows=r"\| detached \| fault \| 1 \| 1 \|"
     ),
+    "benchmarks.variants --third": Small(
+        options="--third --each 1 --only head", shows=r"\| head alone has a gradient \| fault \| 1 \| 1 \|  \| 6 \|"
+    ),
     "benchmarks.watching load": Small(options="load --seconds 2 --rate 100", shows=r'"share of a core"|core'),
     "benchmarks.watching quiet": Small(options="quiet --share 0.01 --runs 1 --store {place}/quiet.jsonl", shows=r"200"),
 }
