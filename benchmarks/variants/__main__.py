@@ -3,9 +3,9 @@
     python -m benchmarks.variants [--each 10] [--second | --third] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
 
 Each kind is described by a function (`faults.py`, `normal.py`, those of the other sets) and drawn again with other lengths, scales,
-onsets, schedules, names, formats, logging intervals and rounding. Written as a log, read and judged as a user would. A fault is right if it is
-a problem with one of the right causes; a normal run if nothing above a note is said; where only the measurement is at fault, if
-a note says so. Seeds are fixed. Takes about three minutes.
+onsets, schedules, names, formats, logging intervals and rounding. Written as a log, read and judged as a user would. A fault is right
+if it is a problem with one of the right causes; a normal run if nothing above a note is said; where only the measurement is at fault,
+if a note says so. Seeds are fixed. Takes about three minutes.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ THIRD_INTRODUCTION = (
     "and the formats of thirteen trainers, dashboards and hand-written loops. *Sound* runs must be called clear; *stuck* is",
     "what a log may not be able to prove, and must not be called clear; *told* may be a note.",
     "",
-    "The set was fixed before anything of it was judged. At first sight 665 of 726 were right (91.6 %), 12 of 402 faults (stuck",
-    "ones among them) were called clear, and 3 of 288 normal runs alarmed; the last column has what each situation was then. What that showed was mended",
-    "afterwards, so the other figures flatter.",
+    "The set was fixed before anything of it was judged. At first sight 665 of 726 were right (91.6 %), 12 of 402 faults (stuck ones",
+    "among them) were called clear, and 3 of 288 normal runs alarmed; the last column has what each situation was then. What that showed",
+    "was mended afterwards, so the other figures flatter.",
 )
 #: What each set's page begins with.
 INTRODUCTIONS = {KINDS: INTRODUCTION, SECOND: SECOND_INTRODUCTION, THIRD: THIRD_INTRODUCTION}
