@@ -94,14 +94,15 @@ def _load_parquet(
 
     kinds = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
     _check_length((file.metadata.num_rows, 0), file.schema_arrow.names, source, options)
-    with_nulls = [name for name in _with_nulls(file) if not options.wanted(name) and _is_flat(kinds[name])]
+    others = [name for name, kind in kinds.items() if not options.wanted(name) and _is_flat(kind)]
+    with_nulls = [] if options.columns == "all" else _with_nulls(file, others)
     wanted = [name for name in file.schema_arrow.names if options.wanted(name)]
     for name in wanted:
         if not _may_hold_numbers(kinds[name]):
             _leave_out(name, book)
     # Texts stay numbers of their dictionary: a long one that stands in each row takes no room in the file.
     file = pq.ParquetFile(data, read_dictionary=[name for name, kind in kinds.items() if _is_text(kind)])
-    unread = () if options.columns == "all" else tuple(_rows_of(file.read(columns=[name])) for name in with_nulls)
+    unread = tuple(_rows_of(file.read(columns=[name])) for name in with_nulls)
     return file.read(columns=[name for name in wanted if _may_hold_numbers(kinds[name])]), unread
 
 
@@ -150,16 +151,22 @@ def _check_length(held: tuple[int, int], names: Sequence[str], source: Source, o
         )
 
 
-def _with_nulls(file: Any) -> list[str]:
-    """The flat columns of a Parquet file that have empty cells, by its statistics, which costs no reading at all."""
+def _with_nulls(file: Any, names: Sequence[str]) -> list[str]:
+    """Which of these flat columns of a Parquet file have empty cells, by its statistics, which costs hardly any reading."""
+    if not names:
+        return []
+    metadata, wanted = file.metadata, frozenset(names)
+    places = [(place, path) for place in range(metadata.num_columns) if (path := file.schema.column(place).path) in wanted]
     found: dict[str, None] = {}
-    metadata, names = file.metadata, frozenset(file.schema_arrow.names)
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for place in range(metadata.num_columns):
+    for number in range(metadata.num_row_groups):
+        # Reading checks what the file says of a column and raises; asking for it, where it is damaged, ends the process.
+        next(file.iter_batches(batch_size=1, row_groups=[number], columns=list(names)), None)
+        group = metadata.row_group(number)
+        for place, path in places:
             column = group.column(place)
             counted = column.is_stats_set and column.statistics.has_null_count
-            if column.path_in_schema in names and not (counted and not column.statistics.null_count):
-                found[column.path_in_schema] = None
+            if not (counted and not column.statistics.null_count):
+                found[path] = None
     return list(found)
 
 

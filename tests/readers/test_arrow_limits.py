@@ -156,6 +156,36 @@ def test_no_number_of_a_head_crashes(tmp_path, kind, compression):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_no_byte_of_the_foot_of_a_parquet_file_crashes(tmp_path):
+    path = tmp_path / "whole"
+    pq.write_table(table(30, extra=[None, 1.5] * 15, notes=["a", None] * 15), path)
+    code = (
+        "import sys, gradlens\n"
+        "whole = open(sys.argv[1], 'rb').read()\n"
+        "for at in range(len(whole) - 8 - int.from_bytes(whole[-8:-4], 'little'), len(whole) - 8, 3):\n"
+        "    data = bytearray(whole)\n"
+        "    data[at] ^= (1, 2, 0x80)[at // 3 % 3]\n"
+        "    open(sys.argv[1] + '.parquet', 'wb').write(data)\n"
+        "    try:\n"
+        "        gradlens.read(sys.argv[1] + '.parquet')\n"
+        "    except gradlens.GradlensError:\n"
+        "        pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_column_that_is_not_read_may_contradict_its_schema(tmp_path):
+    path = tmp_path / "run.parquet"
+    pq.write_table(table(30, extra=[None, 1.5] * 15), path)
+    # In the schema `extra` has a value in each row (a field 3 of 0 in place of 1), in its own description it has not.
+    path.write_bytes(path.read_bytes().replace(b"\x25\x02\x18\x05extra", b"\x25\x00\x18\x05extra"))
+    command = [sys.executable, "-m", "gradlens", "analyze", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "histogram size mismatch" in done.stderr
+
+
 def long_text(n, digits):
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), ["1." + "0" * digits])
 
