@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,9 +89,12 @@ def known_config(label: Mapping[str, Any]) -> TrainingConfig:
 TELLING = frozenset({"bad_batch", "loss_after"})
 
 
-def load(source: str, *, extra: bool = False) -> Iterator[Labelled]:
-    """The labelled runs of one source: `given` or a part of `benchmarks.runs`; `extra` adds columns that ordinary logs lack."""
-    for label, rows in archived(SOURCES[source]):
+def load(source: str, *, extra: bool = False, only: Container[str] | None = None) -> Iterator[Labelled]:
+    """The labelled runs of one source (`given` or a part of `benchmarks.runs`), all or those named.
+
+    `extra` adds columns that ordinary logs lack.
+    """
+    for label, rows in archived(SOURCES[source], only):
         yield Labelled(run=run_of(str(label["run"]), rows, extra=extra), label=label)
 
 

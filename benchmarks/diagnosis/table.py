@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +102,9 @@ def labelled_of(run: Stored) -> Labelled:
     return Labelled(run=made, label=label)
 
 
-def archived_labels(source: str) -> Iterator[Labelled]:
-    """The runs of the archive with their extra columns; `loss_after` is left out, only faulty runs have it there."""
-    for run in load(source, extra=source != "given"):
+def archived_labels(source: str, only: Container[str] | None = None) -> Iterator[Labelled]:
+    """The runs of the archive, all or those named, with their extra columns; `loss_after` is left out, only faulty runs have it there."""
+    for run in load(source, extra=source != "given", only=only):
         label = dict(run.label)
         label |= {"part": source, "family": run.family, "task": run.family, "net": "", "group": 0,
                   "faults": [] if label["fault_kind"] == "healthy" else [label["fault_kind"]],

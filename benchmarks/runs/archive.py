@@ -19,7 +19,9 @@ from benchmarks.runs.store import EXTRA as EXTRA_LOG
 from benchmarks.runs.store import LABEL, RUN, read_label, read_rows, write_label, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Container, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from benchmarks.runs.recording import Row
 
@@ -122,23 +124,31 @@ def pack(folder: Path) -> int:
     return written
 
 
-def archived(source: Path) -> Iterator[tuple[dict[str, Any], list[Row]]]:
-    """Label and rows (with the extra columns) of every run in one archive file."""
+def archived(source: Path, only: Container[str] | None = None) -> Iterator[tuple[dict[str, Any], list[Row]]]:
+    """Label and rows (with the extra columns) of every run in one archive file, or of those named."""
     with np.load(source, allow_pickle=False) as file:
         index: list[dict[str, Any]] = json.loads(file["index"].tobytes())
         exponents = file["exponent"].astype(np.int64)
         planes = np.stack([file[f"plane_{k}"] for k in range(4)], axis=1)
     mantissas = np.ascontiguousarray(planes).view("<i4")[:, 0].astype(np.int64)
-    values, present = decode(mantissas, exponents).tolist(), (exponents != ABSENT).tolist()
     begin = 0
     for entry in index:
-        rows: list[Row] = [{} for _ in range(entry["rows"])]
-        for name in entry["columns"]:
-            for position, row in enumerate(rows, begin):
-                if present[position]:
-                    row[name] = int(values[position]) if name == "step" else values[position]
-            begin += len(rows)
-        yield entry["label"], rows
+        end = begin + entry["rows"] * len(entry["columns"])
+        if only is None or entry["label"]["run"] in only:
+            cells = decode(mantissas[begin:end], exponents[begin:end]).reshape(-1, entry["rows"])
+            present = (exponents[begin:end] != ABSENT).reshape(cells.shape)
+            yield entry["label"], _rows(entry["columns"], cells, present)
+        begin = end
+
+
+def _rows(names: Sequence[str], cells: NDArray[np.float64], present: NDArray[np.bool_]) -> list[Row]:
+    """Rows from columns, of which each row has those that are present."""
+    rows: list[Row] = [{} for _ in range(cells.shape[1])]
+    for name, values, is_there in zip(names, cells.tolist(), present.tolist(), strict=True):
+        for row, value, there in zip(rows, values, is_there, strict=True):
+            if there:
+                row[name] = int(value) if name == "step" else value
+    return rows
 
 
 def splits_in(source: Path = FOLDER) -> tuple[str, ...]:
