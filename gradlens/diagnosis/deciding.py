@@ -7,7 +7,7 @@ causes (docs/naming.md). What becomes of the signs' answer:
 
 - *agreed*: both have the same cause first. The confidences are those of the curves.
 - *named*: the signs see trouble, and to the curves another cause is likeliest. The trouble stays, the cause changes; but not from what a
-  sign shows in the numbers themselves to "none of the list", nor between a bad batch and a lag of Adam after one.
+  sign shows in the numbers themselves to "none of the list".
 - *calmed*: the signs see trouble, no fact supports it, and the curves call the run healthy, not only for caution: an alarm that both
   raise apart from each other stands, and so does that of steps too long where the loss itself shows it; any other becomes a note.
 - *warned*: no sign and no fact shows trouble, and to the curves a fault is likeliest; clearly so, where healthy runs often have such
@@ -56,8 +56,6 @@ MAX_MISSING_TO_WARN = 0.4
 #: Causes of which a sign shows something in the numbers themselves: that the curves look like those of a fault that is none of the list
 #: says little against them. Of 212 such runs of families unseen the signs were right on 154, the curves on 11.
 SHOWN: frozenset[Cause] = frozenset({"lr_too_high", "exploding", "vanishing", "not_learning"})
-#: A bad batch and a lag of Adam after one begin with the same shock: what comes after it the signs read as well as the curves.
-SAME_SHOCK: frozenset[Cause] = frozenset({"bad_data", "adam_beta2_lag"})
 #: Share of the traits of a run that may lie outside the middle 96 % of the runs learned from (one of these in a thousand has more),
 #: and the share that may be missing.
 MAX_OUTSIDE, MAX_MISSING = 0.4, 0.6
@@ -93,7 +91,7 @@ def ruling(
         return "calmed" if is_calm and not also_seen and not shown else "signs"
     if first == "healthy":
         return _warned_of(cause, confidence, second, serious=serious)
-    knows_no_better = (cause == "unknown" and first in SHOWN) or {first, cause} == SAME_SHOCK
+    knows_no_better = cause == "unknown" and first in SHOWN
     # Where the rate jumps, a change of level has its reason.
     return "signs" if knows_no_better or (first, cause) == ("lr_restart", "data_shift") else "named"
 

@@ -79,7 +79,7 @@ def decides(
         (("healthy", 0.6), ("l2_contamination", 0.89), {}, "signs"),
         (("healthy", 0.6), ("data_shift", 0.69), {}, "signs"),
         (("healthy", 0.6), ("data_shift", 0.7), {"serious": True}, "named"),
-        (("bad_data", 0.6), ("adam_beta2_lag", 0.9), {}, "signs"),
+        (("bad_data", 0.6), ("adam_beta2_lag", 0.9), {}, "named"),
         (("data_shift", 0.6), ("bad_data", 0.9), {}, "named"),
         (("data_shift", 0.6), ("exploding", 0.9), {}, "named"),
         (("data_shift", 0.6), ("exploding", 0.9), {"outside": 0.4, "missing": 0.6}, "named"),
