@@ -156,7 +156,9 @@ def _with_nulls(file: Any, names: Sequence[str]) -> list[str]:
     if not names:
         return []
     metadata, wanted = file.metadata, frozenset(names)
-    places = [(place, path) for place in range(metadata.num_columns) if (path := file.schema.column(place).path) in wanted]
+    places = [
+        (place, path) for place in range(metadata.num_columns) if (path := file.schema.column(place).path) in wanted
+    ]
     found: dict[str, None] = {}
     for number in range(metadata.num_row_groups):
         # Reading checks what the file says of a column and raises; asking for it, where it is damaged, ends the process.
