@@ -58,3 +58,10 @@ def test_a_number_that_stays_for_a_few_rows_is_dead():
         np.append(2.3 * np.exp(-np.arange(12) / 6) + 0.3 + 0.02 * g.standard_normal(12), np.full(7, 0.6931)), 4
     )
     assert judged({"loss": loss}).verdict.outcome == "not_learning"
+
+
+@pytest.mark.parametrize("units", [[1] * 20, [1] * 6 + [9] * 8], ids=["equal", "rises"])
+def test_losses_of_the_smallest_floats(units):
+    # They have steps of 5e-324, so that a quarter or a billionth of one is 0.
+    run = judged({"loss": 5e-324 * np.array(units), "lr": np.full(len(units), 1e-4)})
+    assert run.verdict.status != "clear"

@@ -45,7 +45,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     since = _leaves(loss, at, float(np.sqrt(low * end)))
     noise = max(_noise(loss[:since]), _noise(loss[since:]))
     if (
-        end - low < CLEAR * noise
+        not end > low
+        or end - low < CLEAR * noise
         or end - low < max(MIN_RISE * low, WANDER * _wander(loss, at))
         or len(loss) - since < LEVEL
     ):
@@ -68,7 +69,10 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             steps=(step,),
             evidence=(
                 Evidence(
-                    label="rise in deviations of the noise", value=(end - low) / noise, threshold=CLEAR, n=len(loss)
+                    label="rise in deviations of the noise",
+                    value=(end - low) / max(noise, 1e-300),
+                    threshold=CLEAR,
+                    n=len(loss),
                 ),
             ),
         ),
