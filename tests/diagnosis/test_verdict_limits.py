@@ -8,14 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gradlens.diagnosis import case as cases
 from gradlens.diagnosis.case import cause_of, decide, doubted_by, ruled_out_by
 from gradlens.diagnosis.deciding import is_unlike, ruling, without
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.kind import loss_kind
 from gradlens.diagnosis.opinion import SecondOpinion
 from gradlens.diagnosis.outcome import outcome_of
-from gradlens.diagnosis.ranking import EXPERIMENTS, diagnose, experiment, with_line
+from gradlens.diagnosis.ranking import EXPERIMENTS, confidence_of, diagnose, experiment, with_line
 from gradlens.diagnosis.status import not_judged, status_of, verdict_of, why_insufficient
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, load_weights, weigh
 from gradlens.reports.analysis import CheckResult, Finding
@@ -168,6 +167,15 @@ def test_facts_signs_and_curves(facts, who, cause, confidence):
         assert found[2] == pytest.approx(confidence)
 
 
+@pytest.mark.parametrize(("cause", "who"), [(None, "named"), ("bad_data", "signs")])
+def test_signs_of_a_doubted_cause_count_where_the_curves_decide(cause, who):
+    doubt = (fact(cause, doubts=frozenset({"lr_too_high"}), confidence=0.99),)
+    by_signs = weigh({"a": 1.0}, weights=TABLE, excluded=doubted_by(doubt))
+    found, heard = decide(by_signs, {"a": 1.0}, doubt, SecondOpinion(learned=LR, cautious=LR), {}, TABLE)
+    assert found == who
+    assert ("lr_too_high" in heard.weighed) == (who == "named")
+
+
 def test_a_ceiling_that_puts_another_cause_first_leaves_it_to_the_signs():
     low = {"bad_data": Ceiling(at=0.2, why="few rows")}
     assert judged({"a": 1.0}, cautious=LR)[0] == "named"
@@ -194,6 +202,8 @@ def beliefs(*ranking):
     ("ranking", "facts", "cause"),
     [
         ((("bad_data", 0.8),), (), "bad_data"),
+        ((("bad_data", 0.8),), (fact(severity=Severity.NOTE, unnamed=frozenset({"bad_data"})),), "unknown"),
+        ((("bad_data", 0.8),), (fact(otherwise="lr_too_high", unnamed=frozenset({"bad_data"})),), "lr_too_high"),
         ((("healthy", 0.8),), (), "healthy"),
         ((("healthy", 0.99),), (fact("lr_zero", confidence=0.5),), "lr_zero"),
         ((("bad_data", 0.9),), (fact("lr_zero", confidence=0.9),), "lr_zero"),
@@ -316,9 +326,10 @@ def test_the_second_opinion_is_of_losses_like_those_it_was_learned_from(kind, he
 
 
 def test_the_second_opinion_needs_rows():
-    run = healthy(200)
-    run["loss"][cases.MIN_ROWS - 1 :] = np.nan
-    assert make(run).second is None
+    for rows in (39, 40):
+        run = healthy(200)
+        run["loss"][rows:] = np.nan
+        assert (make(run).second is None) == (rows < 40)
 
 
 # --- the weights
@@ -415,6 +426,9 @@ def test_why_a_run_cannot_be_called_clear():
     assert why_insufficient(measured(outcome=SimpleNamespace(word="stalled"))).startswith("the loss hardly moves")
     assert why_insufficient(make({"grad_norm": healthy()["grad_norm"]})) == "no loss"
     assert why_insufficient(measured(progress=None)).startswith("the course of this loss says nothing")
+    scaled = measured()
+    scaled.__dict__["provenance"] = replace(scaled.provenance, verdict="loss_scaled")
+    assert why_insufficient(scaled).startswith("the norms still carry the loss scale")
     # One that has neither loss nor rows enough is told by its rows; one row every second step is sampled.
     assert why_insufficient(make({"grad_norm": healthy(150)["grad_norm"]})) == "150 rows, at least 200 are needed"
     assert "one every 2 steps: at least 400" in why_insufficient(make(healthy(399), step=2 * np.arange(399)))
@@ -750,3 +764,54 @@ def test_what_a_fact_explains_is_no_evidence_of_health():
     assert (who, cause) == ("agreed", "healthy")
     # Between 0.98, were all of it healthy, and an even choice of what is left.
     assert sure == pytest.approx((0.98 + 0.5) / 2)
+
+
+# --- confidence
+
+
+def believed(named, *, weighing, facts=(), nameless=None, cause=None):
+    """A case as far as confidences need it: what the weighing says, what facts prove, and the cause that is named."""
+    told = SimpleNamespace(of=lambda wanted: dict(weighing).get(wanted, 0.0), cause=weighing[0][0])
+    return SimpleNamespace(beliefs=told, facts=facts, nameless=nameless, cause=cause or named)
+
+
+@pytest.mark.parametrize(
+    ("named", "weighed", "more", "confidence"),
+    [
+        ("bad_data", 0.7, {"weighing": [("bad_data", 0.7), ("healthy", 0.3)]}, 0.7),
+        ("healthy", None, {"weighing": [("bad_data", 0.7), ("healthy", 0.3)]}, 0.3),
+        # What proves it says how sure it is, and the weighing may be surer.
+        ("lr_zero", 0.2, {"weighing": [("healthy", 0.8)], "facts": (fact("lr_zero", confidence=0.9),)}, 0.9),
+        ("lr_zero", 0.95, {"weighing": [("lr_zero", 0.95)], "facts": (fact("lr_zero", confidence=0.9),)}, 0.95),
+        ("lr_zero", None, {"weighing": [("healthy", 0.8)], "facts": (fact("lr_zero", confidence=0.9),)}, 0.9),
+        # A problem whose cause the log does not show is as sure as the cause that is not named.
+        ("unknown", 0.1, {"weighing": [("bad_data", 0.6), ("healthy", 0.3)], "nameless": "bad_data"}, 0.6),
+        (
+            "unknown",
+            0.1,
+            {"weighing": [("bad_data", 0.6), ("healthy", 0.3)], "nameless": "bad_data", "cause": "exploding"},
+            0.1,
+        ),
+        # What remains open is never surer than a coin.
+        ("undetermined", None, {"weighing": [("healthy", 0.8)]}, 0.2),
+        ("undetermined", None, {"weighing": [("bad_data", 0.9), ("healthy", 0.1)]}, 0.5),
+        # What usually explains the trouble that a fact shows.
+        ("unknown", 0.1, {"weighing": [("healthy", 0.8)]}, 0.5),
+        ("unknown", 0.6, {"weighing": [("healthy", 0.8)]}, 0.6),
+        ("unknown", 0.1, {"weighing": [("bad_data", 0.8)]}, 0.1),
+        ("unknown", 0.1, {"weighing": [("healthy", 0.8)], "cause": "exploding"}, 0.1),
+        ("healthy", 0.8, {"weighing": [("healthy", 0.8)]}, 0.8),
+    ],
+)
+def test_how_sure_the_named_cause_is(named, weighed, more, confidence):
+    assert confidence_of(believed(named, **more), named, weighed) == pytest.approx(confidence)
+
+
+def test_the_ranking_tells_its_ceilings_and_at_most_six_reasons():
+    case = measured(events=(), bursts=())
+    found = diagnose(case, (), verdict_of(case, (), results(("passed", ""))))
+    assert any(ranked.ceiling is not None for ranked in found.ranking)
+    for ranked in found.ranking:
+        weighed = case.beliefs.weighed.get(ranked.cause)
+        assert ranked.ceiling == (None if weighed is None else weighed.ceiling)
+        assert len(ranked.because) <= 6
