@@ -429,6 +429,9 @@ def test_why_a_run_cannot_be_called_clear():
     scaled = measured()
     scaled.__dict__["provenance"] = replace(scaled.provenance, verdict="loss_scaled")
     assert why_insufficient(scaled).startswith("the norms still carry the loss scale")
+    run = healthy()
+    beyond = make({**run, "grad_norm": 1e12 * run["grad_norm"]})
+    assert why_insufficient(beyond).startswith("the norms are out of all proportion to the loss")
     # One that has neither loss nor rows enough is told by its rows; one row every second step is sampled.
     assert why_insufficient(make({"grad_norm": healthy(150)["grad_norm"]})) == "150 rows, at least 200 are needed"
     assert "one every 2 steps: at least 400" in why_insufficient(make(healthy(399), step=2 * np.arange(399)))
