@@ -28,6 +28,7 @@ from benchmarks.diagnosis.naming import LEARNED
 from benchmarks.diagnosis.table import packed
 from benchmarks.runs import columns
 from gradlens.diagnosis.case import cause_of, decide, doubted_by, ruled_out_by
+from gradlens.diagnosis.deciding import Ruling
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.opinion import Learned
 from gradlens.diagnosis.weighing import Beliefs, Ceiling, Weights, weigh
@@ -67,7 +68,7 @@ class Graded:
     configured: Example
     ceilings: Mapping[Cause, Ceiling]
     facts: tuple[Fact, ...]
-    said: Beliefs | None
+    said: tuple[Ruling, Beliefs] | None
     expected: str
     harmful: bool
     source: str
@@ -82,7 +83,7 @@ def grade(item: tuple[str, Labelled, tuple[Model, Learned] | None]) -> Graded:
         weights = weights_of(judge_of[0])
         second = case.second_by(judge_of[1])
         by_signs = weigh(case.signs, ceilings=case.ceilings, excluded=case.excluded, weights=weights)
-        said = decide(by_signs, case.signs, case.facts, second, case.ceilings, weights)[1]
+        said = decide(by_signs, case.signs, case.facts, second, case.ceilings, weights)
     return Graded(
         example=labelled.example(case),
         configured=labelled.example(with_config=True),
@@ -107,9 +108,8 @@ def judge(run: Graded, weights: Weights, *, configured: bool = False) -> Judged:
 def with_facts(run: Graded, weights: Weights) -> Judged:
     """The answer of the signs and the facts: what these rule out is left out, and what they prove goes first."""
     excluded = ruled_out_by(run.facts) | doubted_by(run.facts)
-    return _after_facts(
-        run, weigh(run.example.signs, ceilings=run.ceilings, weights=weights, excluded=excluded), weights
-    )
+    by_signs = weigh(run.example.signs, ceilings=run.ceilings, weights=weights, excluded=excluded)
+    return _after_facts(run, ("signs", by_signs), weights)
 
 
 def reported(run: Graded, weights: Weights) -> Judged:
@@ -117,8 +117,9 @@ def reported(run: Graded, weights: Weights) -> Judged:
     return judge(run, weights) if run.said is None else _after_facts(run, run.said, weights)
 
 
-def _after_facts(run: Graded, beliefs: Beliefs, weights: Weights) -> Judged:
-    named = cause_of(beliefs, run.facts)
+def _after_facts(run: Graded, said: tuple[Ruling, Beliefs], weights: Weights) -> Judged:
+    ruling, beliefs = said
+    named = cause_of(beliefs, run.facts, ruling)
     weighed = dict(beliefs.ranking)
     sure = max([weighed.get(named, weighed["healthy"]), *(f.confidence for f in run.facts if f.cause == named)])
     rest = tuple((cause, p) for cause, p in beliefs.ranking if cause != named)

@@ -107,7 +107,7 @@ class Case(Measured):
     @cached_property
     def cause(self) -> Cause:
         """The cause that is named (see `cause_of`)."""
-        return cause_of(self.beliefs, self.facts)
+        return cause_of(self.beliefs, self.facts, self.ruling)
 
     @cached_property
     def ruled_out(self) -> frozenset[Cause]:
@@ -221,24 +221,31 @@ def decide(
     return (said, heard) if heard.cause == likeliest(told)[0] else ("signs", by_signs)
 
 
-def cause_of(beliefs: Beliefs, facts: Iterable[Fact]) -> Cause:
+def cause_of(beliefs: Beliefs, facts: Iterable[Fact], said: Ruling) -> Cause:
     """The cause that is named: the one that a fact proves, otherwise the likeliest; `beliefs` without what facts exclude.
 
     A fact gives way where the weighing is surer of another cause than the fact is of its own: beside damage of another kind, a
-    validation loss that rises is a finding and not the cause. `healthy` stands for no cause at all. `unknown` where the facts
-    show a problem that the weighing does not see, or where it sees one for whose cause nothing in the log speaks.
+    validation loss that rises is a finding and not the cause. So does one that only says that a run does not learn, where the curves
+    decided why (`said`). `healthy` stands for no cause at all. `unknown` where the facts show a problem that the weighing does not see,
+    or where it sees one for whose cause nothing in the log speaks.
     """
     facts = tuple(facts)
     serious = [fact for fact in facts if fact.severity.rank > 0]
     proven = next((fact for fact in serious if fact.cause is not None), None)
     likeliest, sure = beliefs.ranking[0]
-    if proven is not None and proven.cause is not None and (likeliest == "healthy" or sure <= proven.confidence):
+    if proven is not None and proven.cause is not None and not _gives_way(proven, likeliest, sure, said):
         return proven.cause
     if likeliest in unnamed_by(facts):
         return serious[0].otherwise if serious else "unknown"
     if likeliest == "healthy" and serious:
         return serious[0].otherwise
     return likeliest
+
+
+def _gives_way(proven: Fact, likeliest: Cause, sure: float, said: Ruling) -> bool:
+    if proven.cause == "not_learning" and said in {"named", "agreed"}:
+        return likeliest not in {"healthy", "unknown"}
+    return likeliest != "healthy" and sure > proven.confidence
 
 
 def build_case(

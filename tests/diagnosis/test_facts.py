@@ -413,14 +413,14 @@ class TestWhatDecides:
         return Fact(code="GL306", severity=severity, message="", advice="", cause="overfitting", confidence=confidence)
 
     def test_a_fact_goes_before_a_weighing_that_is_less_sure(self):
-        assert cause_of(self.BELIEFS, [self.fact(0.95)]) == "overfitting"
+        assert cause_of(self.BELIEFS, [self.fact(0.95)], "signs") == "overfitting"
 
     def test_a_fact_gives_way_to_a_weighing_that_is_surer(self):
-        assert cause_of(self.BELIEFS, [self.fact(0.8)]) == "data_shift"
+        assert cause_of(self.BELIEFS, [self.fact(0.8)], "signs") == "data_shift"
 
     def test_a_note_decides_nothing(self):
-        assert cause_of(self.BELIEFS, [self.fact(0.99, Severity.NOTE)]) == "data_shift"
+        assert cause_of(self.BELIEFS, [self.fact(0.99, Severity.NOTE)], "signs") == "data_shift"
 
     def test_nothing_weighed_goes_before_a_fact(self):
         healthy = Beliefs(ranking=(("healthy", 0.99),), arguments={}, weighed={})
-        assert cause_of(healthy, [self.fact(0.6)]) == "overfitting"
+        assert cause_of(healthy, [self.fact(0.6)], "signs") == "overfitting"

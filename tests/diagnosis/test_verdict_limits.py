@@ -217,7 +217,7 @@ def beliefs(*ranking):
     ],
 )  # fmt: skip
 def test_which_cause_is_named(ranking, facts, cause):
-    assert cause_of(beliefs(*ranking), facts) == cause
+    assert cause_of(beliefs(*ranking), facts, "signs") == cause
 
 
 def test_what_is_ruled_out_is_not_only_doubted():
@@ -767,6 +767,21 @@ def test_what_a_fact_explains_is_no_evidence_of_health():
     assert (who, cause) == ("agreed", "healthy")
     # Between 0.98, were all of it healthy, and an even choice of what is left.
     assert sure == pytest.approx((0.98 + 0.5) / 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "ranking", "cause"),
+    [
+        ("named", ("lr_too_high", 0.41), "lr_too_high"),
+        ("agreed", ("lr_too_high", 0.41), "lr_too_high"),
+        ("signs", ("lr_too_high", 0.41), "not_learning"),
+        ("signs", ("lr_too_high", 0.91), "lr_too_high"),
+        ("named", ("unknown", 0.95), "not_learning"),
+        ("agreed", ("healthy", 0.95), "not_learning"),
+    ],
+)
+def test_why_a_run_does_not_learn_is_said_where_the_curves_decided(said, ranking, cause):
+    assert cause_of(beliefs(ranking), (fact("not_learning"),), said) == cause
 
 
 # --- confidence
