@@ -285,7 +285,8 @@ are surer of another cause than the fact is of its own. Otherwise what the signs
 
 - *agreed*: both have the same cause first; the confidences are those of the curves.
 - *named*: the signs raise an alarm, and to the curves another cause is likeliest: it is named; but not "none of the list" in
-  place of a rate too high, an explosion, vanishing gradients or a run that does not learn.
+  place of a rate too high, an explosion, vanishing gradients or a run that does not learn, nor anything in place of a lag of Adam that a
+  stated beta2 makes likely.
 - *calmed*: the signs raise an alarm, no fact supports it, and to the curves `healthy` is likeliest, with {calm:.0%} before any caution:
   the alarm becomes a note. Never so: {never}; nor a rate too high or missing warm-up where the loss
   plainly rebounds or overshoots.

@@ -18,6 +18,7 @@ from gradlens.diagnosis.deciding import (
     plainly_unstable,
     ruling,
     stands,
+    stated_by,
     without,
 )
 from gradlens.diagnosis.facts import Fact, find_facts
@@ -209,7 +210,7 @@ def decide(
     by_curves = without(second.cautious, out, doubted)
     said = ruling(
         dict(before_ceilings.ranking), second, serious=bool(serious), excluded=out, doubted=doubted,
-        plain=plainly_unstable(signs),
+        plain=plainly_unstable(signs), stated=stated_by(signs),
         proven=any(f.cause is not None and stands(f.cause, f.confidence, by_curves) for f in serious),
     )  # fmt: skip
     # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.

@@ -7,7 +7,7 @@ causes (docs/naming.md). What becomes of the signs' answer:
 
 - *agreed*: both have the same cause first. The confidences are those of the curves.
 - *named*: the signs see trouble, and to the curves another cause is likeliest. The trouble stays, the cause changes; but not from what a
-  sign shows in the numbers themselves to "none of the list".
+  sign shows in the numbers themselves to "none of the list", nor from a lag of Adam that a stated beta2 makes likely.
 - *calmed*: the signs see trouble, no fact supports it, and the curves call the run healthy, not only for caution: an alarm that both
   raise apart from each other stands, and so does that of steps too long where the loss itself shows it; any other becomes a note.
 - *warned*: no sign and no fact shows trouble, and to the curves a fault is likeliest; clearly so, where healthy runs often have such
@@ -72,12 +72,13 @@ HINT = 0.15
 
 def ruling(
     by_signs: Mapping[Cause, float], second: SecondOpinion | None, *, proven: bool, serious: bool,
-    excluded: frozenset[Cause], doubted: frozenset[Cause] = frozenset(), plain: bool = False,
+    excluded: frozenset[Cause], doubted: frozenset[Cause] = frozenset(), plain: bool = False, stated: frozenset[Cause] = frozenset(),
 ) -> Ruling:  # fmt: skip
     """Who decides on one run.
 
     `by_signs` are the confidences of the signs before any ceiling, without the causes that are `excluded` or `doubted`; `proven` says that
-    a fact proves a cause, `serious` that a fact shows trouble, `plain` that the loss itself does (see `plainly_unstable`).
+    a fact proves a cause, `serious` that a fact shows trouble, `plain` that the loss itself does (see `plainly_unstable`), and `stated` for
+    which causes a setting speaks (see `stated_by`).
     """
     if second is None or is_unlike(second):
         return "signs"
@@ -94,7 +95,7 @@ def ruling(
         return "calmed" if is_calm and not also_seen and not shown else "signs"
     if first == "healthy":
         return _warned_of(cause, confidence, second, serious=serious)
-    knows_no_better = cause == "unknown" and first in SHOWN
+    knows_no_better = (cause == "unknown" and first in SHOWN) or first in stated
     # Where the rate jumps, a change of level has its reason.
     return "signs" if knows_no_better or (first, cause) == ("lr_restart", "data_shift") else "named"
 
@@ -102,6 +103,11 @@ def ruling(
 def plainly_unstable(grades: Mapping[str, float]) -> bool:
     """Whether the loss itself shows that steps were too long, by the grades of the signs."""
     return max(grades.get(name, 0.0) for name in PLAIN_SIGNS) >= PLAIN
+
+
+def stated_by(grades: Mapping[str, float]) -> frozenset[Cause]:
+    """The causes for which a setting speaks that curves do not show: a slow second moment, for its lag after a shock."""
+    return frozenset({"adam_beta2_lag"} if grades.get("slow_memory", 0.0) >= PLAIN else ())
 
 
 def _warned_of(cause: Cause, confidence: float, second: SecondOpinion, *, serious: bool) -> Ruling:

@@ -19,6 +19,7 @@ from gradlens.diagnosis.deciding import (
     plainly_unstable,
     ruling,
     stands,
+    stated_by,
     without,
 )
 from gradlens.diagnosis.opinion import SecondOpinion, likeness_of, load_learned
@@ -330,3 +331,13 @@ def test_what_is_left_adds_up_to_one():
     assert without({"bad_data": 0.9, "exploding": 0.1}, frozenset({"bad_data"})) == pytest.approx(
         {"exploding": 0.1, "healthy": 0.9}
     )
+
+
+def test_curves_do_not_know_a_stated_beta2():
+    found = {
+        grade: said(("adam_beta2_lag", 0.6), ("bad_data", 0.9), stated=stated_by({"slow_memory": grade}))
+        for grade in (0.0, 0.74, 0.75)
+    }
+    assert found == {0.0: "named", 0.74: "named", 0.75: "signs"}
+    assert said(("bad_data", 0.6), ("adam_beta2_lag", 0.9), stated=stated_by({"slow_memory": 1.0})) == "named"
+    assert stated_by({}) == frozenset()
