@@ -2,8 +2,8 @@
 
 `problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows (400 where each stands for
 several steps), no finite value, norms that never change, still carry the loss scale or are out of proportion to the loss, or a loss
-that hardly moves or whose course says nothing; `clear` otherwise, and then only for the checks that ran. What could not run is listed
-with the reason and with what to log or pass so that it can.
+that hardly moves, stands since its first tenth, ends far above its lowest level or whose course says nothing; `clear` otherwise, and
+then only for the checks that ran. What could not run is listed with the reason and with what to log or pass so that it can.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.facts.proportion import MIN_TIMES, times_loss
-from gradlens.diagnosis.words import counted
+from gradlens.diagnosis.features.curves import block_medians, neighbour_noise
+from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import CheckResult, Finding
 from gradlens.reports.base import NO_FAULT, Cause, Status
 from gradlens.reports.verdict import NotJudged, Verdict
+from gradlens.stats.robust import MAD_TO_SIGMA
 
 #: Rows below which seeing nothing says little: of labelled runs thinned to this many rows that show no sign of trouble, three in
 #: ten were faulty (`benchmarks/diagnosis/sparse.py`).
@@ -26,6 +28,11 @@ MIN_ROWS = 200
 #: whole logs one in twenty-five (`benchmarks/thinned.py`).
 MIN_SAMPLED_ROWS = 400
 
+#: Share of its start that a loss has left at least, and the share of it, and the standard errors, that it still comes down by after the
+#: first tenth of the rows at most, where it may have learned only how common each answer is. Our own choice.
+HALF, STILL_FALLS, ERRORS, LEVELS = 0.5, 0.005, 3.0, 8
+#: Share of the descent from which on what is lost at the end matters, and deviations of the noise that it must be. Our own choice.
+LOST, ABOVE_NOISE = 0.25, 3.0
 #: What the inputs of checks allow to judge, and what to log or pass, by the reason for which a check did not run.
 REMEDIES: dict[str, tuple[str, str]] = {
     "the log has no loss": ("the course of training", "log the training loss, or name its column with --loss"),
@@ -52,17 +59,57 @@ def status_of(case: Case, findings: tuple[Finding, ...]) -> Status:
 
 def why_insufficient(case: Case) -> str:
     """Why a run without a sign of trouble cannot be called clear; empty where it can."""
-    rows = _too_few_rows(case)
-    if rows:
-        return rows
-    norms = _norms_are_no_measure(case)
-    if norms:
-        return norms
+    return _too_few_rows(case) or _norms_are_no_measure(case) or _course_says_little(case)
+
+
+def _course_says_little(case: Case) -> str:
     if case.outcome.word == "stalled":
         return "the loss hardly moves, as that of a trained model that is fine-tuned, or of one that learns nothing"
+    if stands_since_its_start(case):
+        return (
+            "the loss came down within the first tenth of the rows, by less than half, and has stood there since, as that of a model that "
+            "learned only how common each answer is"
+        )
+    lost = lost_share(case)
+    if lost:
+        return f"the loss ends having lost {percent(lost)} of what it had come down by, and nothing shows why"
     if case.progress is None:
         return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
     return ""
+
+
+def lost_share(case: Case) -> float:
+    """The share of its descent that a loss has lost at the end, by more than its noise; 0 where that is too little to matter."""
+    p = case.progress
+    loss = case.signals.loss[np.isfinite(case.signals.loss)]
+    if p is None or p.kept > 1.0 - LOST or p.end - p.best < ABOVE_NOISE * neighbour_noise(loss):
+        return 0.0
+    return 1.0 - p.kept
+
+
+def stands_since_its_start(case: Case) -> bool:
+    """Whether a loss that keeps more than half of its start stood still after the first tenth of the rows.
+
+    The frequencies of words or classes are learned within a few steps, and so is a bias; whatever is learned after them shows.
+    """
+    p = case.progress
+    loss = case.signals.loss[np.isfinite(case.signals.loss)]
+    if (
+        p is None
+        or case.loss_kind != "descending"
+        or not p.start > 0
+        or not p.end > HALF * p.start
+        or len(loss) < 2 * MIN_ROWS
+    ):
+        return False
+    late = loss[len(loss) // 10 :]
+    level = block_medians(late, LEVELS)
+    half = LEVELS // 2
+    fall = float(level[:half].mean() - level[half:].mean())
+    change = np.diff(level)
+    wander = MAD_TO_SIGMA * float(np.median(np.abs(change - np.median(change)))) / float(np.sqrt(2.0))
+    scatter = max(neighbour_noise(late) * 1.2533 / float(np.sqrt(len(late) / LEVELS)), wander)
+    return abs(fall) < max(STILL_FALLS * float(level[-1]), ERRORS * scatter / float(np.sqrt(half / 2)))
 
 
 def _norms_are_no_measure(case: Case) -> str:

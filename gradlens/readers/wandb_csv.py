@@ -34,8 +34,9 @@ class WandbCsvReader(Reader):
             return 0.0
         if len(_RUNS_TABLE.intersection(header)) >= 5:
             return 0.95
-        charts = [_CHART.match(name) for name in header[1:]]
-        return 0.9 if all(charts) and (_is_step(header[0]) or any(m["bound"] for m in charts if m)) else 0.0
+        step = _step_place(header)
+        charts = [_CHART.match(name) for place, name in enumerate(header) if place != step]
+        return 0.9 if all(charts) and (_is_step(header[step]) or any(m["bound"] for m in charts if m)) else 0.0
 
     def read(self, sources: Sequence[Source], options: ReadOptions) -> list[RawRun]:
         del options
@@ -59,6 +60,11 @@ def _is_step(name: str) -> bool:
     return name.strip().lower() in _STEPS
 
 
+def _step_place(header: Sequence[str]) -> int:
+    """Where the column of steps stands: the first one of a step's name, else the first one."""
+    return next((place for place, name in enumerate(header) if _is_step(name)), 0)
+
+
 def _header(text: str) -> list[str]:
     first = text.lstrip("\ufeff\n\r").split("\n", 1)[0].strip()
     try:
@@ -68,15 +74,16 @@ def _header(text: str) -> list[str]:
 
 
 def _runs(header: Sequence[str], rows: Sequence[Sequence[str]], book: NoticeBook) -> list[RawRun]:
-    steps = [parse_number(row[0]) if row[0].strip() else None for row in rows]
+    at = _step_place(header)
+    steps = [parse_number(row[at]) if at < len(row) and row[at].strip() else None for row in rows]
     bad = sum(s is None or not abs(s) < 2.0**62 for s in steps)
-    book.add("row-without-step", f"rows without a {header[0]}, left out", count=bad)
+    book.add("row-without-step", f"rows without a {header[at]}, left out", count=bad)
     book.add("envelope-columns", "the __MIN and __MAX columns of the chart were left out: smoothing may have made them",
              count=sum(name.endswith(("__MIN", "__MAX")) for name in header))  # fmt: skip
     found: dict[str, list[Series]] = {}
     for place, name in enumerate(header):
         match = _CHART.match(name)
-        if place == 0 or match is None or match["bound"]:
+        if place == at or match is None or match["bound"]:
             continue
         points = [
             (step, value)
@@ -92,6 +99,6 @@ def _runs(header: Sequence[str], rows: Sequence[Sequence[str]], book: NoticeBook
             found.setdefault(match["run"], []).append(series)
     several = len(found) > 1
     return [
-        RawRun(name=run if several else "", series=tuple(series), notices=book.notices(), step_column=header[0])
+        RawRun(name=run if several else "", series=tuple(series), notices=book.notices(), step_column=header[at])
         for run, series in found.items()
     ]

@@ -32,6 +32,8 @@ MIN_STEPS, MIN_STEPS_WITH_INFINITY = 4, 2
 #: Stretches of infinite norms that prove it, how near to a halving they lie in powers of two, and the share of them that must. Our own
 #: choice.
 MIN_HALVINGS, NEAR, MIN_SHARE = 3, 0.6, 0.75
+#: The least usual norm that carries a loss scale: that of a small gradient, of 0.01, times 2^12. Our own choice.
+MIN_SCALED = 40.0
 
 
 def is_running_mean(norm: NDArray[np.float64]) -> bool:
@@ -97,11 +99,15 @@ def steps_of_two(norm: NDArray[np.float64]) -> tuple[list[int], int]:
 def carries_scale(norm: NDArray[np.float64]) -> int:
     """The number of level steps of two by which a norm, float64[n], is suspected to carry a loss scale; 0 where it is not.
 
-    Four steps, or two with a halving at an infinite norm; or three stretches of infinite norms nearly all of which halve the level, as
+    Four steps of norms that are larger than gradients mostly are, or two with a halving at an infinite norm;
+    or three stretches of infinite norms nearly all of which halve the level, as
     where a scale grows again after so few rows that no level is told.
     """
     rows, halvings = steps_of_two(norm)
-    if len(rows) >= (MIN_STEPS_WITH_INFINITY if halvings else MIN_STEPS):
+    known = norm[np.isfinite(norm)]
+    # Without an overflow beside them such steps may be chance, and norms of the size of gradients speak against a scale.
+    large = bool(len(known)) and float(np.median(known)) >= MIN_SCALED
+    if (halvings and len(rows) >= MIN_STEPS_WITH_INFINITY) or (large and len(rows) >= MIN_STEPS):
         return len(rows)
     return _halved_at_infinities(norm)
 

@@ -22,6 +22,8 @@ from gradlens.diagnosis.facts import (
     hard_batches,
     last_batch,
     layers,
+    lone_spikes,
+    masked,
     meaning,
     measurement,
     nonfinite,
@@ -33,6 +35,7 @@ from gradlens.diagnosis.facts import (
     recurring,
     restart,
     returns,
+    saturated,
     small_events,
     smoothed,
     validation,
@@ -46,9 +49,9 @@ __all__ = ["FINDERS", "Fact", "find_facts"]
 
 #: The first fact that proves a cause names it, so the order is one of precedence.
 FINDERS: tuple[Finder, ...] = (
-    words.find, layers.find, nonfinite.find, parts.find, dead.find, policy.find, measurement.find, rate.find, planned.find,
-    restart.find, elements.find, recurring.find, boundless.find, course.find, guessing.find, few_rows.find,
-    returns.find, adversaries.find, collapsed.find, explosion.find,
+    words.find, layers.find, nonfinite.find, parts.find, dead.find, masked.find, policy.find, measurement.find, rate.find, planned.find,
+    restart.find, elements.find, recurring.find, lone_spikes.find, boundless.find, saturated.find, course.find, guessing.find,
+    few_rows.find, returns.find, adversaries.find, collapsed.find, explosion.find,
     validation.find, epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, smoothed.find, clipping.find,
     fading.find, proportion.find,
     meaning.find, arithmetic.find, with_the_loss.find,

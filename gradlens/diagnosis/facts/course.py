@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from gradlens.diagnosis.facts import guessing, standstill, thrown_off, unmoved
+from gradlens.diagnosis.facts import guessing, not_regained, standstill, thrown_off, unmoved
 from gradlens.diagnosis.facts.base import OF_BATCHES, Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.facts.shock import begins_without_a_shock
@@ -51,6 +51,8 @@ OVERSHOOT = 1.5
 #: Times its level before that a norm ends at least at where other data are to blame: what costs more pulls harder, and only a saturated
 #: model feels next to nothing far above where it was. Our own choice: of 12 runs of other data whose loss ended so 10 have more.
 STILL_PULLS = 0.5
+#: Times its start that a loss ends at least at, to lie plainly above it. Our own choice.
+PLAINLY_ABOVE = 1.1
 #: Changes of level, which leave a run that goes on learning.
 LEVELS: frozenset[Cause] = frozenset({"data_shift", "batch_size_change"})
 #: The one of them that seldom changes the mean.
@@ -128,7 +130,7 @@ def _against(measured: Measured, since: int, *, guesses: bool) -> _Levels:
     Other data are answered wrongly and with confidence at first, which costs more than guessing. Larger or smaller batches have another
     noise and mostly the same mean. And where the rate was never as high as then, it is what changed.
     """
-    if not guesses and _at_a_new_rate(measured, since):
+    if not guesses and (_at_a_new_rate(measured, since) or _above_the_start(measured, since)):
         return _levels(measured, since, LEVELS)
     return {"rules_out": (LEVELS if guesses else OF_NOISE) | _no_batches(measured, since)}
 
@@ -153,7 +155,7 @@ def _ended_worse(measured: Measured, p: Progress) -> Fact | None:
         severity=Severity.ERROR,
         outcome="ended_worse",
         since_step=since,
-        otherwise="lr_too_high" if _at_a_new_rate(measured, since) else "unknown",
+        otherwise="lr_too_high" if _at_a_new_rate(measured, since) or _above_the_start(measured, since) else "unknown",
         **_against(measured, since, guesses=classes is not None and not _overshoots(measured, classes)),
         message=f"the loss fell from {figure(p.start)} to about {p.best:.2g}, rose again near step {since:,} and never "
         f"recovered: it ends at {figure(p.end)}{guesses}"
@@ -177,6 +179,17 @@ def _at_a_new_rate(measured: Measured, since: int) -> bool:
         return False
     rate = s.lr[rows]
     return bool(rate[-1] >= rate.max() and rate[-1] > NEW_RATE * rate[-1 - back] > 0)
+
+
+def _above_the_start(measured: Measured, since: int) -> bool:
+    """Whether the loss ends plainly above where it began, and the norm far above its level before: the steps feed on both.
+
+    Other data seldom leave a run above where an untrained model began, which knew nothing of them either.
+    """
+    p, norm = measured.progress, _norm_around(measured, since)
+    if p is None or norm is None or not measured.signals.from_the_start:
+        return False
+    return p.end > PLAINLY_ABOVE * p.start > 0 and norm[1] > CLIMB_NORM * norm[0]
 
 
 def _back_at_chance(measured: Measured, p: Progress) -> int | None:
@@ -343,13 +356,17 @@ def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
         return None
     if p.plainly_fell:
         return None  # however much its batches differ
+    # Noise that lasts from row to row shows as scatter around a line, and not between neighbours.
+    lasting = max(_scatter(known) / max(noise, 1e-300), 1.0)
     # Shares of a descent that is within the noise are shares of noise.
-    rises = p.rebound * max(p.in_noise, 2.0) > CLEAR_RISE
+    rises = p.rebound * max(p.in_noise, 2.0) > CLEAR_RISE * lasting
     return Fact(
         code="GL511",
         severity=Severity.NOTE,
         outcome="stalled",
-        doubts=NO_PROGRESS if p.in_noise >= CLEAR_RISE or rises else NO_PROGRESS | {"lr_too_high", "no_warmup"},
+        doubts=NO_PROGRESS
+        if p.in_noise >= CLEAR_RISE * lasting or rises
+        else NO_PROGRESS | {"lr_too_high", "no_warmup"},
         message=f"the loss hardly moves: {p.start:.4g} at first, {p.end:.4g} at the end, within its own noise of "
         f"{noise:.2g} from row to row; usual "
         "where a trained model is fine-tuned",
@@ -358,7 +375,14 @@ def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
     )
 
 
+def _scatter(loss: NDArray[np.float64]) -> float:
+    """The deviation of a loss, float64[n], around a straight line."""
+    rows = np.arange(len(loss), dtype=np.float64)
+    return MAD_TO_SIGMA * float(np.median(np.abs(loss - np.polyval(np.polyfit(rows, loss, 1), rows))))
+
+
 #: In this order: the first that is so is told.
 FINDERS = (
-    _diverged, _ended_worse, _climbs_to_the_end, _at_chance, _at_noisy_chance, thrown_off.find, unmoved.find, _hardly_moves,
+    _diverged, _ended_worse, _climbs_to_the_end, not_regained.find, _at_chance, _at_noisy_chance, thrown_off.find, unmoved.find,
+    _hardly_moves,
 )  # fmt: skip

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gradlens.diagnosis.features.curves import Curve
 
 #: Rows of a spike at least, and at most as a share of the run; spikes that make a habit. Our own choice.
-MIN_ROWS, MAX_SHARE, MIN_EVENTS = 3, 0.05, 3
+MIN_ROWS, MAX_SHARE, MIN_EVENTS = 3, 0.09, 3
 #: Rows of the level that spikes are measured from: an eighth of the run, within these limits. Rows of a smoothed value.
 WIDTH, SMOOTH = (101, 1001), 3
 #: Deviations at which the loss stands out, that its highest row passes, and the same of the norm; rows between parts of one spike.
@@ -41,8 +41,8 @@ MIN_LED, PLAIN = 0.75, 10.0
 MANY = 5
 #: Rows by which a norm leads: of Adam's RMS ratio one to eight (Wortsman et al. 2023); a little more for the loss.
 LEADS = (1, 12)
-#: Deviations within which the loss lies before and after a spike that has recovered, and rows looked at.
-CALM, SIDE = 1.5, 30
+#: Deviations within which the loss lies before and after a spike that has recovered, or the share of its height, and rows looked at.
+CALM, LEFT, SIDE = 1.5, 0.12, 30
 #: A second moment that forgets in about 25 rows is fast enough.
 MAX_BETA2 = 0.96
 NO_SHIFT: frozenset[Cause] = frozenset({"data_shift", "adam_beta2_lag", "lr_restart", "batch_size_change"})
@@ -152,7 +152,7 @@ def wide_spikes(measured: Measured) -> list[Wide]:
     """The stretches of rows in which the loss stands out, the norm with it, and from which the loss has come back.
 
     Levels are rolling medians over an eighth of the run, so that a spike of dozens of rows does not raise its own level. A
-    deviation is that of neighbouring rows or that of all rows around the level, the larger: a loss that wanders has no spikes.
+    deviation is that of neighbouring rows or that of all rows below the level, the larger: a loss that wanders has no spikes.
     """
     n = len(measured)
     loss, norm = _deviations(measured.loss, n), _deviations(measured.norm, n)
@@ -165,7 +165,7 @@ def wide_spikes(measured: Measured) -> list[Wide]:
             continue
         around = slice(max(first - BACK, 0), last + 1)
         top, high = float(np.nanmax(loss[0][around])), float(np.nanmax(norm[0][around]))
-        if top < MIN_LOSS or high < MIN_NORM or not _recovers(loss[0], first, last):
+        if top < MIN_LOSS or high < MIN_NORM or not _recovers(loss[0], first, last, top):
             continue
         lead = _begin(loss[0], first, last) - _begin(norm[0], first, last)
         found.append(
@@ -174,13 +174,14 @@ def wide_spikes(measured: Measured) -> list[Wide]:
     return found
 
 
-def _recovers(z: NDArray[np.float64], first: int, last: int) -> bool:
-    """Whether the loss stood at its level before a spike and is back there after it."""
+def _recovers(z: NDArray[np.float64], first: int, last: int, top: float = 0.0) -> bool:
+    """Whether the loss stood at its level before a spike of some height and is back there after it."""
     before, after = (
         z[max(first - BACK - SIDE, 0) : max(first - BACK // 3, 1)],
         z[last + GAP // 2 : last + GAP // 2 + SIDE],
     )
-    return abs(float(np.median(before))) < CALM and float(np.median(after)) < CALM
+    calm = max(CALM, LEFT * top)
+    return abs(float(np.median(before))) < calm and float(np.median(after)) < calm
 
 
 def _deviations(curve: Curve, n: int) -> tuple[NDArray[np.float64], float]:
@@ -191,7 +192,11 @@ def _deviations(curve: Curve, n: int) -> tuple[NDArray[np.float64], float]:
     if len(known) < width:
         return np.zeros(n), 1.0
     value = curve.value[np.isfinite(curve.value)]
-    deviation = max(neighbour_noise(value), MAD_TO_SIGMA * float(np.median(np.abs(known))), 1e-12)
+    # Rises alone are spikes: what lies below the level is its noise, and that of a loss that wanders.
+    below = -known[known < 0]
+    size = min(float(np.median(part)) for part in (np.abs(known), below) if len(part))
+    around = MAD_TO_SIGMA * size
+    deviation = max(neighbour_noise(value), around, 1e-12)
     return np.where(np.isfinite(rest), rest / deviation, 0.0), deviation
 
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 MIN_CHANCE, MIN_ACCURACY, MIN_SAME, MIN_EPOCHS, MIN_SUMMED = 10, 15, 20, 30, 60
 #: How near to ln K a loss is at chance where an accuracy says so, too, and how near the accuracy is to 1/K, as a factor.
 BESIDE_ACCURACY, NEAR_SHARE = 0.03, 1.6
-#: The first tenth of the rows may lie further from it, as outputs of a new network do, by this many times that.
-FIRST_ROWS, FIRST_TIMES = 10, 4.0
+#: The first tenth of the rows may lie further from it, by this share of it above, as outputs of a new network do, and by the other below;
+#: of the later rows this share may lie a little further, as easy and hard batches of few examples do.
+FIRST_ROWS, FIRST_ABOVE, FIRST_BELOW, LATER, LATER_NEAR = 10, 0.25, 0.02, 0.2, 0.02
 #: An accuracy above this one can stand still because nothing is left to learn.
 HIGH_ACCURACY = 0.9
 #: An accuracy up to this one that is the same in all rows is that of one answer to everything.
@@ -129,10 +130,12 @@ def _every_row_at_chance(measured: Measured, loss: NDArray[np.float64]) -> Fact 
     classes = guessed_classes(level, NEAR_CHANCE)
     if classes is None:
         return None
-    over = np.abs(loss / np.log(classes) - 1.0)
+    above = loss / np.log(classes) - 1.0
+    over = np.abs(above)
     first = len(loss) // FIRST_ROWS
-    away = float(over[first:].max())
-    if away > NEAR_CHANCE or over.max() > FIRST_TIMES * NEAR_CHANCE or measured.loss_kind == "preference":
+    away = float(np.quantile(over[first:], 1.0 - LATER))
+    begins = above.max() <= FIRST_ABOVE and above.min() >= -FIRST_BELOW
+    if away > NEAR_CHANCE or over[first:].max() > LATER_NEAR or not begins or measured.loss_kind == "preference":
         return None
     # Steps that are too long throw the loss far above guessing before it comes to rest there: where each one is logged, one row shows it.
     each = (

@@ -247,6 +247,8 @@ def _phrase(words: list[str], *, has_sign: bool) -> str:
     words = [w.strip(".") if len(w) > 3 else w for w in words]
     # An argument of a command line is a word of its own, and what stands before it none of the name.
     words = words[max((place for place, word in enumerate(words) if word.startswith("--") or "=" in word), default=0) :]
+    if len(words) > 1 and "=" in words[0] and not words[0].startswith("--"):
+        words = words[1:]  # `msg=train loss=0.5`: a pair of its own, whose value is a word
     if not has_sign:
         # `Validation at step 40` names a step; behind a sign, `Std of Reward: 1.5`, the whole is a name.
         cut = max((place for place, word in enumerate(words[:-1]) if word.lower() in _STOP), default=-1)

@@ -1,0 +1,60 @@
+"""What keeps a run without a sign of trouble from being called clear, at its limits: courses that show too little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gradlens.diagnosis.status import lost_share, stands_since_its_start, why_insufficient
+from tests.synthetic import make
+
+N = 600
+
+
+def case(*, start=10.0, level=7.4, later=0.0, up=0.0, noise=0.01, n=N, **more):
+    """A loss that comes down to a level within its first rows, falls on by a share of it or not, and rises at the end."""
+    rng = np.random.default_rng(0)
+    t = np.arange(n) / n
+    loss = level + (start - level) * np.exp(-t / 0.01) - later * level * t + up * (start - level) * (t > 0.9)
+    columns = {
+        "loss": loss * np.exp(noise * rng.standard_normal(n)),
+        "grad_norm": np.exp(0.2 * rng.standard_normal(n)),
+        **more,
+    }
+    return make(columns, threshold=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "stands"),
+    [
+        ({}, True),
+        ({"later": 0.004}, True),
+        ({"later": 0.02}, False),
+        ({"level": 5.3}, True),
+        ({"level": 4.4}, False),  # it came down by more than frequencies explain
+        ({"noise": 0.1, "later": 0.01}, True),  # within its noise
+        ({"noise": 0.1, "later": 0.2}, False),
+        ({"n": 400}, True),
+        ({"n": 399}, False),
+        ({"up": 0.5, "later": 0.05}, False),
+    ],
+)
+def test_what_stands_since_its_start(options, stands):
+    assert stands_since_its_start(case(**options)) == stands
+
+
+def test_a_run_that_stands_since_its_start_is_not_called_clear():
+    assert "learned only how common each answer is" in why_insufficient(case())
+
+
+def test_preferences_reach_their_floor_at_once():
+    assert not stands_since_its_start(case(**{"rewards/chosen": np.ones(N), "rewards/rejected": np.ones(N)}))
+
+
+@pytest.mark.parametrize(
+    ("up", "noise", "lost"), [(0.27, 0.005, True), (0.2, 0.005, False), (0.27, 0.4, False), (0.0, 0.005, False)]
+)
+def test_what_is_lost_at_the_end(up, noise, lost):
+    built = case(up=up, noise=noise, start=12.0, level=4.0)
+    assert bool(lost_share(built)) == lost
+    assert ("having lost 32 %" in why_insufficient(built)) == lost
