@@ -9,12 +9,15 @@ that it is stuck.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from gradlens import vocabulary
 from gradlens.run import Run
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LossKind = Literal["descending", "preference", "policy", "value", "adversarial", "signless", "summed"]
 #: Kinds whose course says nothing about progress.
@@ -35,6 +38,8 @@ MIN_BOTH_SIGNS = 0.05
 #: Rows from which a sum can be told, how far its first addition may lie from its first value, how far any may lie above that, and
 #: how far the later ones above the early ones, as factors.
 MIN_SUM, FIRST_TERM, MAX_TERM, MAX_GROWTH = 10, 1.5, 2.0, 1.1
+#: Deviations of the noise from row to row by which a loss that takes both signs in the end begins above it, to have come down there.
+PLAINLY_ABOVE = 5.0
 #: Deviations of the noise from row to row within which the thirds of a loss lie where it does not come down.
 WITHIN_NOISE = 2.0
 
@@ -87,7 +92,14 @@ def _has_no_sign(run: Run) -> bool:
     if len(first) < 5:
         return False
     sides = [min(float(np.mean(part > 0)), float(np.mean(part < 0))) for part in (first, last)]
-    return min(sides) >= MIN_BOTH_SIGNS
+    return min(sides) >= MIN_BOTH_SIGNS and not _comes_down(value)
+
+
+def _comes_down(value: NDArray[np.float64]) -> bool:
+    """Whether float64[n] begins above zero and far above where it ends, as a density does that is fitted within the first third."""
+    opening, last = value[: max(len(value) // 50, 3)], value[-(len(value) // 3) :]
+    noise = float(np.median(np.abs(np.diff(value)))) / 0.9539
+    return float(opening.min()) > 0 and float(np.median(opening) - np.median(last)) > PLAINLY_ABOVE * noise
 
 
 def _is_negative_noise(run: Run) -> bool:

@@ -31,6 +31,11 @@ MIN_SAMPLED_ROWS = 400
 #: Share of its start that a loss has left at least, and the share of it, and the standard errors, that it still comes down by after the
 #: first tenth of the rows at most, where it may have learned only how common each answer is. Our own choice.
 HALF, STILL_FALLS, ERRORS, LEVELS = 0.5, 0.005, 3.0, 8
+#: Share of its start by which a loss must have come down to have learned more than frequencies (of letters: a tenth to a seventh), and the
+#: growth of the norm from which on it takes an explanation. Our own choice.
+LITTLE, GROWN = 0.12, 300.0
+#: How far below and above ln 2 the levels of guesses between two classes lie, and the last one. Our own choice.
+NEAR_TWO = (-0.005, 0.04)
 #: Share of the descent from which on what is lost at the end matters, and deviations of the noise that it must be. Our own choice.
 LOST, ABOVE_NOISE = 0.25, 3.0
 #: What the inputs of checks allow to judge, and what to log or pass, by the reason for which a check did not run.
@@ -63,19 +68,32 @@ def why_insufficient(case: Case) -> str:
 
 
 def _course_says_little(case: Case) -> str:
+    p, norms = case.progress, case.norms
     if case.outcome.word == "stalled":
         return "the loss hardly moves, as that of a trained model that is fine-tuned, or of one that learns nothing"
+    if p is None:
+        return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
+    lost = lost_share(case)
+    reason = ""
     if stands_since_its_start(case):
-        return (
+        reason = (
             "the loss came down within the first tenth of the rows, by less than half, and has stood there since, as that of a model that "
             "learned only how common each answer is"
         )
-    lost = lost_share(case)
-    if lost:
-        return f"the loss ends having lost {percent(lost)} of what it had come down by, and nothing shows why"
-    if case.progress is None:
-        return "the course of this loss says nothing about progress" if case.has("loss") else "no loss"
-    return ""
+    elif lost:
+        reason = f"the loss ends having lost {percent(lost)} of what it had come down by, and nothing shows why"
+    elif case.loss_kind == "descending" and p.relative < LITTLE:
+        reason = (
+            f"the loss came down by {percent(p.relative)} only, as that of a trained model that is fine-tuned, or of one that learned no "
+            "more than how common each answer is"
+        )
+    elif ends_near_two(case):
+        reason = (
+            "the loss comes down to a little above ln 2, what guessing between two classes gives, and never below it"
+        )
+    elif norms is not None and norms.late_over_start > np.log(GROWN):
+        reason = f"the norm grew {np.exp(norms.late_over_start):,.0f}-fold while the loss came down, which nothing shown explains"
+    return reason
 
 
 def lost_share(case: Case) -> float:
@@ -85,6 +103,15 @@ def lost_share(case: Case) -> float:
     if p is None or p.kept > 1.0 - LOST or p.end - p.best < ABOVE_NOISE * neighbour_noise(loss):
         return 0.0
     return 1.0 - p.kept
+
+
+def ends_near_two(case: Case) -> bool:
+    """Whether a loss never came below what guessing between two classes costs, and ends a little above it, as confident guesses do."""
+    loss = case.signals.loss[np.isfinite(case.signals.loss)]
+    if len(loss) < MIN_ROWS:
+        return False
+    over = block_medians(loss, LEVELS) / float(np.log(2.0)) - 1.0
+    return bool(over.min() > NEAR_TWO[0] and over[-1] < NEAR_TWO[1])
 
 
 def stands_since_its_start(case: Case) -> bool:

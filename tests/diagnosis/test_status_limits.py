@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlens.diagnosis.status import lost_share, stands_since_its_start, why_insufficient
+from gradlens.diagnosis.status import ends_near_two, lost_share, stands_since_its_start, why_insufficient
 from tests.synthetic import make
 
 N = 600
@@ -58,3 +58,23 @@ def test_what_is_lost_at_the_end(up, noise, lost):
     built = case(up=up, noise=noise, start=12.0, level=4.0)
     assert bool(lost_share(built)) == lost
     assert ("having lost 32 %" in why_insufficient(built)) == lost
+
+
+@pytest.mark.parametrize(
+    ("level", "near"), [(0.6931, True), (0.715, True), (0.725, False), (0.685, False), (0.45, False)]
+)
+def test_what_ends_near_guessing_between_two(level, near):
+    built = case(start=0.95, level=level, noise=0.004)
+    assert ends_near_two(built) == near
+
+
+def test_a_descent_of_less_than_an_eighth_shows_little():
+    built = case(start=3.3, level=3.2, later=0.09, noise=0.002)
+    assert "the loss came down by 1" in why_insufficient(built)
+    assert why_insufficient(case(start=3.3, level=3.2, later=0.3, noise=0.002)) == ""
+
+
+@pytest.mark.parametrize(("times", "said"), [(500.0, True), (100.0, False)])
+def test_a_norm_that_grows_by_orders_of_magnitude_takes_an_explanation(times, said):
+    norm = 0.01 * np.exp(np.log(times) * np.minimum(np.arange(N) / (0.5 * N), 1.0))
+    assert ("-fold while the loss came down" in why_insufficient(case(level=2.0, later=0.5, grad_norm=norm))) == said
