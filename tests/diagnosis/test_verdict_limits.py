@@ -651,6 +651,17 @@ def signs(first, last, rows=60):
     return value
 
 
+def crossing(start, rows=20, n=300):
+    """A loss with a tenth of noise that comes down through 0 within some rows, so that its first third has both signs, too."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(n)
+    return -0.05 + start * np.exp(-np.arange(n) / rows) + noise
+
+
+@pytest.mark.parametrize(("start", "expected"), [(3.0, "descending"), (0.35, "signless"), (-3.0, "signless")])
+def test_a_density_comes_down_through_zero(start, expected):
+    assert kind(crossing(start)) == expected
+
+
 @pytest.mark.parametrize(
     ("loss", "norm", "expected"),
     [

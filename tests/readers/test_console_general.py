@@ -29,6 +29,7 @@ from gradlens.readers.console.labels import slots_of
         ("Train loss 200 0.5 Grad Norm 1.25 1.55s/it", ["#1", "Train loss", "Grad Norm"]),
         ("[500] kl_loss 0.5 / fps 10", ["#1", "kl_loss", "fps"]),
         ("loss is 8.2", ["loss"]),
+        ("level=info msg=train Train/Loss=0.5 lr=1e-4", ["Train/Loss", "lr"]),
         ("uses fp16 with conv1 and sha 3f2a", []),
     ],
 )

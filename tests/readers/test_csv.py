@@ -275,3 +275,12 @@ def test_names_after_rows_without_names_leave_no_nameless_column(tmp_path):
     except gradlens.GradlensError:
         return
     assert all(run.series for run in runs)
+
+
+def test_a_chart_whose_steps_come_last(tmp_path):
+    path = tmp_path / "chart.csv"
+    rows = [f'"{2.0 - 0.01 * row}","{0.5 + 0.001 * row}","{10 * row}"' for row in range(40)]
+    path.write_text("\n".join(['"dry-sea-2 - train/loss","dry-sea-2 - eval/loss","Step"', *rows]))
+    (run,) = gradlens.read(path)
+    assert (run.format, run.columns.loss, run.columns.val_loss) == ("wandb-csv", "train/loss", "eval/loss")
+    assert run.loss.step[-1] == 390

@@ -82,3 +82,9 @@ class TestAScaleThatGrowsAgainSoon:
         norm[[39, 199, 359]] = np.inf
         run = gradlens.analyze({"step": np.arange(n), "loss": loss, "grad_norm": norm}).runs[0]
         assert run.verdict.status != "clear"
+
+
+@pytest.mark.parametrize(("level", "steps"), [(50.0, 4), (5.0, 0)])
+def test_steps_of_two_without_an_overflow_count_for_norms_larger_than_gradients_are(level, steps):
+    norm = level * np.exp(0.1 * np.random.default_rng(4).standard_normal(500)) * 2.0 ** np.repeat([0, 1, 0, 1, 0], 100)
+    assert carries_scale(norm) == steps
