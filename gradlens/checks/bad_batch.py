@@ -20,7 +20,8 @@ class BadBatch(CauseCheck):
     ----------------
     Rows in which the loss stands 5 and the norm 3 local deviations above their centred medians, alone, with the
     loss back within two rows; and whether these rows stand apart from the tail of all others. A bad batch is
-    visible where it was met: loss and norm of one step come from the same batch, before the update.
+    visible where it was met: loss and norm of one step come from the same batch, before the update. Where no norm is
+    logged, two rows or more of the loss alone, 12 deviations above all noise and apart from every other row.
 
     Why it matters
     --------------

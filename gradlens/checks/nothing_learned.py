@@ -14,7 +14,8 @@ class NothingLearned(FactCheck):
     What it measures
     ----------------
     A norm of exactly 0 in all rows while the loss does not come down, or from some row to the end; a loss that
-    is constant to the last digit, or jumps to exactly 0 and stays there.
+    is constant to the last digit, or jumps to exactly 0 and stays there; and losses of exactly 0 throughout the run,
+    with a gap between them and those of all other batches.
 
     Why it matters
     --------------
@@ -23,7 +24,8 @@ class NothingLearned(FactCheck):
 
     Threshold
     ---------
-    Ten rows, five at the end. A loss that comes down to 0 by itself is none of these.
+    Ten rows, five at the end; a twentieth of at least forty rows where zeros stand among others, evenly. A loss that comes
+    down to 0 by itself is none of these.
 
     When it is wrong
     ----------------

@@ -19,7 +19,8 @@ class ProgressLost(FactCheck):
     Threshold
     ---------
     Less than three fifths of the descent kept; or, for a fifth of the run, 1.7 times the lowest level and 15 %
-    of the descent above it; or 2.5 times the start (diverged). Our own choice.
+    of the descent above it; or, plainly and for a fifth of the run, a fifth above the lowest level and an eighth of the
+    descent, or a tenth and a third; or 2.5 times the start (diverged). Our own choice.
 
     When it is wrong
     ----------------

@@ -18,7 +18,8 @@ class VanishingGradient(CauseCheck):
     What it measures
     ----------------
     The descent of the loss as a share of where it began, less what chance would give; where they are logged, the
-    norms of the lowest third of the layers against those of the highest.
+    norms of the lowest third of the layers against those of the highest. And norms that fade to a thousandth while the
+    loss keeps half of its start and varies from batch to batch.
 
     Why it matters
     --------------

@@ -126,6 +126,9 @@ SMALL: dict[str, Small] = {
     "benchmarks.variants --second": Small(
         options="--second --each 1 --only detached", shows=r"\| detached \| fault \| 1 \| 1 \|"
     ),
+    "benchmarks.variants --fourth": Small(
+        options="--fourth --each 1 --only rewarded", shows=r"\| never rewarded \| fault \| 1 \| [01] \|"
+    ),
     "benchmarks.variants --third": Small(
         options="--third --each 1 --only head", shows=r"\| head alone has a gradient \| fault \| 1 \| 1 \|  \| 6 \|"
     ),
