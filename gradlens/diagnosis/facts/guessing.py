@@ -57,12 +57,14 @@ def _falls_to_chance(measured: Measured) -> Fact | None:
         return None
     level = block_medians(loss, BLOCKS)
     end = float(level[-1])
-    classes = guessed_classes(end, EXACTLY)
+    # What is written with few digits lies up to half of the last one off.
+    exactly = EXACTLY + 0.5 * _last_digit(loss) / end
+    classes = guessed_classes(end, exactly)
     if classes is None:
         return None
     chance = float(np.log(classes))
     late = loss[-(len(loss) // 4) :]
-    stays = bool((np.abs(level[-BLOCKS // 4 :] / chance - 1.0) < EXACTLY).all())
+    stays = bool((np.abs(level[-BLOCKS // 4 :] / chance - 1.0) < exactly).all())
     near = float(np.mean(np.abs(late / chance - 1.0) < ROWS_NEAR))
     start = float(np.median(loss[:3]))
     if not stays or near < 0.9 or start < (1.0 + MIN_ABOVE) * chance or float(level.min()) < (1.0 - ROWS_NEAR) * chance:
@@ -81,6 +83,15 @@ def _falls_to_chance(measured: Measured) -> Fact | None:
         steps=(since,),
         evidence=(Evidence(label="loss over chance", value=end / chance, threshold=1.0 + EXACTLY, n=len(loss)),),
     )
+
+
+def _last_digit(loss: NDArray[np.float64]) -> float:
+    """The last decimal that float64[n] is written with, of three at most; 0 where there are more."""
+    for places in range(4):
+        scaled = loss * 10.0**places
+        if np.allclose(scaled, np.round(scaled), rtol=0.0, atol=1e-6):
+            return float(10.0**-places)
+    return 0.0
 
 
 def _part_at_chance(measured: Measured) -> Fact | None:

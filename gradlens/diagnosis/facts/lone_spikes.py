@@ -27,8 +27,11 @@ MIN_ROWS, START, WINDOW = 100, 0.05, 41
 #: rises by, spikes that make a finding, and share of the rows that they make at most. Our own choice; a bad batch costs an eighth of the
 #: descent or more (see `is_material`).
 HIGH, APART, OF_LEVEL, OF_DESCENT, MIN_SPIKES, MAX_SHARE = 12.0, 2.0, 0.2, 0.12, 2, 0.06
-#: Rows after a spike within which the loss is back, and deviations that it is then within.
-BACK, CALM = 4, 4.0
+#: Rows after a spike within which the loss is back, or the share of the run, and deviations that it is then within; share of the rows that
+#: spikes and what is left of them make at most. Our own choice.
+BACK, BACK_SHARE, CALM, MAX_LEFT = 4, 0.02, 4.0, 0.2
+#: Share of the level that the noise is at least taken for.
+MIN_NOISE = 1e-3
 #: Rows between two spikes that are one.
 GAP = 4
 #: What a level that returns within rows is not.
@@ -47,16 +50,20 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     # The noise may change with the level: that of the rows around, and no less than half of that of all.
     noise = MAD_TO_SIGMA * rolling_level(np.abs(above), 5 * WINDOW)
     noise = np.maximum(noise, 0.5 * MAD_TO_SIGMA * float(np.median(np.abs(above))))
-    height = above / np.maximum(noise, 1e-12 * level)
+    # What is printed with few digits has no noise between equal values.
+    height = above / np.maximum(noise, MIN_NOISE * level)
     height[: int(START * len(loss)) + 1] = 0.0
     material = np.maximum(OF_LEVEL * level, OF_DESCENT * max(p.start - p.best, 0.0))
     hot = (height > HIGH) & (above >= material)
-    others = height[~hot & ~_beside(hot)]
-    if not hot.any() or float(height[hot].min()) < APART * float(others.max(initial=0.0)):
+    within = max(BACK, int(BACK_SHARE * len(loss)))
+    beside = _beside(hot, height, within)
+    others = height[~hot & ~beside]
+    if not hot.any() or float((hot | beside).mean()) > MAX_LEFT:
         return ()
-    tops = _tops(height, np.flatnonzero(hot))
-    back = np.array([_is_back(height, int(top)) for top in tops])
-    if len(tops) < MIN_SPIKES or not back.all() or hot.sum() > MAX_SHARE * len(loss):
+    tops = _tops(height, np.flatnonzero(hot), within)
+    back = all(_is_back(height, int(top), within) for top in tops)
+    apart = float(height[tops].min()) >= APART * float(others.max(initial=0.0))
+    if not MIN_SPIKES <= len(tops) <= MAX_SHARE * len(loss) or not back or not apart:
         return ()
     highest = int(tops[np.argmax(above[tops])])
     steps = tuple(int(s.step[rows[top]]) for top in sorted(tops, key=lambda top: -above[top]))
@@ -81,20 +88,21 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     )  # fmt: skip
 
 
-def _beside(hot: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """bool[n]: the rows that follow one that is hot: what is left of a spike is no noise."""
+def _beside(hot: NDArray[np.bool_], height: NDArray[np.float64], within: int) -> NDArray[np.bool_]:
+    """bool[n]: the row before one that is hot, and those after it until the loss is calm: what is left of a spike is no noise."""
     found = np.zeros(len(hot), dtype=bool)
     for row in np.flatnonzero(hot):
-        found[max(row - 1, 0) : row + BACK + 1] = True
+        calm = np.flatnonzero(height[row + 1 : row + 1 + within] < CALM)
+        found[max(row - 1, 0) : row + 1 + (int(calm[0]) if len(calm) else within)] = True
     return found
 
 
-def _tops(height: NDArray[np.float64], hot: NDArray[np.intp]) -> NDArray[np.intp]:
+def _tops(height: NDArray[np.float64], hot: NDArray[np.intp], within: int) -> NDArray[np.intp]:
     """The highest row of each group of neighbouring hot rows."""
-    groups = np.split(hot, np.flatnonzero(np.diff(hot) > GAP) + 1)
+    groups = np.split(hot, np.flatnonzero(np.diff(hot) > min(GAP, within)) + 1)
     return np.array([int(group[np.argmax(height[group])]) for group in groups])
 
 
-def _is_back(height: NDArray[np.float64], top: int) -> bool:
-    after = height[top + 1 : top + 1 + BACK]
+def _is_back(height: NDArray[np.float64], top: int, within: int) -> bool:
+    after = height[top + 1 : top + 1 + within]
     return bool(len(after)) and float(after.min()) < CALM

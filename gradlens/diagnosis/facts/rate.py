@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_ROWS = 10
+#: Share of its peak up to which a rate moves no weight in seven digits: it counts as zero. Our own choice.
+NOTHING = 1e-6
 #: Share of the rows that a rate must be zero for at the end: a decay to zero ends there, and a few rows may follow.
 #: Our own choice.
 MIN_SHARE = 0.1
@@ -47,12 +49,14 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     rate = s.lr[rows]
     if len(rate) < MIN_ROWS or (rate < 0).any():
         return ()
+    rate = np.where(rate <= NOTHING * rate.max(), 0.0, rate)
     step = s.step[rows]
     if not rate.any():
         return (_throughout(measured, step),)
     # A rate that rises to the last row is a warm-up in a run that goes on.
     wraps = partial(_wraps, measured, rows)
-    for one in (_from_some_step, wraps, _ended_early, *(() if measured.is_unfinished else (_never_warm,))):
+    ends = partial(_from_some_step, exactly=not s.lr[rows[-1]] > 0)
+    for one in (ends, wraps, _ended_early, *(() if measured.is_unfinished else (_never_warm,))):
         fact = one(step, rate)
         if fact is not None:
             return (fact,)
@@ -85,20 +89,20 @@ def _throughout(measured: Measured, step: NDArray[np.int64]) -> Fact:
     )
 
 
-def _from_some_step(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | None:
+def _from_some_step(step: NDArray[np.int64], rate: NDArray[np.float64], *, exactly: bool = True) -> Fact | None:
     last = int(np.flatnonzero(rate)[-1])
     rows = len(rate) - last - 1
     if rows < max(MIN_ROWS, MIN_SHARE * len(rate)):
         return None
     since = int(step[last + 1])
     faded = bool(rate[last] <= 0.1 * rate.max())
-    how = "has decayed to" if faded else "drops to"
+    how, word = "has decayed to" if faded else "drops to", "0" if exactly else "less than a millionth of its peak"
     return Fact(
         code="GL204",
         severity=Severity.WARNING,
         cause="schedule_mismatch" if faded else "lr_zero",
         confidence=0.9,
-        message=f"the learning rate {how} 0 at step {since:,} and stays there to the end, for {rows:,} rows "
+        message=f"the learning rate {how} {word} at step {since:,} and stays there to the end, for {rows:,} rows "
         f"({percent(rows / len(rate))} of the run): "
         "nothing is learned after it" + (", the schedule ends long before the run" if faded else ""),
         advice=f"give the scheduler the number of steps of the whole run (it now ends at step {since:,} of "

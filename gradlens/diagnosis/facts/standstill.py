@@ -34,6 +34,8 @@ BESIDE_ACCURACY, NEAR_SHARE = 0.03, 1.6
 #: The first tenth of the rows may lie further from it, by this share of it above, as outputs of a new network do, and by the other below;
 #: of the later rows this share may lie a little further, as easy and hard batches of few examples do.
 FIRST_ROWS, FIRST_ABOVE, FIRST_BELOW, LATER, LATER_NEAR = 10, 0.25, 0.02, 0.2, 0.02
+#: An accuracy of two classes that is no better than guessing.
+HALF = 0.5
 #: An accuracy above this one can stand still because nothing is left to learn.
 HIGH_ACCURACY = 0.9
 #: An accuracy up to this one that is the same in all rows is that of one answer to everything.
@@ -169,8 +171,9 @@ def _accuracy_stands_still(measured: Measured, loss: NDArray[np.float64]) -> Fac
     found = accuracy_of(measured)
     if found is None:
         return _never_right(measured, loss)
-    if not stands(loss[len(loss) // 20 :]):
-        return _answers_one_thing(measured, loss, *found)
+    by_frequency = _base_rate(measured, loss, *found)
+    if by_frequency is not None or not stands(loss[len(loss) // 20 :]):
+        return by_frequency or _answers_one_thing(measured, loss, *found)
     name, value = found
     late = value[len(value) // 4 :]
     share, level = float(np.median(late)), float(np.median(loss[len(loss) // 2 :]))
@@ -210,6 +213,29 @@ def _never_right(measured: Measured, loss: NDArray[np.float64]) -> Fact | None:
 def _words(name: str) -> set[str]:
     """The words of a name in lower case, with and without cuts at capitals: `mIoU` is one word."""
     return set(vocabulary.plain(name).split("_")) | set(re.findall("[a-z0-9]+", name.lower()))
+
+
+def _base_rate(measured: Measured, loss: NDArray[np.float64], name: str, value: NDArray[np.float64]) -> Fact | None:
+    """An accuracy that never changes, and a loss of the entropy of that share: one answer for all, as often right as it is common."""
+    late = value[len(value) // 4 :]
+    share, level = float(late[0]), float(np.median(loss[len(loss) // 2 :]))
+    if not HALF < share < 1.0 or len(late) < MIN_ACCURACY or not (late == share).all():
+        return None
+    entropy = -share * float(np.log(share)) - (1.0 - share) * float(np.log(1.0 - share))
+    if abs(level / entropy - 1.0) > BESIDE_ACCURACY:
+        return None
+    return _fact(
+        measured,
+        f"{name} is {share:.3g} in each of the last {counted(len(late), 'row')}, and the loss comes to {level:.3g}, what it costs to "
+        "answer by how common two answers are: all examples get the same",
+        "look at the predictions of one batch; weigh the rare class or sample it more often, and check that the inputs reach the model",
+        Evidence(
+            label="loss over the entropy of the accuracy",
+            value=level / entropy,
+            threshold=1.0 + BESIDE_ACCURACY,
+            n=len(late),
+        ),
+    )
 
 
 def _answers_one_thing(

@@ -300,3 +300,9 @@ def test_what_is_said_of_an_agent_that_was_never_rewarded():
 )
 def test_when_an_agent_was_never_rewarded(options, found):
     assert bool(returns.find(agent(**options))) == found
+
+
+def test_what_is_written_with_few_digits():
+    loss = np.round(np.log(10.0) * (1.0 + 3.0 * np.exp(-np.arange(120) / 6)), 1)
+    assert guessing.find(run(loss))
+    assert not guessing.find(run(np.where(loss == 2.3, 2.31, loss)))

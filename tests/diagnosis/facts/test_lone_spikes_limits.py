@@ -54,3 +54,21 @@ def test_a_heavy_tail_has_no_gap():
     rng = np.random.default_rng(2)
     loss = (1.0 + np.exp(-np.arange(400) / 100)) * np.exp(0.02 * rng.standard_t(1.5, 400).clip(-3, 60))
     assert lone_spikes.find(make({"loss": loss}, threshold=None)) == ()
+
+
+@pytest.mark.parametrize(("last", "said"), [(2.0, 1), (8.0, 1)])
+def test_spikes_that_decay_are_back_within_a_fiftieth_of_the_run(last, said):
+    n = 1000
+    rng = np.random.default_rng(0)
+    row = np.arange(n)
+    loss = (1.0 + np.exp(-row / 300)) * np.exp(0.01 * rng.standard_normal(n))
+    for at in (300, 500, 800):
+        loss += 3.0 * np.where(row < at, 0.0, np.exp(-np.abs(row - at) / last))
+    assert len(lone_spikes.find(make({"loss": loss}, threshold=None))) == said
+
+
+def test_a_loss_printed_with_two_digits():
+    case_ = make(
+        {"loss": np.round(np.resize([1.0, 1.0, 1.01], 200) + 2.0 * np.isin(np.arange(200), AT), 2)}, threshold=None
+    )
+    assert len(lone_spikes.find(case_)) == 1

@@ -12,7 +12,7 @@ from gradlens.diagnosis.facts import rate
 from gradlens.diagnosis.facts.rate import NO_STEP_TAKEN
 from tests.diagnosis.facts.shown import lines
 from tests.diagnosis.test_sign_limits import measured
-from tests.synthetic import make
+from tests.synthetic import healthy, make
 
 
 def run(*parts, name=None, loss=None, **progress):
@@ -135,3 +135,12 @@ def test_a_rise_may_dip_by_its_rounding(dip, found):
     lr = np.linspace(1e-4, 1e-3, 120)
     lr[60] = lr[59] - dip
     assert bool(rate.find(run(lr))) == found
+
+
+@pytest.mark.parametrize(("left", "said"), [(1e-7, True), (1e-6, True), (2e-6, False), (0.0, True)])
+def test_a_millionth_of_the_peak_moves_nothing(left, said):
+    columns = {**healthy(200), "lr": np.where(np.arange(200) < 80, 1e-3, left * 1e-3)}
+    facts = [fact for fact in rate.find(make(columns, threshold=None)) if fact.code == "GL204"]
+    assert bool(facts) == said
+    if said:
+        assert ("drops to 0 at" if left == 0 else "drops to less than a millionth of its peak at") in facts[0].message

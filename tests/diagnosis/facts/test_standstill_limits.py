@@ -299,3 +299,27 @@ def test_thirty_epochs(change, found):
 
 def test_steps_are_no_epochs():
     assert facts_of(sway(60)) == ()
+
+
+@pytest.mark.parametrize(
+    ("share", "times", "found"),
+    [
+        (0.9, 1.0, True),
+        (0.9, 1.029, True),
+        (0.9, 1.031, False),
+        (0.6, 0.98, True),
+        (0.45, 1.0, False),
+        (1.0, 1.0, False),
+    ],
+)
+def test_one_answer_costs_the_entropy_of_its_share(share, times, found):
+    entropy = -sum(p * np.log(p) for p in (share, 1.0 - share) if 0 < p < 1) or 0.1
+    loss = times * entropy * (1.0 + 1.5 * np.exp(-np.arange(60) / 4)) + sway(60, 0.0)
+    case = run(loss, accuracy=np.full(60, share))
+    assert any("how common two answers are" in fact.message for fact in standstill.find(case)) == found
+
+
+def test_an_accuracy_that_changes_is_that_of_a_model():
+    loss = 0.325 * (1.0 + 1.5 * np.exp(-np.arange(60) / 4))
+    accuracy = np.resize([0.9, 0.91], 60)
+    assert not any("how common" in fact.message for fact in standstill.find(run(loss, accuracy=accuracy)))
