@@ -374,7 +374,7 @@ def case_recurring():
 def case_partly_lost():
     run = healthy(noise=0.01)
     row = np.arange(N)
-    run["loss"] = 4.0 + 3.0 * np.exp(-row / 40) + 1.1 * np.maximum(row / N - 0.8, 0.0) * 5.0
+    run["loss"] = 4.0 + 3.0 * np.exp(-row / 40) + 1.2 * np.maximum(row / N - 0.86, 0.0) / 0.14
     run["loss"] += 0.01 * np.random.default_rng(3).normal(size=N)
     return make(run, threshold=None)
 
