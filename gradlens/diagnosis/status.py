@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.facts.proportion import MIN_TIMES, times_loss
+from gradlens.diagnosis.facts.proportion import times_loss
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise
 from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import CheckResult, Finding
@@ -34,6 +34,8 @@ HALF, STILL_FALLS, ERRORS, LEVELS = 0.5, 0.005, 3.0, 8
 #: Share of its start by which a loss must have come down to have learned more than frequencies (of letters: a tenth to a seventh), and the
 #: growth of the norm from which on it takes an explanation. Our own choice.
 LITTLE, GROWN = 0.12, 300.0
+#: Median norm over the level of the loss from which on nobody vouches for a run: twice the largest of 190 logs (facts/proportion.py).
+DOUBTFUL_TIMES = 150.0
 #: How far below and above ln 2 the levels of guesses between two classes lie, and the last one. Our own choice.
 NEAR_TWO = (-0.005, 0.04)
 #: Share of the descent from which on what is lost at the end matters, and deviations of the noise that it must be. Our own choice.
@@ -144,7 +146,7 @@ def _norms_are_no_measure(case: Case) -> str:
         return case.provenance.reason
     if case.provenance.verdict == "loss_scaled":
         return "the norms still carry the loss scale, so nothing that norms show can be judged"
-    if times_loss(case) >= MIN_TIMES:
+    if times_loss(case) >= DOUBTFUL_TIMES:
         return "the norms are out of all proportion to the loss, so they are no measure until that is explained"
     return ""
 
