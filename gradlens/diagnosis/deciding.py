@@ -38,11 +38,13 @@ CALM_ALONE = 0.1
 #: scale, the share of a penalty.
 NEVER_CALMED: frozenset[Cause] = frozenset({"postclip_logged", "lr_restart", "fp16_overflow", "l2_contamination"})
 #: Signs of a loss that rose by a third of its descent and came back, or shot up at once, and the grade from which on no curves calm the
-#: alarm of a rate too high or of missing warm-up: of 62 such runs with the former, of families unseen, whose curves look healthy 47 have
-#: a fault, and 24 of 40 with the latter.
+#: alarm of a rate too high or of missing warm-up, or of a sudden rise of the level: of 62 such runs with the former, of families unseen,
+#: whose curves look healthy 47 have a fault, and 24 of 40 with the latter.
 PLAIN_SIGNS = ("rebounds", "overshoots_at_once", "overshoot_without_warmup", "thrown_off")
 PLAIN = 0.75
 OF_STEPS: frozenset[Cause] = frozenset({"lr_too_high", "no_warmup"})
+#: A sudden rise of the level that gives back so much of the descent is none of noise, whatever becomes of it.
+THROWN_BACK: frozenset[Cause] = OF_STEPS | {"data_shift"}
 #: The confidence of the curves without which no fault is warned of that no sign shows, where healthy runs have the same curves: data
 #: become harder by themselves, gradients of many dimensions have smooth norms without a penalty, a loss of practically nothing has
 #: spikes of many times itself, and much that is unlike the runs learned from looks like a fault that is none of the list. That gradients
@@ -91,7 +93,7 @@ def ruling(
     if cause == "healthy":
         also_seen = likeliest(without(second.learned, excluded, doubted))[0] == first
         is_calm = first not in NEVER_CALMED and second.learned.get("healthy", 0.0) >= CALM_ALONE
-        shown = serious or (plain and first in OF_STEPS)
+        shown = serious or (plain and first in THROWN_BACK)
         return "calmed" if is_calm and not also_seen and not shown else "signs"
     if first == "healthy":
         return _warned_of(cause, confidence, second, serious=serious)

@@ -128,7 +128,7 @@ def stands_since_its_start(case: Case) -> bool:
         or case.loss_kind != "descending"
         or not p.start > 0
         or not p.end > HALF * p.start
-        or len(loss) < 2 * MIN_ROWS
+        or len(loss) < MIN_ROWS
     ):
         return False
     late = loss[len(loss) // 10 :]

@@ -34,8 +34,8 @@ def case(*, start=10.0, level=7.4, later=0.0, up=0.0, noise=0.01, n=N, **more):
         ({"level": 4.4}, False),  # it came down by more than frequencies explain
         ({"noise": 0.1, "later": 0.01}, True),  # within its noise
         ({"noise": 0.1, "later": 0.2}, False),
-        ({"n": 400}, True),
-        ({"n": 399}, False),
+        ({"n": 200}, True),
+        ({"n": 199}, False),
         ({"up": 0.5, "later": 0.05}, False),
     ],
 )

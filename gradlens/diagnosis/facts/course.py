@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from gradlens.diagnosis.facts import guessing, not_regained, standstill, thrown_off, unmoved
+from gradlens.diagnosis.facts import guessing, last_rows, not_regained, standstill, thrown_off, unmoved
 from gradlens.diagnosis.facts.base import OF_BATCHES, Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.facts.shock import begins_without_a_shock
@@ -383,6 +383,6 @@ def _scatter(loss: NDArray[np.float64]) -> float:
 
 #: In this order: the first that is so is told.
 FINDERS = (
-    _diverged, _ended_worse, _climbs_to_the_end, not_regained.find, _at_chance, _at_noisy_chance, thrown_off.find, unmoved.find,
-    _hardly_moves,
+    _diverged, _ended_worse, _climbs_to_the_end, last_rows.find, not_regained.find, _at_chance, _at_noisy_chance, thrown_off.find,
+    unmoved.find, _hardly_moves,
 )  # fmt: skip

@@ -53,8 +53,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     # What is printed with few digits has no noise between equal values.
     height = above / np.maximum(noise, MIN_NOISE * level)
     height[: int(START * len(loss)) + 1] = 0.0
-    material = np.maximum(OF_LEVEL * level, OF_DESCENT * max(p.start - p.best, 0.0))
-    hot = (height > HIGH) & (above >= material)
+    hot = (height > HIGH) & (above >= OF_LEVEL * level)
     within = max(BACK, int(BACK_SHARE * len(loss)))
     beside = _beside(hot, height, within)
     others = height[~hot & ~beside]
@@ -63,7 +62,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     tops = _tops(height, np.flatnonzero(hot), within)
     back = all(_is_back(height, int(top), within) for top in tops)
     apart = float(height[tops].min()) >= APART * float(others.max(initial=0.0))
-    if not MIN_SPIKES <= len(tops) <= MAX_SHARE * len(loss) or not back or not apart:
+    costly = int((above[tops] >= OF_DESCENT * max(p.start - p.best, 0.0)).sum())
+    if costly < MIN_SPIKES or len(tops) > MAX_SHARE * len(loss) or not back or not apart:
         return ()
     highest = int(tops[np.argmax(above[tops])])
     steps = tuple(int(s.step[rows[top]]) for top in sorted(tops, key=lambda top: -above[top]))
