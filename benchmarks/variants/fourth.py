@@ -265,7 +265,7 @@ def rate_jumps(g: Generator) -> Log:
 
 
 def weights_not_loaded(g: Generator) -> Log:
-    """A resume that counts on where the last one stopped, from new weights: the loss begins anew in the middle."""
+    """A resume that counts on where the last one stopped, from new weights: the loss begins again where it first began, in the middle."""
     n = count(g, 200, 2500)
     m = place(g, n, 0.3, 0.6)
     loss = np.append(two_paces(g, m, 7.0, 2.5), two_paces(g, n - m, 7.0, 2.4)) * (1 + rough(g, n, 0.02))
