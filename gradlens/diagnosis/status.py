@@ -37,7 +37,7 @@ LITTLE, GROWN = 0.12, 300.0
 #: Median norm over the level of the loss from which on nobody vouches for a run: twice the largest of 190 logs (facts/proportion.py).
 DOUBTFUL_TIMES = 150.0
 #: How far below and above ln 2 the levels of guesses between two classes lie, and the last one. Our own choice.
-NEAR_TWO = (-0.005, 0.04)
+NEAR_TWO = (-0.005, 0.06)
 #: Share of the descent from which on what is lost at the end matters, and deviations of the noise that it must be. Our own choice.
 LOST, ABOVE_NOISE = 0.25, 3.0
 #: What the inputs of checks allow to judge, and what to log or pass, by the reason for which a check did not run.

@@ -61,7 +61,7 @@ def test_what_is_lost_at_the_end(up, noise, lost):
 
 
 @pytest.mark.parametrize(
-    ("level", "near"), [(0.6931, True), (0.715, True), (0.725, False), (0.685, False), (0.45, False)]
+    ("level", "near"), [(0.6931, True), (0.73, True), (0.74, False), (0.685, False), (0.45, False)]
 )
 def test_what_ends_near_guessing_between_two(level, near):
     built = case(start=0.95, level=level, noise=0.004)
