@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.base import OF_BATCHES, Fact
 from gradlens.diagnosis.features.curves import block_medians
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
@@ -29,6 +29,8 @@ END, MIN_END = 0.2, 5
 #: Length of the last round over the one before from which on it has come to its end.
 WHOLE = 0.9
 OF_SCHEDULES: frozenset[Cause] = frozenset({"lr_restart", "schedule_mismatch"})
+#: Rows from a restart within which a rise of the loss belongs to it.
+NEAR = 5
 #: How schedulers are called that restart on purpose.
 NAMES = ("restart", "cycl", "sgdr")
 
@@ -50,10 +52,16 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             message=f"the learning rate restarts {counted(len(jumps), 'time')}, {why}, first at step {int(step[jumps[0]]):,}; "
             f"{how_it_went(jumps)}",
             advice="nothing, if these warm restarts are meant; otherwise give the scheduler the number of steps of the whole run",
-            rules_out=OF_SCHEDULES,
+            rules_out=OF_SCHEDULES | (OF_BATCHES if _rises_with_them(measured, jumps) else frozenset()),
             steps=tuple(int(step[row]) for row in jumps[:8]),
         ),
     )
+
+
+def _rises_with_them(measured: Measured, jumps: list[int]) -> bool:
+    """Whether the strongest sudden rise of the loss begins within a few rows of a restart, and no single row stands out."""
+    near = any(abs(measured.loss_step.row - row) <= NEAR for row in jumps)
+    return near and not measured.events and not measured.bursts
 
 
 def is_named(measured: Measured) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.facts import planned
+from gradlens.diagnosis.facts.base import OF_BATCHES
 from tests.diagnosis.facts.shown import lines
+from tests.diagnosis.test_sign_limits import EVENT
 from tests.synthetic import make
 
 
@@ -34,6 +38,16 @@ def test_what_is_said_of_them():
     (fact,) = planned.find(rounds(*[60] * 12))
     assert len(fact.steps) == 8
     assert fact.rules_out == {"lr_restart", "schedule_mismatch"}
+
+
+@pytest.mark.parametrize(("row", "explained"), [(200, True), (205, True), (206, False), (150, False)])
+def test_a_rise_at_a_restart_is_no_bad_batch(row, explained):
+    case = rounds(100, 100, 100, 100)
+    case.__dict__["loss_step"] = replace(case.loss_step, row=row)
+    case.__dict__["events"] = case.__dict__["bursts"] = ()
+    assert (OF_BATCHES <= planned.find(case)[0].rules_out) == explained
+    case.__dict__["events"] = (EVENT,)
+    assert not OF_BATCHES <= planned.find(case)[0].rules_out
 
 
 @pytest.mark.parametrize(
