@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 #: from row to row, and how many
 #: times that of the mean it is. Our own choice.
 MIN_ROWS, MIN_POSITIVE, MIN_NOISE, MIN_TIMES = 100, 0.98, 0.02, 20.0
-#: Rows that a moving average must be followed for; correlation of changes up to which what comes in is new each time; that of what
-#: was averaged, whose changes take turns; its noise from row to row; the smallest change that is no rounding; and the shares that
-#: trainers use. Our own choice.
-MIN_MOVING, WHITE, TAKES_TURNS, MIN_OWN_NOISE, MIN_CHANGE = 200, 0.12, -0.3, 0.04, 1e-6
+#: Rows that a moving average must be followed for; correlation of changes down to which they take no turns, and up to which they are no
+#: smooth course; that of what was averaged, whose changes take turns; its noise from row to row; the smallest change that is no
+#: rounding; and the shares that trainers use. Our own choice.
+MIN_MOVING, WHITE, SMOOTH, TAKES_TURNS, MIN_OWN_NOISE, MIN_CHANGE = 200, 0.12, 0.8, -0.1, 0.04, 1e-6
 SHARES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 #: Different values up to which norms may be rounded ones of a few powers of two, and their step over the smallest.
 MAX_DIFFERENT, MAX_COARSE = 4, 0.2
@@ -193,8 +193,10 @@ def is_moving_average(norm: NDArray[np.float64]) -> bool:
     spread = float(np.mean(change**2))
     if not spread > 0 or limit < MIN_CHANGE:
         return False
-    turns = [abs(float(np.mean(change[k:] * change[:-k]))) / spread for k in (1, 2, 3)]
-    return max(turns) <= max(WHITE, 3.0 / np.sqrt(len(change))) and any(_gives_back(value, share) for share in SHARES)
+    follows = [float(np.mean(change[k:] * change[:-k])) / spread for k in (1, 2, 3)]
+    # Neighbouring batches may be alike, which shows in what is averaged: changes then go on for a few rows, and never take turns.
+    goes_on = min(follows) >= -max(WHITE, 3.0 / np.sqrt(len(change))) and follows[0] <= SMOOTH
+    return goes_on and any(_gives_back(value, share) for share in SHARES)
 
 
 def _gives_back(value: NDArray[np.float64], share: float) -> bool:

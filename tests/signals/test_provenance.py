@@ -7,7 +7,7 @@ import pytest
 
 import gradlens
 from gradlens.signals.bunching import bunching
-from gradlens.signals.meters import carries_scale
+from gradlens.signals.meters import carries_scale, is_moving_average
 from tests import synthetic
 from tests.synthetic import healthy, make
 
@@ -88,3 +88,14 @@ class TestAScaleThatGrowsAgainSoon:
 def test_steps_of_two_without_an_overflow_count_for_norms_larger_than_gradients_are(level, steps):
     norm = level * np.exp(0.1 * np.random.default_rng(4).standard_normal(500)) * 2.0 ** np.repeat([0, 1, 0, 1, 0], 100)
     assert carries_scale(norm) == steps
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.3, 0.6])
+def test_a_moving_average_of_batches_that_are_alike(alike):
+    rng = np.random.default_rng(3)
+    value, mean = np.zeros(800), np.ones(800)
+    for row in range(1, 800):
+        value[row] = alike * value[row - 1] + 0.3 * np.sqrt(1.0 - alike**2) * rng.standard_normal()
+        mean[row] = 0.97 * mean[row - 1] + 0.03 * np.exp(value[row])
+    assert is_moving_average(mean)
+    assert not is_moving_average(np.exp(value))
