@@ -1,6 +1,6 @@
 """Variants of situations whose cause is known: how many are judged rightly, and whether a fault is ever called clear.
 
-    python -m benchmarks.variants [--each 10] [--second | --third | --fourth] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
+    python -m benchmarks.variants [--each 10] [--second | … | --fifth] [--only NAME] [--keep FOLDER] [--out docs/variants.md]
 
 Each kind is described by a function (`faults.py`, `normal.py`, those of the other sets) and drawn again with other lengths, scales,
 onsets, schedules, names, formats, logging intervals and rounding. Written as a log, read and judged as a user would. A fault is right
@@ -14,15 +14,19 @@ import argparse
 import json
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import gradlens
-from benchmarks.variants.base import Kind
+from benchmarks.variants.base import Kind, Log
 from benchmarks.variants.faults import FAULTS
+from benchmarks.variants.fifth_courses import FIFTH_COURSES
+from benchmarks.variants.fifth_dead import FIFTH_DEAD
+from benchmarks.variants.fifth_normal import FIFTH_NORMAL
+from benchmarks.variants.fifth_writers import write_fifth
 from benchmarks.variants.fourth import FOURTH
 from benchmarks.variants.normal import NORMAL
 from benchmarks.variants.second_faults import SECOND_FAULTS
@@ -38,6 +42,7 @@ from benchmarks.variants.writers import write
 KINDS: tuple[Kind, ...] = (*FAULTS, *NORMAL)
 SECOND: tuple[Kind, ...] = (*SECOND_FAULTS, *SECOND_NORMAL)
 THIRD: tuple[Kind, ...] = (*THIRD_DEAD, *THIRD_COURSES, *THIRD_NORMAL)
+FIFTH: tuple[Kind, ...] = (*FIFTH_DEAD, *FIFTH_COURSES, *FIFTH_NORMAL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +61,7 @@ def judge(kind: Kind, seed: int, folder: Path) -> Judged:
     """Write one variant into a folder, read and judge it."""
     generator = np.random.default_rng([zlib.crc32(kind.name.encode()), seed])
     log = kind.make(generator)
-    path = (write_third if kind in THIRD + FOURTH else write_second if kind in SECOND else write)(
-        generator, log, folder
-    )
+    path = writer_of(kind)(generator, log, folder)
     try:
         report = gradlens.analyze(path, config=kind_config(folder))
     except gradlens.GradlensError as error:
@@ -89,6 +92,13 @@ def judge(kind: Kind, seed: int, folder: Path) -> Judged:
         kind=kind, seed=seed, said=f"{said} {told} ({path.name})", wrong="; ".join(wrong),
         clear="clear" in statuses and kind.truth in {"fault", "stuck"}, alarmed=loud and kind.truth in {"normal", "sound"},
     )  # fmt: skip
+
+
+def writer_of(kind: Kind) -> Callable[[np.random.Generator, Log, Path], Path]:
+    """What writes the logs of the set that a kind belongs to."""
+    if kind in FIFTH:
+        return write_fifth
+    return write_third if kind in THIRD + FOURTH else write_second if kind in SECOND else write
 
 
 def kind_config(folder: Path) -> dict[str, object] | None:
@@ -135,12 +145,22 @@ FOURTH_INTRODUCTION = (
     "right (89.5 %), 10 of 108 faults (stuck ones among them) were called clear, and none of 54 normal runs alarmed; the last column has",
     "what each situation was then. What that showed was mended afterwards, so the other figures, of other draws, flatter.",
 )
+FIFTH_INTRODUCTION = (
+    "# A fifth set of variants",
+    "",
+    "Written by `python -m benchmarks.variants --fifth`: other instances of the known situations, written without a look at the rules or",
+    "at the situations of the other sets: 20 to 3,000 rows, other models and tasks, and the logs of seventeen trainers, dashboards and",
+    "libraries with the columns that come with them. *Stuck* is what a log may not be able to prove, and must not be called clear;",
+    "*told* may be a note.",
+    "",
+)
 #: What each set's page begins with.
 INTRODUCTIONS = {
     KINDS: INTRODUCTION,
     SECOND: SECOND_INTRODUCTION,
     THIRD: THIRD_INTRODUCTION,
     FOURTH: FOURTH_INTRODUCTION,
+    FIFTH: FIFTH_INTRODUCTION,
 }
 
 
@@ -175,12 +195,13 @@ def page(judged: Iterable[Judged], kinds: tuple[Kind, ...] = KINDS) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--each", type=int, help="10; 6 of the later sets")
-    parser.add_argument("--first", type=int, help="first seed: 100, 900 of the second set, 200 of the last two")
+    parser.add_argument("--each", type=int, help="10; 6 of the later sets, 3 of the fifth")
+    parser.add_argument("--first", type=int, help="first seed: 100, 900 of the second set, 200 of the others")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--second", action="store_true", help="the second set, by other processes and spellings")
     which.add_argument("--third", action="store_true", help="the third set, by another hand")
     which.add_argument("--fourth", action="store_true", help="more of what the third set showed misses of")
+    which.add_argument("--fifth", action="store_true", help="other instances, in the logs of more trainers")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--out", type=Path)
@@ -191,6 +212,8 @@ def main() -> None:
         kinds, first, each = SECOND, 900, 6
     elif arguments.third or arguments.fourth:
         kinds, first, each = (THIRD, 200, 6) if arguments.third else (FOURTH, 200, 6)
+    elif arguments.fifth:
+        kinds, first, each = FIFTH, 200, 3
     first = arguments.first if arguments.first is not None else first
     each = arguments.each or each
     for kind in kinds:
