@@ -149,10 +149,12 @@ FIFTH_INTRODUCTION = (
     "# A fifth set of variants",
     "",
     "Written by `python -m benchmarks.variants --fifth`: other instances of the known situations, written without a look at the rules or",
-    "at the situations of the other sets: 20 to 3,000 rows, other models and tasks, and the logs of seventeen trainers, dashboards and",
-    "libraries with the columns that come with them. *Stuck* is what a log may not be able to prove, and must not be called clear;",
-    "*told* may be a note.",
+    "at the situations of the other sets (the processes and writers of the third were seen): 15 to 3,000 rows, other models and tasks,",
+    "and the logs of seventeen trainers, dashboards and libraries with the columns that come with them. *Stuck* is what a log may not be",
+    "able to prove, and must not be called clear; *told* may be a note.",
     "",
+    "The set was fixed before anything of it was judged. At first sight 254 of 258 were right (98.4 %), none of 153 faults (24 stuck ones",
+    "among them) was called clear, and one of 93 normal runs alarmed.",
 )
 #: What each set's page begins with.
 INTRODUCTIONS = {

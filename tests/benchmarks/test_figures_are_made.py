@@ -126,6 +126,9 @@ SMALL: dict[str, Small] = {
     "benchmarks.variants --second": Small(
         options="--second --each 1 --only detached", shows=r"\| detached \| fault \| 1 \| 1 \|"
     ),
+    "benchmarks.variants --fifth": Small(
+        options="--fifth --each 1 --only infinite", shows=r"\| all norms infinite \| fault \| 1 \| [01] \|"
+    ),
     "benchmarks.variants --fourth": Small(
         options="--fourth --each 1 --only rewarded", shows=r"\| never rewarded \| fault \| 1 \| [01] \|"
     ),
