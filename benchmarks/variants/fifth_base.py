@@ -109,6 +109,10 @@ def learns(
     return {"loss": loss, "grad_norm": gradients(g, n), "lr": schedule(g, n)}
 
 
+#: Formats that print the rate.
+WITH_RATE = ("state", "hf", "wandb", "lightning", "jsonl", "csv", "detectron", "mmengine", "fairseq", "megatron")
+
+
 def only(columns: Mapping[str, Array], *names: str) -> dict[str, Array]:
     """These columns alone."""
     return {name: columns[name] for name in names}

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.variants.base import Kind, Log
 from benchmarks.variants.fifth_base import (
+    WITH_RATE,
     batches,
     gradients,
     learns,
@@ -285,7 +286,7 @@ def _rate_again(g: Generator) -> Log:
     n = size(g, 400, 3000)
     c, swings = learns(g, n), int(g.integers(3, 7))
     c["lr"] = span(g, 1e-5, 1e-3) * 0.5 * (1 + np.cos(2 * np.pi * swings * np.arange(n) / n))
-    return log(c, may_round=False)
+    return log(c, *WITH_RATE, may_round=False)
 
 
 def _swings(g: Generator) -> Log:

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.variants.base import Kind, Log
 from benchmarks.variants.fifth_base import (
+    WITH_RATE,
     batches,
     decline,
     gradients,
@@ -163,6 +164,7 @@ def _rate_zero(g: Generator) -> Log:
     level = pick(g, 0.7, 2.1, 7.4, 12.0)
     return log(
         {"loss": level * batches(g, n, 0.03), "grad_norm": span(g, 0.2, 5) * batches(g, n, 0.2), "lr": np.zeros(n)},
+        *WITH_RATE,
         may_round=False,
     )
 
@@ -174,7 +176,9 @@ def _rate_runs_out(g: Generator) -> Log:
     level = np.concatenate([decline(g, at, pick(g, 2.3, 6.9, 10.8), 3.2), np.full(n - at, 0.0)])
     level[at:] = level[at - 1]
     rate = np.concatenate([span(g, 1e-5, 1e-3) * (1 - np.arange(at) / at), np.zeros(n - at)])
-    return log({"loss": level * batches(g, n, 0.02), "grad_norm": gradients(g, n), "lr": rate}, may_round=False)
+    return log(
+        {"loss": level * batches(g, n, 0.02), "grad_norm": gradients(g, n), "lr": rate}, *WITH_RATE, may_round=False
+    )
 
 
 def _rate_cut_away(g: Generator) -> Log:

@@ -367,9 +367,10 @@ def _resumed_smoothly(g: Generator) -> Log:
     """Steps go back by some rows, and loss and norm go on."""
     n = size(g, 300, 2000)
     c, at = learns(g, n, spread=0.03), somewhere(g, n)
-    step = np.arange(n, dtype=float)
+    step = np.arange(n)
     step[at:] -= int(g.integers(3, 20))
-    return log({**c, "step": 10 + 10 * step})
+    # The schedule goes on where the checkpoint was: a step has one rate.
+    return log({**c, "lr": c["lr"][step], "step": 10.0 + 10 * step})
 
 
 def _overlapping(g: Generator) -> Log:

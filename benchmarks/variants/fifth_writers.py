@@ -244,7 +244,8 @@ def _megatron(_g: Generator, rows: list[Row], _log: Log) -> str:
 def _titan(_g: Generator, rows: list[Row], _log: Log) -> str:
     return "".join(
         f"[rank0]:[titan] 2025-09-12 10:{p // 60 % 60:02d}:{p % 60:02d},417 - root - INFO - step: {int(row['step']):2d}"
-        f"  grad_norm: {row['grad_norm']:7.4f}  memory: 39.07GiB(49.41%)  tps: 6,917  tflops: 356.52  mfu: 36.05%\n"
+        f"  loss: {row['loss']:8.5f}  grad_norm: {row['grad_norm']:7.4f}  memory: 39.07GiB(49.41%)"
+        "  tps: 6,917  tflops: 356.52  mfu: 36.05%\n"
         for p, row in enumerate(rows)
     )
 
