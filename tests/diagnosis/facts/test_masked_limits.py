@@ -61,3 +61,19 @@ def test_a_loss_that_means_nothing_is_not_looked_at():
 
 def test_nothing_is_clear_above_them():
     assert case(losses()).cause == "not_learning"
+
+
+def test_a_loss_that_is_learned_to_zero_has_no_batches_without_labels():
+    loss = losses(2)
+    loss[150:] = np.where(np.arange(50) % 25 == 0, 1.0, 0.0)
+    assert masked.find(case(loss)) == ()
+
+
+@pytest.mark.parametrize(("level", "said"), [(1.9, 0), (2.1, 1)])
+def test_a_small_loss_that_is_rounded_is_no_zero(level, said):
+    # Twenty steps of a tenth: what lies around zero may have been printed as 0.
+    loss = np.round(losses() + level, 1)
+    loss[2::5] = 0.0
+    lowest = loss[loss > 0].min()
+    loss[loss > 0] += level - lowest
+    assert len(masked.find(case(np.round(loss, 1)))) == said
