@@ -64,6 +64,9 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     """At most one fact about wide spikes that have all recovered."""
     if not measured.loss_descends or len(measured) < 4 * WIDTH[0] or not measured.provenance.trusted:
         return ()
+    # How many times a norm rises is only known where it is seldom 0, or rounded to it.
+    if not measured.norm.logarithmic:
+        return ()
     wide = wide_spikes(measured)
     if len(wide) < MIN_EVENTS:
         return ()

@@ -160,6 +160,14 @@ def test_where_the_loss_takes_both_signs_only_the_norm_rises_by_times():
     assert "the norm rises 1.5 times" in fact.message
 
 
+def test_norms_that_are_often_zero_rise_by_no_number_of_times():
+    case = spiking(3)
+    norm = case.signals.norm.copy()
+    norm[100::3] = 0.0
+    assert recurring.find(case)
+    assert recurring.find(make({"loss": case.signals.loss, "grad_norm": norm})) == ()
+
+
 def test_norms_that_cannot_be_trusted_tell_nothing():
     case = spiking(3)
     case.__dict__["loss_descends"] = False
