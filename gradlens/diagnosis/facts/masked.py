@@ -1,8 +1,9 @@
 """Losses of exactly 0 among others that are far from it: batches that hold nothing to learn from.
 
 The mean loss of a batch varies from one to the next without a gap. A margin that more and more examples keep gives zeros, too, but losses
-near zero beside them, and more of them the longer it is trained; and so does rounding, of a loss of a few hundredths. Zeros from the first rows on, with nothing between them and the losses of
-ordinary batches, are batches whose labels are all masked (truncated before the answer, or -100 throughout), or steps that were skipped.
+near zero beside them, and more of them the longer it is trained; and so does rounding, of a loss of a few hundredths. Zeros from the first
+rows on, with nothing between them and the losses of ordinary batches, are batches whose labels are all masked (truncated before the answer,
+or -100 throughout), or steps that were skipped.
 """
 
 from __future__ import annotations

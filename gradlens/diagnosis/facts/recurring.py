@@ -62,13 +62,9 @@ class Wide:
 
 def find(measured: Measured) -> tuple[Fact, ...]:
     """At most one fact about wide spikes that have all recovered."""
-    if not measured.loss_descends or len(measured) < 4 * WIDTH[0] or not measured.provenance.trusted:
-        return ()
     # How many times a norm rises is only known where it is seldom 0, or rounded to it.
-    if not measured.norm.logarithmic:
-        return ()
-    wide = wide_spikes(measured)
-    if len(wide) < MIN_EVENTS:
+    is_told = measured.loss_descends and measured.provenance.trusted and measured.norm.logarithmic
+    if not is_told or len(measured) < 4 * WIDTH[0] or len(wide := wide_spikes(measured)) < MIN_EVENTS:
         return ()
     leads = np.array([e.lead for e in wide])
     led = float(np.mean((leads >= LEADS[0]) & (leads <= LEADS[1])))
