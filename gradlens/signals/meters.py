@@ -186,17 +186,22 @@ def is_moving_average(norm: NDArray[np.float64]) -> bool:
     value = norm[np.isfinite(norm)][len(norm) // 8 :]
     if len(value) < MIN_MOVING or not (value > 0).all():
         return False
-    change = np.diff(np.log(value))
-    change -= np.median(change)
+    # In both halves: norms that come down fast go on for a while, too.
+    return all(map(_goes_on, np.array_split(np.diff(np.log(value)), 2))) and any(
+        _gives_back(value, share) for share in SHARES
+    )
+
+
+def _goes_on(change: NDArray[np.float64]) -> bool:
+    """Whether changes never take turns: neighbouring batches may be alike, which then shows in what is averaged for a few rows."""
+    change = change - np.median(change)
     limit = 3.0 * MAD_TO_SIGMA * float(np.median(np.abs(change)))
     change = np.clip(change, -limit, limit)
     spread = float(np.mean(change**2))
     if not spread > 0 or limit < MIN_CHANGE:
         return False
     follows = [float(np.mean(change[k:] * change[:-k])) / spread for k in (1, 2, 3)]
-    # Neighbouring batches may be alike, which shows in what is averaged: changes then go on for a few rows, and never take turns.
-    goes_on = min(follows) >= -max(WHITE, 3.0 / np.sqrt(len(change))) and follows[0] <= SMOOTH
-    return goes_on and any(_gives_back(value, share) for share in SHARES)
+    return min(follows) >= -max(WHITE, 3.0 / np.sqrt(len(change))) and follows[0] <= SMOOTH
 
 
 def _gives_back(value: NDArray[np.float64], share: float) -> bool:
