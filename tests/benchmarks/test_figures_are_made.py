@@ -64,13 +64,8 @@ SMALL: dict[str, Small] = {
     "benchmarks.fleet cost FOLDER": Small(
         options="cost {place}/fleet --counts 10", shows=r"10 runs, 20 files opened: \d", needs=("pyarrow",)
     ),
-    "benchmarks.fuzz --cases 230000 --seed 6": Small(
-        options="--cases 12 --seed 6", shows=r"12 cases of \d+ samples \(seed 6\)", needs=("tensorboard", "pyarrow")
-    ),
-    "benchmarks.fuzz --cases 70000 --first 230000 --seed 6": Small(
-        options="--cases 6 --first 230000 --seed 6",
-        shows=r"6 cases of \d+ samples \(seed 6\)",
-        needs=("tensorboard", "pyarrow"),
+    "benchmarks.fuzz --cases 300000 --seed 12": Small(
+        options="--cases 12 --seed 12", shows=r"12 cases of \d+ samples \(seed 12\)", needs=("tensorboard", "pyarrow")
     ),
     "benchmarks.gate.simulated": Small(
         options="--pairs 2 --seeds 1 --steps 500", shows=r"(?m)^same +0\.5 +500 +1 +\d.*\n(.*\n)+doubled-noise +0\.9"

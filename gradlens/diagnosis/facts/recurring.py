@@ -11,7 +11,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.last_batch import last_batches
-from gradlens.diagnosis.facts.small_events import at_little_cost, costs_little
+from gradlens.diagnosis.facts.small_events import at_little_cost, costs_little, is_shaken
 from gradlens.diagnosis.features.curves import neighbour_noise, rolling_level
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted
@@ -79,7 +79,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     if len(plain) < (MANY if plain is wide else MIN_EVENTS) or _are_last_batches(measured, plain):
         return ()
     cost = max(float(np.nanmax(measured.signals.loss[max(e.first - BACK, 0) : e.last + 1])) for e in plain)
-    if costs_little(measured, cost) and all(_is_one_batch(measured, e) for e in plain):
+    shaken = is_shaken(measured, [e.first for e in plain], [float(np.exp(e.norm)) for e in plain])
+    if costs_little(measured, cost) and not shaken and all(_is_one_batch(measured, e) for e in plain):
         return () if measured.events or measured.bursts else at_little_cost(measured, [e.first for e in plain], cost)
     return (_in_one_row(measured, wide, plain, steps, named, times),)
 

@@ -27,6 +27,9 @@ MAX_NORM, MAX_LOSS = 1.3, 1.1
 #: Share of what a batch cost before anything was learned below which no batch is wrong: of 21 labelled runs with bad batches the worst of
 #: each costs 0.84 of it or more. Our own choice.
 CHEAP = 0.5
+#: Places in which norms rise by so many times, where the level of the loss is that share of the start, from which on no example that is
+#: still answered wrongly is to blame. Our own choice.
+MIN_PLACES, MIN_TIMES, FAR = 3, 8.0, 0.2
 
 
 def find(measured: Measured) -> tuple[Fact, ...]:
@@ -35,7 +38,10 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     if not events or not measured.loss.logarithmic:
         return ()
     cost = max(float(np.nanmax(measured.signals.loss[event.first : event.last + 1])) for event in events)
-    return _by_little(measured, events) or at_little_cost(measured, [event.first for event in events], cost)
+    rows = [event.first for event in events]
+    if is_shaken(measured, rows, [event.norm_ratio for event in events]):
+        return ()
+    return _by_little(measured, events) or at_little_cost(measured, rows, cost)
 
 
 def at_little_cost(measured: Measured, rows: Sequence[int], cost: float) -> tuple[Fact, ...]:
@@ -59,6 +65,15 @@ def at_little_cost(measured: Measured, rows: Sequence[int], cost: float) -> tupl
             evidence=(Evidence(label="highest loss there over the start", value=cost / p.start, threshold=CHEAP),),
         ),
     )
+
+
+def is_shaken(measured: Measured, rows: Sequence[int], times: Sequence[float]) -> bool:
+    """Whether norms rise many times, in several places, while the loss is far from nothing: the model is thrown off each time."""
+    p = measured.progress
+    if p is None or len(rows) < MIN_PLACES:
+        return False
+    level = float(np.median(np.exp(measured.loss.level[list(rows)])))
+    return float(np.median(times)) >= MIN_TIMES and level >= FAR * p.start
 
 
 def costs_little(measured: Measured, cost: float) -> bool:

@@ -101,6 +101,22 @@ def test_a_batch_that_costs_less_than_half_of_the_first_ones_is_not_wrong(cost, 
         assert small_events.find(case) == ()
 
 
+@pytest.mark.parametrize(
+    ("places", "norm", "level", "told"),
+    [(3, 8.0, 0.81, False), (2, 8.0, 0.81, True), (3, 7.9, 0.81, True), (3, 8.0, 0.79, True)],
+)
+def test_norms_that_rise_tenfold_far_from_the_end_are_no_examples_still_answered_wrongly(places, norm, level, told):
+    run = healthy()
+    run["loss"][500:] = level
+    rows = tuple(range(600, 600 + 100 * places, 100))
+    run["loss"][list(rows)] = 1.9
+    events = tuple(replace(EVENT, first=row, last=row, norm_ratio=norm) for row in rows)
+    case = measured(columns=run, progress={"start": 4.0}, events=events, bursts=())
+    assert bool(small_events.find(case)) == told
+    case.__dict__["progress"] = None
+    assert not small_events.is_shaken(case, rows, [norm] * places)
+
+
 def test_rows_without_a_loss_stand_out_by_nothing():
     case = measured(events=(replace(EVENT, norm_ratio=1.2),), bursts=())
     case.__dict__["loss"] = replace(case.loss, value=np.full(N, np.nan))
