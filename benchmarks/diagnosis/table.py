@@ -10,11 +10,13 @@ what is new; `--again` forgets it. Packed, signs are bytes and traits half-preci
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import random
 from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,9 @@ KEPT = (
     "run", "part", "family", "task", "net", "group", "faults", "expected", "manifested", "harmful", "also_acceptable", "lost",
     "rows", "interval", "schedule", "opt", "share",
 )  # fmt: skip
+#: What the facts say of a run (`_facts`), and the file beside packed tables that says it anew: facts change more often than measurements.
+OF_FACTS = ("proven", "grave", "sure", "excluded", "doubted", "means")
+FACTS = "facts.json.gz"
 #: How much of a healthy run is measured besides all of it: an alarm must not be raised on its way either.
 BEGINNINGS = (0.1, 0.25, 0.5)
 #: The threshold that a report takes where nobody says one.
@@ -219,8 +224,26 @@ def open_table(path: Path) -> Table:
     def graded(table: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([table[:, known[name]] if name in known else np.zeros(len(table)) for name in SIGNS], axis=1)
 
-    return Table(labels=index["labels"], signs=graded(signs), traits=traits[:, column], sparse_signs=graded(sparse_signs),
-                 sparse=sparse[:, column])  # fmt: skip
+    return Table(labels=_with_facts(index["labels"], path), signs=graded(signs), traits=traits[:, column],
+                 sparse_signs=graded(sparse_signs), sparse=sparse[:, column])  # fmt: skip
+
+
+def _with_facts(labels: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """The labels of a table with what the file beside it says of the facts, if there is one."""
+    known = _facts_in(path.parent).get(path.stem)
+    if known is None:
+        return labels
+    return [label | dict(zip(OF_FACTS, facts, strict=True)) for label, facts in zip(labels, known, strict=True)]
+
+
+@cache
+def _facts_in(folder: Path) -> dict[str, list[list[Any]]]:
+    """By the name of a table what the facts say of each of its rows, empty where no file does."""
+    path = folder / FACTS
+    if not path.is_file():
+        return {}
+    found: dict[str, list[list[Any]]] = json.loads(gzip.decompress(path.read_bytes()))
+    return found
 
 
 def _measure_group(paths: tuple[Path, Path]) -> int:
@@ -262,10 +285,29 @@ def part_of(folder: Path, part: str) -> Table:
 
 
 def pack(folder: Path, target: Path = PACKED) -> None:
-    """Write one file a part."""
+    """Write one file a part, and one for what the facts say; a part of which only the facts are new stays as it is."""
+    facts = {}
     for part in ("archive", *PARTS):
         if (folder / "measured" / part).is_dir():
-            save(part_of(folder, part), target / f"{part}.npz")
+            table, path = part_of(folder, part), target / f"{part}.npz"
+            if not (path.is_file() and _is_held_by(table, path)):
+                save(table, path)
+            facts[part] = [[label[name] for name in OF_FACTS] for label in table.labels]
+    (target / FACTS).write_bytes(gzip.compress(json.dumps(facts).encode(), mtime=0))
+    _facts_in.cache_clear()
+
+
+def _is_held_by(table: Table, path: Path) -> bool:
+    """Whether a file holds the rows of a table, whatever it says of the facts."""
+    kept = open_table(path)
+
+    def without_facts(one: Table) -> list[dict[str, Any]]:
+        return [{name: value for name, value in label.items() if name not in OF_FACTS} for label in one.labels]
+
+    names = ("signs", "traits", "sparse_signs", "sparse")
+    return without_facts(kept) == without_facts(table) and all(
+        np.array_equal(getattr(kept, name), getattr(table, name), equal_nan=True) for name in names
+    )
 
 
 def packed(*parts: str) -> Table:
