@@ -43,7 +43,7 @@ KEPT = (
     "run", "part", "family", "task", "net", "group", "faults", "expected", "manifested", "harmful", "also_acceptable", "lost",
     "rows", "interval", "schedule", "opt", "share",
 )  # fmt: skip
-#: What the facts say of a run (`_facts`), and the file beside packed tables that says it anew: facts change more often than measurements.
+#: What the facts say of a run (`_facts`), and the file beside packed tables that says it: facts change more often than measurements.
 OF_FACTS = ("proven", "grave", "sure", "excluded", "doubted", "means")
 FACTS = "facts.json.gz"
 #: How much of a healthy run is measured besides all of it: an alarm must not be raised on its way either.
