@@ -99,9 +99,8 @@ def steps_of_two(norm: NDArray[np.float64]) -> tuple[list[int], int]:
 def carries_scale(norm: NDArray[np.float64]) -> int:
     """The number of level steps of two by which a norm, float64[n], is suspected to carry a loss scale; 0 where it is not.
 
-    Four steps of norms that are larger than gradients mostly are, or two with a halving at an infinite norm;
-    or three stretches of infinite norms nearly all of which halve the level, as
-    where a scale grows again after so few rows that no level is told.
+    Four steps of norms that are larger than gradients mostly are, or two with a halving at an infinite norm; or three stretches of
+    infinite norms nearly all of which halve the level, as where a scale grows again after so few rows that no level is told.
     """
     rows, halvings = steps_of_two(norm)
     known = norm[np.isfinite(norm)]
@@ -179,9 +178,9 @@ def is_moving_average(norm: NDArray[np.float64]) -> bool:
     """Whether float64[n] is an exponential moving average, or a mean over a window that slides.
 
     The norm of a batch has noise of its own, so its changes take turns: their correlation from row to row is about -.5, or near 1 on a
-    smooth course without noise. Those of m_t = a m_(t-1) + (1 - a) g_t, or of a sliding mean, do neither, since what is averaged is new
-    in each row: near 0 at each distance. Then m_t - a m_(t-1) gives back positive values that vary from row to row as norms do. Fewer
-    than 200 finite values tell nothing.
+    smooth course without noise. Those of m_t = a m_(t-1) + (1 - a) g_t, or of a sliding mean, do neither: near 0 at each distance
+    where what is averaged is new in each row, and above it where neighbouring batches are alike. Then m_t - a m_(t-1) gives back
+    positive values that vary from row to row as norms do. Fewer than 200 finite values tell nothing. Source: our own.
     """
     value = norm[np.isfinite(norm)][len(norm) // 8 :]
     if len(value) < MIN_MOVING or not (value > 0).all():
