@@ -21,6 +21,7 @@ from gradlens.diagnosis.deciding import (
     plainly_unstable,
     ruling,
     stands,
+    stated_by,
     without,
 )
 from gradlens.diagnosis.opinion import MIN_ROWS, Learned, SecondOpinion, likeness_of
@@ -119,9 +120,10 @@ def rulings(
         by_curves = without(second.cautious, out, doubted)
         proven = label["proven"] is not None and stands(label["proven"], label["sure"], by_curves)
         heard = label["rows"] >= MIN_ROWS and label["means"]
+        seen = dict(zip(SIGNS, grades[i].tolist(), strict=True))
         who = ruling(
             by_signs, second if heard else None, proven=proven, serious=label["grave"] is not None, excluded=out, doubted=doubted,
-            plain=plainly_unstable(dict(zip(SIGNS, grades[i].tolist(), strict=True))),
+            plain=plainly_unstable(seen), stated=stated_by(seen),
         )  # fmt: skip
         alone = who == "signs" and (not heard or is_unlike(second))
         told = by_signs if alone else confidences(who, by_signs, second, out, doubted)
