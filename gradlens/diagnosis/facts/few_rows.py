@@ -13,7 +13,6 @@ import numpy as np
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.course import TIMES_START
 from gradlens.diagnosis.features.curves import neighbour_noise
-from gradlens.diagnosis.features.progress import MIN_ROWS as COURSE_ROWS
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import figure
 from gradlens.reports.analysis import Evidence
@@ -35,7 +34,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     s = measured.signals
     rows = np.flatnonzero(np.isfinite(s.loss))
     loss = s.loss[rows]
-    if measured.progress is not None or not MIN_ROWS <= len(loss) < COURSE_ROWS or not measured.loss_descends:
+    if measured.progress is not None or len(loss) < MIN_ROWS or not measured.loss_descends:
         return ()
     if not (loss > 0).all() or s.bad_loss.any():
         return ()
@@ -45,14 +44,13 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     since = _leaves(loss, at, float(np.sqrt(low * end)))
     noise = max(_noise(loss[:since]), _noise(loss[since:]))
     if (
-        not end > low
-        or end - low < CLEAR * noise
+        end - low < CLEAR * noise
         or end - low < max(MIN_RISE * low, WANDER * _wander(loss, at))
         or len(loss) - since < LEVEL
     ):
         return ()
     start = float(loss[0])
-    if start - low >= CLEAR * noise and end - low < LOST * (start - low):
+    if end - low < LOST * (start - low):
         return ()
     grows = end > TIMES_START * start
     step = int(s.step[rows[since]])

@@ -35,8 +35,7 @@ def find(measured: Measured, p: Progress) -> Fact | None:
         return None
     before = np.log(loss[-max(n // 3, 30) : -max(int(MAX_SHARE * n), MIN_LAST)])
     limit = float(np.median(before)) + max(HIGH * neighbour_noise(before), float(np.log(TIMES)))
-    below = np.flatnonzero(np.log(loss) <= limit)
-    last = n - 1 - int(below[-1]) if len(below) else n
+    last = n - 1 - int(np.flatnonzero(np.log(loss) <= limit)[-1])
     if not MIN_LAST <= last <= max(MAX_SHARE * n, MIN_LAST) or float(before.max()) > limit:
         return None
     level, end = float(np.exp(np.median(before))), float(loss[-1])

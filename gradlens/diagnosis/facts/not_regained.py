@@ -33,7 +33,7 @@ def find(measured: Measured, p: Progress) -> Fact | None:
     s = measured.signals
     rows = np.flatnonzero(np.isfinite(s.loss))
     loss = s.loss[rows]
-    if len(loss) < MIN_ROWS or not loss.min() > 0 or not p.start > 0:
+    if len(loss) < MIN_ROWS or not loss.min() > 0:
         return None
     level = block_medians(loss, BLOCKS)
     at = int(np.argmin(level))

@@ -248,7 +248,7 @@ def _never_warm(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | No
         message=f"the learning rate rises to the very end, from {rate[0]:.3g} at step {int(step[0]):,} to "
         f"{rate[-1]:.3g} at step {int(step[-1]):,}: the "
         "warm-up is longer than the run",
-        advice=f"shorten the warm-up to at most a tenth of the run (about {max(int(step[-1] - step[0]) // 10, 1):,} "
+        advice=f"shorten the warm-up to at most a tenth of the run (about {int(step[-1] - step[0]) // 10:,} "
         "steps), or train longer",
         steps=(int(step[-1]),),
         evidence=(
@@ -265,7 +265,7 @@ def _never_warm(step: NDArray[np.int64], rate: NDArray[np.float64]) -> Fact | No
 def _late_peak(step: NDArray[np.int64], rate: NDArray[np.float64], top: int) -> Fact:
     """A warm-up that takes nearly all of the run."""
     at, last = int(step[top]), int(step[-1])
-    share = top / max(len(rate) - 1, 1)
+    share = top / (len(rate) - 1)
     return Fact(
         code="GL205",
         severity=Severity.WARNING,
@@ -273,7 +273,7 @@ def _late_peak(step: NDArray[np.int64], rate: NDArray[np.float64], top: int) -> 
         confidence=0.7,
         message=f"the learning rate rises to step {at:,} of {last:,}, from {rate[0]:.3g} to {rate[top]:.3g}: the warm-up takes "
         f"{percent(share)} of the run",
-        advice=f"shorten the warm-up to at most a tenth of the run (about {max(int(step[-1] - step[0]) // 10, 1):,} steps)",
+        advice=f"shorten the warm-up to at most a tenth of the run (about {int(step[-1] - step[0]) // 10:,} steps)",
         steps=(at,),
         evidence=(Evidence(label="share of the run in warm-up", value=share, threshold=MAX_WARMUP, n=len(rate)),),
     )

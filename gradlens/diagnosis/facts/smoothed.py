@@ -40,9 +40,7 @@ _NAME = re.compile(r"(^|[^a-z])(avg|avr|average|mean|smooth(ed)?|running|ema|mov
 def find(measured: Measured) -> tuple[Fact, ...]:
     """A note where the loss is a running mean whose rises are within its wander."""
     loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
-    if measured.progress is None or len(loss) < MIN_ROWS:
-        return ()
-    memory = averages_over(measured)
+    memory = None if measured.progress is None else averages_over(measured)
     if memory is None:
         return ()
     half = loss[len(loss) // 2 :]
@@ -100,5 +98,4 @@ def memory_of(loss: NDArray[np.float64], *, named: bool = False) -> float | None
     if not named and max(abs(correlation[1]), abs(correlation[2])) > APART:
         return None
     # A mean that keeps a share of 1 - a has changes that correlate by -a/2.
-    share = float(np.clip(-2.0 * correlation[0], 1.0 / 50.0, 1.0))
-    return 1.0 / share
+    return 1.0 / max(-2.0 * correlation[0], 1.0 / 50.0)

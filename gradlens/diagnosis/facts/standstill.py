@@ -178,7 +178,7 @@ def _accuracy_stands_still(measured: Measured, loss: NDArray[np.float64]) -> Fac
     late = value[len(value) // 4 :]
     share, level = float(np.median(late)), float(np.median(loss[len(loss) // 2 :]))
     classes = guessed_classes(level, BESIDE_ACCURACY)
-    if classes is not None and 1.0 / NEAR_SHARE <= share * classes <= NEAR_SHARE and share < HIGH_ACCURACY:
+    if classes is not None and 1.0 / NEAR_SHARE <= share * classes <= NEAR_SHARE:
         what = f"is {share:.2g}, and the loss {level:.4g}: what guessing among {classes:,} classes gives"
     elif share < HIGH_ACCURACY and (late == late[0]).all():
         what = f"is {share:.3g} in each of the last {counted(len(late), 'row')}, and the loss stays at {level:.4g}: no answer changes"

@@ -35,19 +35,20 @@ def find(measured: Measured, p: Progress) -> Fact | None:
         return None
     first = float(loss[0])
     smooth = rolling_level(thinned(loss, MAX_ROWS), 5)
+    block = len(loss) // len(smooth)
     early = smooth[: max(len(smooth) // 5, 10)]
     at = int(np.argmax(early))
     peak = float(early[at])
     if np.log(peak / first) < max(np.log(MIN_PEAK), MIN_NOISE * neighbour_noise(np.log(loss))):
         return None
-    until = max(2 * at * max(len(loss) // len(smooth), 1), 10)
+    until = max(2 * at * block, 10)
     if float(np.mean(loss[1:until] <= first)) > AS_LOW:
         return None  # the first batch was an easy one, as others after it
     if p.end > MAX_END * peak or block_medians(loss, BLOCKS).min() < (1.0 - BELOW) * first:
         return None
     if averages_over(measured) is not None:
         return None  # a running mean begins at the loss of one batch
-    step = int(s.step[rows[min(at * max(len(loss) // len(smooth), 1), len(rows) - 1)]])
+    step = int(s.step[rows[at * block]])
     return Fact(
         code="GL511",
         severity=Severity.WARNING,
