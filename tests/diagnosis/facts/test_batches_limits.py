@@ -55,6 +55,7 @@ def test_what_is_said_of_last_batches():
         ({"times": 5.0, "events": (LAST, LAST, LAST, OTHER)}, True),
         ({"times": 5.0, "events": (LAST, LAST, OTHER)}, False),
         ({"times": 5.0, "events": (LAST, replace(OTHER, first=601), replace(OTHER, first=600), replace(OTHER, first=608))}, True),
+        ({"times": 5.0, "events": (LAST, replace(OTHER, first=608))}, True),
         ({"times": 5.0, "events": (LAST, replace(OTHER, first=602))}, False),
         ({"times": 5.0, "events": (LAST, replace(OTHER, first=607))}, False),
     ],
@@ -89,6 +90,36 @@ def test_a_loss_that_takes_both_signs_and_one_that_is_unknown():
     case = epochs(5.0)
     case.__dict__["norm"] = replace(case.norm, value=np.full(N, np.nan))
     assert last_batch.find(case) == ()
+
+
+def with_values(case, **values):
+    """The same rows, some of the losses other ones."""
+    value = case.loss.value.copy()
+    for row, other in values.items():
+        value[int(row[1:])] = other
+    case.__dict__["loss"] = replace(case.loss, value=value)
+    return case
+
+
+def test_what_a_last_batch_throws_off_others_throw_off_too():
+    assert last_batch.last_batches(epochs(5.0), 600, [600]) == (10, 3.0)
+    # The row after it stands out by more than any other of its place.
+    assert last_batch.last_batches(with_values(epochs(5.0), r600=20.0), 600, [600]) is None
+    # A last batch itself may stand out by as much as it likes.
+    assert last_batch.last_batches(with_values(epochs(5.0), r599=-100.0), 599, [599]) == (10, 3.0)
+
+
+def test_no_batch_lies_before_the_first_row():
+    first = epochs(5.0)
+    first.__dict__["loss"] = replace(first.loss, value=np.roll(first.loss.value, 1))
+    assert last_batch.last_batches(first, 0, [0]) == (10, 3.0)
+    assert last_batch.last_batches(epochs(5.0), 0, [0]) is None
+
+
+def test_exactly_six_tenths_of_the_largest_are_nearly_it():
+    scatter = np.ones(200)
+    scatter[3::12], scatter[9::12] = 10.0, 2.0
+    assert last_batch._epoch(scatter, 3, range(5, 21)) == (6.0, 6)
 
 
 # --- batches that cost many times what the start did

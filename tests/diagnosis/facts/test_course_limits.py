@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -475,7 +476,7 @@ def test_a_first_row_that_was_easy_is_no_level_to_diverge_from(low, rows, found,
     rises(step=10)
     loss = np.full(10 + rows, 6.0)
     loss[:10] = 2.0
-    loss[20 : 20 + low] = 1.9  # three rows, or one in a hundred
+    loss[20 : 20 + low] = 2.0  # three rows, or one in a hundred
     case = with_progress(run(loss, every=1), **DIVERGED)
     assert (course._diverged(case, case.progress) is not None) == found
 
@@ -493,3 +494,56 @@ def test_a_rise_begins_with_a_shock_where_loss_or_norm_stands_above_what_follows
 def test_a_rise_of_few_rows_may_have_begun_with_anything():
     loss = np.where(np.arange(N) < N - 19, 1.0, 4.0)
     assert not shock.begins_without_a_shock(run(loss, every=1), N - 19)
+
+
+# --- rates and norms at a rise
+
+
+def rated(*last, rows=40, before=1.0, known=None):
+    """A run whose rate ends with some values."""
+    lr = np.full(rows, before)
+    lr[rows - len(last) :] = last
+    if known is not None:
+        lr[: rows - known] = np.nan
+    return make({"loss": np.linspace(2, 1, rows), "lr": lr}, step=10 * np.arange(rows), threshold=None)
+
+
+@pytest.mark.parametrize(
+    ("case", "new"),
+    [
+        (rated(1.1, 1.1, 1.0, 1.1, 1.21), True),  # of forty rows two are a twentieth
+        (rated(1.1, 1.1, 1.0, 1.1, 1.2), False),
+        (rated(1.1, 1.1, 1.01, 1.1, 1.21), False),
+        (rated(1.3, 1.0, 1.1, 1.21), False),  # it was higher before
+        (rated(1.21, 1.0, 1.1, 1.21), True),
+        (rated(0.0, 0.5, 1.21), False),
+        (rated(1.0, 1.1, 1.21, known=4), True),
+        (rated(1.0, 1.1, 1.21, known=3), False),
+        (rated(1.0, 1.21, rows=20), True),
+        (rated(1.0, 1.21, rows=19), False),
+    ],
+)
+def test_whether_the_rate_was_never_as_high(case, new):
+    step = case.signals.step[-1]
+    assert course._at_a_new_rate(case, step) == new
+    assert not course._at_a_new_rate(case, step - 10) or not new
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "norm", "resumed", "above"),
+    [
+        (10.0, 11.0, (1.0, 2.1), False, False),
+        (10.0, 11.1, (1.0, 2.1), False, True),
+        (10.0, 11.1, (1.0, 2.0), False, False),
+        (10.0, 11.1, (2.0, 4.1), False, True),
+        (10.0, 11.1, None, False, False),
+        (10.0, 11.1, (1.0, 2.1), True, False),
+        (0.0, 11.1, (1.0, 2.1), False, False),
+        (-10.0, 11.1, (1.0, 2.1), False, False),
+    ],
+)
+def test_whether_loss_and_norm_end_far_above_what_they_were(start, end, norm, resumed, above, monkeypatch):
+    monkeypatch.setattr(course, "_norm_around", lambda *_: norm)
+    signals = SimpleNamespace(from_the_start=not resumed)
+    case = SimpleNamespace(progress=SimpleNamespace(start=start, end=end), signals=signals)
+    assert course._above_the_start(case, 100) == above

@@ -106,3 +106,35 @@ def test_a_smoothed_loss_that_drifts_up_wanders():
     loss = 2.0 + np.concatenate(([0.0], np.cumsum(change)))
     assert loss[-1] > 2.5 * loss[0] * 0.9
     assert few_rows.find(run(loss)) == ()
+
+
+@pytest.mark.parametrize(
+    ("low", "end", "noise", "wander", "told"),
+    [
+        (1.0, 2.0, 0.125, 0.0, True),  # eight deviations of the noise
+        (1.0, 2.0, 0.126, 0.0, False),
+        (1.0, 1.25, 0.0, 0.0, True),  # a quarter of the lowest level
+        (2.0, 2.5, 0.0, 0.0, True),
+        (2.0, 2.4, 0.0, 0.0, False),
+        (1.0, 2.0, 0.0, 0.2, True),  # five times the way that it wanders
+        (1.0, 2.0, 0.0, 0.201, False),
+    ],
+)
+def test_exactly_at_what_a_rise_must_be(low, end, noise, wander, told, monkeypatch):
+    monkeypatch.setattr(few_rows, "_noise", lambda _: noise)
+    monkeypatch.setattr(few_rows, "_wander", lambda *_: wander)
+    found = few_rows.find(run(lost(start=low, low=low, end=end)))
+    assert bool(found) == told
+    if found and noise:
+        assert found[0].evidence[0].value == pytest.approx((end - low) / noise)
+
+
+def test_exactly_half_of_the_descent_and_two_and_a_half_times_the_start():
+    assert len(few_rows.find(run(lost(end=2.5)))) == 1
+    assert few_rows.find(run(lost(start=1.0, end=2.5)))[0].outcome == "ended_worse"
+
+
+@pytest.mark.parametrize(("start", "word"), [(1.125, "begins at 1.12"), (1.25, "falls from 1.25 to 1 and")])
+def test_what_lies_above_the_lowest_level_by_no_more_than_the_noise_did_not_fall(start, word, monkeypatch):
+    monkeypatch.setattr(few_rows, "_noise", lambda _: 0.125)
+    assert word in few_rows.find(run(lost(start=start)))[0].message

@@ -72,3 +72,84 @@ def test_a_loss_printed_with_two_digits():
         {"loss": np.round(np.resize([1.0, 1.0, 1.01], 200) + 2.0 * np.isin(np.arange(200), AT), 2)}, threshold=None
     )
     assert len(lone_spikes.find(case_)) == 1
+
+
+# --- heights that are counted in deviations
+
+
+def heights(*rows, n=200, of=1.0, zero=False, off=0.01):
+    """A level of which neighbours lie some way off, and rows far above it; what is said of them."""
+    loss = of * (1.0 + off * np.resize([0.0, 1.0, -1.0, 0.5, -0.5], n))
+    for row, height in rows:
+        loss[row] = of * height
+    if zero:
+        loss[3] = 0.0
+    return lone_spikes.find(make({"loss": loss}, step=10 * np.arange(n), threshold=None))
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "found"),
+    [
+        (((60, 2.0), (120, 2.0)), {}, True),
+        (((60, 2.0), (120, 2.0)), {"of": 0.2}, True),
+        (((60, 2.0), (120, 2.0)), {"zero": True}, False),
+        # A twentieth of the rows is the start: the row 10 is the last one of it.
+        (((10, 2.0), (120, 2.0)), {}, False),
+        (((11, 2.0), (120, 2.0)), {}, True),
+        # By a fifth of the level.
+        (((60, 1.21), (120, 1.21)), {}, True),
+        (((60, 1.19), (120, 1.19)), {}, False),
+        # Twice the highest of the others, of which some rise by less than a fifth.
+        (((60, 1.36), (120, 1.36), (160, 1.19)), {}, False),
+        (((60, 1.42), (120, 1.42), (160, 1.19)), {}, True),
+        # At most six in a hundred rows.
+        (tuple((row, 2.0) for row in range(20, 188, 14)), {}, True),
+        (tuple((row, 2.0) for row in range(20, 189, 13)), {}, False),
+        # Neighbours within four rows are one.
+        (((60, 2.0), (62, 2.0)), {}, False),
+        (((60, 2.0), (64, 2.0)), {}, False),
+        (((60, 2.0), (65, 2.0)), {}, True),
+        # By twelve deviations: the middle distance is half of .03, a deviation 1.48 times that.
+        (((60, 1.29), (120, 1.29)), {"off": 0.03}, True),
+        (((60, 1.25), (120, 1.25)), {"off": 0.03}, False),
+        # Not back before the log ends.
+        (((60, 2.0), (199, 2.0)), {}, False),
+        (((60, 2.0), (198, 2.0)), {}, True),
+        (((60, 2.0), (120, 2.0), (121, 1.8), (122, 1.8), (123, 1.8)), {}, True),
+    ],
+)
+def test_rows_that_stand_out(rows, options, found):
+    assert bool(heights(*rows, **options)) == found
+
+
+def test_the_rows_of_most_are_listed():
+    (fact,) = heights(*((row, 2.0 + 0.01 * at) for at, row in enumerate(range(20, 182, 18))))
+    assert fact.steps == (1640, 1460, 1280, 1100, 920, 740, 560, 380)
+    assert "in 9 places the loss jumps, to 2.08 from about 1" in fact.message
+
+
+@pytest.mark.parametrize(("after", "beside"), [([9, 3.9, 0], [4, 5, 6]), ([9, 4.0, 0], [4, 5, 6, 7]), ([3.0, 9, 9], [4, 5]), ([9] * 9, [4, 5, 6, 7, 8, 9])])  # fmt: skip
+def test_what_is_left_of_a_spike(after, beside):
+    height = np.concatenate((np.zeros(5), [20.0], after, np.zeros(9)))
+    found = lone_spikes._beside(height > 12, height, 4)
+    assert list(np.flatnonzero(found)) == beside
+
+
+def test_the_first_row_has_none_before_it():
+    height = np.array([20.0, 0.0, 0.0])
+    assert list(lone_spikes._beside(height > 12, height, 4)) == [True, False, False]
+
+
+def test_the_highest_row_of_each_group():
+    height = np.zeros(40)
+    height[[3, 5, 9, 14, 30]] = 1, 2, 3, 1, 1
+    hot = np.flatnonzero(height)
+    assert list(lone_spikes._tops(height, hot, 9)) == [9, 14, 30]
+    assert list(lone_spikes._tops(height, hot, 3)) == [5, 9, 14, 30]
+
+
+@pytest.mark.parametrize(
+    ("after", "back"), [([3.9], True), ([4.0], False), ([9, 9, 9, 3.9], True), ([9, 9, 9, 9, 0], False), ([], False)]
+)
+def test_when_a_loss_is_back(after, back):
+    assert lone_spikes._is_back(np.array([0.0, 20.0, *after]), 1, 4) == back

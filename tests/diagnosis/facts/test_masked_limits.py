@@ -77,3 +77,54 @@ def test_a_small_loss_that_is_rounded_is_no_zero(level, said):
     lowest = loss[loss > 0].min()
     loss[loss > 0] += level - lowest
     assert len(masked.find(case(np.round(loss, 1)))) == said
+
+
+def with_zeros(rows, zeros):
+    """A loss of 1 with zeros at some rows."""
+    loss = np.resize([1.0, 1.01, 0.99], rows)
+    loss[list(zeros)] = 0.0
+    built = case(loss)
+    built.__dict__["loss_descends"] = True
+    return built
+
+
+@pytest.mark.parametrize(
+    ("rows", "zeros", "said"),
+    [
+        (40, [4, 12, 14, 16, 22, 24, 26, 32, 34, 36], 1),  # one in four, and of the first ten one: four tenths of that
+        (40, [12, 14, 16, 18, 22, 24, 26, 32, 34, 36], 0),
+        (40, [4, 5, 6, 12, 14, 16, 22, 24, 26, 32], 1),
+        (40, [4, 5, 6, 12, 14, 16, 22, 24, 26, 28], 0),
+        # Three in eight are 0; of the others the last quarter has a quarter: four tenths of five in eight.
+        (80, [1, 5, 9, 13, *range(24, 35), *range(60, 75)], 1),
+        (80, [1, 5, 9, 13, *range(24, 34), *range(60, 76)], 0),
+        (72, [10, 16, 20, 24, 30, 36, 42, 48, 55, 61], 1),  # quarters, and not shorter parts
+        (80, range(80), 0),
+    ],
+)  # fmt: skip
+def test_how_evenly_zeros_are_spread(rows, zeros, said):
+    assert len(masked.find(with_zeros(rows, zeros))) == said
+
+
+def spread(others):
+    """Some losses with a zero after each four of them."""
+    return case([x for at, other in enumerate(others, 1) for x in ([other] if at % 4 else [other, 0.0])])
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        # Where a level falls, five rows before the first low one and five from it on are its level: half of the sum.
+        ([9.0] * 40 + [1.0] * 40, 1),
+        ([9.1] * 40 + [1.0] * 40, 0),
+        ([1.0, 1.0, 9.1, 9.1] + [1.0] * 76, 1),
+    ],
+)
+def test_a_fifth_of_the_level_of_ten_neighbours(others, said, monkeypatch):
+    monkeypatch.setattr(masked, "rounding_step", lambda _: 0.0)
+    assert len(masked.find(spread(others))) == said
+
+
+@pytest.mark.parametrize(("least", "said"), [(1.25, 1), (1.1875, 0)])
+def test_exactly_twenty_steps_of_rounding(least, said):
+    assert len(masked.find(spread([least] * 40 + [least + 0.0625] + [least] * 39))) == said

@@ -144,3 +144,42 @@ def test_a_millionth_of_the_peak_moves_nothing(left, said):
     assert bool(facts) == said
     if said:
         assert ("drops to 0 at" if left == 0 else "drops to less than a millionth of its peak at") in facts[0].message
+
+
+@pytest.mark.parametrize(
+    ("case", "message", "advice"),
+    [
+        (run(np.linspace(1, 0.1, 60), np.zeros(40)), "after it, the schedule ends long", "ends at step 650 of 1,040)"),
+        (run(np.ones(60), np.zeros(40)), "nothing is learned after it", "ends at step 650 of 1,040)"),
+        (run(np.linspace(1, 0.05, 60), np.full(40, 0.05)), "ends long before", "ends at step 640 of 1,040)"),
+        (run(cosine(100), cosine(100, down=False)), "from step 1,050:", "of the run, 2,040, not 1,050; or"),
+        (
+            run(np.linspace(0, 1, 50), cosine(100), cosine(100, down=False)),
+            "1 time, from step 1,550:",
+            "2,540, not 1,550",
+        ),
+    ],
+)
+def test_which_steps_are_named(case, message, advice):
+    (fact,) = rate.find(case)
+    assert message in fact.message
+    assert advice in fact.advice
+    if message.endswith("it"):
+        assert fact.message.endswith(message)
+
+
+def test_of_many_turns_the_first_four_are_named():
+    (fact,) = rate.find(cycles(6, loss=np.linspace(1.0, 3.0, 720)))
+    assert "6 times, from step 650, 1,850, 3,050, 4,250: the schedule" in fact.message
+
+
+@pytest.mark.parametrize(("jitter", "early"), [(4e-4, True), (6e-4, False)])
+def test_a_rate_that_moves_by_a_thousandth_has_not_ended(jitter, early):
+    lr = np.concatenate((np.full(10, 3.0), np.linspace(2.99, 0.15, 50), 0.15 * (1.0 + jitter * np.resize([1, -1], 60))))
+    assert bool(rate.find(run(lr))) == early
+
+
+@pytest.mark.parametrize(("steps", "early"), [(8, True), (7, False)])
+def test_a_gradual_decay_has_eight_steps(steps, early):
+    lr = np.concatenate((np.ones(20), np.full(20, 0.995), np.linspace(1.0, 0.05, steps + 1)[1:], np.full(60, 0.05)))
+    assert bool(rate.find(run(lr))) == early

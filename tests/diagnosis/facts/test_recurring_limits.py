@@ -257,3 +257,71 @@ def test_as_many_rows_as_the_level_spans_must_be_known(known, told):
     assert z.any() == told
     assert (unit == 1.0) == (not told)
     assert not z[known:].any()
+
+
+@pytest.mark.parametrize(("level", "recovers"), [(2.39, True), (2.41, False)])
+def test_a_high_spike_may_leave_an_eighth_of_itself(level, recovers):
+    for rows in (slice(0, 110), slice(126, 200)):
+        z = np.zeros(200)
+        z[rows] = level
+        assert recurring._recovers(z, 120, 122, 20.0) == recovers
+        assert recurring._recovers(z, 120, 122, 5.0) is False
+
+
+def seen(monkeypatch, *, last=False, little=True, shaken=False, one=True, events=()):
+    """What is asked of spikes that no norm leads, and what is said of them."""
+    asked = {}
+    first, second, third = wide(0, 20.0), wide(0, 30.0, first=500), wide(0, 15.0, first=800)
+    monkeypatch.setattr(recurring, "wide_spikes", lambda _: [first, second, third])
+    monkeypatch.setattr(
+        recurring, "last_batches", lambda _, *at: asked.update(last=at) or ((10, 3.0) if last else None)
+    )
+    monkeypatch.setattr(recurring, "costs_little", lambda _, cost: asked.update(cost=cost) or little)
+    monkeypatch.setattr(recurring, "is_shaken", lambda _, *spikes: asked.update(spikes=spikes) or shaken)
+    monkeypatch.setattr(recurring, "_is_one_batch", lambda *_: one)
+    monkeypatch.setattr(recurring, "at_little_cost", lambda _, *spikes: (spikes,))
+    case = spiking()
+    loss = case.signals.loss.copy()
+    loss[[469, 470, 505, 506]] = 99.0, 90.0, 80.0, 99.0
+    case.signals = replace(case.signals, loss=loss)
+    case.__dict__["norm"] = replace(
+        case.norm, value=np.where(np.isin(np.arange(1200), (198, 490, 805, 189, 489)), 5.0, 0.0)
+    )
+    case.norm.value[[189, 489]] = 9.0
+    case.__dict__["events"] = case.__dict__["bursts"] = events
+    return recurring.find(case), asked
+
+
+def test_what_is_asked_of_spikes(monkeypatch):
+    found, asked = seen(monkeypatch)
+    # The highest norm from ten rows before each; the first loss from thirty rows before.
+    assert asked["last"] == (490, [198, 490, 805])
+    assert asked["cost"] == 90.0
+    assert asked["spikes"] == ([200, 500, 800], pytest.approx([np.exp(0.4)] * 3))
+    assert found == (([200, 500, 800], 90.0),)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"last": True}, []),
+        ({"events": (1,)}, []),
+        ({"little": False}, ["GL513"]),
+        ({"shaken": True}, ["GL513"]),
+        ({"one": False}, ["GL513"]),
+    ],
+)
+def test_single_batches_that_cost_little(change, said, monkeypatch):
+    found, _ = seen(monkeypatch, **change)
+    assert [fact.code for fact in found] == said
+
+
+@pytest.mark.parametrize(
+    ("high", "one"), [((205,), True), ((204, 205), True), ((203, 204, 205), False), ((169, 203, 204), True), ((170, 203, 204), False), ((203, 204, 206), True)]
+)  # fmt: skip
+def test_one_batch_raises_two_rows_by_half_of_its_height(high, one):
+    value = np.zeros(1200)
+    value[list(high)] = 1.0
+    value[[190, 191, 192]] = 0.5
+    case = SimpleNamespace(loss=SimpleNamespace(value=value))
+    assert recurring._is_one_batch(case, wide(0)) == one

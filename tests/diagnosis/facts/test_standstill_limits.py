@@ -323,3 +323,46 @@ def test_an_accuracy_that_changes_is_that_of_a_model():
     loss = 0.325 * (1.0 + 1.5 * np.exp(-np.arange(60) / 4))
     accuracy = np.resize([0.9, 0.91], 60)
     assert not any("how common" in fact.message for fact in standstill.find(run(loss, accuracy=accuracy)))
+
+
+# --- exactly at a limit
+
+
+@pytest.mark.parametrize(
+    ("levels", "stands"),
+    [
+        ((204.0, 201.0, 200.0), True),  # four steps of rounding
+        ((205.0, 201.0, 200.0), False),
+        ((104.0, 100.0, 100.0), True),  # twice a fiftieth
+        ((104.5, 100.0, 100.0), False),
+    ],
+)
+def test_levels_exactly_as_far_apart_as_may_be(levels, stands):
+    assert standstill.stands(np.repeat(levels, [27, 81, 27])) == stands
+
+
+@pytest.mark.parametrize(
+    ("share", "found"), [((0.0625, 0.05, 0.07), True), ((0.16, 0.1, 0.2), True), ((0.161, 0.1, 0.2), False)]
+)
+def test_an_accuracy_exactly_as_far_from_guessing_as_may_be(share, found):
+    assert bool(accurate(share)) == found
+
+
+def test_seven_tenths_of_the_start_are_no_fall():
+    assert len(facts_of(np.linspace(10.0, 7.0, 60).round(0), acc=np.full(60, 0.5))) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [([201.0], True), ([202.0, 200.0], False), ([210.0, 201.0], True), ([211.0, 201.0], False)],
+)
+def test_digits_and_a_start_exactly_at_the_limits(before, found):
+    assert bool(same(before, level=200.0)) == found
+
+
+@pytest.mark.parametrize(("rows", "found"), [(19, True), (18, False)])
+def test_fifteen_late_accuracies_show_one_answer(rows, found):
+    entropy = -0.9 * np.log(0.9) - 0.1 * np.log(0.1)
+    loss = entropy * (1.0 + 1.5 * np.exp(-np.arange(rows) / 2))
+    facts = facts_of(loss, accuracy=np.full(rows, 0.9))
+    assert any("how common two answers are" in fact.message for fact in facts) == found

@@ -97,3 +97,9 @@ def test_none_without_a_loss_that_descends():
     case.__dict__["loss_descends"] = False
     assert validation.find(case) == ()
     assert validation.find(logged({"loss": (np.arange(50), np.linspace(2, 1, 50))})) == ()
+
+
+def test_exactly_a_fiftieth_of_the_fall_and_a_training_loss_that_stands_still():
+    values = (13.5, 1.0, *[1.01] * 8, 1.25, 1.25, 1.25)
+    assert [f.severity.value for f in validation.find(validated(values))] == ["warning"]
+    assert len(validation.find(validated(values, train=np.full(130, 2.0)))) == 1
