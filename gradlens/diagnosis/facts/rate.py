@@ -89,7 +89,7 @@ def _throughout(measured: Measured, step: NDArray[np.int64]) -> Fact:
     )
 
 
-def _from_some_step(step: NDArray[np.int64], rate: NDArray[np.float64], *, exactly: bool = True) -> Fact | None:
+def _from_some_step(step: NDArray[np.int64], rate: NDArray[np.float64], *, exactly: bool) -> Fact | None:
     last = int(np.flatnonzero(rate)[-1])
     rows = len(rate) - last - 1
     if rows < max(MIN_ROWS, MIN_SHARE * len(rate)):

@@ -245,7 +245,7 @@ def _answers_one_thing(
 
     It does not come down far by that; beside one that does, the accuracy is a number that somebody filled in.
     """
-    tenth = max(len(loss) // 10, 1)
+    tenth = len(loss) // 10
     falls = float(np.median(loss[-tenth:])) < BY_FREQUENCY * float(np.median(loss[:tenth]))
     if falls or value[0] > ONE_ANSWER or not (value == value[0]).all():
         return None
@@ -261,16 +261,12 @@ def _same_to_the_last_digit(measured: Measured, loss: NDArray[np.float64]) -> Fa
     """All but the first rows equal: no batch, no update changes anything."""
     level = float(loss[-1])
     others = np.flatnonzero(loss != level)
-    last = int(others[-1]) + 1 if len(others) else 0
-    same = len(loss) - last
+    if not len(others):
+        return None  # another fact says so
+    same = len(loss) - 1 - int(others[-1])
     steps = np.abs(np.diff(loss))
-    digits = float(steps[steps > 0].min()) / level if steps.any() else 0.0
-    if (
-        same < max(MIN_SAME, len(loss) // 2)
-        or digits > MIN_DIGITS
-        or loss.max() > (1.0 + MAX_ABOVE) * level
-        or digits == 0
-    ):
+    digits = float(steps[steps > 0].min()) / level
+    if same < max(MIN_SAME, len(loss) // 2) or digits > MIN_DIGITS or loss.max() > (1.0 + MAX_ABOVE) * level:
         return None
     return _fact(
         measured,
