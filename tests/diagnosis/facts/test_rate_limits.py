@@ -91,6 +91,7 @@ def test_cycles_that_are_steep_are_told_as_restarts():
         (8, None, True, "note"),
         (7, None, True, "warning"),
         (8, None, False, "warning"),  # the loss minds
+        (9, "CyclicLR", True, "note"),
     ],
 )
 def test_cycles_that_are_meant(count, name, fell, severity):
@@ -104,7 +105,12 @@ def test_cycles_that_are_meant(count, name, fell, severity):
 
 @pytest.mark.parametrize(
     ("low", "word"),
-    [(0.0009, "falls to 0 and"), (0.002, "falls to 0 % of its peak"), (0.05, "falls to 5 % of its peak")],
+    [
+        (0.0009, "falls to 0 and"),
+        (0.001, "falls to 0 and"),
+        (0.002, "falls to 0 % of its peak"),
+        (0.05, "falls to 5 % of its peak"),
+    ],
 )
 def test_how_low_it_falls(low, word):
     down = np.maximum(cosine(100), low)
@@ -183,3 +189,42 @@ def test_a_rate_that_moves_by_a_thousandth_has_not_ended(jitter, early):
 def test_a_gradual_decay_has_eight_steps(steps, early):
     lr = np.concatenate((np.ones(20), np.full(20, 0.995), np.linspace(1.0, 0.05, steps + 1)[1:], np.full(60, 0.05)))
     assert bool(rate.find(run(lr))) == early
+
+
+def test_what_the_peak_is_changes_nothing():
+    (fact,) = rate.find(run(3.0 * cosine(100), 3.0 * cosine(100, down=False)))
+    assert "falls to 0 and rises again as gradually, to 100 %, 1 time, from step 1,050" in fact.message
+
+
+@pytest.mark.parametrize(("rise", "wraps"), [(15, True), (14, False)])
+def test_a_rise_that_mirrors_a_fall_takes_a_fifth_of_its_rows(rise, wraps):
+    # From three tenths down the fall takes 75 rows.
+    down, up = np.linspace(1.0, 0.0, 251), np.linspace(0.0, 0.3, rise + 1)[1:]
+    down[175] = 0.301
+    assert bool(rate.find(run(down, up, np.linspace(0.4, 1.0, 20)))) == wraps
+
+
+@pytest.mark.parametrize(("rows", "early"), [(71, True), (72, False)])
+def test_exactly_three_tenths_of_the_rows_come_after_a_decay(rows, early):
+    assert bool(rate.find(run(np.linspace(1.0, 0.05, rows), np.full(100 - rows, 0.05)))) == early
+
+
+def test_a_warm_up_that_dips_or_only_doubles_but_for_one_row():
+    lr = np.append(0.49, np.linspace(0.51, 1.0, 119))
+    assert len(rate.find(run(lr))) == 1
+    lr[-2] = lr[-3] - 1e-3
+    assert rate.find(run(lr)) == ()
+
+
+def test_what_is_not_said_of_a_rate_of_zero():
+    (fact,) = rate.find(run(np.zeros(40), in_noise=6.0))
+    assert fact.message.endswith("from step 50 to 440")
+    (fact,) = rate.find(run(np.zeros(40), in_noise=6.1, relative=0.11))
+    assert fact.since_step is None
+    (fact,) = rate.find(run(np.ones(60), np.zeros(39), [1e-9]))
+    assert "less than a millionth of its peak" in fact.message
+
+
+def test_the_steps_of_a_cycle_that_is_meant():
+    (fact,) = rate.find(cycles(3, name="CyclicLR"))
+    assert "the steps of the run, 3,640" in fact.advice

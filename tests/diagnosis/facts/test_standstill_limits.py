@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -366,3 +368,69 @@ def test_fifteen_late_accuracies_show_one_answer(rows, found):
     loss = entropy * (1.0 + 1.5 * np.exp(-np.arange(rows) / 2))
     facts = facts_of(loss, accuracy=np.full(rows, 0.9))
     assert any("how common two answers are" in fact.message for fact in facts) == found
+
+
+@pytest.mark.parametrize(("first", "found"), [(11.0, True), (11.1, False)])
+def test_norms_that_grow_exactly_fivefold(first, found):
+    # From the median of six rows, 13.5, to that of the last six, 67.5.
+    assert bool(facts_of(sway(60), first + np.arange(60.0))) == found
+
+
+def test_two_rows_in_twenty_are_the_first():
+    assert len(facts_of(np.append([LN10 * 1.24] * 2, sway(18, LN10, 0.001)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("every", "last", "averaged", "epochs_", "doubted"),
+    [
+        (1, 1.0, False, False, True),
+        (10, 1.0, False, False, False),  # a step may lie between two rows
+        (1, 1.0199, False, False, False),
+        (1, 1.0, True, False, False),
+        (1, 1.0, False, True, False),
+    ],
+)
+def test_steps_that_are_too_long_would_show_in_one_row(every, last, averaged, epochs_, doubted, monkeypatch):
+    monkeypatch.setattr(standstill, "counts_epochs", lambda _: epochs_)
+    case = run(np.append(sway(20, LN10, 0.004), LN10 * last), every=every)
+    case.__dict__["provenance"] = SimpleNamespace(averaged=averaged, trusted=True)
+    (fact,) = standstill.find(case)
+    assert fact.doubts == ({"lr_too_high", "no_warmup"} if doubted else set())
+    assert ("in nearly all 21 rows" in fact.message) == (last > 1.005)
+
+
+def halves(level, off=1.05):
+    """Eighty rows at a level, but those from a fifth to nearly three quarters, more of the second half at it than not."""
+    return level * np.repeat([1.0, off, 1.0], [16, 43, 21])
+
+
+def test_the_second_half_of_a_loss_is_its_level():
+    facts = accurate([0.11, 0.12, 0.13], halves(LN10 * 1.02))
+    assert "guessing among 10 classes" in facts[0].message
+    entropy = -0.9 * np.log(0.9) - 0.1 * np.log(0.1)
+    (fact,) = facts_of(halves(entropy), accuracy=np.full(80, 0.9))
+    assert "how common two answers are" in fact.message
+    assert line(fact).endswith("| 1 of 1.03 in 60")
+
+
+def test_half_of_the_answers_right_is_no_base_rate():
+    loss = np.log(2.0) * (1.0 + 1.5 * np.exp(-np.arange(60) / 4))
+    assert not any("how common" in fact.message for fact in facts_of(loss, accuracy=np.full(60, 0.5)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("mIoU", np.zeros(26), True),
+        ("mIoU", np.zeros(25), False),  # of which nineteen are late
+        ("val/dice", np.append(np.ones(25), np.zeros(75)), True),
+        ("val/dice", np.append(np.ones(26), np.zeros(74)), False),
+        ("errors", np.zeros(100), False),
+    ],
+)
+def test_an_overlap_of_nothing(name, value, found):
+    facts = facts_of(np.linspace(3.0, 1.0, len(value)), **{name: value})
+    assert bool(facts) == found
+    if found:
+        late = len(value) - len(value) // 4
+        assert f"0 in the last {late} rows, while the loss goes from 3 to 1: nothing" in facts[0].message
