@@ -151,6 +151,7 @@ def test_what_is_said_of_them():
     [
         ({"rows": (300, 500)}, False),
         ({"times": 20.01}, True),
+        ({"times": 20.0}, False),  # as the first of them is just that
         ({"times": 19.4}, False),
         ({"norm": 10.2}, True),
         ({"norm": 9.8}, False),

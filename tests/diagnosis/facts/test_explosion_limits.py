@@ -124,3 +124,31 @@ def test_a_loss_that_descends_is_judged_elsewhere():
     assert [f.code for f in explosion.find(case)] == ["GL510", "GL501"]
     case.__dict__["loss_descends"] = True
     assert explosion.find(case) == ()
+
+
+def from_the_start(end, *, first=2.0, kind="signless"):
+    """A loss that grows from its first ten rows on, so that what is usual of it is large."""
+    first = np.resize(first, 10)
+    case = agent(np.concatenate((first, np.full(45, 500.0), np.full(5, end))))
+    case.__dict__["loss_kind"] = kind
+    return explosion.find(case)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"end": 2001.0}, True),
+        ({"end": 2000.0}, False),  # a thousand times what it began with
+        ({"end": 2001.0, "kind": "adversarial"}, True),
+        ({"end": 2001.0, "kind": "policy"}, False),
+        ({"end": 1001.0, "first": 0.5}, True),
+        ({"end": 1000.0, "first": 0.5}, False),  # or of one
+        ({"end": 4901.0, "first": [0.0, 0.0, 0.0, 10.0, 10.0]}, True),  # a deviation of 4.899
+        ({"end": 4897.0, "first": [0.0, 0.0, 0.0, 10.0, 10.0]}, False),
+    ],
+)
+def test_losses_without_bounds_are_compared_with_their_first_rows(options, found):
+    facts = from_the_start(**options)
+    assert bool(facts) == found
+    if found:
+        assert facts[0].since_step == 100

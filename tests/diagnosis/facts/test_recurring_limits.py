@@ -218,6 +218,8 @@ def test_near_the_start_one_row_is_before():
         ([51, 52], 51),
         ([10, 11, 12, 51, 52], 51),  # what came back in between led to nothing
         ([52], 52),
+        ([46, 48, 49, 50, 51, 52], 48),
+        ([44, 45, 50, 51, 52], 50),
     ],
 )
 def test_where_a_spike_begins(above, begin):
@@ -226,6 +228,12 @@ def test_where_a_spike_begins(above, begin):
     z[52] = 9.0
     assert recurring._begin(z, 52, 55) == begin
     assert recurring._begin(np.where(z == 4.0, 3.0, z), 52, 55) == 52
+
+
+def test_the_top_of_a_spike_lies_within_it():
+    z = np.zeros(100)
+    z[[52, 55, 56, 57]] = 9.0, 10.0, 99.0, 99.0
+    assert recurring._begin(z, 52, 55) == 55
 
 
 def test_a_spike_begins_thirty_rows_before_at_most():
@@ -268,7 +276,9 @@ def test_a_high_spike_may_leave_an_eighth_of_itself(level, recovers):
         assert recurring._recovers(z, 120, 122, 5.0) is False
 
 
-def seen(monkeypatch, *, last=False, little=True, shaken=False, one=True, events=()):
+def seen(
+    monkeypatch, *, last=False, little=True, shaken=False, one=True, events=(), bursts=(), before=90.0, after=80.0
+):
     """What is asked of spikes that no norm leads, and what is said of them."""
     asked = {}
     first, second, third = wide(0, 20.0), wide(0, 30.0, first=500), wide(0, 15.0, first=800)
@@ -282,13 +292,13 @@ def seen(monkeypatch, *, last=False, little=True, shaken=False, one=True, events
     monkeypatch.setattr(recurring, "at_little_cost", lambda _, *spikes: (spikes,))
     case = spiking()
     loss = case.signals.loss.copy()
-    loss[[469, 470, 505, 506]] = 99.0, 90.0, 80.0, 99.0
+    loss[[469, 470, 505, 506]] = 99.0, before, after, 99.0
     case.signals = replace(case.signals, loss=loss)
     case.__dict__["norm"] = replace(
         case.norm, value=np.where(np.isin(np.arange(1200), (198, 490, 805, 189, 489)), 5.0, 0.0)
     )
-    case.norm.value[[189, 489]] = 9.0
-    case.__dict__["events"] = case.__dict__["bursts"] = events
+    case.norm.value[[189, 489, 806]] = 9.0
+    case.__dict__["events"], case.__dict__["bursts"] = events, bursts
     return recurring.find(case), asked
 
 
@@ -299,6 +309,7 @@ def test_what_is_asked_of_spikes(monkeypatch):
     assert asked["cost"] == 90.0
     assert asked["spikes"] == ([200, 500, 800], pytest.approx([np.exp(0.4)] * 3))
     assert found == (([200, 500, 800], 90.0),)
+    assert seen(monkeypatch, after=95.0)[1]["cost"] == 95.0
 
 
 @pytest.mark.parametrize(
@@ -306,6 +317,7 @@ def test_what_is_asked_of_spikes(monkeypatch):
     [
         ({"last": True}, []),
         ({"events": (1,)}, []),
+        ({"bursts": (1,)}, []),
         ({"little": False}, ["GL513"]),
         ({"shaken": True}, ["GL513"]),
         ({"one": False}, ["GL513"]),
@@ -320,8 +332,8 @@ def test_single_batches_that_cost_little(change, said, monkeypatch):
     ("high", "one"), [((205,), True), ((204, 205), True), ((203, 204, 205), False), ((169, 203, 204), True), ((170, 203, 204), False), ((203, 204, 206), True)]
 )  # fmt: skip
 def test_one_batch_raises_two_rows_by_half_of_its_height(high, one):
-    value = np.zeros(1200)
-    value[list(high)] = 1.0
-    value[[190, 191, 192]] = 0.5
+    value = np.ones(1200)
+    value[list(high)] = 3.0
+    value[[190, 191, 192]] = 2.0
     case = SimpleNamespace(loss=SimpleNamespace(value=value))
     assert recurring._is_one_batch(case, wide(0)) == one

@@ -44,6 +44,7 @@ def test_what_is_said_of_a_jump():
         "restored" in facts[0].message
     )
     assert facts[0].rules_out == LEVELS
+    assert "in all" not in facts[0].message
 
 
 def test_what_is_said_of_none():
