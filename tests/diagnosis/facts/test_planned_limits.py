@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -140,3 +141,77 @@ def test_no_restart_and_no_loss():
     case = rounds(100, 100, 100, 100)
     case.__dict__["loss_descends"] = False
     assert planned.find(case) == ()
+
+
+# --- rounds by hand
+
+
+@pytest.mark.parametrize(
+    ("rounds", "even"),
+    [
+        ([100, 100, 100], True),
+        ([100, 200, 400], True),
+        ([100, 100, 105], True),  # .05 of 1.025
+        ([100, 100, 105.3], False),
+        ([100, 95.1, 90.5], True),
+        ([100, 94.9, 90.0], False),  # they do not get shorter
+    ],
+)
+def test_rounds_that_are_even(rounds, even):
+    assert planned._is_even(np.array(rounds, dtype=float)) == even
+
+
+@pytest.mark.parametrize(
+    ("jumps", "regular"),
+    [
+        ([10, 20, 30], True),
+        ([10, 20], False),
+        ([30, 40, 50, 60, 70, 80, 90], False),
+        ([30, 40, 50, 60, 70, 80, 90, 100], True),  # of many, some are not told apart
+        ([30, 40, 50, 60, 70, 80, 90, 110], False),
+    ],
+)
+def test_restarts_on_the_beat(jumps, regular):
+    assert planned.on_the_beat(7 + 10 * np.arange(120), jumps) == regular
+
+
+def ended(*ends, rows=50, last=None, before=9.0, sway=0.0, tell=10):
+    """A loss of rounds, each with a level of its own in its last rows, and the rows at which rounds begin."""
+    parts = []
+    for at, end in enumerate(ends):
+        n = last if last is not None and at == len(ends) - 1 else rows
+        parts.append(np.append(np.full(n - tell, before), end + sway * np.resize([1.0, -1.0], tell)))
+    return np.concatenate(parts), [rows * at for at in range(1, len(ends))]
+
+
+@pytest.mark.parametrize(
+    ("loss", "lower"),
+    [
+        (ended(3, 2, 1), True),
+        (ended(3, 2, 2), True),
+        (ended(3, 2, 2.1), False),
+        (ended(2, 3, 1), False),
+        (ended(3, 2), True),
+        (ended(2, 3), False),
+        # Of a fifth of the rows, as far as their noise tells: 2 * 1.2533 * 1.4826 * .1 / sqrt(10) is .1175.
+        (ended(2, 2.11, sway=0.1), True),
+        (ended(2, 2.12, sway=0.1), False),
+        (ended(3, 2, rows=20, tell=5), True),
+        (ended(3, 2, rows=20, tell=5, before=-9.0), True),
+        (ended(3, 2, rows=6, tell=5), True),
+        (ended(3, 2, rows=5, tell=5), False),  # too few to tell
+        # A last round that is shorter by more than a tenth has not come to its end.
+        (ended(3, 2, 4, last=44), True),
+        (ended(3, 2, 4, last=45), False),
+        (ended(3, 4, last=20), False),
+    ],
+)
+def test_rounds_that_each_end_lower(loss, lower):
+    assert planned._each_round_ends_lower(*loss) == lower
+
+
+@pytest.mark.parametrize(("rows", "nothing"), [(24, True), (7, False)])
+def test_many_rounds_are_told_by_eight_levels(rows, nothing):
+    signals = SimpleNamespace(loss=np.append(np.linspace(3.0, 1.0, rows), np.nan))
+    case = SimpleNamespace(loss_descends=True, signals=signals)
+    assert planned.costs_nothing(case, list(range(8))) == nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -173,3 +174,57 @@ def test_not_where_the_first_updates_threw_it_up(monkeypatch, sign, grade, found
     monkeypatch.setattr(early_floor, sign, lambda _: grade)
     case = measured(progress=FLOOR, norms={"loss_noise": 0.035})
     assert bool(early_floor.find(case)) == found
+
+
+# --- exactly at a limit
+
+
+def solved(*, start=4.0, resumed=False, level=1.0, known=True):
+    progress = SimpleNamespace(start=start) if known else None
+    signals = SimpleNamespace(from_the_start=not resumed, step=10 * np.arange(100))
+    return SimpleNamespace(progress=progress, signals=signals, loss=SimpleNamespace(level=np.full(100, np.log(level))))
+
+
+@pytest.mark.parametrize(
+    ("case", "cost", "little"),
+    [
+        (solved(), 1.99, True),
+        (solved(), 2.0, False),
+        (solved(start=0.0), -1.0, False),
+        (solved(resumed=True), 1.0, False),
+        (solved(known=False), 1.0, False),
+    ],
+)
+def test_what_costs_little(case, cost, little):
+    assert small_events.costs_little(case, cost) == little
+    assert bool(small_events.at_little_cost(case, [1, 2], cost)) == little
+
+
+def test_the_figures_of_what_costs_little():
+    (fact,) = small_events.at_little_cost(solved(), list(range(9)), 1.0)
+    assert fact.steps == (0, 10, 20, 30, 40, 50, 60, 70)
+    assert fact.evidence[0].value == 0.25
+    assert "in 9 places" in fact.message
+    assert "costs more than 1, and every batch cost 4 before" in fact.message
+
+
+@pytest.mark.parametrize(
+    ("case", "times", "shaken"),
+    [
+        (solved(), [8.0] * 3, True),
+        (solved(), [8.0, 7.9, 7.9], False),
+        (solved(), [8.0] * 2, False),
+        (solved(level=0.81), [9.0] * 3, True),
+        (solved(level=0.79), [9.0] * 3, False),  # a fifth of the start
+        (solved(known=False), [9.0] * 3, False),
+    ],
+)
+def test_what_shakes_a_run(case, times, shaken):
+    assert small_events.is_shaken(case, list(range(len(times))), times) == shaken
+
+
+def test_the_loss_over_its_level_is_that_of_the_rows_of_an_event():
+    value = np.array([9.0, 0.1, 0.3, 9.0, np.nan])
+    case = SimpleNamespace(loss=SimpleNamespace(value=value, level=np.zeros(5)))
+    assert small_events._loss_ratio(case, SimpleNamespace(first=1, last=2)) == pytest.approx(np.exp(0.3))
+    assert small_events._loss_ratio(case, SimpleNamespace(first=4, last=4)) == 1.0
