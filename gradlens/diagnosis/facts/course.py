@@ -262,7 +262,7 @@ def _rise(measured: Measured) -> tuple[int, float]:
     low, end = float(smooth[width // 2 :].min()), float(np.median(value[-max(3, len(value) // 20) :]))
     below = np.flatnonzero(smooth < low + 0.35 * (end - low))
     at = min(int(below[-1]) + 1 if len(below) else 0, len(value) - 1)
-    return int(s.step[known[min(at * block, len(known) - 1)]]), 1.0 - at / max(len(value), 1)
+    return int(s.step[known[at * block]]), 1.0 - at / len(value)
 
 
 def _norm_too(measured: Measured, since: int) -> str:

@@ -260,6 +260,14 @@ def test_since_when_a_loss_rises(rows, step, lasting):
     assert lasts == pytest.approx(lasting, abs=0.003)
 
 
+@pytest.mark.parametrize("first", [600.0, -50.0])
+def test_the_lowest_level_is_that_of_a_fortieth_of_the_rows(first):
+    # Of 25 rows around the valley the middle one is 6, and the last fifty end at 374.5: 35 % of the way is 135.
+    loss = np.abs(np.arange(1000.0) - 600)
+    loss[:11] = first  # half a window at the start is no level
+    assert course._rise(run(loss)) == (7350, pytest.approx(0.265))
+
+
 def test_a_loss_that_only_rises_does_so_from_the_start():
     assert course._rise(run(np.full(60, 2.0))) == (0, 1.0)
     since, lasting = course._rise(run(np.concatenate((np.full(40, 1.0), np.full(20, np.nan), np.full(40, 3.0)))))
@@ -536,6 +544,8 @@ def test_whether_the_rate_was_never_as_high(case, new):
         (10.0, 11.1, (1.0, 2.1), False, True),
         (10.0, 11.1, (1.0, 2.0), False, False),
         (10.0, 11.1, (2.0, 4.1), False, True),
+        (10.0, 11.1, (2.0, 3.9), False, False),
+        (0.5, 0.6, (1.0, 2.1), False, True),
         (10.0, 11.1, None, False, False),
         (10.0, 11.1, (1.0, 2.1), True, False),
         (0.0, 11.1, (1.0, 2.1), False, False),
@@ -547,3 +557,75 @@ def test_whether_loss_and_norm_end_far_above_what_they_were(start, end, norm, re
     signals = SimpleNamespace(from_the_start=not resumed)
     case = SimpleNamespace(progress=SimpleNamespace(start=start, end=end), signals=signals)
     assert course._above_the_start(case, 100) == above
+
+
+# --- what an end that is worse speaks against
+
+
+@pytest.fixture
+def around(monkeypatch):
+    """Sets what is known of the run around a rise."""
+
+    def set_all(*, norm=None, calm=False, new_rate=False, above=False, lost=0.0):
+        monkeypatch.setattr(course, "_norm_around", lambda *_: norm)
+        monkeypatch.setattr(course, "begins_without_a_shock", lambda *_: calm)
+        monkeypatch.setattr(course, "_at_a_new_rate", lambda *_: new_rate)
+        monkeypatch.setattr(course, "_above_the_start", lambda *_: above)
+        monkeypatch.setattr(course, "progress_lost", lambda _: lost)
+
+    return set_all
+
+
+@pytest.mark.parametrize("calm", [True, False])
+@pytest.mark.parametrize(
+    ("known", "guesses", "out", "doubts"),
+    [
+        ({}, False, {"batch_size_change"}, None),
+        ({}, True, LEVELS, None),
+        ({"new_rate": True}, False, set(), LEVELS),
+        ({"above": True}, False, set(), LEVELS),
+        ({"above": True}, True, LEVELS, None),
+        ({"above": True, "norm": (2.0, 1.0)}, False, set(), LEVELS),
+        ({"above": True, "norm": (2.0, 0.99)}, False, LEVELS, None),
+    ],
+)
+def test_what_an_end_that_is_worse_speaks_against(known, guesses, out, doubts, calm, around):
+    around(calm=calm, **known)
+    found = course._against(None, 100, guesses=guesses)
+    assert found["rules_out"] == set(out) | (OF_BATCHES if calm else set())
+    assert found.get("doubts") == doubts
+
+
+@pytest.mark.parametrize(
+    ("known", "cause"), [({}, "unknown"), ({"new_rate": True}, "lr_too_high"), ({"above": True}, "lr_too_high")]
+)
+def test_which_end_a_high_rate_explains(known, cause, rises, around):
+    rises()
+    around(lost=1.0, **known)
+    case = measured(progress=WORSE)
+    assert course._ended_worse(case, case.progress).otherwise == cause
+
+
+@pytest.mark.parametrize(
+    ("lost", "figures", "found"),
+    [
+        (0.5, {}, True),
+        (0.49, {}, False),
+        (0.5, {"in_noise": 6.0}, False),
+        (0.0, {"best": 2.0, "end": 3.41, "kept": 0.84, "rebound": 0.16}, True),
+        (0.0, {"best": 2.0, "end": 3.4, "kept": 0.84, "rebound": 0.16}, False),
+    ],
+)
+def test_half_of_the_descent_or_nearly_twice_the_best(lost, figures, found, rises, around):
+    rises()
+    around(lost=lost)
+    case = measured(progress=WORSE | {"kept": 0.9, "in_noise": 6.1} | figures)
+    assert (course._ended_worse(case, case.progress) is not None) == found
+
+
+@pytest.mark.parametrize(("lasting", "said"), [(0.2, True), (0.19, False)])
+def test_a_run_that_guesses_again_for_a_fifth_of_its_rows(lasting, said, rises, around):
+    rises(lasting=lasting)
+    around(lost=1.0)
+    case = guessing()
+    assert ("which is ln 10" in course._ended_worse(case, case.progress).message) == said

@@ -302,3 +302,15 @@ def test_the_same_steps_of_both_attempts():
     old, new = restart._same_steps(Restart(index=7, step=7, reached=9, superseded=4), series)
     assert (len(old), len(new)) == (0, 0)
     assert len(restart._same_steps(Restart(index=7, step=7, reached=9, superseded=4), None)[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("later", "repeated", "said"), [(51.0, 5, False), (51.1, 5, True), (51.1, 2, True), (51.1, 1, False)]
+)
+def test_a_rate_that_differs_by_a_fiftieth(later, repeated, said):
+    step = np.concatenate((np.arange(60), np.arange(60 - repeated, 100)))
+    rate = np.where(np.arange(len(step)) < 60, 50.0, later)
+    loss = np.full(len(step), 2.0)
+    case = make({"loss": loss, "grad_norm": loss, "lr": rate}, step=step, threshold=None)
+    found = restart._damage(case, Restart(index=60 - repeated, step=60 - repeated, reached=59, superseded=repeated))
+    assert (found is not None) == said
