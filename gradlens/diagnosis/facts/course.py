@@ -294,9 +294,7 @@ def _at_chance(measured: Measured, p: Progress) -> Fact | None:
         return None
     known = measured.signals.loss[np.isfinite(measured.signals.loss)]
     level = float(np.median(known[len(known) // 2 :]))
-    if level - float(known[: max(len(known) // 10, 1)].min()) > BETTER * max(
-        neighbour_noise(known), NEAR_CHANCE * level
-    ):
+    if level - float(known[: len(known) // 10].min()) > BETTER * max(neighbour_noise(known), NEAR_CHANCE * level):
         return None  # where two adversaries come to rest (2 or 3 ln 2), the loss may have been lower before
     classes = guessed_classes(level, NEAR_CHANCE)
     if classes is None or abs(p.start - level) >= 0.1 * level:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,6 +121,22 @@ def test_exactly_six_tenths_of_the_largest_are_nearly_it():
     scatter = np.ones(200)
     scatter[3::12], scatter[9::12] = 10.0, 2.0
     assert last_batch._epoch(scatter, 3, range(5, 21)) == (6.0, 6)
+
+
+@pytest.mark.parametrize(
+    ("away", "one_sided"),
+    [
+        ([-1.0, -1.0, 0.5, 1.0, 1.0], False),  # half of their usual distance
+        ([-1.0, -1.0, 0.51, 1.0, 1.0], True),
+        ([-1.0, -1.0, 0.5, 1.0, 1.0, np.nan], False),
+        ([-1.0, -1.0, -0.6, 1.0, 1.0], False),
+    ],
+)
+def test_the_losses_of_one_place_that_are_all_high(away, one_sided):
+    value = np.full(5 * len(away), 19.0)
+    value[2::5] = 10.0 + np.array(away)
+    curve = SimpleNamespace(value=value, level=np.full(len(value), 10.0))
+    assert last_batch._one_sided(curve, 5, 7) == one_sided
 
 
 # --- batches that cost many times what the start did

@@ -359,6 +359,22 @@ def test_when_a_loss_is_at_chance(change, grade, found, monkeypatch):
     assert (course._at_chance(case, case.progress) is not None) == found
 
 
+@pytest.mark.parametrize(("row", "found"), [(119, False), (120, True)])
+def test_a_row_of_the_first_tenth_that_was_far_better_was_no_guess(row, found, monkeypatch):
+    monkeypatch.setattr(course, "never_learned", lambda _: 1.0)
+    loss = LN10 + 0.01 * np.resize([1.0, -1.0], N)
+    loss[row] = 1.0
+    case = with_progress(run(loss), start=LN10)
+    assert (course._at_chance(case, case.progress) is not None) == found
+
+
+def test_the_level_of_chance_is_that_of_the_second_half(monkeypatch):
+    monkeypatch.setattr(course, "never_learned", lambda _: 1.0)
+    # More of the second half is at ln 10 than not, but less of the last four fifths.
+    case = with_progress(run(LN10 * np.repeat([1.0, 1.02, 1.0], [240, 640, 320])), start=LN10)
+    assert "which is ln 10" in course._at_chance(case, case.progress).message
+
+
 LN2 = float(np.log(2.0))
 
 
@@ -389,6 +405,7 @@ def test_what_is_said_of_a_coin():
         ({"away": -0.009}, True),
         ({"away": -0.010}, False),
         ({"first": 0.5}, True),  # it comes down to it
+        ({"first": -0.3}, False),  # it was better
         ({"last": 0.033}, True),
         ({"last": 0.037}, False),
         ({"last": -0.013}, True),
@@ -458,6 +475,24 @@ def test_when_a_loss_hardly_moves(change, grade, found, monkeypatch):
     monkeypatch.setattr(course, "never_learned", lambda _: grade)
     case = still(**change)
     assert (course._hardly_moves(case, case.progress) is not None) == found
+
+
+@pytest.mark.parametrize(("share", "doubted"), [(0.99, True), (1.01, False)])
+def test_noise_that_lasts_is_noise(share, doubted):
+    # Neighbours differ by a deviation of a tenth, and long waves scatter by some times that.
+    loss = 2.0 + 0.5 * 0.09539 * np.resize([1.0, -1.0], N) + 0.5 * np.sin(np.arange(N) / 40)
+    lasting = course._scatter(loss) / 0.1
+    assert 4.0 < lasting < 7.0
+    case = with_progress(
+        run(loss), **(STANDS | {"plainly_fell": False, "in_noise": 1.0, "rebound": 1.5 * lasting * share})
+    )
+    assert ("lr_too_high" in course._hardly_moves(case, case.progress).doubts) == doubted
+
+
+def test_the_scatter_is_that_around_a_line():
+    row = np.arange(200.0)
+    assert course._scatter(5.0 + 0.1 * row + np.resize([1.0, -1.0], 200)) == pytest.approx(1.4826, rel=0.02)
+    assert course._scatter(row**2) > 1000.0
 
 
 def test_the_first_that_fits_is_told():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,20 @@ def test_exactly_a_fiftieth_of_the_fall_and_a_training_loss_that_stands_still():
     values = (13.5, 1.0, *[1.01] * 8, 1.25, 1.25, 1.25)
     assert [f.severity.value for f in validation.find(validated(values))] == ["warning"]
     assert len(validation.find(validated(values, train=np.full(130, 2.0)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("since", "near", "last", "rises"),
+    [
+        (50, slice(45, 55), 2.1, True),  # of a hundred rows five on either side
+        (50, slice(45, 55), 2.0, False),
+        (50, slice(46, 51), 2.1, False),
+        (3, slice(0, 4), 6.0, True),  # of eight rows half: 5.5
+        (3, slice(0, 4), 5.4, False),
+    ],
+)
+def test_which_training_losses_are_compared(since, near, last, rises):
+    loss = np.full(100, 9.0)
+    loss[near], loss[-5:] = 2.0, last
+    signals = SimpleNamespace(step=np.arange(100), loss=loss)
+    assert validation._train_rises(SimpleNamespace(signals=signals), since) == rises
