@@ -306,3 +306,30 @@ def test_what_is_written_with_few_digits():
     loss = np.round(np.log(10.0) * (1.0 + 3.0 * np.exp(-np.arange(120) / 6)), 1)
     assert guessing.find(run(loss))
     assert not guessing.find(run(np.where(loss == 2.3, 2.31, loss)))
+
+
+@pytest.mark.parametrize(
+    ("digits", "last"),
+    [((2.0, 3.0), 1.0), ((2.3, 3.0), 0.1), ((2.3, 2.31), 0.01), ((2.303, 2.3), 0.001), ((2.3026, 2.3), 0.0)],
+)
+def test_the_last_digit_that_a_loss_is_written_with(digits, last):
+    assert guessing._last_digit(np.array(digits)) == last
+
+
+def test_a_loss_of_few_digits_may_lie_half_of_the_last_one_off():
+    for level, found in ((2.30, True), (2.31, False)):
+        assert (guessing._falls_to_chance(run(np.round(down(level), 2))) is not None) == found
+
+
+@pytest.mark.parametrize(
+    ("rows", "level", "found"), [(60, LN10, True), (59, LN10, False), (80, float(np.log(2.0)), True)]
+)
+def test_rows_and_levels_of_a_fall_to_guessing(rows, level, found):
+    loss = np.append(np.full(15, 3.0), np.full(rows - 15, level))
+    assert (guessing._falls_to_chance(run(loss)) is not None) == found
+
+
+def test_both_levels_of_the_last_quarter_are_at_chance():
+    loss = down()
+    loss[60:70] *= 1.002
+    assert guessing._falls_to_chance(run(loss)) is None
