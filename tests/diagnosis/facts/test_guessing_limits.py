@@ -197,6 +197,13 @@ def test_when_a_part_is_at_chance(change, found):
     assert (guessing._part_at_chance(with_part(**change)) is not None) == found
 
 
+@pytest.mark.parametrize(("rows", "found"), [(100, True), (99, False)])
+def test_a_hundred_rows_of_a_part(rows, found):
+    columns = {"loss": np.linspace(9.0, 4.0, rows), "cls_loss": np.full(rows, LN10)}
+    case = measured(columns=columns, progress={"relative": 0.1}, loss_descends=True)
+    assert (guessing._part_at_chance(case) is not None) == found
+
+
 def test_without_a_course_no_part_is_judged():
     case = with_part()
     case.__dict__["progress"] = None

@@ -214,3 +214,10 @@ def test_a_head_without_a_number_is_the_last_layer():
     (fact,) = layers.find(layered(**zeros, head=np.ones(ROWS)))
     assert fact.cause == "vanishing"
     assert "all but the last of 6 layers (5 zeros, grad_norm/head has 1)" in fact.message
+
+
+@pytest.mark.parametrize(("zeros", "found"), [(10, True), (4, False)])
+def test_of_a_short_log_ten_rows_are_the_first_norms(zeros, found):
+    late = np.append(np.zeros(zeros), np.ones(60 - zeros))
+    named = {f"layer{at}": late for at in range(4)} | {"layer4": np.ones(60)}
+    assert (layers._all_but_the_last(layered(rows=60, **named)) is not None) == found
