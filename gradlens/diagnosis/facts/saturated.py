@@ -44,7 +44,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     late = block_medians(norm[len(norm) // 2 :], 4)
     if neighbour_noise(np.log(loss[-third:])) < DIFFER or float(late[-1]) > BACK * float(late.min()) > 0:
         return ()
-    since = int(s.step[rows[after_last(norm > FADED * first)]])
+    since = int(s.step[rows[min(after_last(norm > FADED * first), len(rows) - 1)]])
     thrown = max(p.rebound, p.above_start) > NO_RISE
     return (
         Fact(
