@@ -1,8 +1,8 @@
-"""Learns the trees that judge signs and curves, and measures how well they name causes, for `docs/naming.md`.
+"""Learns the trees and the network that judge signs and curves, and measures how well they name causes, for `docs/naming.md`.
 
     python -m benchmarks.diagnosis.naming [--print]
 
-From the packed table; needs LightGBM. Takes about ten minutes on an idle core.
+From the packed table; needs LightGBM and PyTorch. Takes about half an hour on two idle cores.
 
 In order: every family is judged by what saw nothing of it (`FOLDS` parts of the families, one left out at a time); then what ships is
 learned from all; then the learning curve. Writes `gradlens/diagnosis/opinion.npz` and `docs/naming.md`. First looks, in
@@ -263,9 +263,10 @@ def _length(rows: int) -> str:
 
 TEXT = """
 Written by `python -m benchmarks.diagnosis.naming`. Two judges: the hand-made signs, whose weights were learned from the archived runs
-([how they do alone](diagnosis.md)), and boosted decision trees that judge the grades of the signs and some hundreds of generic numbers
-of the curves. {runs:,} runs of {families} families are scored here: those of the archive, and those that `benchmarks.runs.drawn` draws
-at random. A family is judged only by signs and trees that saw no run of it: a quarter of the families was left out at a time.
+([how they do alone](diagnosis.md)), and boosted decision trees with a small network beside them, which judge the grades of the signs
+and some hundreds of generic numbers of the curves. {runs:,} runs of {families} families are scored here: those of the archive, and those
+that `benchmarks.runs.drawn` draws at random. A family is judged only by signs, trees and a network that saw no run of it: a quarter of
+the families was left out at a time.
 
 The first six rows are what a report says ([who decides](#who-decides)), but for ceilings of confidence: a cause that a fact of the log
 proves (a rate of zero, a NaN from one step to the next) goes first, what a fact rules out is not named, and where that was the
@@ -305,8 +306,8 @@ higher ones of *warned* because of runs that came with the project and made-up o
 """
 BEGUN = """
 The logs of healthy runs as they stood after a tenth, a quarter or a half (one of these for each run), judged by what saw nothing of
-their family; the trees learned from such logs of other families, too. Logs of fewer than 40 rows, which the signs alone judge, are left
-out: `gradlens watch` and the recorder wait for more ([watching](watch.md)).
+their family; trees and network learned from such logs of other families, too. Logs of fewer than 40 rows, which the signs alone judge,
+are left out: `gradlens watch` and the recorder wait for more ([watching](watch.md)).
 """
 LOOK_TEXT = """
 Eight times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
@@ -320,8 +321,8 @@ mistake was undone: the signs had been learned from twelve of the drawn families
 (`python -m benchmarks.diagnosis.newest FOLDER`): facts, who decides, ceilings. `sixth` to `eighth` were judged by trees and the rule
 above, in the same way; for `seventh`, confidences were told as below, and runs of eighty more kinds of loss and architecture
 had been learned from; for `eighth`, there were twice as many trees, archived runs counted three times, and losses of both signs were
-judged. What ships has learned from the first seven and from nothing of `eighth`. Of a family in which too few healthy runs learned,
-nothing is scored.
+judged. The network came after all of them. What ships has learned from the first seven and from nothing of `eighth`. Of a family in
+which too few healthy runs learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.

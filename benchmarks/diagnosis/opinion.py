@@ -19,8 +19,10 @@ from scipy.special import ndtri
 from benchmarks.diagnosis.examples import SOURCES
 from benchmarks.diagnosis.fit import CAUSES as SIGN_CAUSES
 from benchmarks.diagnosis.fit import Example, Model, learn
+from benchmarks.diagnosis.network import fit_network
 from benchmarks.diagnosis.table import Table, counts, joined
 from benchmarks.diagnosis.trees import fit_trees
+from gradlens.diagnosis.network import arrays_of
 from gradlens.diagnosis.opinion import Learned, cautious_of, laid_out, opinion_of, silent_on
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import Curves, measure_recorder, trait_names
@@ -105,12 +107,15 @@ def fit_opinion(table: Table, begun: Table, *, seed: int = 0) -> Learned:
     learned = Learned(
         causes=CAUSES, traits=tuple(trait_names()[i] for i in known), signs=tuple(SIGNS),
         knots=np.nan_to_num(np.array(levels)).astype(np.float16).astype(np.float32), scores=scores,
-        flagged=np.flatnonzero((gone > 0.01) & (gone < 0.99)), trees=NO_TREES, caution=np.zeros(2),
+        flagged=np.flatnonzero((gone > 0.01) & (gone < 0.99)), trees=NO_TREES, network=(), caution=np.zeros(2),
     )  # fmt: skip
     expected = np.array([CAUSES.index(label["expected"]) for label in table.labels])
     weight = np.array([ARCHIVED_COUNTS if label["part"] in SOURCES else 1.0 for label in table.labels])
     inputs = [laid_out(traits, grades, learned) for traits, grades in views]
-    return replace(learned, trees=fit_trees(inputs, expected, len(CAUSES), weight=weight, seed=seed))
+    return replace(
+        learned, trees=fit_trees(inputs, expected, len(CAUSES), weight=weight, seed=seed),
+        network=fit_network(inputs, expected, accepted_of(table), weight=weight, seed=seed),
+    )  # fmt: skip
 
 
 def examples_of(table: Table) -> list[Example]:
@@ -286,4 +291,5 @@ def write(learned: Learned, target: Path = TARGET) -> None:
     for name in ARRAYS:
         values = getattr(learned.trees, name)
         arrays[f"trees {name}"] = values.astype(small.get(name, values.dtype))
+    arrays |= {name: values.astype(np.float16) for name, values in arrays_of(learned.network).items()}
     np.savez(target, **arrays)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from gradlens.diagnosis.deciding import (
     confidences,
     is_unlike,
     likeliest,
+    overshoots,
     plainly_unstable,
     ruling,
     stands,
@@ -123,7 +124,7 @@ def rulings(
         seen = dict(zip(SIGNS, grades[i].tolist(), strict=True))
         who = ruling(
             by_signs, second if heard else None, proven=proven, serious=label["grave"] is not None, excluded=out, doubted=doubted,
-            plain=plainly_unstable(seen), stated=stated_by(seen),
+            plain=plainly_unstable(seen), overshot=overshoots(seen), stated=stated_by(seen),
         )  # fmt: skip
         alone = who == "signs" and (not heard or is_unlike(second))
         told = by_signs if alone else confidences(who, by_signs, second, out, doubted)

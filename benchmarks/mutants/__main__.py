@@ -29,7 +29,7 @@ TARGETS = (
     "gradlens/stats", "gradlens/diagnosis/facts", "gradlens/diagnosis/signs", "gradlens/diagnosis/outcome.py",
     "gradlens/diagnosis/status.py", "gradlens/diagnosis/deciding.py", "gradlens/diagnosis/ranking.py",
     "gradlens/diagnosis/weighing.py", "gradlens/diagnosis/kind.py", "gradlens/diagnosis/case.py", "gradlens/diagnosis/opinion.py",
-    "gradlens/diagnosis/opinions.py", "gradlens/diagnosis/trees.py", "gradlens/gating",
+    "gradlens/diagnosis/opinions.py", "gradlens/diagnosis/trees.py", "gradlens/diagnosis/network.py", "gradlens/gating",
 )  # fmt: skip
 WHOLE = ("gradlens/gating/judge.py",)
 TESTS = (

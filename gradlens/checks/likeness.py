@@ -17,8 +17,8 @@ class Likeness(Check):
 
     What it measures
     ----------------
-    Some hundreds of generic numbers of the curves of loss, norm and rate, judged by decision trees that were learned from
-    thousands of labelled trainings of tiny models.
+    Some hundreds of generic numbers of the curves of loss, norm and rate, judged by decision trees and a small network that were
+    learned from thousands of labelled trainings of tiny models.
 
     Why it matters
     --------------

@@ -15,6 +15,7 @@ from gradlens.diagnosis.deciding import (
     confidences,
     is_unlike,
     likeliest,
+    overshoots,
     plainly_unstable,
     ruling,
     stands,
@@ -210,7 +211,7 @@ def decide(
     by_curves = without(second.cautious, out, doubted)
     said = ruling(
         dict(before_ceilings.ranking), second, serious=bool(serious), excluded=out, doubted=doubted,
-        plain=plainly_unstable(signs), stated=stated_by(signs),
+        plain=plainly_unstable(signs), overshot=overshoots(signs), stated=stated_by(signs),
         proven=any(f.cause is not None and stands(f.cause, f.confidence, by_curves) for f in serious),
     )  # fmt: skip
     # A ceiling that puts another cause first says that so little of a log does not carry a judgement of its course.

@@ -1,8 +1,10 @@
-"""The second opinion: boosted trees that judge a run by the traits of its curves and the grades of its signs.
+"""The second opinion: boosted trees and a small network judge a run by the traits of its curves and the grades of its signs.
 
 Each trait is first laid on the scale of the runs that were learned from (its normal score among them), so that only its rank counts and
-no outlier can shout; the grades of the signs stand beside the traits, so that the trees know what a person would see. They were learned
-from labelled training runs (`benchmarks/diagnosis/opinion.py`) and are data here: numpy alone evaluates them.
+no outlier can shout; the grades of the signs stand beside the traits, so that both know what a person would see. They were learned
+from labelled training runs (`benchmarks/diagnosis/opinion.py`) and are data here: numpy alone evaluates them. Their answers are joined
+by a logarithmic opinion pool (Genest and Zidek, 1986): the geometric mean of the confidences, in which the network counts
+`NETWORK_COUNTS`.
 
 As learned, the opinion is a guess at the likeliest cause. Before it decides anything (`gradlens.diagnosis.deciding`), `healthy` is given
 an advantage, so large that of healthy runs of families not seen only some three in a hundred are called ill (docs/naming.md).
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from gradlens.diagnosis.network import Network, confidence_by, network_from
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import trait_names
 from gradlens.diagnosis.trees import Trees, confidence_of, on_grid, trees_from
@@ -34,6 +37,10 @@ FACTS_DECIDE: frozenset[Cause] = frozenset({"lr_zero", "not_learning", "nan_sudd
 MAX_RATE_AT_END = 0.9
 #: Normal scores are cut off here. The grade of a sign, from 0 to 1, spans the same range as the upper half of a trait.
 MAX_SCORE = 2.5
+#: How much the network counts in what it and the trees say together. Chosen among .3, .4 and .5 by the answers on families left out.
+NETWORK_COUNTS = 0.4
+#: The least confidence that is told apart from none.
+MIN_CONFIDENCE = 1e-12
 
 
 @frozen(eq=False)
@@ -43,14 +50,14 @@ class Learned:
     Attributes
     ----------
     causes
-        The causes in the order of the trees.
+        The causes in the order of trees and network.
     traits, signs
         The names of the traits and of the signs that go in; what was added to gradlens since is not looked at.
     knots, scores
         (traits, k) rising values of each trait and (k,) the normal scores they stand for.
     flagged
         Places of the traits for which it matters that they are missing.
-    trees
+    trees, network
         What judges.
     caution
         (2,): for logs without and with columns of the recorder, what is added to the log-odds of `healthy` before the opinion decides.
@@ -63,6 +70,7 @@ class Learned:
     scores: NDArray[np.float32]
     flagged: NDArray[np.intp]
     trees: Trees
+    network: Network
     caution: NDArray[np.float64]
 
     @property
@@ -110,6 +118,7 @@ def learned_from(data: Mapping[str, NDArray[np.generic]]) -> Learned:
         scores=data["scores"].astype(np.float32),
         flagged=data["flagged"].astype(np.intp),
         trees=trees_from(data),
+        network=network_from(data),
         caution=data["caution"].astype(np.float64),
     )
 
@@ -148,7 +157,7 @@ def likeness_of(traits: NDArray[np.float64], learned: Learned) -> tuple[NDArray[
 
 
 def laid_out(traits: NDArray[np.float64], grades: NDArray[np.float64], learned: Learned) -> NDArray[np.int8]:
-    """(runs, inputs): what the trees look at, on their grid.
+    """(runs, inputs): what trees and network look at, on their grid.
 
     `traits` (runs, all traits) and `grades` (runs, all signs) are in the order of `trait_names` and `SIGNS`.
     """
@@ -160,7 +169,18 @@ def laid_out(traits: NDArray[np.float64], grades: NDArray[np.float64], learned: 
 
 def opinion_of(traits: NDArray[np.float64], grades: NDArray[np.float64], learned: Learned) -> NDArray[np.float64]:
     """(runs, causes): the confidence of each cause as learned, from traits and grades as in `laid_out`."""
-    return confidence_of(laid_out(traits, grades, learned), learned.trees)
+    x = laid_out(traits, grades, learned)
+    return pooled(confidence_of(x, learned.trees), confidence_by(learned.network, x))
+
+
+def pooled(by_trees: NDArray[np.float64], by_network: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(runs, causes): the two answers joined, each (runs, causes)."""
+    logs = (1 - NETWORK_COUNTS) * np.log(np.maximum(by_trees, MIN_CONFIDENCE)) + NETWORK_COUNTS * np.log(
+        np.maximum(by_network, MIN_CONFIDENCE)
+    )
+    power = np.exp(logs)
+    found: NDArray[np.float64] = power / power.sum(axis=1, keepdims=True)
+    return found
 
 
 def silent_on(traits: NDArray[np.float64], causes: tuple[Cause, ...]) -> NDArray[np.bool_]:
@@ -176,9 +196,13 @@ def silent_on(traits: NDArray[np.float64], causes: tuple[Cause, ...]) -> NDArray
 
 
 def cautious_of(opinion: NDArray[np.float64], silent: NDArray[np.bool_], caution: float) -> NDArray[np.float64]:
-    """(runs, causes), `healthy` first: the opinion without what it is silent on, and with the advantage of `healthy`."""
+    """(runs, causes), `healthy` first: the opinion without what it is silent on, and with the advantage of `healthy`.
+
+    What it is silent on goes to `healthy`: a run whose curves look like a rate of zero, which no fact finds, does not look the more like
+    another fault for that.
+    """
     left = np.where(silent, 0.0, opinion)
-    left[:, 0] = np.maximum(left[:, 0], 1e-12) * np.exp(caution)
+    left[:, 0] = np.maximum(left[:, 0] + np.where(silent, opinion, 0.0).sum(axis=1), MIN_CONFIDENCE) * np.exp(caution)
     found: NDArray[np.float64] = left / left.sum(axis=1, keepdims=True)
     return found
 

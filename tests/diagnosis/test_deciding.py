@@ -11,11 +11,13 @@ from gradlens.diagnosis.deciding import (
     MAX_OUTSIDE,
     NEVER_CALMED,
     NEXT_BEST,
+    OVERSHOOTS,
     PLAIN,
     PLAIN_SIGNS,
     WARNS,
     confidences,
     level_with,
+    overshoots,
     plainly_unstable,
     ruling,
     stands,
@@ -122,6 +124,12 @@ def test_an_alarm_is_calmed_only_where_the_curves_say_nothing_else(cause):
 )
 def test_the_alarm_of_a_rate_too_high_stands_where_the_loss_shows_it(cause, plain, expected):
     assert said((cause, 0.6), ("healthy", 0.9), plain=plain) == expected
+
+
+@pytest.mark.parametrize("name", OVERSHOOTS)
+def test_a_loss_overshoots_by_any_of_its_signs(name):
+    assert overshoots(dict.fromkeys(SIGNS, 0.0) | {name: PLAIN})
+    assert not overshoots(dict.fromkeys(SIGNS, 1.0) | dict.fromkeys(OVERSHOOTS, PLAIN - LITTLE))
 
 
 @pytest.mark.parametrize("name", PLAIN_SIGNS)

@@ -12,6 +12,7 @@ from gradlens.diagnosis.opinion import (
     laid_out,
     load_learned,
     opinion_of,
+    pooled,
     second_opinion,
     silent_on,
 )
@@ -43,6 +44,14 @@ def test_confidences_add_up_to_one():
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
 
 
+def test_two_answers_are_joined_by_a_geometric_mean():
+    found = pooled(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[0.5, 0.5], [0.5, 0.5]]))
+    np.testing.assert_allclose(found[0], [0.5, 0.5])
+    np.testing.assert_allclose(found[1, 1] / found[1, 0], 1e-12**0.6, rtol=1e-6)
+    found = pooled(np.array([[0.8, 0.2]]), np.array([[0.1, 0.9]]))
+    np.testing.assert_allclose(found[0, 0] / found[0, 1], 4.0**0.6 * (1 / 9) ** 0.4)
+
+
 def test_caution_is_an_advantage_of_healthy_and_nothing_else():
     opinion = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0]])
     nothing = np.zeros((2, 3), dtype=bool)
@@ -51,7 +60,7 @@ def test_caution_is_an_advantage_of_healthy_and_nothing_else():
     np.testing.assert_allclose(found[0], np.array([1.0, 0.5, 0.3]) / 1.8)
     assert found[1].argmax() == 1
     silent = np.array([[False, True, False], [False, True, False]])
-    np.testing.assert_allclose(cautious_of(opinion, silent, 0.0), [[0.4, 0.0, 0.6], [1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(cautious_of(opinion, silent, 0.0), [[0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
 
 
 def test_what_facts_decide_the_curves_do_not_name():
@@ -134,7 +143,9 @@ def test_caution_is_that_of_the_log():
         found = second_opinion(traits, grades, recorded=recorded)
         silent = silent_on(traits, learned.causes)[0]
         left = {c: p for c, p, s in zip(learned.causes, found.learned.values(), silent, strict=True) if not s}
-        left["healthy"] *= np.exp(learned.caution[int(recorded)])
+        left["healthy"] = (1.0 - sum(p for c, p in left.items() if c != "healthy")) * np.exp(
+            learned.caution[int(recorded)]
+        )
         total = sum(left.values())
         assert found.cautious == pytest.approx({c: left.get(c, 0.0) / total for c in learned.causes})
 

@@ -25,7 +25,10 @@ def test_a_burst_in_a_short_run_is_no_noise():
     case = make(run, threshold=5.0)
     assert grade(case, "burst") == 1.0
     assert [(e.first, e.last) for e in case.bursts] == [(120, 125)]
-    assert case.beliefs.cause == "bad_data"
+    # A threshold of 5 lets it through.
+    first, second = case.beliefs.ranking[:2]
+    assert {first[0], second[0]} == {"bad_data", "clip_too_loose"}
+    assert first[1] + second[1] > 0.9
 
 
 def test_a_hump_is_no_burst():

@@ -19,6 +19,8 @@ from gradlens.reports.base import Cause, Severity
 #: Rows without which nothing is told, share of the first norms that the last third has at most, and of the loss; share of its start that
 #: the loss keeps at least, and noise of its logarithm from row to row that tells of batches that differ. Our own choice.
 MIN_ROWS, FADED, OF_LOSS, KEPT, DIFFER = 40, 1e-3, 1e-3, 0.5, 5e-4
+#: How sure that says that gradients vanish by themselves: a loss scale that collapsed, a penalty and dead units give the same norms.
+SURE = 0.5
 #: Times its lowest level of the second half that the norm ends at most at, unless that is nothing: it does not come back. Our own choice.
 BACK = 3.0
 #: Share of the descent that a loss may have risen by, or above its start, where no step threw it off.
@@ -51,7 +53,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
             code="GL502",
             severity=Severity.WARNING,
             cause="vanishing",
-            confidence=0.8,
+            confidence=SURE,
             outcome="stalled",
             since_step=since,
             message=f"the norm fades from {figure(first)} to {figure(last)} by step {since:,}, while the loss stays at {figure(level)} and "

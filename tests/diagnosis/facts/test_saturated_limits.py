@@ -25,7 +25,7 @@ def case(*, decades=5.0, kept=0.9, n=200, noise=0.01, back=0.0, peak=1.0, zeros=
 
 def test_what_is_said():
     (fact,) = saturated.find(case())
-    assert line(fact).startswith("GL502 | warning | vanishing 0.8 | stalled from 54 | 54 | ")
+    assert line(fact).startswith("GL502 | warning | vanishing 0.5 | stalled from 54 | 54 | ")
     assert (
         "the norm fades from 0.519 to 9.95e-6 by step 54, while the loss stays at 1.8 and varies from batch to batch"
         in fact.message
