@@ -310,8 +310,8 @@ their family; trees and network learned from such logs of other families, too. L
 are left out: `gradlens watch` and the recorder wait for more ([watching](watch.md)).
 """
 LOOK_TEXT = """
-Eight times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
-learned from everything before it, and learned from only then.
+Nine times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
+learned before it, and learned from only then.
 
 The first three were judged by an earlier opinion, which did not see the signs, and told its opinion beside a verdict that was the
 signs'. Before the second look at the first two of them one rule was changed, because of runs that had come with the project, and a
@@ -321,8 +321,8 @@ mistake was undone: the signs had been learned from twelve of the drawn families
 (`python -m benchmarks.diagnosis.newest FOLDER`): facts, who decides, ceilings. `sixth` to `eighth` were judged by trees and the rule
 above, in the same way; for `seventh`, confidences were told as below, and runs of eighty more kinds of loss and architecture
 had been learned from; for `eighth`, there were twice as many trees, archived runs counted three times, and losses of both signs were
-judged. The network came after all of them. What ships has learned from the first seven and from nothing of `eighth`. Of a family in
-which too few healthy runs learned, nothing is scored.
+judged. `ninth` was judged by what ships: the network beside the trees, which has learned from the first seven and from nothing of
+`eighth` and `ninth`. Of a family in which too few healthy runs learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.

@@ -34,7 +34,7 @@ def test_every_way_in_gives_the_same_verdict(samples):
     # The arrays lack the validation loss of the file, which the confidence takes in.
     of_arrays = verdict(held)
     assert (of_arrays[0], *of_arrays[2:]) == (expected[0], *expected[2:])
-    assert of_arrays[1] == pytest.approx(expected[1], abs=0.01)
+    assert of_arrays[1] == pytest.approx(expected[1], abs=0.02)
     for source in (frame, frame.set_index("step"), records):
         assert verdict(source) == of_arrays
 
