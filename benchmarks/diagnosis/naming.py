@@ -243,7 +243,8 @@ def _filled(text: str, table: Table) -> str:
         runs=len(table), families=len({label["family"] for label in table.labels}),
         facts=sum(bool(label["proven"] or label["grave"]) for label in healthy) / len(healthy),
         unlisted=sum(label["expected"] == "unknown" for label in faults) / len(faults),
-        calm=deciding.CALM_ALONE, never=", ".join(sorted(cause.replace("_", " ") for cause in deciding.NEVER_CALMED)),
+        calm=deciding.CALM_ALONE, overshot=deciding.CALM_OVERSHOOT,
+        never=", ".join(sorted(cause.replace("_", " ") for cause in deciding.NEVER_CALMED)),
         warns=_limits(deciding.WARNS),
         alarms=opinion.FALSE_ALARMS,
     )  # fmt: skip
@@ -289,8 +290,9 @@ are surer of another cause than the fact is of its own. Otherwise what the signs
   place of a rate too high, an explosion, vanishing gradients or a run that does not learn, nor anything in place of a lag of Adam that a
   stated beta2 makes likely.
 - *calmed*: the signs raise an alarm, no fact supports it, and to the curves `healthy` is likeliest, with {calm:.0%} before any caution:
-  the alarm becomes a note. Never so: {never}; nor a rate too high or missing warm-up where the loss
-  plainly rebounds or overshoots.
+  the alarm becomes a note. Never so: {never}; nor where the curves have the same cause first before any caution, but for odd batches
+  and changes of their size; nor a rate too high or missing warm-up where the loss plainly rebounds, or overshoots at once and `healthy`
+  has less than {overshot:.0%} before any caution.
 - *warned*: signs and facts show nothing, and to the curves a fault is likeliest ({warns}): a warning (GL011).
 
 The last three are not done in logs of fewer than 40 losses, of a loss whose
@@ -301,7 +303,8 @@ to take both signs the signs read nothing off the course, and the curves are hea
 The caution of the curves is an advantage of `healthy`, set so that {alarms:.1%} of the healthy runs of families not seen are called ill
 before facts. It decides whether there is an alarm, and not how confident a report is: the confidences are those of the curves before it,
 levelled so that what was decided is first, and the mean of both where the signs decide against the curves. Of a cause that a fact
-doubts the odds are halved. The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little, and the
+doubts the odds are halved. What only facts can tell (a rate of zero, a run that does not learn, a sudden NaN) counts for `healthy` where
+none did. The limits, round numbers, were chosen on the rows of all families, which therefore flatter a little, and the
 higher ones of *warned* because of runs that came with the project and made-up ones of the tests.
 """
 BEGUN = """
