@@ -16,6 +16,7 @@ import numpy as np
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.facts.proportion import times_loss
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise
+from gradlens.diagnosis.opinions import words
 from gradlens.diagnosis.weighing import Beliefs
 from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import CheckResult, Finding
@@ -81,7 +82,7 @@ def likelier_ill(beliefs: Beliefs) -> str:
     if sound >= MORE_LIKELY or not others:
         return ""
     cause, p = others[0]
-    named = "something that is none of the known causes" if cause == "unknown" else cause.replace("_", " ")
+    named = "something that is none of the known causes" if cause == "unknown" else words(cause)
     return (
         f"signs and curves speak for a sound run with {percent(sound)} only, for {named} with {percent(p)}, and for other causes with the "
         "rest"
