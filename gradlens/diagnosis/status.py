@@ -2,9 +2,8 @@
 
 `problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows (400 where each stands for
 several steps), no finite value, norms that never change, still carry the loss scale or are out of proportion to the loss, or a loss
-that hardly moves, stands since its first tenth, ends far above its lowest level or whose course says nothing, or where faults
-together are likelier than none; `clear` otherwise, and then only for the checks that ran. What could not run is listed with the reason
-and with what to log or pass so that it can.
+that hardly moves, stands since its first tenth, ends far above its lowest level or whose course says nothing; `clear` otherwise, and
+then only for the checks that ran. What could not run is listed with the reason and with what to log or pass so that it can.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import numpy as np
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.facts.proportion import times_loss
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise
-from gradlens.diagnosis.opinions import words
-from gradlens.diagnosis.weighing import Beliefs
 from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import CheckResult, Finding
 from gradlens.reports.base import NO_FAULT, Cause, Status
@@ -43,9 +40,6 @@ DOUBTFUL_TIMES = 150.0
 NEAR_TWO = (-0.005, 0.06)
 #: Share of the descent from which on what is lost at the end matters, and deviations of the noise that it must be. Our own choice.
 LOST, ABOVE_NOISE = 0.25, 3.0
-#: Confidence of `healthy` below which a run is not called clear, though nothing alone is likelier. Of families unseen, a third of the
-#: faults that raise no alarm are such runs, and one healthy run in sixteen.
-MORE_LIKELY = 0.5
 #: What the inputs of checks allow to judge, and what to log or pass, by the reason for which a check did not run.
 REMEDIES: dict[str, tuple[str, str]] = {
     "the log has no loss": ("the course of training", "log the training loss, or name its column with --loss"),
@@ -72,21 +66,7 @@ def status_of(case: Case, findings: tuple[Finding, ...]) -> Status:
 
 def why_insufficient(case: Case) -> str:
     """Why a run without a sign of trouble cannot be called clear; empty where it can."""
-    return _too_few_rows(case) or _norms_are_no_measure(case) or _course_says_little(case) or likelier_ill(case.beliefs)
-
-
-def likelier_ill(beliefs: Beliefs) -> str:
-    """Why a run is not called clear that is likelier to have some fault than none, though no fault is likelier by itself; empty else."""
-    sound = beliefs.of("healthy")
-    others = [(cause, p) for cause, p in beliefs.ranking if cause != "healthy"]
-    if sound >= MORE_LIKELY or not others:
-        return ""
-    cause, p = others[0]
-    named = "something that is none of the known causes" if cause == "unknown" else words(cause)
-    return (
-        f"signs and curves speak for a sound run with {percent(sound)} only, for {named} with {percent(p)}, and for other causes with the "
-        "rest"
-    )
+    return _too_few_rows(case) or _norms_are_no_measure(case) or _course_says_little(case)
 
 
 def _course_says_little(case: Case) -> str:

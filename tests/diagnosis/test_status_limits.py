@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlens.diagnosis.status import ends_near_two, likelier_ill, lost_share, stands_since_its_start, why_insufficient
-from gradlens.diagnosis.weighing import Beliefs
+from gradlens.diagnosis.status import ends_near_two, lost_share, stands_since_its_start, why_insufficient
 from tests.synthetic import make
 
 N = 600
@@ -50,24 +49,6 @@ def test_a_run_that_stands_since_its_start_is_not_called_clear():
 
 def test_preferences_reach_their_floor_at_once():
     assert not stands_since_its_start(case(**{"rewards/chosen": np.ones(N), "rewards/rejected": np.ones(N)}))
-
-
-@pytest.mark.parametrize(
-    ("ranking", "said"),
-    [
-        ((("healthy", 0.5), ("bad_data", 0.49)), ""),
-        (
-            (("healthy", 0.49), ("bad_data", 0.31)),
-            "sound run with 49 % only, for bad data with 31 %, and for other causes with the rest",
-        ),
-        ((("healthy", 0.4), ("unknown", 0.4)), "for something that is none of the known causes with 40 %"),
-        ((("healthy", 0.3),), ""),
-    ],
-)
-def test_what_is_likelier_ill_than_sound_is_not_called_clear(ranking, said):
-    found = likelier_ill(Beliefs(ranking=ranking, arguments={}, weighed={}))
-    assert said in found
-    assert bool(found) == bool(said)
 
 
 @pytest.mark.parametrize(
