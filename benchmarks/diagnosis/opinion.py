@@ -26,7 +26,7 @@ from gradlens.diagnosis.network import arrays_of
 from gradlens.diagnosis.opinion import Learned, cautious_of, laid_out, opinion_of, silent_on
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import Curves, measure_recorder, trait_names
-from gradlens.diagnosis.trees import ARRAYS, trees_from
+from gradlens.diagnosis.trees import ARRAYS, softmax, trees_from
 from gradlens.diagnosis.weighing import UNEXPLAINED
 from gradlens.reports.base import Cause
 
@@ -136,8 +136,7 @@ def signs_say(grades: Array, model: Model) -> Array:
     for cause in SIGN_CAUSES:
         weights = np.array([model.weights[cause].get(name, 0.0) for name in names])
         score[:, CAUSES.index(cause)] = model.bias[cause] + grades @ weights
-    power = np.exp(score - score.max(axis=1, keepdims=True))
-    p: Array = power / power.sum(axis=1, keepdims=True)
+    p = softmax(score)
     ill = p.argmax(axis=1) != HEALTHY
     p[ill] *= 1 - UNEXPLAINED
     p[ill, CAUSES.index("lr_too_high")] += UNEXPLAINED

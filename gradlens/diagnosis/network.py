@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlens.diagnosis.trees import softmax
 from gradlens.frozen import frozen
 
 if TYPE_CHECKING:
@@ -64,7 +65,4 @@ def confidence_by(network: Network, x: NDArray[np.int8]) -> NDArray[np.float64]:
         values = values - values.mean(axis=1, keepdims=True)
         values = values / np.sqrt((values**2).mean(axis=1, keepdims=True) + EPSILON)
         values = np.maximum(values * layer.scale + layer.shift, 0.0)
-    score = values @ network[-1].weights + network[-1].offset
-    power = np.exp(score - score.max(axis=1, keepdims=True))
-    found: NDArray[np.float64] = power / power.sum(axis=1, keepdims=True)
-    return found
+    return softmax(values @ network[-1].weights + network[-1].offset)

@@ -22,7 +22,7 @@ import numpy as np
 from gradlens.diagnosis.network import Network, confidence_by, network_from
 from gradlens.diagnosis.signs import SIGNS
 from gradlens.diagnosis.traits import trait_names
-from gradlens.diagnosis.trees import Trees, confidence_of, on_grid, trees_from
+from gradlens.diagnosis.trees import Trees, confidence_of, on_grid, softmax, trees_from
 from gradlens.frozen import frozen
 from gradlens.reports.base import Cause
 
@@ -175,12 +175,8 @@ def opinion_of(traits: NDArray[np.float64], grades: NDArray[np.float64], learned
 
 def pooled(by_trees: NDArray[np.float64], by_network: NDArray[np.float64]) -> NDArray[np.float64]:
     """(runs, causes): the two answers joined, each (runs, causes)."""
-    logs = (1 - NETWORK_COUNTS) * np.log(np.maximum(by_trees, MIN_CONFIDENCE)) + NETWORK_COUNTS * np.log(
-        np.maximum(by_network, MIN_CONFIDENCE)
-    )
-    power = np.exp(logs)
-    found: NDArray[np.float64] = power / power.sum(axis=1, keepdims=True)
-    return found
+    trees, network = (np.log(np.maximum(p, MIN_CONFIDENCE)) for p in (by_trees, by_network))
+    return softmax((1 - NETWORK_COUNTS) * trees + NETWORK_COUNTS * network)
 
 
 def silent_on(traits: NDArray[np.float64], causes: tuple[Cause, ...]) -> NDArray[np.bool_]:

@@ -82,6 +82,11 @@ def _confidence_of_few(x: NDArray[np.int8], trees: Trees) -> NDArray[np.float64]
     score = np.zeros((len(x), len(trees.start))) + trees.start
     for cause in range(len(trees.start)):
         score[:, cause] += added[:, trees.cause == cause].sum(axis=1)
+    return softmax(score)
+
+
+def softmax(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(runs, causes): scores as shares of one in each row; none is too large."""
     power = np.exp(score - score.max(axis=1, keepdims=True))
     found: NDArray[np.float64] = power / power.sum(axis=1, keepdims=True)
     return found
