@@ -121,7 +121,7 @@ GRAMMARS: tuple[Grammar, ...] = (
     ),
     Grammar(
         name="timm",
-        lines=(Line(pattern=r"\bTrain: (?P<epoch>\d+) \[\s*(?P<iter>\d+)/\s*(?P<iters>\d+)[^\]\n]*\]"),),
+        lines=(Line(pattern=r"\bTrain: (?P<epoch>\d+) \[\s*(?P<iter>\d+)/\s*(?P<iters>\d+)[^\[\]\n]*\]"),),
     ),
     Grammar(
         name="openmmlab",
