@@ -46,6 +46,12 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "train_step_loss", "loss_loss", "total_train_loss", "train_losses_total",
         "g_loss", "d_loss", "gan_loss", "loss_gen", "loss_disc", "loss_total_loss", "train", "mse", "nll", "bce",
     ),
+    # What training brings up: the loss is minus it, where the log has none.
+    "log_likelihood": (
+        "log_likelihood", "train_log_likelihood", "loglikelihood", "train_loglikelihood", "mean_log_likelihood", "avg_log_likelihood",
+        "log_likelihood_mean", "log_lik", "loglik", "train_loglik", "train_log_lik", "marginal_log_likelihood", "log_marginal_likelihood",
+        "avg_loglik", "mean_loglik", "logprob_mean", "mean_log_prob", "mll", "train_mll", "train_ll", "llh", "train_llh",
+    ),
     "grad_norm": (
         "grad_norm", "train_grad_norm", "gnorm", "gradient_norm", "total_grad_norm", "optim_total_grad_norm",
         "train_gnorm", "train_gradient_norm", "training_grad_norm", "global_grad_norm", "train_global_grad_norm",
@@ -263,14 +269,16 @@ def is_loss_like(name: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def is_core(name: str) -> bool:
-    """Whether a name means a loss or a gradient norm of the training."""
-    return any(rank_of(role, name) is not None for role in ("loss", "grad_norm")) or is_loss_like(name)
+    """Whether a name means a loss, what stands for one, or a gradient norm of the training."""
+    return any(rank_of(role, name) is not None for role in ("loss", "log_likelihood", "grad_norm")) or is_loss_like(
+        name
+    )
 
 
 @lru_cache(maxsize=1 << 16)
 def is_measure(name: str) -> bool:
-    """Whether a name means a loss, a gradient norm or a learning rate, whose values should be numbers."""
-    return any(rank_of(role, name) is not None for role in ("loss", "grad_norm", "lr"))
+    """Whether a name means a loss, what stands for one, a gradient norm or a learning rate, whose values should be numbers."""
+    return any(rank_of(role, name) is not None for role in ("loss", "log_likelihood", "grad_norm", "lr"))
 
 
 def choose(role: str, names: Iterable[str]) -> str | None:

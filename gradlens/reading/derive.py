@@ -1,4 +1,4 @@
-"""Series made from other series: roots of squared norms, scales from their logarithm, totals from layers.
+"""Series made from other series: roots of squared norms, scales from their logarithm, losses from likelihoods, totals from layers.
 
 Each derived series gets a name that says how it was made, stands beside its source, and is announced by a notice.
 """
@@ -53,6 +53,16 @@ def derive(table: Mapping[str, Series], layers: Mapping[str, Series], book: Noti
             "log2-loss-scale",
             f"{log2} is the binary logarithm of the loss scale: powers of two are used",
             count=len(series),
+        )
+    likelihood = vocabulary.choose("log_likelihood", plain)
+    if likelihood is not None and not any(
+        vocabulary.rank_of("loss", name) is not None or vocabulary.is_loss_like(name) for name in plain
+    ):
+        made["loss"] = _mapped(table[likelihood], f"-{likelihood}", np.negative)
+        book.add(
+            "negated-likelihood",
+            f"no loss in the log: {likelihood} with its sign changed is used, what training brings down",
+            count=len(made["loss"]),
         )
     if len(layers) > 1:
         whole = _recombined(layers)

@@ -151,6 +151,19 @@ class TestDerived:
         assert run.grad_norm.name == "sqrt(grad_norm_square)"
         assert codes(run)["squared-norm"] == 4
 
+    def test_a_likelihood_where_there_is_no_loss(self, tmp_path):
+        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", [{"step": n, "log_likelihood": n - 9.0} for n in range(4)]))
+        assert run.loss.value.tolist() == [9.0, 8.0, 7.0, 6.0]
+        assert run.loss.name == "-log_likelihood"
+        assert codes(run)["negated-likelihood"] == 4
+
+    @pytest.mark.parametrize("name", ["loss", "nll", "box_loss"])
+    def test_a_likelihood_beside_a_loss_is_none(self, tmp_path, name):
+        rows = [{"step": n, "log_likelihood": n - 9.0, name: 1.0} for n in range(4)]
+        (run,) = gradlens.read(lines(tmp_path / "r.jsonl", rows))
+        assert run.columns.loss == name
+        assert "negated-likelihood" not in codes(run)
+
     def test_a_loss_scale_from_its_logarithm(self, tmp_path):
         (run,) = gradlens.read(
             lines(tmp_path / "r.jsonl", [{"step": n, "loss": 1.0, "lg_loss_scale": 20.0 - n} for n in range(3)])
