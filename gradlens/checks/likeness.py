@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gradlens.checks.base import Check, by_signs_alone
 from gradlens.diagnosis.case import Case
-from gradlens.diagnosis.opinions import words
+from gradlens.diagnosis.words import cause_in_words
 from gradlens.reports.analysis import Evidence, Finding
 from gradlens.reports.base import Severity
 
@@ -53,7 +53,9 @@ class Likeness(Check):
         if not case.seen_in_curves_only or case.second is None:
             return
         cause = case.beliefs.cause
-        like = "with a fault that is none of the list" if cause == "unknown" else f"with the fault {words(cause)}"
+        like = (
+            "with a fault that is none of the list" if cause == "unknown" else f"with the fault {cause_in_words(cause)}"
+        )
         found = self.finding(
             Severity.WARNING,
             f"the curves look like those of runs {like}, though no single sign shows it",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from gradlens.diagnosis.deciding import UNCHANGED, Ruling, is_unlike, likeliest
 from gradlens.diagnosis.opinion import SecondOpinion
 from gradlens.diagnosis.weighing import Beliefs
+from gradlens.diagnosis.words import cause_in_words
 from gradlens.reports.analysis import Opinion, Ranked
 from gradlens.reports.base import Cause
 
@@ -35,7 +36,7 @@ def decided(
             f"the signs say {_surely(dict(by_signs.ranking))}",
             *([] if second is None else [f"the curves {_surely(second.learned)}"]),
         ]
-        return f"A fact of the log decided for {words(proven)}; on their own, {' and '.join(told)}."
+        return f"A fact of the log decided for {cause_in_words(proven)}; on their own, {' and '.join(told)}."
     if second is None:
         return "The signs decided alone: the log has no course of a loss to judge, or too few rows of it."
     return _decided_without_fact(by_signs, second, ruling)
@@ -45,26 +46,23 @@ def _decided_without_fact(by_signs: Beliefs, second: SecondOpinion, ruling: Ruli
     cause, p = by_signs.ranking[0]
     (by_curves, q), named = likeliest(second.learned), likeliest(second.cautious)[0]
     if ruling == "calmed":
-        return f"The curves show no fault, so that there is no alarm: the signs alone say {words(cause)} ({p:.0%})."
+        return f"The curves show no fault, so that there is no alarm: the signs alone say {cause_in_words(cause)} ({p:.0%})."
     if ruling not in UNCHANGED:
         r = second.learned.get(named, 0.0)
-        return f"The curves decided for {words(named)} ({r:.0%}): the signs alone say {words(cause)} ({p:.0%})."
+        return f"The curves decided for {cause_in_words(named)} ({r:.0%}): the signs alone say {cause_in_words(cause)} ({p:.0%})."
     if by_curves == cause:
-        return f"Signs and curves agree on {words(cause)} ({p:.0%} and {q:.0%})."
+        return f"Signs and curves agree on {cause_in_words(cause)} ({p:.0%} and {q:.0%})."
     if is_unlike(second):
-        return f"The signs decided for {words(cause)} ({p:.0%}): the run is unlike those that the curves were learned from."
-    told = f"The signs decided for {words(cause)} ({p:.0%}); the curves say {words(by_curves)} ({q:.0%})"
+        return f"The signs decided for {cause_in_words(cause)} ({p:.0%}): the run is unlike those that the curves were learned from."
+    told = (
+        f"The signs decided for {cause_in_words(cause)} ({p:.0%}); the curves say {cause_in_words(by_curves)} ({q:.0%})"
+    )
     return f"{told}: take the verdict with care."
-
-
-def words(cause: Cause) -> str:
-    """A cause as a person would write it."""
-    return cause.replace("_", " ")
 
 
 def _surely(confidence: Mapping[Cause, float]) -> str:
     cause, p = likeliest(confidence)
-    return f"{words(cause)} ({p:.0%})"
+    return f"{cause_in_words(cause)} ({p:.0%})"
 
 
 def _first(confidence: Mapping[Cause, float]) -> tuple[Ranked, ...]:

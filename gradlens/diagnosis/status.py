@@ -2,8 +2,9 @@
 
 `problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows (400 where each stands for
 several steps), no finite value, norms that never change, still carry the loss scale or are out of proportion to the loss, or a loss
-that hardly moves, stands since its first tenth, ends far above its lowest level or whose course says nothing; `clear` otherwise, and
-then only for the checks that ran. What could not run is listed with the reason and with what to log or pass so that it can.
+that hardly moves, stands since its first tenth or fell within it from far above, ends far above its lowest level or whose course says
+nothing, or where faults together are likelier than none, and one by itself at least half as likely; `clear` otherwise, and then only
+for the checks that ran. What could not run is listed with the reason and with what to log or pass so that it can.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlens.diagnosis.case import Case
+from gradlens.diagnosis.facts.early_floor import begins_far_above
 from gradlens.diagnosis.facts.proportion import times_loss
 from gradlens.diagnosis.features.curves import block_medians, neighbour_noise
-from gradlens.diagnosis.words import counted, percent
+from gradlens.diagnosis.weighing import Beliefs
+from gradlens.diagnosis.words import cause_in_words, counted, percent
 from gradlens.reports.analysis import CheckResult, Finding
 from gradlens.reports.base import NO_FAULT, Cause, Status
 from gradlens.reports.verdict import NotJudged, Verdict
@@ -40,6 +43,9 @@ DOUBTFUL_TIMES = 150.0
 NEAR_TWO = (-0.005, 0.06)
 #: Share of the descent from which on what is lost at the end matters, and deviations of the noise that it must be. Our own choice.
 LOST, ABOVE_NOISE = 0.25, 3.0
+#: Confidence of `healthy` below which a run is not called clear where one fault alone is at least half as likely. Of families unseen, a
+#: third of the faults that raise no alarm are such runs, and one healthy run in seventeen.
+MORE_LIKELY, HALF_AS_LIKELY = 0.5, 0.5
 #: What the inputs of checks allow to judge, and what to log or pass, by the reason for which a check did not run.
 REMEDIES: dict[str, tuple[str, str]] = {
     "the log has no loss": ("the course of training", "log the training loss, or name its column with --loss"),
@@ -66,7 +72,18 @@ def status_of(case: Case, findings: tuple[Finding, ...]) -> Status:
 
 def why_insufficient(case: Case) -> str:
     """Why a run without a sign of trouble cannot be called clear; empty where it can."""
-    return _too_few_rows(case) or _norms_are_no_measure(case) or _course_says_little(case)
+    return _too_few_rows(case) or _norms_are_no_measure(case) or _course_says_little(case) or likelier_ill(case.beliefs)
+
+
+def likelier_ill(beliefs: Beliefs) -> str:
+    """Why a run is not called clear that likelier has some fault than none, and one above all; empty where it can be."""
+    sound = beliefs.of("healthy")
+    others = [(cause, p) for cause, p in beliefs.ranking if cause != "healthy"]
+    if sound >= MORE_LIKELY or not others or others[0][1] < HALF_AS_LIKELY * sound:
+        return ""
+    cause, p = others[0]
+    named = "a fault that is none of the known causes" if cause == "unknown" else cause_in_words(cause)
+    return f"to signs and curves, a sound run is only {percent(sound)} likely, {named} {percent(p)}, and other causes share the rest"
 
 
 def _course_says_little(case: Case) -> str:
@@ -81,6 +98,11 @@ def _course_says_little(case: Case) -> str:
         reason = (
             "the loss came down within the first tenth of the rows, by less than half, and has stood there since, as that of a model that "
             "learned only how common each answer is"
+        )
+    elif begins_far_above(case):
+        reason = (
+            "the loss fell from far above what guesses cost within the first tenth of the rows, with large norms, as where weights are too "
+            "large at first, and little came after it"
         )
     elif lost:
         reason = f"the loss ends having lost {percent(lost)} of what it had come down by, and nothing shows why"

@@ -1,4 +1,4 @@
-"""Counts and shares as words of a message."""
+"""Counts, shares and causes as words of a message."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import re
 def counted(count: int, noun: str) -> str:
     """A count with its noun in the right number: `1 event`, `6 events`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def cause_in_words(cause: str) -> str:
+    """A cause as a person would write it: `bad data`."""
+    return cause.replace("_", " ")
 
 
 def of_descent(share: float) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradlens.diagnosis.status import ends_near_two, lost_share, stands_since_its_start, why_insufficient
+from gradlens.diagnosis.status import ends_near_two, likelier_ill, lost_share, stands_since_its_start, why_insufficient
+from gradlens.diagnosis.weighing import Beliefs
 from tests.synthetic import make
 
 N = 600
@@ -49,6 +50,35 @@ def test_a_run_that_stands_since_its_start_is_not_called_clear():
 
 def test_preferences_reach_their_floor_at_once():
     assert not stands_since_its_start(case(**{"rewards/chosen": np.ones(N), "rewards/rejected": np.ones(N)}))
+
+
+@pytest.mark.parametrize(("top", "said"), [(200.0, True), (2.0, False)])
+def test_weights_too_large_at_first_are_not_called_clear(top, said):
+    fall = np.exp(-np.arange(N) / 8.0)
+    made = case(
+        loss=(1.0 + top * fall) * np.exp(0.05 * np.random.default_rng(0).standard_normal(N)),
+        grad_norm=200.0 * (1.0 + fall),
+    )
+    assert ("far above what guesses cost" in why_insufficient(made)) == said
+
+
+@pytest.mark.parametrize(
+    ("ranking", "said"),
+    [
+        ((("healthy", 0.5), ("bad_data", 0.49)), ""),
+        (
+            (("healthy", 0.49), ("bad_data", 0.25)),
+            "a sound run is only 49 % likely, bad data 25 %, and other causes share the rest",
+        ),
+        ((("healthy", 0.49), ("bad_data", 0.24)), ""),
+        ((("healthy", 0.4), ("unknown", 0.4)), "a fault that is none of the known causes 40 %"),
+        ((("healthy", 0.3),), ""),
+    ],
+)
+def test_what_is_likelier_ill_than_sound_is_not_called_clear(ranking, said):
+    found = likelier_ill(Beliefs(ranking=ranking, arguments={}, weighed={}))
+    assert said in found
+    assert bool(found) == bool(said)
 
 
 @pytest.mark.parametrize(

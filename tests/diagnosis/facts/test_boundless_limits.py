@@ -110,7 +110,7 @@ def test_rows_and_heights_of_a_shock(loss, norm, row, without):
     assert shock.begins_without_a_shock(SimpleNamespace(signals=signals), 10 * row) == without
 
 
-# --- a rate that is never zero
+# --- a rate that is never zero for long
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,15 @@ def test_rows_and_heights_of_a_shock(loss, norm, row, without):
 def test_a_rate_that_is_never_zero(lowest, rows, said):
     signals = SimpleNamespace(lr=np.array([lowest] + [1.0] * (rows - 1) + [np.nan]))
     assert bool(arithmetic.find(SimpleNamespace(signals=signals))) == said
+
+
+@pytest.mark.parametrize(("zeros", "said"), [([5], True), ([5, 1, 5, 1], True), ([6], False), ([2, 1, 6], False)])
+def test_a_rate_that_is_zero_in_passing(zeros, said):
+    """Stretches of rows at zero and above, by turns, and above zero up to a hundred."""
+    column = np.concatenate([np.full(n, float(at % 2)) for at, n in enumerate(zeros)])
+    rate = np.concatenate([column, np.ones(100 - len(column))])
+    assert bool(arithmetic.find(SimpleNamespace(signals=SimpleNamespace(lr=rate)))) == said
+
+
+def test_a_rate_that_is_zero_throughout():
+    assert arithmetic.find(SimpleNamespace(signals=SimpleNamespace(lr=np.zeros(100)))) == ()

@@ -179,7 +179,9 @@ def test_a_loss_near_nothing_has_no_proportion():
 def test_a_rate_that_is_never_zero_excludes_a_rate_of_zero():
     (fact,) = arithmetic.find(case(noise(), rate=1e-4))
     assert fact.rules_out == {"lr_zero"}
-    assert arithmetic.find(case(noise(), rate=np.linspace(1e-4, 0, ROWS))) == ()
+    (fact,) = arithmetic.find(case(noise(), rate=np.linspace(1e-4, 0, ROWS)))
+    assert fact.rules_out == {"lr_zero"}
+    assert arithmetic.find(case(noise(), rate=np.maximum(np.linspace(1e-4, -1e-5, ROWS), 0.0))) == ()
 
 
 def test_a_norm_that_falls_with_the_loss_at_first_is_not_that_of_a_penalty():
