@@ -4,7 +4,7 @@
 
 Families are left out one at a time: the weights that judge a family never saw it. The unseen runs, of the
 families that were made last, are judged by weights that saw none of them. What a report says is judged by signs and trees of
-which a quarter of the families was left out. Needs PyTorch. Takes about seven minutes.
+which an eighth of the families was left out. Needs PyTorch. Takes about seven minutes.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ had 13.6% false alarms, 95.0% detected, 82.4% named. What was changed after it: 
 start huge, and rows are not a multiple of a level of zero. The unseen columns below are therefore no longer strictly unseen.
 
 *With facts* is what signs and facts say, *as reported* what a report says: facts, signs and curves, by weights and trees
-that were learned without a quarter of the families, those of the drawn runs among them ([naming](naming.md)).
+that were learned without an eighth of the families, those of the drawn runs among them ([naming](naming.md)).
 
 A false alarm is a healthy run that gets any warning or error. A fault is detected if it gets one, named if the first
 cause is the expected one or one that the label also accepts. Harmful faults cost more than 5 % of the progress of the

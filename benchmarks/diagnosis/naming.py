@@ -43,7 +43,20 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent.parent.parent / "docs" / "naming.md"
 LOOKS = Path(__file__).parent / "looks.json"
 #: The parts that are learned from: looks that were published, too.
-LEARNED = ("archive", "learn", "first", "second", "third", "fourth", "fifth", "sixth", "wide", "seventh")
+LEARNED = (
+    "archive",
+    "learn",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "wide",
+    "seventh",
+    "eighth",
+    "ninth",
+)
 #: How a look is called that was judged as a report does it (`benchmarks.diagnosis.newest`).
 AS_REPORTED = ", as reports say it"
 FIGURES = ("false alarms", "detected", "named", "named in three", "harmful detected", "harmful named")
@@ -266,7 +279,7 @@ TEXT = """
 Written by `python -m benchmarks.diagnosis.naming`. Two judges: the hand-made signs, whose weights were learned from the archived runs
 ([how they do alone](diagnosis.md)), and boosted decision trees with a small network beside them, which judge the grades of the signs
 and some hundreds of generic numbers of the curves. {runs:,} runs of {families} families are scored here: those of the archive, and those
-that `benchmarks.runs.drawn` draws at random. A family is judged only by signs, trees and a network that saw no run of it: a quarter of
+that `benchmarks.runs.drawn` draws at random. A family is judged only by signs, trees and a network that saw no run of it: an eighth of
 the families was left out at a time.
 
 The first six rows are what a report says ([who decides](#who-decides)), but for ceilings of confidence: a cause that a fact of the log

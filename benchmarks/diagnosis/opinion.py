@@ -46,7 +46,7 @@ KNOTS = 24
 ARCHIVED_COUNTS = 3.0
 #: The share of healthy runs of unseen families that may be called ill by the curves; facts add some.
 FALSE_ALARMS = 0.018
-FOLDS = 4
+FOLDS = 8
 #: The four answers on a run.
 KINDS = ("bare_signs", "signs", "bare", "full")
 #: What has not learned.

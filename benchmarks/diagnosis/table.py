@@ -285,8 +285,8 @@ def part_of(folder: Path, part: str) -> Table:
 
 
 def pack(folder: Path, target: Path = PACKED) -> None:
-    """Write one file a part, and one for what the facts say; a part of which only the facts are new stays as it is."""
-    facts = {}
+    """Write one file a part, and one of what facts say; a part of which only facts are new stays as it is, and so do absent ones."""
+    facts = dict(_facts_in(target))
     for part in ("archive", *PARTS):
         if (folder / "measured" / part).is_dir():
             table, path = part_of(folder, part), target / f"{part}.npz"

@@ -17,8 +17,9 @@ from benchmarks.runs.drawn.lanes import loss_function, train  # noqa: E402
 from benchmarks.runs.drawn.ninth import NINTH_TASKS  # noqa: E402
 from benchmarks.runs.drawn.recipe import Recipe  # noqa: E402
 from benchmarks.runs.drawn.seventh import SEVENTH_TASKS  # noqa: E402
+from benchmarks.runs.drawn.tenth import TENTH_TASKS  # noqa: E402
 
-NEW_TASKS = (*space.WIDE_TASKS, *SEVENTH_TASKS, *EIGHTH_TASKS, *NINTH_TASKS)
+NEW_TASKS = (*space.WIDE_TASKS, *SEVENTH_TASKS, *EIGHTH_TASKS, *NINTH_TASKS, *TENTH_TASKS)
 NEW_NETS = (*space.WIDE_NETS, *(net for look in space.UNPUBLISHED for net in space.KEPT_NETS[look]))
 #: Families that were trained or looked at: another order or another choice would make their runs unlike those that are archived.
 PUBLISHED = {
@@ -33,6 +34,7 @@ PUBLISHED = {
     "seventh": "3c353631a78335b8",
     "eighth": "b10799bb0f5ab403",
     "ninth": "06619cad1a16fe51",
+    "tenth": "d3d22b048f2c6213",
 }
 
 
@@ -82,7 +84,7 @@ class TestFamilies:
         found = space.families(space.WIDE)
         assert {f.task for f in found} >= set(space.WIDE_TASKS)
         assert {f.net for f in found} >= set(space.WIDE_NETS)
-        assert not {f.task for f in found} & {*SEVENTH_TASKS, *EIGHTH_TASKS, *NINTH_TASKS}
+        assert not {f.task for f in found} & {*SEVENTH_TASKS, *EIGHTH_TASKS, *NINTH_TASKS, *TENTH_TASKS}
         # Tasks with less than three architectures would have no likeness to be told apart from.
         assert all(sum(f.task == task for f in found) == space.NETS_OF_A_TASK for task in space.WIDE_TASKS)
 

@@ -11,7 +11,7 @@ import math
 import random
 from dataclasses import dataclass, replace
 
-from benchmarks.runs.drawn import eighth, later_nets, nets, ninth, seventh, tasks, wide_nets
+from benchmarks.runs.drawn import eighth, later_nets, nets, ninth, seventh, tasks, tenth, wide_nets
 from benchmarks.runs.drawn.later_tasks import LATER
 from benchmarks.runs.drawn.recipe import Recipe
 from benchmarks.runs.drawn.tasks import Task, World
@@ -22,9 +22,9 @@ from benchmarks.runs.drawn.wide_tasks import WIDE_QUESTIONS
 WIDE_NETS = wide_nets.WIDE_VECTOR | wide_nets.WIDE_CAUSAL | wide_nets.WIDE_WHOLE
 WIDE_TASKS = WIDE_LOSSES | WIDE_QUESTIONS | WIDE_SIGNALS
 #: What came with the looks of which nothing was learned yet when they were made.
-LOOK_VECTOR = seventh.SEVENTH_VECTOR | eighth.EIGHTH_VECTOR | ninth.NINTH_VECTOR
-LOOK_CAUSAL = seventh.SEVENTH_CAUSAL | eighth.EIGHTH_CAUSAL | ninth.NINTH_CAUSAL
-LOOK_TASKS = seventh.SEVENTH_TASKS | eighth.EIGHTH_TASKS | ninth.NINTH_TASKS
+LOOK_VECTOR = seventh.SEVENTH_VECTOR | eighth.EIGHTH_VECTOR | ninth.NINTH_VECTOR | tenth.TENTH_VECTOR
+LOOK_CAUSAL = seventh.SEVENTH_CAUSAL | eighth.EIGHTH_CAUSAL | ninth.NINTH_CAUSAL | tenth.TENTH_CAUSAL
+LOOK_TASKS = seventh.SEVENTH_TASKS | eighth.EIGHTH_TASKS | ninth.NINTH_TASKS | tenth.TENTH_TASKS
 VECTOR = nets.VECTOR | later_nets.LATER_VECTOR | wide_nets.WIDE_VECTOR | LOOK_VECTOR
 CAUSAL = nets.CAUSAL | later_nets.LATER_CAUSAL | wide_nets.WIDE_CAUSAL | LOOK_CAUSAL
 WHOLE = nets.WHOLE | later_nets.LATER_WHOLE | wide_nets.WIDE_WHOLE
@@ -35,10 +35,10 @@ NETS = (
 TASKS = tasks.TASKS | LATER | WIDE_TASKS | LOOK_TASKS
 
 LEARN, FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = "learn", "first", "second", "third", "fourth", "fifth", "sixth"
-SEVENTH, EIGHTH, NINTH = "seventh", "eighth", "ninth"
+SEVENTH, EIGHTH, NINTH, TENTH = "seventh", "eighth", "ninth", "tenth"
 #: A part that is learned from, too: tasks and architectures that came after the first six looks, which no look has.
 WIDE = "wide"
-LOOKS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH)
+LOOKS = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH)
 PARTS = (LEARN, *LOOKS, WIDE)
 #: Tasks and architectures that no run of another part has: a first look is at something new.
 KEPT_TASKS = {
@@ -51,14 +51,16 @@ KEPT_TASKS = {
     SEVENTH: tuple(seventh.SEVENTH_TASKS),
     EIGHTH: tuple(eighth.EIGHTH_TASKS),
     NINTH: tuple(ninth.NINTH_TASKS),
+    TENTH: tuple(tenth.TENTH_TASKS),
 }
 KEPT_NETS = {
     FIRST: ("highway", "lstm"), SECOND: ("experts", "tcn"), THIRD: ("dense", "mixer"), FOURTH: ("spline", "gatedconv"),
     FIFTH: ("memory", "linearattention"), SIXTH: ("cross", "leaky"),
     SEVENTH: ("trees", "fastweights"), EIGHTH: ("hyper", "clockwork"), NINTH: ("chooser", "selective"),
+    TENTH: ("capsules", "quasi"),
 }  # fmt: skip
 #: Looks whose architectures are in no other part yet.
-UNPUBLISHED = (SEVENTH, EIGHTH, NINTH)
+UNPUBLISHED = (SEVENTH, EIGHTH, NINTH, TENTH)
 FAMILIES_IN_A_LOOK = 20
 #: Architectures that a task of the wide part comes with.
 NETS_OF_A_TASK = 3
