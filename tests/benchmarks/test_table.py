@@ -40,3 +40,12 @@ def test_new_facts_rewrite_one_small_file(tmp_path):
 
 def test_the_packed_facts_are_of_the_packed_runs():
     assert set(table.packed("third").labels[0]) >= {*KEPT, *SAID}
+
+
+def test_facts_of_parts_that_are_not_packed_again_stay(tmp_path):
+    target = tmp_path / "packed"
+    target.mkdir()
+    measured(tmp_path / "runs", proven="lr_zero")
+    table.pack(tmp_path / "runs", target)
+    table.pack(tmp_path / "no runs", target)
+    assert table.open_table(target / "archive.npz").labels == [KEPT | SAID | {"proven": "lr_zero"}]
