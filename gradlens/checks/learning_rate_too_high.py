@@ -17,6 +17,8 @@ from gradlens.reports.base import Cause
 CLEAR_DESCENT = 3.0
 #: Descents by which a climb has lost all of one, and by which it passes the start by far.
 NEARLY_ALL, FAR_ABOVE_START = 0.9, 1.3
+#: Grade below which a sign is there, but faintly. Our own choice.
+FAINTLY = 0.5
 
 
 class LearningRateTooHigh(CauseCheck):
@@ -78,7 +80,14 @@ class LearningRateTooHigh(CauseCheck):
         if p.drop_as_rate_falls > 0.1:
             part = "all" if p.drop_as_rate_falls >= 1.0 else f"{percent(p.drop_as_rate_falls)}"
             return f"{part} of the descent comes only as the rate decays"
-        return "the loss is stuck or unstable at this rate"
+        return self._strongest(case)
+
+    def _strongest(self, case: Case) -> str:
+        """The sign that speaks for it most."""
+        shown = max(self.facts(case), key=lambda one: float(one.value or 0.0), default=None)
+        if shown is None:
+            return "the loss behaves at this rate as with one that is too high"
+        return f"{'a faint sign: ' if float(shown.value or 0.0) < FAINTLY else ''}{shown.label}"
 
     def fatal(self, case: Case) -> bool:
         """Dead, or nothing kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ import pytest
 import gradlens
 from gradlens.checks.ending import ending
 from gradlens.checks.engine import run_checks
-from gradlens.checks.learning_rate_too_high import climb
+from gradlens.checks.learning_rate_too_high import LearningRateTooHigh, climb
 from gradlens.diagnosis.ranking import diagnose
 from gradlens.diagnosis.status import verdict_of
 from gradlens.reporters.wording import span
+from gradlens.reports.analysis import Evidence
 from gradlens.run import Columns, Run, Series
 from tests import synthetic
 
@@ -135,3 +137,20 @@ def test_columns_without_a_finite_value_are_not_called_missing():
         "the evidence is thin: no finite loss and no finite gradient norm"
     )
     assert found(synthetic.case_no_norm(), "GL009").message.startswith("the evidence is thin: no gradient norm")
+
+
+@pytest.mark.parametrize(
+    ("grades", "said"),
+    [
+        ((), "the loss behaves at this rate as with one that is too high"),
+        ((0.49,), "a faint sign: sign 0"),
+        ((0.5,), "sign 0"),
+        ((0.6, 0.9), "sign 1"),
+    ],
+)
+def test_a_rate_without_a_climb_is_told_by_its_strongest_sign(grades, said, monkeypatch):
+    shown = [Evidence(label=f"sign {at}", value=grade) for at, grade in enumerate(grades)]
+    monkeypatch.setattr(LearningRateTooHigh, "facts", lambda *_: iter(shown))
+    progress = SimpleNamespace(rebound=0.1, drop_as_rate_falls=0.1)
+    case = SimpleNamespace(numerics=SimpleNamespace(dead_from=None), progress=progress)
+    assert LearningRateTooHigh().message(case) == said
