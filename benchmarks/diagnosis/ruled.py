@@ -6,6 +6,7 @@ these figures. Ceilings of confidence are left out. Facts are those of the day o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from gradlens.diagnosis.deciding import (
     Ruling,
     confidences,
     is_unlike,
+    left_out,
     likeliest,
     overshoots,
     plainly_unstable,
@@ -112,12 +114,10 @@ def rulings(
     grades = table.signs if recorded else without_recorded_signs(table.signs)
     found: list[tuple[Ruling, Array]] = []
     for i, label in enumerate(table.labels):
-        second = SecondOpinion(
-            learned=dict(zip(CAUSES, opinion[i].tolist(), strict=True)), cautious=dict(zip(CAUSES, cautious[i].tolist(), strict=True)),
-            outside=float(outside[i]), missing=float(missing[i]),
-        )  # fmt: skip
+        second = _second(opinion[i], cautious[i], outside=float(outside[i]), missing=float(missing[i]))
         out, doubted = frozenset(label["excluded"]), frozenset(label["doubted"])
         by_signs = left_of(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out | doubted)
+        out = left_out(out, second, serious=label["grave"] is not None)
         by_curves = without(second.cautious, out, doubted)
         proven = label["proven"] is not None and stands(label["proven"], label["sure"], by_curves)
         heard = label["rows"] >= MIN_ROWS and label["means"]
@@ -132,6 +132,22 @@ def rulings(
     return found
 
 
+def _as_heard(table: Table, opinion: Array, cautious: Array) -> Table:
+    """The same runs, of which no fact excludes what the curves are sure of where facts show trouble anyway."""
+    labels = []
+    for label, p, q in zip(table.labels, opinion, cautious, strict=True):
+        second = _second(p, q)
+        out = left_out(frozenset(label["excluded"]), second, serious=label["grave"] is not None)
+        labels.append({**label, "excluded": sorted(out)})
+    return replace(table, labels=labels)
+
+
+def _second(opinion: Array, cautious: Array, *, outside: float = 0.0, missing: float = 0.0) -> SecondOpinion:
+    """What the curves say of one run, (causes,) each."""
+    learned, careful = (dict(zip(CAUSES, p.tolist(), strict=True)) for p in (opinion, cautious))
+    return SecondOpinion(learned=learned, cautious=careful, outside=outside, missing=missing)
+
+
 def variants(
     signs: Array, opinion: Array, cautious: Array, table: Table, scale: Learned, *, recorded: bool
 ) -> list[tuple[str, int, Array]]:
@@ -139,7 +155,8 @@ def variants(
     signs = shares_of(signs)
     judged = rulings(signs, opinion, cautious, table, scale, recorded=recorded)
     who = np.array([one for one, _ in judged])
-    by_signs, by_curves = with_facts(signs, table, by_curves=False), with_facts(cautious, table, by_curves=True)
+    by_signs = with_facts(signs, table, by_curves=False)
+    by_curves = with_facts(cautious, _as_heard(table, opinion, cautious), by_curves=True)
     # What facts rule out is left out already, and of what they prove only what stands goes first.
     by_rule = proven_first(np.array([told for _, told in judged]), table, by_curves)
 

@@ -9,11 +9,13 @@ import numpy as np
 
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.deciding import (
+    BECAME,
     HINT,
     UNCHANGED,
     Ruling,
     confidences,
     is_unlike,
+    left_out,
     likeliest,
     overshoots,
     plainly_unstable,
@@ -208,6 +210,7 @@ def decide(
     out, doubted = ruled_out_by(facts), doubted_by(facts)
     serious = [fact for fact in facts if fact.severity.rank > 0]
     before_ceilings = weigh(signs, excluded=out | doubted, weights=weights)
+    out = left_out(out, second, serious=bool(serious))
     by_curves = without(second.cautious, out, doubted)
     said = ruling(
         dict(before_ceilings.ranking), second, serious=bool(serious), excluded=out, doubted=doubted,
@@ -226,9 +229,9 @@ def decide(
 def cause_of(beliefs: Beliefs, facts: Iterable[Fact], said: Ruling) -> Cause:
     """The cause that is named: the one that a fact proves, otherwise the likeliest; `beliefs` without what facts exclude.
 
-    A fact gives way where the weighing is surer of another cause than the fact is of its own: beside damage of another kind, a
-    validation loss that rises is a finding and not the cause. So does one that only says that a run does not learn, where the curves
-    decided why (`said`). `healthy` stands for no cause at all. `unknown` where the facts show a problem that the weighing does not see,
+    A fact gives way where the weighing is surer of another cause than the fact is of its own. So does one that only says what became of
+    a run, where the curves decided why (`said`): beside damage of another kind, a validation loss that rises is a finding and not the
+    cause. `healthy` stands for no cause at all. `unknown` where the facts show a problem that the weighing does not see,
     or where it sees one for whose cause nothing in the log speaks.
     """
     facts = tuple(facts)
@@ -245,7 +248,7 @@ def cause_of(beliefs: Beliefs, facts: Iterable[Fact], said: Ruling) -> Cause:
 
 
 def _gives_way(proven: Fact, likeliest: Cause, sure: float, said: Ruling) -> bool:
-    if proven.cause == "not_learning" and said in {"named", "agreed"}:
+    if proven.cause in BECAME and said in {"named", "agreed"}:
         return likeliest not in {"healthy", "unknown"}
     return likeliest != "healthy" and sure > proven.confidence
 

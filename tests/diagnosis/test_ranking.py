@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -59,6 +59,8 @@ def test_scale_changes_nothing(build, factor):
     arrays(np.float64, st.integers(1, 90), elements=st.floats(allow_nan=True, allow_infinity=True, width=64)),
     st.sampled_from([None, 0.5, 1e-300]),
 )
+@example(np.array([np.nan, 1.0, *[0.0] * 5]), None)
+@example(np.array([np.nan, 1.0, 0.0]), None)
 def test_no_crash_on_any_floats(values, threshold):
     case = synthetic.make({"loss": values, "grad_norm": values[::-1].copy(), "lr": np.abs(values)}, threshold=threshold)
     findings, results = run_checks(case)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradlens.diagnosis.case import cause_of, decide, doubted_by, ruled_out_by
-from gradlens.diagnosis.deciding import is_unlike, ruling, without
+from gradlens.diagnosis.deciding import is_unlike, left_out, ruling, stands, without
 from gradlens.diagnosis.facts import Fact
 from gradlens.diagnosis.kind import loss_kind
 from gradlens.diagnosis.opinion import SecondOpinion
@@ -176,7 +176,9 @@ def test_without_curves_the_signs_decide():
         ((fact("bad_data"),), "signs", "bad_data", None),
         ((fact("bad_data", severity=Severity.NOTE),), "named", "lr_too_high", 0.7),
         ((fact(),), "named", "lr_too_high", 0.7),
-        ((fact(rules_out=frozenset({"lr_too_high"})),), "signs", "bad_data", None),
+        # What a fact rules out is only heard from curves that are sure of it, and where something is wrong anyway.
+        ((fact(rules_out=frozenset({"lr_too_high"})),), "named", "lr_too_high", 0.7),
+        ((fact(severity=Severity.NOTE, rules_out=frozenset({"lr_too_high"})),), "calmed", "healthy", None),
         ((fact(severity=Severity.NOTE, rules_out=frozenset({"bad_data"})),), "warned", "lr_too_high", 0.7 / 0.9),
         ((fact(severity=Severity.NOTE, doubts=frozenset({"lr_too_high"})),), "named", "lr_too_high", 0.7 / (0.6 + 0.7)),
     ],
@@ -186,6 +188,21 @@ def test_facts_signs_and_curves(facts, who, cause, confidence):
     assert found[:2] == (who, cause)
     if confidence is not None:
         assert found[2] == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize(
+    ("cause", "p", "serious", "left"),
+    [
+        ("lr_too_high", 0.5, True, []),
+        ("lr_too_high", 0.49, True, ["lr_too_high"]),
+        ("lr_too_high", 0.5, False, ["lr_too_high"]),
+        ("data_shift", 0.9, True, ["data_shift"]),  # levels decide, as arithmetic does
+        ("lr_zero", 0.9, True, ["lr_zero"]),
+    ],
+)
+def test_what_curves_do_not_name(cause, p, serious, left):
+    second = SecondOpinion(learned={cause: p, "healthy": 1 - p}, cautious={cause: 0.6, "healthy": 0.4})
+    assert left_out(frozenset({cause, "bad_data"}), second, serious=serious) == {*left, "bad_data"}
 
 
 @pytest.mark.parametrize(("cause", "who"), [(None, "named"), ("bad_data", "signs")])
@@ -814,6 +831,26 @@ def test_what_a_fact_explains_is_no_evidence_of_health():
 )
 def test_why_a_run_does_not_learn_is_said_where_the_curves_decided(said, ranking, cause):
     assert cause_of(beliefs(ranking), (fact("not_learning"),), said) == cause
+    # A validation loss that rises is what became of a run, too.
+    became = "overfitting" if cause == "not_learning" else cause
+    assert cause_of(beliefs(ranking), (fact("overfitting"),), said) == became
+
+
+@pytest.mark.parametrize(
+    ("proven", "fact_is_sure", "curves", "stays"),
+    [
+        ("not_learning", 0.9, {"lr_too_high": 0.4, "healthy": 0.3}, False),
+        ("not_learning", 0.9, {"lr_too_high": 0.39, "healthy": 0.3}, True),
+        ("overfitting", 0.9, {"lr_too_high": 0.4, "healthy": 0.3}, False),
+        ("overfitting", 0.9, {"unknown": 0.9}, True),
+        ("vanishing", 0.7, {"lr_too_high": 0.7}, True),
+        ("vanishing", 0.7, {"lr_too_high": 0.71}, False),
+        ("nan_sudden", 0.7, {"lr_too_high": 0.99}, True),
+        ("vanishing", 0.7, {"healthy": 0.99}, True),
+    ],
+)
+def test_what_a_fact_proves_gives_way_to_curves(proven, fact_is_sure, curves, stays):
+    assert stands(proven, fact_is_sure, curves) == stays
 
 
 # --- confidence

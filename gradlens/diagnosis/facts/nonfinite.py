@@ -16,7 +16,7 @@ from gradlens.diagnosis.facts.layers import grows_since
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.events import is_adaptive
 from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
-from gradlens.diagnosis.words import counted, in_words, percent
+from gradlens.diagnosis.words import counted, figure, in_words, percent
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
 
@@ -202,14 +202,17 @@ def growth_before(measured: Measured, row: int) -> str | None:
             continue
         if len(level) < 3:
             if known[-1] > 2.0 * least * known[0]:
-                return (
-                    f"{word} grew {in_words(known[-1] / max(known[0], 1e-300))} times in the {len(known)} rows before"
-                )
+                times = f"{in_words(known[-1] / known[0])} times" if known[0] > 0 else f"from 0 to {figure(known[-1])}"
+                return f"{word} grew {times} in the {len(known)} rows before"
             continue
         usual, top = float(np.median(level)), float(last[-5:].max())
         # Growth leads up to the end: the highest of the last rows stands out of all the rows before, too.
         if top > least * usual and top > 1.2 * float(np.quantile(level, 0.98)):
-            return f"{word} grew to {in_words(top / usual)} times its level before"
+            return (
+                f"{word} grew to {in_words(top / usual)} times its level before"
+                if usual > 0
+                else f"{word} grew from 0 to {figure(top)}"
+            )
     end = int(s.step[row]) if row < len(s) else int(s.step[-1]) + 1
     for name, series in measured.run.layers.items():
         since = grows_since(series, end)

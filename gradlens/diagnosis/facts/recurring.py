@@ -43,6 +43,8 @@ MANY = 5
 LEADS = (1, 12)
 #: Deviations within which the loss lies before and after a spike that has recovered, or the share of its height, and rows looked at.
 CALM, LEFT, SIDE = 1.5, 0.12, 30
+#: Share of a rise of the level that is still there later, from which on it has not come back. Our own choice.
+STAYS = 0.5
 #: A second moment that forgets in about 25 rows is fast enough.
 MAX_BETA2 = 0.96
 NO_SHIFT: frozenset[Cause] = frozenset({"data_shift", "adam_beta2_lag", "lr_restart", "batch_size_change"})
@@ -103,8 +105,10 @@ def _in_one_row(
     measured: Measured, wide: list[Wide], plain: list[Wide], steps: tuple[int, ...], named: str, times: str
 ) -> Fact:
     rows = max(e.last - e.first + 1 for e in plain)
-    # A rise of the level that is one of them has come back, too.
-    step_recovers = any(e.first - BACK <= measured.loss_step.row <= e.last for e in wide)
+    # A rise of the level that is one of them has come back, too, but where most of it is still there later.
+    step_recovers = measured.loss_step.lasting < STAYS and any(
+        e.first - BACK <= measured.loss_step.row <= e.last for e in wide
+    )
     return Fact(
         code="GL513",
         severity=Severity.WARNING,

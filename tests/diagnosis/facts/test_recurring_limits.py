@@ -104,11 +104,11 @@ def wide(lead, deviations=20.0, first=200, rows=6):
     return Wide(first=first, last=first + rows - 1, lead=lead, loss=0.4, norm=0.4, loss_deviations=deviations)
 
 
-def told(monkeypatch, *found, step=None):
+def told(monkeypatch, *found, step=None, lasting=0.49):
     monkeypatch.setattr(recurring, "wide_spikes", lambda _: list(found))
     case = spiking()
     if step is not None:
-        case.__dict__["loss_step"] = replace(STEP, row=step)
+        case.__dict__["loss_step"] = replace(STEP, row=step, lasting=lasting)
     return recurring.find(case)
 
 
@@ -143,9 +143,12 @@ def test_how_many_of_both_are_no_chance(deviations, found, monkeypatch):
     assert [f.evidence[0].value for f in facts] == ([] if found is None else [found])
 
 
-@pytest.mark.parametrize(("row", "out"), [(169, False), (170, True), (205, True), (206, False)])
-def test_a_rise_that_is_one_of_them_is_no_shift(row, out, monkeypatch):
-    (fact,) = told(monkeypatch, wide(0), wide(0), wide(0), step=row)
+@pytest.mark.parametrize(
+    ("row", "lasting", "out"),
+    [(169, 0.49, False), (170, 0.49, True), (205, 0.49, True), (206, 0.49, False), (205, 0.5, False)],
+)
+def test_a_rise_that_is_one_of_them_and_comes_back_is_no_shift(row, lasting, out, monkeypatch):
+    (fact,) = told(monkeypatch, wide(0), wide(0), wide(0), step=row, lasting=lasting)
     assert fact.rules_out == (NO_SHIFT - {"adam_beta2_lag"} if out else frozenset())
 
 
