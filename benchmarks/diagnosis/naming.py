@@ -259,7 +259,8 @@ def _filled(text: str, table: Table) -> str:
         calm=deciding.CALM_ALONE, overshot=deciding.CALM_OVERSHOOT,
         never=", ".join(sorted(cause.replace("_", " ") for cause in deciding.NEVER_CALMED)),
         warns=_limits(deciding.WARNS),
-        alarms=opinion.FALSE_ALARMS,
+        alarms=opinion.FALSE_ALARMS, sure=deciding.SURE, why=deciding.WHY,
+        may=", ".join(sorted(cause.replace("_", " ") for cause in deciding.MAY_NAME)),
     )  # fmt: skip
 
 
@@ -308,6 +309,10 @@ are surer of another cause than the fact is of its own. Otherwise what the signs
   has less than {overshot:.0%} before any caution.
 - *warned*: signs and facts show nothing, and to the curves a fault is likeliest ({warns}): a warning (GL011).
 
+A cause that a fact rules out is heard from the curves nevertheless where facts show trouble anyway, the curves have it first with
+{sure:.0%} and it is one that shapes the whole course ({may}). That a run does not learn, or overfits, is the cause only where the curves
+have no other with {why:.0%}.
+
 The last three are not done in logs of fewer than 40 losses, of a loss whose
 course, as names tell, means nothing (an agent's, an adversary's), where more than 40 % of the traits lie outside the middle 23 of 24
 parts of the runs learned from (one run in a thousand of these), or where more than 60 % are missing. Of a loss that only its values show
@@ -326,7 +331,7 @@ their family; trees and network learned from such logs of other families, too. L
 are left out: `gradlens watch` and the recorder wait for more ([watching](watch.md)).
 """
 LOOK_TEXT = """
-Nine times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
+Ten times twenty families whose tasks or architectures no run before them had. Each look was scored once, by what had been
 learned before it, and learned from only then.
 
 The first three were judged by an earlier opinion, which did not see the signs, and told its opinion beside a verdict that was the
@@ -337,8 +342,9 @@ mistake was undone: the signs had been learned from twelve of the drawn families
 (`python -m benchmarks.diagnosis.newest FOLDER`): facts, who decides, ceilings. `sixth` to `eighth` were judged by trees and the rule
 above, in the same way; for `seventh`, confidences were told as below, and runs of eighty more kinds of loss and architecture
 had been learned from; for `eighth`, there were twice as many trees, archived runs counted three times, and losses of both signs were
-judged. `ninth` was judged by what ships: the network beside the trees, which has learned from the first seven and from nothing of
-`eighth` and `ninth`. Of a family in which too few healthy runs learned, nothing is scored.
+judged; for `ninth`, the network stood beside the trees, and both had learned from the first seven. `tenth` was judged by what ships,
+which has learned from the first nine, and whose curves may name what a fact rules out. Of a family in which too few healthy runs
+learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.

@@ -24,13 +24,13 @@ from benchmarks.diagnosis.naming import AS_REPORTED, KINDS, LOOKS, figures_of, o
 from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, Array
 from benchmarks.diagnosis.scores import by, by_cause
 from benchmarks.diagnosis.table import Table, counts, labelled_of
-from benchmarks.runs.drawn.space import NINTH
+from benchmarks.runs.drawn.space import TENTH
 from benchmarks.runs.drawn.store import read, stored
 from gradlens.diagnosis.case import Case
 from gradlens.diagnosis.traits.base import RECORDED
 
 #: The name of the newest look among those that are published.
-NEWEST = f"{NINTH}{AS_REPORTED}"
+NEWEST = f"{TENTH}{AS_REPORTED}"
 
 
 def without_recorder(run: Labelled) -> Labelled:
@@ -85,7 +85,7 @@ def main() -> None:
     if words in look:
         raise SystemExit(f"{NEWEST}, {words}: published already")
     with ProcessPoolExecutor(options.workers) as pool:
-        groups = list(pool.map(partial(judged, recorded=options.recorded), stored(options.folder, NINTH)))
+        groups = list(pool.map(partial(judged, recorded=options.recorded), stored(options.folder, TENTH)))
     table = table_of([label for labels, _ in groups for label in labels])
     p = np.array([row for _, found in groups for row in found])
     look[words] = figures_of(table, p) | {
