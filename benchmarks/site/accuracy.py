@@ -12,8 +12,8 @@ ROWS = {
     ("signs", "all families, without the recorder's columns"): "signs alone, kinds of training left out",
     (
         "a report",
-        "ninth look, without the recorder's columns",
-    ): "as reported, the ninth and newest look at new kinds",
+        "tenth look, without the recorder's columns",
+    ): "as reported, the tenth and newest look at new kinds",
 }
 COLUMNS = ("runs", "families", "false alarms", "detected", "named")
 HEADS = ("judged by", "trainings", "kinds", "healthy runs that get an alarm", "faults found", "named first")
