@@ -80,7 +80,10 @@ def _is_variant(spans: Sequence[tuple[int, int]], place: int, interval: float, *
 
 
 def _carries_on(value: NDArray[np.float64] | None, scratch: int, begin: int, end: int) -> bool:
-    """Whether the first rows after `begin` stand nearer to the last rows before it than to the first rows of that start."""
+    """Whether the first rows after `begin` stand nearer to the last rows before it than to the first rows of that start.
+
+    So must the very first one: a start that learns fast is within few rows where a slow one ended.
+    """
     if value is None:
         return False
     before, now = (part[np.isfinite(part)] for part in (value[scratch:begin], value[begin:end]))
@@ -88,4 +91,5 @@ def _carries_on(value: NDArray[np.float64] | None, scratch: int, begin: int, end
         return False
     first, last, opening = (float(np.median(part)) for part in (before[:LEVEL], before[-LEVEL:], now[:LEVEL]))
     noise = float(np.median(np.abs(np.diff(before))))
-    return abs(first - last) > MOVED * noise and abs(opening - last) < abs(opening - first)
+    near = abs(opening - last) < abs(opening - first) and abs(now[0] - last) < abs(now[0] - before[0])
+    return bool(abs(first - last) > MOVED * noise and near)

@@ -106,8 +106,11 @@ def decides(
         (("data_shift", 0.6), ("exploding", 0.9), {"outside": 0.41}, "signs"),
         (("data_shift", 0.6), ("exploding", 0.9), {"missing": 0.61}, "signs"),
         # A fact that doubts a cause divides its odds by two.
-        (("healthy", 0.7), ("unknown", 0.67), {"doubted": ["unknown"]}, "warned"),
-        (("healthy", 0.7), ("unknown", 0.66), {"doubted": ["unknown"]}, "signs"),
+        (("healthy", 0.7), ("bad_data", 0.67), {"doubted": ["bad_data"]}, "warned"),
+        (("healthy", 0.7), ("bad_data", 0.66), {"doubted": ["bad_data"]}, "signs"),
+        # And that it is none of the list is no reason to warn of a loss that hardly moves.
+        (("healthy", 0.7), ("unknown", 0.99), {"doubted": ["unknown"]}, "signs"),
+        (("healthy", 0.7), ("unknown", 0.99), {"doubted": ["unknown"], "serious": True}, "named"),
     ],
 )
 def test_who_decides(by_signs, cautious, options, who):

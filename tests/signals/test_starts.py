@@ -34,6 +34,13 @@ def test_a_resume_that_lost_its_count_is_told_by_its_loss():
     assert fresh(steps, value) == (False,)
 
 
+def test_a_start_that_learns_fast_is_told_by_its_first_row():
+    """Its first rows have a median that lies nearer to where the slow one ended."""
+    steps = [*range(60), *range(20)]
+    slow, fast = 2 + 3 * np.exp(-np.arange(60) / 20), 1 + 4 * np.exp(-np.arange(20) / 0.7)
+    assert fresh(steps, np.concatenate((slow, fast))) == (True,)
+
+
 def test_a_resume_from_a_checkpoint_is_no_start():
     steps = [*range(300), *range(250, 600)]
     assert fresh(steps, course(steps)) == (False,)
