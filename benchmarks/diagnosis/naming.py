@@ -343,7 +343,8 @@ mistake was undone: the signs had been learned from twelve of the drawn families
 above, in the same way; for `seventh`, confidences were told as below, and runs of eighty more kinds of loss and architecture
 had been learned from; for `eighth`, there were twice as many trees, archived runs counted three times, and losses of both signs were
 judged; for `ninth`, the network stood beside the trees, and both had learned from the first seven. `tenth` was judged by what ships,
-which has learned from the first nine, and whose curves may name what a fact rules out. Of a family in which too few healthy runs
+which has learned from the first nine, and whose curves may name what a fact rules out; after it, "none of the list" stopped being warned
+of where the loss hardly moves, because of made-up logs. Of a family in which too few healthy runs
 learned, nothing is scored.
 """
 OUTSIDE = """

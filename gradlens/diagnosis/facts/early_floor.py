@@ -26,7 +26,7 @@ HALF, DIFFER = 0.5, 0.05
 CHANCE = 0.02
 #: What guessing among a million classes costs, and the median norm from which on a loss that began above that is none of a model that was
 #: trained before. Our own choice.
-MOST_GUESSING, LARGE_NORM = 13.8, 100.0
+MAX_GUESSING, LARGE_NORM = 13.8, 100.0
 #: Grade from which a sign is plain.
 PLAINLY = 0.5
 #: What such a course looks like, too.
@@ -71,7 +71,7 @@ def begins_far_above(measured: Measured) -> bool:
     p, norm = measured.progress, measured.finite_norm
     if p is None or not measured.loss_descends or p.after_first_tenth > MAX_LATE or not len(norm):
         return False
-    return _first(measured) > MOST_GUESSING and float(np.median(norm)) >= LARGE_NORM
+    return _first(measured) > MAX_GUESSING and float(np.median(norm)) >= LARGE_NORM
 
 
 def _first(measured: Measured) -> float:
