@@ -110,8 +110,7 @@ def ruling(
         return "agreed"
     if cause == "healthy":
         also_seen = first not in OF_BATCHES and likeliest(without(second.learned, excluded, doubted))[0] == first
-        # What only facts decide, and none did, counts for a healthy run here as it does in the caution.
-        healthy = sum(second.learned.get(c, 0.0) for c in FACTS_DECIDE | {"healthy"})
+        healthy = second.learned.get("healthy", 0.0)
         is_calm = first not in NEVER_CALMED and healthy >= CALM_ALONE
         shown = serious or ((plain or (overshot and healthy < CALM_OVERSHOOT)) and first in THROWN_BACK)
         return "calmed" if is_calm and not also_seen and not shown else "signs"
