@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.diagnosis.opinion import CAUSES, HEALTHY, accepted_of
+from gradlens.stats.clipping import wilson_interval
 
 if TYPE_CHECKING:
     from benchmarks.diagnosis.table import Table
@@ -19,21 +20,11 @@ if TYPE_CHECKING:
 Labels = Sequence[Mapping[str, Any]]
 
 
-def wilson(part: int, whole: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, 1927); of runs as if they were independent, which runs of a family are not."""
-    if whole == 0:
-        return 0.0, 1.0
-    z, p = 1.959964, part / whole
-    middle = (p + z * z / (2 * whole)) / (1 + z * z / whole)
-    half = z / (1 + z * z / whole) * np.sqrt(p * (1 - p) / whole + z * z / (4 * whole * whole))
-    return float(middle - half), float(middle + half)
-
-
 def shown(part: int, whole: int) -> str:
-    """A share with its interval."""
+    """A share with its 95 % interval; of runs as if they were independent, which runs of a family are not."""
     if whole == 0:
         return "-"
-    low, high = wilson(part, whole)
+    low, high = wilson_interval(part / whole, whole)
     return f"{part / whole:.1%} ({low:.0%} to {high:.0%})"
 
 
