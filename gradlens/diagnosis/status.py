@@ -1,10 +1,11 @@
 """The verdict: what became of the run, whether there is a problem, and what could not be judged.
 
 `problem` with any finding above a note or a cause that is a fault; `insufficient` with fewer than 200 rows (400 where each stands for
-several steps), no finite value, norms that never change, still carry the loss scale or are out of proportion to the loss, or a loss
-that hardly moves, stands since its first tenth or fell within it from far above, ends far above its lowest level or whose course says
-nothing, or where faults together are likelier than none, and one by itself at least half as likely; `clear` otherwise, and then only
-for the checks that ran. What could not run is listed with the reason and with what to log or pass so that it can.
+several steps), no finite value, nothing but a loss, norms that never change, still carry the loss scale or are out of proportion to the
+loss, or a loss that hardly moves, stands since its first tenth or fell within it from far above, ends far above its lowest level or
+whose course says nothing, or where faults together are likelier than none, and one by itself at least half as likely; `clear`
+otherwise, and then only for the checks that ran. What could not run is listed with the reason and with what to log or pass so that it
+can.
 """
 
 from __future__ import annotations
@@ -72,7 +73,19 @@ def status_of(case: Case, findings: tuple[Finding, ...]) -> Status:
 
 def why_insufficient(case: Case) -> str:
     """Why a run without a sign of trouble cannot be called clear; empty where it can."""
-    return _too_few_rows(case) or _norms_are_no_measure(case) or _course_says_little(case) or likelier_ill(case.beliefs)
+    return (
+        _too_few_rows(case)
+        or _norms_are_no_measure(case)
+        or _course_says_little(case)
+        or _nothing_but_a_loss(case)
+        or likelier_ill(case.beliefs)
+    )
+
+
+def _nothing_but_a_loss(case: Case) -> str:
+    if not case.has("loss") or any(case.has(need) for need in ("norm", "lr", "val_loss")):
+        return ""
+    return "nothing but the loss is logged: of labelled runs without norms that show no sign of trouble, more than half are faulty"
 
 
 def likelier_ill(beliefs: Beliefs) -> str:

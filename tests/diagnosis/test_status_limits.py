@@ -52,6 +52,15 @@ def test_preferences_reach_their_floor_at_once():
     assert not stands_since_its_start(case(**{"rewards/chosen": np.ones(N), "rewards/rejected": np.ones(N)}))
 
 
+@pytest.mark.parametrize("more", ["grad_norm", "lr", "val_loss", None])
+def test_nothing_but_a_loss_is_not_called_clear(more):
+    rng = np.random.default_rng(0)
+    loss = (0.5 + 2.5 * np.exp(-np.arange(N) / 150)) * np.exp(0.05 * rng.standard_normal(N))
+    beside = {"grad_norm": np.exp(0.2 * rng.standard_normal(N)), "lr": np.full(N, 1e-3), "val_loss": loss}
+    made = make({"loss": loss, **({more: beside[more]} if more else {})}, threshold=None)
+    assert why_insufficient(made).startswith("nothing but the loss is logged") == (more is None)
+
+
 @pytest.mark.parametrize(("top", "said"), [(200.0, True), (2.0, False)])
 def test_weights_too_large_at_first_are_not_called_clear(top, said):
     fall = np.exp(-np.arange(N) / 8.0)
