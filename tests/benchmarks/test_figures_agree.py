@@ -35,8 +35,10 @@ def test_every_figure_of_the_table_stands_in_the_page():
 
 def test_odd_but_healthy_runs():
     rows = accuracy.table_of("healthy-oddities", "kind")
-    assert all(percent(row["alarmed"]) == 0 for row in rows)
-    assert "flat fine-tuning, Gaussian norms, full batch: no alarm in 600 simulated runs of each" in README
+    alarmed = sum(percent(row["alarmed"]) > 0 for row in rows)
+    assert alarmed == 1
+    assert max(percent(row["alarmed"]) for row in rows) == 0.5  # of 200
+    assert "flat fine-tuning, Gaussian norms, full batch: one alarm in 4,200 simulated runs, 600 of each" in README
     assert {row["kind"] for row in rows} >= {"GRPO", "policy gradient", "TD loss", "GAN", "flat fine-tuning"}
 
 
