@@ -267,12 +267,15 @@ def is_loss_like(name: str) -> bool:
     return is_loss and words.isdisjoint(_NO_LOSS)
 
 
+def is_loss(name: str) -> bool:
+    """Whether a name means the loss of the training or a part of it."""
+    return rank_of("loss", name) is not None or is_loss_like(name)
+
+
 @lru_cache(maxsize=1 << 16)
 def is_core(name: str) -> bool:
     """Whether a name means a loss, what stands for one, or a gradient norm of the training."""
-    return any(rank_of(role, name) is not None for role in ("loss", "log_likelihood", "grad_norm")) or is_loss_like(
-        name
-    )
+    return is_loss(name) or any(rank_of(role, name) is not None for role in ("log_likelihood", "grad_norm"))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -371,7 +374,7 @@ def find_players(names: Iterable[str]) -> tuple[str, ...]:
 
     What stands beside the two, `loss_mel` or the loss of the whole, tells more of the training than their game.
     """
-    losses = [n for n in names if layer_of(n) is None and (rank_of("loss", n) is not None or is_loss_like(n))]
+    losses = [n for n in names if layer_of(n) is None and is_loss(n)]
     # `Loss/scores/fake/mean` is of a group called Loss, `Loss/G/loss/mean` a loss.
     losses = [n for n in losses if rank_of("loss", n) is not None or is_loss_like("/".join(n.split("/")[-2:]))]
     owners = {name: _mark(name) for name in losses}

@@ -34,6 +34,7 @@ from benchmarks.diagnosis.table import PACKED, Table, joined, open_table
 from benchmarks.runs.drawn.faults import UNLISTED
 from gradlens.diagnosis import deciding
 from gradlens.diagnosis.opinion import MIN_ROWS
+from gradlens.diagnosis.words import cause_in_words
 
 if TYPE_CHECKING:
     from gradlens.diagnosis.opinion import Learned
@@ -44,19 +45,8 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "naming.md"
 LOOKS = Path(__file__).parent / "looks.json"
 #: The parts that are learned from: looks that were published, too.
 LEARNED = (
-    "archive",
-    "learn",
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "wide",
-    "seventh",
-    "eighth",
-    "ninth",
-)
+    "archive", "learn", "first", "second", "third", "fourth", "fifth", "sixth", "wide", "seventh", "eighth", "ninth",
+)  # fmt: skip
 #: How a look is called that was judged as a report does it (`benchmarks.diagnosis.newest`).
 AS_REPORTED = ", as reports say it"
 FIGURES = ("false alarms", "detected", "named", "named in three", "harmful detected", "harmful named")
@@ -257,17 +247,17 @@ def _filled(text: str, table: Table) -> str:
         facts=sum(bool(label["proven"] or label["grave"]) for label in healthy) / len(healthy),
         unlisted=sum(label["expected"] == "unknown" for label in faults) / len(faults),
         calm=deciding.CALM_ALONE, overshot=deciding.CALM_OVERSHOOT,
-        never=", ".join(sorted(cause.replace("_", " ") for cause in deciding.NEVER_CALMED)),
+        never=", ".join(sorted(map(cause_in_words, deciding.NEVER_CALMED))),
         warns=_limits(deciding.WARNS),
         alarms=opinion.FALSE_ALARMS, sure=deciding.SURE, why=deciding.WHY,
-        may=", ".join(sorted(cause.replace("_", " ") for cause in deciding.MAY_NAME)),
+        may=", ".join(sorted(map(cause_in_words, deciding.MAY_NAME))),
     )  # fmt: skip
 
 
 def _limits(limits: Mapping[Any, float]) -> str:
     """Limits by cause, in words."""
     return ", ".join(
-        f"for {cause.replace('_', ' ')} {'never' if limit >= 1 else f'{limit:.0%}'}" for cause, limit in limits.items()
+        f"for {cause_in_words(cause)} {'never' if limit >= 1 else f'{limit:.0%}'}" for cause, limit in limits.items()
     )
 
 
@@ -344,8 +334,8 @@ above, in the same way; for `seventh`, confidences were told as below, and runs 
 had been learned from; for `eighth`, there were twice as many trees, archived runs counted three times, and losses of both signs were
 judged; for `ninth`, the network stood beside the trees, and both had learned from the first seven. `tenth` was judged by what ships,
 which has learned from the first nine, and whose curves may name what a fact rules out; after it, "none of the list" stopped being warned
-of where the loss hardly moves, because of made-up logs. Of a family in which too few healthy runs
-learned, nothing is scored.
+of where the loss hardly moves, and a rate that jumps being named against a fact, because of made-up logs. Of a family in which too few
+healthy runs learned, nothing is scored.
 """
 OUTSIDE = """
 Faults that no cause covers, where they did harm that the loss shows against the twin.

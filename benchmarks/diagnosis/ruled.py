@@ -106,9 +106,12 @@ def shares_of(signs: Array) -> Array:
 
 
 def rulings(
-    signs: Array, opinion: Array, cautious: Array, table: Table, scale: Learned, *, recorded: bool
+    signs: Array, opinion: Array, cautious: Array, table: Table, to_curves: Table, scale: Learned, *, recorded: bool
 ) -> list[tuple[Ruling, Array]]:
-    """Who decides on each run, and (causes,) how likely each then is; of `scale` only the knots of the traits are used."""
+    """Who decides on each run, and (causes,) how likely each then is; of `scale` only the knots of the traits are used.
+
+    `to_curves` are the same runs with what facts exclude for the curves (`_as_heard`).
+    """
     traits = table.traits if recorded else without_recorder(table.traits)
     outside, missing = likeness_of(traits, scale)
     grades = table.signs if recorded else without_recorded_signs(table.signs)
@@ -117,7 +120,7 @@ def rulings(
         second = _second(opinion[i], cautious[i], outside=float(outside[i]), missing=float(missing[i]))
         out, doubted = frozenset(label["excluded"]), frozenset(label["doubted"])
         by_signs = left_of(dict(zip(CAUSES, signs[i].tolist(), strict=True)), out | doubted)
-        out = left_out(out, second, serious=label["grave"] is not None)
+        out = frozenset(to_curves.labels[i]["excluded"])
         by_curves = without(second.cautious, out, doubted)
         proven = label["proven"] is not None and stands(label["proven"], label["sure"], by_curves)
         heard = label["rows"] >= MIN_ROWS and label["means"]
@@ -153,10 +156,11 @@ def variants(
 ) -> list[tuple[str, int, Array]]:
     """By who decides: in how many runs the signs are overruled, and what is said."""
     signs = shares_of(signs)
-    judged = rulings(signs, opinion, cautious, table, scale, recorded=recorded)
+    heard = _as_heard(table, opinion, cautious)
+    judged = rulings(signs, opinion, cautious, table, heard, scale, recorded=recorded)
     who = np.array([one for one, _ in judged])
     by_signs = with_facts(signs, table, by_curves=False)
-    by_curves = with_facts(cautious, _as_heard(table, opinion, cautious), by_curves=True)
+    by_curves = with_facts(cautious, heard, by_curves=True)
     # What facts rule out is left out already, and of what they prove only what stands goes first.
     by_rule = proven_first(np.array([told for _, told in judged]), table, by_curves)
 

@@ -2,9 +2,8 @@
 
 A fact of the log comes before both. What it rules out is named by neither, but where facts show trouble anyway and the curves are sure of
 it (`left_out`); what it only doubts, because such a cause seldom goes with it, is not named by the signs, and its odds are lowered in the
-second opinion. Otherwise that opinion (`gradlens.diagnosis.opinion`)
-decides, with its caution: on families of runs that nothing had seen it raises far fewer false alarms than the signs and names more
-causes (docs/naming.md). What becomes of the signs' answer:
+second opinion. Otherwise that opinion (`gradlens.diagnosis.opinion`) decides, with its caution: on families of runs that nothing had seen
+it raises far fewer false alarms than the signs and names more causes (docs/naming.md). What becomes of the signs' answer:
 
 - *agreed*: both have the same cause first. The confidences are those of the curves.
 - *named*: the signs see trouble, and to the curves another cause is likeliest. The trouble stays, the cause changes; but not from what a

@@ -243,4 +243,4 @@ def _headline(case: Case, status: Status, findings: tuple[Finding, ...], results
     cause: Cause = case.cause
     spoken = [f for f in findings if f.severity.rank > 0]
     first = next((f for f in spoken if f.cause == cause), spoken[0] if spoken else None)
-    return f"{first.message[:1].upper()}{first.message[1:]}." if first else cause.replace("_", " ").capitalize() + "."
+    return f"{first.message[:1].upper()}{first.message[1:]}." if first else cause_in_words(cause).capitalize() + "."

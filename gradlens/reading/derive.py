@@ -55,9 +55,7 @@ def derive(table: Mapping[str, Series], layers: Mapping[str, Series], book: Noti
             count=len(series),
         )
     likelihood = vocabulary.choose("log_likelihood", plain)
-    if likelihood is not None and not any(
-        vocabulary.rank_of("loss", name) is not None or vocabulary.is_loss_like(name) for name in plain
-    ):
+    if likelihood is not None and not any(map(vocabulary.is_loss, plain)):
         made["loss"] = _mapped(table[likelihood], f"-{likelihood}", np.negative)
         book.add(
             "negated-likelihood",

@@ -336,13 +336,22 @@ def _first_settled(back: NDArray[np.bool_], offset: int) -> int | None:
     return int(settled[0]) + offset if settled.size else None
 
 
+def stretches_of(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return int64[k, 2]: where each stretch of `True` in bool[n] begins and where the next `False` is, in order.
+
+    >>> stretches_of(np.array([True, False, True, True])).tolist()
+    [[0, 1], [2, 4]]
+    """
+    padded = np.concatenate(([False], which, [False])).astype(np.int8)
+    return np.flatnonzero(np.diff(padded)).reshape(-1, 2)
+
+
 def find_nonfinite(value: NDArray[np.float64]) -> tuple[NonFiniteRun, ...]:
     """Return the stretches of NaN and infinite values of a float64[n] curve, in order."""
     value = as_series(value)
     bad = ~np.isfinite(value)
-    edge = np.flatnonzero(np.diff(np.concatenate(([False], bad, [False])).astype(np.int8)))
     found = []
-    for begin, end in zip(edge[::2].tolist(), edge[1::2].tolist(), strict=True):
+    for begin, end in stretches_of(bad).tolist():
         nan = int(np.isnan(value[begin:end]).sum())
         kind = "nan" if nan == end - begin else "inf" if nan == 0 else "mixed"
         found.append(NonFiniteRun(index=begin, length=end - begin, kind=kind))

@@ -33,6 +33,12 @@ def test_every_figure_of_the_table_stands_in_the_page():
             assert cell.strip() in page
 
 
+def test_variants_of_known_situations():
+    told = "529 of 530"
+    assert f"{told} right" in (accuracy.DOCS / "variants.md").read_text(encoding="utf-8")
+    assert f"| {told} variants of 53 situations judged rightly" in README
+
+
 def test_odd_but_healthy_runs():
     rows = accuracy.table_of("healthy-oddities", "kind")
     alarmed = sum(percent(row["alarmed"]) > 0 for row in rows)

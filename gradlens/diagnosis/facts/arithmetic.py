@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact, silent
 from gradlens.diagnosis.measured import Measured
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from gradlens.stats.spikes import stretches_of
 
 #: The lowest rate, as a share of the highest, that is a rate and not the rest of a decay to zero. Our own choice.
 MIN_SHARE = 1e-4
@@ -24,16 +20,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     rate = measured.signals.lr[np.isfinite(measured.signals.lr)]
     if len(rate) < MIN_ROWS or not rate.max() > 0:
         return ()
-    if longest_stretch(rate <= MIN_SHARE * rate.max()) > PASSING * len(rate):
+    near_zero = stretches_of(rate <= MIN_SHARE * rate.max())
+    if np.diff(near_zero).max(initial=0) > PASSING * len(rate):
         return ()
     return (silent("the learning rate is never zero for long", "lr_zero"),)
-
-
-def longest_stretch(which: NDArray[np.bool_]) -> int:
-    """The largest number of `True` in a row.
-
-    >>> longest_stretch(np.array([True, False, True, True, False]))
-    2
-    """
-    ends = np.flatnonzero(np.diff(np.concatenate(([False], which, [False])).astype(np.int8)))
-    return int((ends[1::2] - ends[::2]).max(initial=0))

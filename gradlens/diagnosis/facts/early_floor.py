@@ -12,6 +12,7 @@ import numpy as np
 
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.chance import guessed_classes
+from gradlens.diagnosis.features.progress import Progress
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.start import blown_up_by_updates, overshoots_at_once
 from gradlens.reports.base import Cause, Severity
@@ -38,7 +39,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     p, n = measured.progress, measured.norms
     if p is None or n is None or not p.start > 0 or measured.numerics.dead_from is not None:
         return ()
-    first = _first(measured)
+    first = _first(measured, p)
     floor = (
         p.end <= (HALF if n.loss_noise >= DIFFER else MAX_END) * first
         and p.kept >= MIN_KEPT
@@ -71,11 +72,9 @@ def begins_far_above(measured: Measured) -> bool:
     p, norm = measured.progress, measured.finite_norm
     if p is None or not measured.loss_descends or p.after_first_tenth > MAX_LATE or not len(norm):
         return False
-    return _first(measured) > MAX_GUESSING and float(np.median(norm)) >= LARGE_NORM
+    return _first(measured, p) > MAX_GUESSING and float(np.median(norm)) >= LARGE_NORM
 
 
-def _first(measured: Measured) -> float:
+def _first(measured: Measured, p: Progress) -> float:
     """The loss at first: the floor may be reached within the rows that `start` is the median of."""
-    p = measured.progress
-    loss = measured.signals.loss[np.isfinite(measured.signals.loss)]
-    return max(p.start if p is not None else 0.0, float(np.median(loss[:3])) if len(loss) else 0.0)
+    return max(p.start, float(np.median(measured.signals.loss[np.isfinite(measured.signals.loss)][:3])))
