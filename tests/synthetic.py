@@ -315,6 +315,15 @@ def case_overfitting():
     )
 
 
+def case_evaluations_lost() -> Case:
+    """A run that learns, whose evaluations are NaN from two thirds on."""
+    run = healthy(1200)
+    row = np.arange(1200.0)
+    return make(
+        {**run, "val_loss": np.where(row < 800, 2.0 - 0.6 * row / 800, np.nan)},
+    )
+
+
 def case_sudden_nan():
     run = healthy()
     run["loss"][900:] = np.nan
@@ -403,7 +412,7 @@ FINDS = {
     "GL403": (case_scale_collapse,), "GL404": (case_single_nans,), "GL501": (case_exploding,), "GL502": (case_vanishing,),
     "GL503": (case_partly_lost,), "GL504": (case_oscillation,), "GL505": (case_dominant_layer,),
     "GL010": (case_policy,), "GL104": (case_clipped_before_unscaling,), "GL204": (case_rate_of_zero, case_rate_ends_early),
-    "GL205": (case_schedule_wraps,), "GL306": (case_overfitting,), "GL405": (case_sudden_nan, case_nan_throughout),
+    "GL205": (case_schedule_wraps,), "GL306": (case_overfitting,), "GL307": (case_evaluations_lost,), "GL405": (case_sudden_nan, case_nan_throughout),
     "GL406": (case_norm_never_finite,), "GL407": (case_gave_up,), "GL408": (case_beyond_fp16,), "GL514": (case_nothing_learned,), "GL510": (case_lost_progress,),
     "GL511": (case_at_chance,), "GL512": (case_layer_goes_first,), "GL513": (case_recurring,),
     "GL506": (case_lag,), "GL507": (case_penalty,), "GL508": (case_norm_spike,), "GL509": (case_steps_too_long,),

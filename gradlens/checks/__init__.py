@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Entry] = {
     "GL304": Entry(target="gradlens.checks.data_shift:DataShift", title="data-shift"),
     "GL305": Entry(target="gradlens.checks.batch_size_change:BatchSizeChange", title="batch-size-change"),
     "GL306": Entry(target="gradlens.checks.overfitting:Overfitting", title="overfitting"),
+    "GL307": Entry(target="gradlens.checks.validation_lost:ValidationLost", title="validation-lost"),
     "GL401": Entry(target="gradlens.checks.overflow:Overflow", title="overflow"),
     "GL402": Entry(target="gradlens.checks.loss_scale_collapse:LossScaleCollapse", title="loss-scale-collapse"),
     "GL403": Entry(target="gradlens.checks.nonfinite_streak:NonfiniteStreak", title="nonfinite-streak"),

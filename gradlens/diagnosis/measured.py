@@ -98,7 +98,7 @@ class Measured:
             "norm": norm > 0,
             "lr": bool(np.isfinite(s.lr).any()),
             "loss_scale": bool(np.isfinite(s.loss_scale).any()),
-            "val_loss": self.run.val_loss is not None and bool(np.isfinite(self.run.val_loss.value).any()),
+            "val_loss": self.run.val_loss is not None,
             "layers": bool(self.run.layers),
             "probes": self.recorded.n_probes >= MIN_PROBES,
             "threshold": self.threshold is not None,

@@ -38,6 +38,8 @@ HALF, STILL_FALLS, ERRORS, LEVELS = 0.5, 0.005, 3.0, 8
 #: Share of its start by which a loss must have come down to have learned more than frequencies (of letters: a tenth to a seventh), and the
 #: growth of the norm from which on it takes an explanation. Our own choice.
 LITTLE, GROWN = 0.12, 300.0
+#: Steps within which frequencies are learned, the fall after them that shows that more was, and rows of a level. Our own choice.
+FREQUENCIES, MUCH, FEW = 1000, 0.25, 3
 #: Median norm over the level of the loss from which on nobody vouches for a run: twice the largest of 190 logs (facts/proportion.py).
 DOUBTFUL_TIMES = 150.0
 #: How far below and above ln 2 the levels of guesses between two classes lie, and the last one. Our own choice.
@@ -109,8 +111,8 @@ def _course_says_little(case: Case) -> str:
     reason = ""
     if stands_since_its_start(case):
         reason = (
-            "the loss came down within the first tenth of the rows, by less than half, and has stood there since, as that of a model that "
-            "learned only how common each answer is"
+            f"the loss came down within the first tenth of the rows, to {percent(p.end / p.start)} of what the first ones had, and has "
+            "stood there since, as that of a model that learned only how common each answer is"
         )
     elif begins_far_above(case):
         reason = (
@@ -167,6 +169,8 @@ def stands_since_its_start(case: Case) -> bool:
     ):
         return False
     late = loss[len(loss) // 10 :]
+    if _fell_after(case, FREQUENCIES) > MUCH:
+        return False
     level = block_medians(late, LEVELS)
     half = LEVELS // 2
     fall = float(level[:half].mean() - level[half:].mean())
@@ -174,6 +178,17 @@ def stands_since_its_start(case: Case) -> bool:
     wander = MAD_TO_SIGMA * float(np.median(np.abs(change - np.median(change)))) / float(np.sqrt(2.0))
     scatter = max(neighbour_noise(late) * 1.2533 / float(np.sqrt(len(late) / LEVELS)), wander)
     return abs(fall) < max(STILL_FALLS * float(level[-1]), ERRORS * scatter / float(np.sqrt(half / 2)))
+
+
+def _fell_after(case: Case, steps: int) -> float:
+    """By what share of its level then the loss came down after so many steps of training; 0 where the log is too short."""
+    known = np.isfinite(case.signals.loss)
+    step, loss = case.signals.step[known], case.signals.loss[known]
+    at = int(np.searchsorted(step, steps))
+    if at + 2 * FEW > len(loss):
+        return 0.0
+    then, end = float(np.median(loss[at : at + FEW])), float(np.median(loss[-max(len(loss) // 10, FEW) :]))
+    return 1.0 - end / then if then > 0 else 0.0
 
 
 def _norms_are_no_measure(case: Case) -> str:
@@ -243,4 +258,8 @@ def _headline(case: Case, status: Status, findings: tuple[Finding, ...], results
     cause: Cause = case.cause
     spoken = [f for f in findings if f.severity.rank > 0]
     first = next((f for f in spoken if f.cause == cause), spoken[0] if spoken else None)
-    return f"{first.message[:1].upper()}{first.message[1:]}." if first else cause_in_words(cause).capitalize() + "."
+    return (
+        f"{first.message[:1].upper()}{first.message[1:].rstrip('.')}."
+        if first
+        else cause_in_words(cause).capitalize() + "."
+    )

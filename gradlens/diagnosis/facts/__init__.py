@@ -18,6 +18,7 @@ from gradlens.diagnosis.facts import (
     explosion,
     fading,
     few_rows,
+    frozen_loss,
     guessing,
     hard_batches,
     last_batch,
@@ -39,6 +40,7 @@ from gradlens.diagnosis.facts import (
     small_events,
     smoothed,
     validation,
+    validation_lost,
     with_the_loss,
     words,
 )
@@ -49,12 +51,11 @@ __all__ = ["FINDERS", "Fact", "find_facts"]
 
 #: The first fact that proves a cause names it, so the order is one of precedence.
 FINDERS: tuple[Finder, ...] = (
-    words.find, layers.find, nonfinite.find, parts.find, dead.find, masked.find, policy.find, measurement.find, rate.find, planned.find,
-    restart.find, elements.find, recurring.find, lone_spikes.find, boundless.find, saturated.find, course.find, guessing.find,
-    few_rows.find, returns.find, adversaries.find, collapsed.find, explosion.find,
-    validation.find, epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, smoothed.find, clipping.find,
-    fading.find, proportion.find,
-    meaning.find, arithmetic.find, with_the_loss.find,
+    words.find, layers.find, nonfinite.find, parts.find, dead.find, frozen_loss.find, masked.find, policy.find, measurement.find,
+    rate.find, planned.find, restart.find, elements.find, recurring.find, lone_spikes.find, boundless.find, saturated.find, course.find,
+    guessing.find, few_rows.find, returns.find, adversaries.find, collapsed.find, explosion.find, validation.find, validation_lost.find,
+    epochs.find, small_events.find, last_batch.find, hard_batches.find, early_floor.find, smoothed.find, clipping.find, fading.find,
+    proportion.find, meaning.find, arithmetic.find, with_the_loss.find,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from gradlens.diagnosis.facts import guessing, last_rows, not_regained, standstill, thrown_off, unmoved
+from gradlens.diagnosis.facts import frozen_loss, guessing, last_rows, not_regained, standstill, thrown_off, unmoved
 from gradlens.diagnosis.facts.base import OF_BATCHES, Fact
 from gradlens.diagnosis.facts.chance import ADVICE, NEAR_CHANCE, guessed_classes
 from gradlens.diagnosis.facts.shock import begins_without_a_shock
@@ -352,8 +352,8 @@ def _hardly_moves(measured: Measured, p: Progress) -> Fact | None:
     noise = neighbour_noise(known)
     if not p.start > 0 or never_learned(measured) >= 0.5 or abs(p.start - p.end) > 4.0 * noise or p.in_noise > 6.0:
         return None
-    if p.plainly_fell:
-        return None  # however much its batches differ
+    if p.plainly_fell or frozen_loss.find(measured):
+        return None  # however much its batches differ; and what is one number has no noise
     # Noise that lasts from row to row shows as scatter around a line, and not between neighbours.
     lasting = max(_scatter(known) / max(noise, 1e-300), 1.0)
     # Shares of a descent that is within the noise are shares of noise.

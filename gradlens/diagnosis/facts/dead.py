@@ -78,7 +78,8 @@ def reached(value: NDArray[np.float64], at: int) -> bool:
     """
     known = np.abs(value[:at][np.isfinite(value[:at]) & (value[:at] != 0)])
     step = rounding_step(value[np.isfinite(value)])
-    if not len(known) or not step > 0 or np.median(known[-LAST_DIGITS:]) > MAX_DIGITS * step:
+    # A single value is a multiple of itself and tells of no digit.
+    if len(np.unique(known)) < 2 or not step > 0 or np.median(known[-LAST_DIGITS:]) > MAX_DIGITS * step:
         return False
     digits = known / step
     digits = digits[digits <= MAX_ON_GRID]
@@ -283,7 +284,7 @@ def _loss_constant(measured: Measured) -> Fact | None:
     )
 
 
-def _last_digit(value: NDArray[np.float64]) -> float:
+def last_digit(value: NDArray[np.float64]) -> float:
     """The place of the last decimal that float64[n] is written with; a tiny one where they are not rounded."""
     for places in range(10):
         scaled = value * 10.0**places
@@ -305,7 +306,7 @@ def _loss_turns_constant(measured: Measured) -> Fact | None:
         return None
     change = np.abs(np.diff(loss[:at]))
     # A loss that settles comes to rest in ever smaller steps; this one moved by many of the last digit.
-    if float(np.median(change[-20:])) < MIN_DIGITS * _last_digit(loss):
+    if float(np.median(change[-20:])) < MIN_DIGITS * last_digit(loss):
         return None
     since = int(s.step[rows[at]])
     classes = guessed_classes(float(loss[-1]), NEAR_CHANCE)

@@ -13,6 +13,7 @@ import numpy as np
 from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.facts.epochs import counts_epochs
 from gradlens.diagnosis.facts.layers import grows_since
+from gradlens.diagnosis.features.curves import block_medians, neighbour_noise
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.signs.events import is_adaptive
 from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
@@ -25,6 +26,9 @@ from gradlens.reports.base import Cause, Severity
 #: level is beyond the noise of nearly all norms, and one and a half times that of most losses. Our own choice.
 LAST_ROWS, LEVEL_ROWS = 10, 60
 MIN_NORM_GROWTH, MIN_LOSS_GROWTH = 3.0, 1.5
+#: Levels of a loss that are compared at most, the share of its descent that it has given back at least, and the deviations of its noise,
+#: for it to have risen long before. Our own choice.
+MOST_LEVELS, MIN_RETURN, ABOVE_NOISE = 40, 0.3, 4.0
 #: First-order change of the loss by one update, in losses, from which that update throws the weights out of any range (below 1 in
 #: training that works, above a million where weights start too large), and finite rows up to which nothing else can be seen.
 MAX_CHANGE, FEW_ROWS = 1e4, 8
@@ -74,7 +78,7 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         return (_norm_never(measured),)
     if dead is not None:
         return (_to_the_end(measured, dead),)
-    return _share(measured)
+    return _share(measured) or _last(measured) or _single(measured)
 
 
 def _from_the_first_row(measured: Measured) -> Fact:
@@ -213,12 +217,32 @@ def growth_before(measured: Measured, row: int) -> str | None:
                 if usual > 0
                 else f"{word} grew from 0 to {figure(top)}"
             )
+    risen = _risen(measured, row)
+    if risen is not None:
+        return risen
     end = int(s.step[row]) if row < len(s) else int(s.step[-1]) + 1
     for name, series in measured.run.layers.items():
         since = grows_since(series, end)
         if since is not None:
             return f"{name} grew to {in_words(since[1])} times its level from step {since[0]:,} on"
     return None
+
+
+def _risen(measured: Measured, row: int) -> str | None:
+    """How far the loss stood above its lowest level before a row, in words: it may have risen long before, and stayed up."""
+    loss = measured.signals.loss[:row]
+    loss = loss[np.isfinite(loss)]
+    if len(loss) < 4 * LAST_ROWS or not measured.loss_descends or not loss.min() > 0:
+        return None
+    level = block_medians(loss, max(min(len(loss) // LAST_ROWS, MOST_LEVELS), 4))
+    lowest = int(np.argmin(level))
+    rise = float(level[-1] - level[lowest])
+    fell = float(level[0] - level[lowest])
+    if level[-1] < MIN_LOSS_GROWTH * level[lowest] or rise < max(
+        MIN_RETURN * fell, ABOVE_NOISE * neighbour_noise(loss)
+    ):
+        return None
+    return f"the loss had risen from {figure(level[lowest])} to {figure(level[-1])} before"
 
 
 def thrown_before(measured: Measured, row: int) -> str | None:
@@ -247,7 +271,7 @@ def _share(measured: Measured) -> tuple[Fact, ...]:
     n = int(s.has_loss.sum())
     share = len(rows) / max(n, 1)
     if len(rows) < MIN_COUNT or share < MIN_SHARE:
-        return _single(measured)
+        return ()
     with_norm = int((s.bad_loss & s.bad_norm).sum())
     both = " and norms" if with_norm > 0.9 * len(rows) else ""
     first = tuple(int(step) for step in s.step[rows[:5]])
@@ -271,6 +295,39 @@ def _share(measured: Measured) -> tuple[Fact, ...]:
     )
 
 
+def _last(measured: Measured) -> tuple[Fact, ...]:
+    """A log whose last loss is not finite: whether the training went on is not to be seen, and many trainers stop at such a loss."""
+    s = measured.signals
+    rows = np.flatnonzero(s.has_loss)
+    if not s.bad_loss[rows[-1:]].any():
+        return ()
+    good = rows[~s.bad_loss[rows]]
+    row = int(rows[np.searchsorted(rows, good[-1]) + 1])
+    since = int(s.step[row])
+    growth = growth_before(measured, row)
+    seen = int(np.isfinite(s.loss[:row]).sum()) >= FEW_ROWS
+    before = f"; {growth}" if growth else "; nothing grew before it" if seen else ""
+    return (
+        Fact(
+            code="GL405",
+            severity=Severity.WARNING,
+            cause=None if growth else "nan_sudden",
+            otherwise="nan_sudden",
+            confidence=0.7,
+            # What grew to the last row has diverged, which other facts say.
+            outcome=None if growth else "nonfinite",
+            since_step=since,
+            message=f"the log ends with a loss that is {kind_of(measured, row)}, at step {since:,}{before}",
+            advice="replay this batch from the last checkpoint with torch.autograd.set_detect_anomaly(True); look at what stopped the run",
+            rules_out=NOT_BY_GROWTH if growth else frozenset(),
+            steps=(since,),
+            evidence=(
+                Evidence(label="losses at the end that are not finite", value=int(s.bad_loss[row:].sum()), n=len(rows)),
+            ),
+        ),
+    )
+
+
 def _single(measured: Measured) -> tuple[Fact, ...]:
     """Few rows whose loss and norm are both not finite, in a run that goes on: a forward pass failed there.
 
@@ -290,8 +347,8 @@ def _single(measured: Measured) -> tuple[Fact, ...]:
             severity=Severity.WARNING,
             cause="nan_sudden",
             confidence=0.7,
-            message=f"loss and norm are {kind_of(measured, None)} in {counted(len(rows), 'row')}, at {at}{more}, with nothing "
-            "growing before: the forward pass failed there; the run goes on",
+            message=f"loss and norm are {kind_of(measured, None)} in {counted(len(rows), 'row')}, at {at}{more}"
+            f"{', with nothing growing before' if rows[0] >= FEW_ROWS else ''}: the forward pass failed there; the run goes on",
             advice="look at the batches of these steps: a NaN loss points at the forward pass or the data (empty "
             "labels, log(0)); check that such steps are skipped, for one that is taken leaves NaN in the optimizer's state",
             rules_out=frozenset({"lr_too_high", "no_warmup", "vanishing", "clip_too_tight"}),

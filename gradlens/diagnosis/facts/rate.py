@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlens.diagnosis.facts import planned
-from gradlens.diagnosis.facts.base import Fact
+from gradlens.diagnosis.facts.base import Fact, silent
 from gradlens.diagnosis.measured import Measured
 from gradlens.diagnosis.words import counted, percent
 from gradlens.reports.analysis import Evidence
@@ -60,6 +60,8 @@ def find(measured: Measured) -> tuple[Fact, ...]:
         fact = one(step, rate)
         if fact is not None:
             return (fact,)
+    if measured.is_unfinished and _never_warm(step, rate) is not None:
+        return (silent("the rate rises to the last row, and the training goes on after it", "schedule_mismatch"),)
     return ()
 
 

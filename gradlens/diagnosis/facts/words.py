@@ -14,6 +14,8 @@ from gradlens.reports.base import Cause, Severity
 #: called a scale of 1 and
 #: above healthy, fairseq gives up at 1e-4.
 MIN_HALVINGS, LOW = 8.0, 16.0
+#: Overflows a step from which on they are told as one a step.
+SELDOM = 2 / 3
 #: Share of the rows with an overflow above which skipped steps are no calibration.
 MIN_SHARE = 0.05
 BY_SCALE: frozenset[Cause] = frozenset(
@@ -91,8 +93,8 @@ def _many_overflows(measured: Measured, overflows: int) -> tuple[Fact, ...]:
             severity=Severity.WARNING,
             cause="fp16_overflow",
             confidence=0.7,
-            message=f"{overflows:,} lines of the log report an overflow, one in {1 / share:.0f} steps: these steps "
-            "were skipped",
+            message=f"{overflows:,} lines of the log report an overflow, "
+            f"{f'one in {1 / share:.0f} steps' if share < SELDOM else 'nearly one a step'}: these steps were skipped",
             advice="use bfloat16, or lengthen the growth interval of the loss scaler",
             evidence=(Evidence(label="overflows per step", value=share, threshold=MIN_SHARE),),
         ),

@@ -27,6 +27,9 @@ _DOCUMENT = re.compile(rb'(?:\xef\xbb\xbf)?\s*[\[{]\s*["\[{]')
 _HAS_NUMBER = re.compile(rb"\d|nan|inf", re.IGNORECASE)
 #: The general reader is preferred if it finds this many times the losses and norms of a grammar that is not a trainer's own.
 MUCH_MORE = 2
+#: A step and the number of all steps behind it, and how far behind the begin of a record they stand at most.
+_COUNT = re.compile(r"(?<![\d.,/])(?P<step>\d[\d,]{0,18})\s{0,4}/\s{0,8}(?P<total>\d[\d,]{0,18})(?![\d.,/])")
+_NEAR = 200
 Parser = RecordParser | GeneralParser
 
 
@@ -132,7 +135,8 @@ def _runs(text: ConsoleText, parsed: Parser) -> Iterator[RawRun]:
             name=name if len(parts) > 1 else "",
             columns=columns,
             n_rows=after - first,
-            config=_settings(text, begin, parsed.records.starts[first]),
+            config=_horizon(text, parsed.records, first, after - 1)
+            | _settings(text, begin, parsed.records.starts[first]),
             notices=parsed.book.notices(),
             step_column="step" if len(steps.value) else None,
             norm_facts=parsed.grammar.facts,
@@ -155,6 +159,18 @@ def _settings(text: ConsoleText, begin: int, end: int) -> dict[str, str]:
     begin = max(begin, end - MAX_CHARS)
     part, place = text.around(begin, end)
     return settings_in(part, begin - place, end - place)
+
+
+def _horizon(text: ConsoleText, records: Records, first: int, last: int) -> dict[str, str]:
+    """The number of steps of the whole training, where the first and the last record print it behind their step: `1200/ 286102`."""
+    totals = set()
+    for row in {first, last}:
+        at, step = records.starts[row], records.step(row)
+        part, place = text.around(at, at + _NEAR)
+        counts = (_COUNT.finditer(part, at - place, at - place + _NEAR)) if step is not None else ()
+        totals.add(next((m["total"] for m in counts if float(m["step"].replace(",", "")) == step), None))
+    total = totals.pop()
+    return {"total_steps": total.replace(",", "")} if not totals and total is not None else {}
 
 
 def _go_on_counting(records: Records, first: int, after: int, book: NoticeBook) -> None:

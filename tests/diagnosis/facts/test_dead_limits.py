@@ -386,4 +386,4 @@ def test_other_losses_that_end_so():
     [([1.25, 2.5], 0.01), ([1.0, 2.0], 1.0), ([0.123456789, 5.0], 1e-9), ([1 / 3, 1e4], 1e-6), ([-1 / 3, -1e4], 1e-6)],
 )
 def test_the_last_digit(value, digit):
-    assert dead._last_digit(np.array(value)) == pytest.approx(digit)
+    assert dead.last_digit(np.array(value)) == pytest.approx(digit)

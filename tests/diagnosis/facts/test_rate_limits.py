@@ -9,6 +9,7 @@ import pytest
 
 from gradlens.config import TrainingConfig
 from gradlens.diagnosis.facts import rate
+from gradlens.diagnosis.facts.base import SILENT
 from gradlens.diagnosis.facts.rate import NO_STEP_TAKEN
 from tests.diagnosis.facts.shown import lines
 from tests.diagnosis.test_sign_limits import measured
@@ -133,7 +134,9 @@ def test_ten_rows_of_zero(lr, found):
 def test_a_rate_that_rises_at_the_end_of_a_run_that_goes_on_is_a_warm_up():
     case = run(np.linspace(0.1, 1.0, 100))
     case._is_running = True
-    assert rate.find(case) == ()
+    (fact,) = rate.find(case)
+    assert fact.code == SILENT
+    assert fact.rules_out == {"schedule_mismatch"}
 
 
 @pytest.mark.parametrize(("dip", "found"), [(1e-13, True), (1e-9, False)])
