@@ -95,6 +95,22 @@ def test_nan_is_a_number(tmp_path):
     assert int(np.isnan(run.loss.value).sum()) == 3
 
 
+@pytest.mark.parametrize("spelt", ["nanxxx", "0000nan", "nan***", "-nan(ind)", "1.#QNAN", "-1.#IND00", "NaN0000"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[now] net INFO: epoch: [1/9], global_step: {}0, lr: 0.5, AuxLoss: 0.25, loss: {}, avg_cost: 0.5 s",  # the general reader
+        "Iteration {}, loss = {}",  # a pattern with named numbers
+        "[rank0]: step: {}  loss: {}  memory: 5.2GiB",  # fields of words
+    ],
+)
+def test_a_nan_that_c_or_a_width_spelt_is_no_lost_row(tmp_path, spelt, line):
+    run = read(tmp_path, lines(60, lambda i: line.format(i, spelt if i >= 40 else f"{5 - i / 10:.6f}")))
+    assert len(run.loss) == 60
+    assert np.isnan(run.loss.value).tolist() == [i >= 40 for i in range(60)]
+    assert "missing-values" not in {n.code for n in run.notices}
+
+
 def test_what_is_listed_can_be_named(tmp_path):
     text = lines(10, lambda i: f"Walker. Step: {i * 100}. Mean Reward: {i / 10}. Std of Reward: 1.5. Training.")
     with pytest.raises(NoTrainingSeriesError, match="Mean Reward"):

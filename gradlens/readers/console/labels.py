@@ -10,10 +10,12 @@ import bisect
 import re
 from typing import NamedTuple
 
+from gradlens.readers.base import NONFINITE
+
 #: A number that stands for itself: none in the middle of a word (`fp16`, `conv1`, `3f2a`), signs only where no number ends.
 NUMBER = re.compile(
-    r"(?<![\w.¦])(?:(?<![\w)\]%])[-+])?(?>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z_]*\d|¦)"
-    r"|(?<![\w.])[-+]?(?i:nan|inf(?:inity)?)(?!\w)"
+    r"(?<![\w.¦])(?:(?<![\w)\]%])[-+])?(?>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z_]*\d|¦|\.?#[A-Z]|(?i:nan|inf)\b)"
+    rf"|(?<![\w.])[-+]?(?i:{NONFINITE})(?!\w)"
 )
 #: Stretches whose numbers are none of the training's: clocks, dates, source lines, process numbers, addresses.
 _CLOCKS = re.compile(
