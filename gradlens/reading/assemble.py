@@ -220,6 +220,8 @@ def _roles(
             taken = vocabulary.choose(role, _worth(role, [n for n in shared if n in telling], table))
             if taken is None and role == "loss":
                 taken = _component(shared, table, book)
+            if taken is None and role == "val_loss" and "loss" in chosen and mark is None:
+                taken = vocabulary.evaluated(chosen["loss"], names)
         if taken is not None and taken in table:
             chosen[role] = taken
     return Columns(**chosen)

@@ -254,12 +254,15 @@ def training_rows(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.bool
 
 
 def _changes(columns: Mapping[str, Column], n_rows: int, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of the wanted rows, from the second on, differ from the row before in a loss or a norm: bool[m - 1]."""
+    """Which of the wanted rows, from the second on, differ from the row before in a loss or a norm: bool[m - 1].
+
+    In a log of evaluations alone their loss counts.
+    """
     changes = np.zeros(max(int(np.count_nonzero(wanted)) - 1, 0), np.bool_)
-    for name, column in columns.items():
-        if vocabulary.is_core(name):
-            values = spread(column, n_rows)[wanted]
-            changes |= (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    core = [name for name in columns if vocabulary.is_core(name)]
+    for name in core or [name for name in columns if vocabulary.rank_of("val_loss", name) is not None]:
+        values = spread(columns[name], n_rows)[wanted]
+        changes |= (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
     return changes
 
 

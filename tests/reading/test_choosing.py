@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
+import pytest
 
 import gradlens
 
@@ -79,6 +81,33 @@ def test_a_part_stands_for_the_total(tmp_path):
     assert run.columns.loss == "train/cls_loss"
     (notice,) = [n for n in run.notices if n.code == "component-loss"]
     assert "train/box_loss" in notice.message
+
+
+@pytest.mark.parametrize(
+    ("loss", "validation"),
+    [
+        ("train/cls_loss", "val/cls_loss"),
+        ("train nll", "valid nll"),
+        ("train_mse", "test_mse"),
+        ("cls_loss", "eval/cls_loss"),
+    ],
+)
+def test_what_an_evaluation_measured_like_the_loss_is_the_validation_loss(tmp_path, loss, validation):
+    rows = [{"epoch": i, loss: 3 - i / 20, validation: math.nan, "val/other_loss": 9.0} for i in range(20)]
+    run = read(tmp_path, rows)
+    assert (run.columns.loss, run.columns.val_loss) == (loss, validation)
+    assert np.isnan(run.val_loss.value).all()
+
+
+@pytest.mark.parametrize("name", ["cv_loss", "val_loss"])
+def test_a_loss_of_evaluations_alone_is_judged_and_said_to_be_one(tmp_path, name):
+    run = read(tmp_path, [{"epoch": i, name: 3 - i / 20, "lr": 0.5} for i in range(20)])
+    assert (run.columns.loss, run.columns.val_loss) == (name, None)
+    assert "validation-as-loss" in codes(run)
+    twice = [{"epoch": i // 2, name: 3 - i // 2 / 20} for i in range(40)]
+    assert read(tmp_path, twice).columns.step == "epoch"
+    run = read(tmp_path, [{"epoch": i, name: 3 - i / 20, "train_loss": 2 - i / 20} for i in range(20)])
+    assert (run.columns.loss, run.columns.val_loss) == ("train_loss", name)
 
 
 def test_a_total_of_training_before_parts_and_validation(tmp_path):

@@ -48,9 +48,11 @@ _STOP = frozenset(
      "than", "we", "got", "new", "this", "my", "its", "from", "then"}
 )  # fmt: skip
 _PHASE = re.compile(
-    r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|eval|evaluation|test|testing|dev)(?![A-Za-z])",
+    r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|eval|evaluation|test|testing|dev|(?-i:CV))(?![A-Za-z])",
     re.IGNORECASE,
 )
+#: A name that says itself that an evaluation measured it.
+_EVALUATED = re.compile(r"(?:val|valid|validation|eval|test|dev|cv)[_/ .-]", re.IGNORECASE)
 _MAX_WORDS = 4
 
 
@@ -89,7 +91,7 @@ def slots_of(line: str) -> tuple[Slot, ...]:
         at = match.end()
         clock = bisect.bisect_right(ends, match.start())
         if clock < len(ends) and begins[clock] < match.end():
-            walk.last_name = ""
+            walk.go_past(before)
         else:
             head = _STUCK.sub("", before) if place else before
             walk.take(_Spot(place, match[0], before, head, line[at:end], line[at : end + 20], end == len(line)))
@@ -149,6 +151,11 @@ class _Walk:
         self._phase, self._token = "", ""
         self._taken: dict[str, int] = {}
 
+    def go_past(self, text: str) -> None:
+        """Pass over a number of a clock: `Epoch 3 | Validation | Elapsed Time: 0:15:19 | Loss: 0.5`."""
+        self.last_name = ""
+        self._phase = _phase(text, "", self._phase)
+
     def take(self, spot: _Spot) -> None:
         """Take the next number that is no part of a clock."""
         follows = bool(self.slots) and self.slots[-1].place == spot.place - 1
@@ -156,13 +163,14 @@ class _Walk:
             self._total(spot)
             return
         name = _name_in(spot.head)
-        self._phase = _phase(spot.head, name, self._phase)
+        # A counter in front says of what the line is: `Val Batch 3/40 loss 0.5`.
+        self._phase = _phase(spot.head, name if self.slots or not is_counter(name) else "", self._phase)
         if not name and follows and self.slots[-1].name == self.last_name:
             name = self._in_a_row(spot)
         if not name:
             name = _behind(spot.before, spot.after, is_last=spot.is_last)
         if name and not self._is_done(name):
-            name = name if is_counter(name) else self._phase + name
+            name = name if is_counter(name) or _EVALUATED.match(name) else self._phase + name
         self.last_name = name
         name = name or self._bare(spot)
         self._token = spot.token
