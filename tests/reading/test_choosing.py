@@ -73,6 +73,25 @@ def test_steps_that_are_round_by_themselves_stay(tmp_path):
     assert "rounded-steps" not in codes(run)
 
 
+def test_lengths_of_epochs_are_no_steps(tmp_path):
+    rows = [{"epoch": i // 2, "steps": 784 if i % 2 else 6275, "loss": 3 - i / 50} for i in range(60)]
+    assert read(tmp_path, rows).loss.step.tolist() == list(range(60))
+    rows = [{"steps": 6275, "epoch": i, "loss": 3 - i / 50} for i in range(60)]
+    assert read(tmp_path, rows).columns.step == "epoch"
+
+
+@pytest.mark.parametrize("count", [lambda i: 6275, lambda i: 784 if i % 2 else 6275])
+def test_a_counter_that_never_gets_on_leaves_the_order_of_the_file(tmp_path, count):
+    run = read(tmp_path, [{"step": count(i), "loss": 3 - i / 50} for i in range(60)])
+    assert run.loss.step.tolist() == list(range(60))
+    assert "step-not-counting" in codes(run)
+
+
+def test_two_rows_an_epoch_are_counted_on(tmp_path):
+    run = read(tmp_path, [{"epoch": i // 2, "step": 100 + i % 2 * 100, "loss": 3 - i / 50} for i in range(60)])
+    assert run.loss.step.tolist() == [100 + i * 100 for i in range(60)]
+
+
 def test_a_part_stands_for_the_total(tmp_path):
     run = read(
         tmp_path,

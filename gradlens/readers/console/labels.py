@@ -48,7 +48,7 @@ _STOP = frozenset(
      "than", "we", "got", "new", "this", "my", "its", "from", "then"}
 )  # fmt: skip
 _PHASE = re.compile(
-    r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|eval|evaluation|test|testing|dev|(?-i:CV))(?![A-Za-z])",
+    r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|validating|eval|evaluation|evaluating|test|testing|dev|(?-i:CV))(?![A-Za-z])",
     re.IGNORECASE,
 )
 #: A name that says itself that an evaluation measured it.
@@ -190,6 +190,8 @@ class _Walk:
     def _in_a_row(self, spot: _Spot) -> str:
         """The name of a number that follows another with hardly anything between: an item of a list, or what was counted."""
         name = self.last_name
+        if spot.before.strip() == "," and spot.after.strip() == "/" and spot.token.isdigit() and is_counter(name):
+            return "batch"  # `Epoch  1,    50/37527`, padded or not
         if spot.before.isspace() and self._token.isdigit() and "." in spot.token:
             # `Train loss 200 0.5`: the count stands between the name and its number.
             self.slots[-1] = self.slots[-1]._replace(name="#1")
@@ -272,8 +274,10 @@ def _phrase(words: list[str], *, has_sign: bool) -> str:
         words.pop(0)
     if not words or (not has_sign and words[0].lower() in _STOP):
         return ""
-    if ":" in words[-1]:
-        words = [words[-1].rpartition(":")[2]]  # `INFO:tensorflow:loss`
+    stuck = max((place for place, word in enumerate(words) if ":" in word), default=-1)
+    if stuck >= 0:
+        # What a logger put in front: `INFO:tensorflow:loss`, `INFO:base:Train Epoch`.
+        words = [words[stuck].rpartition(":")[2], *words[stuck + 1 :]]
     name = " ".join(words).strip("-.*#>|/\\")
     return name if name and (name[0].isalpha() or name[0] in "_#") else ""
 
