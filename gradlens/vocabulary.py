@@ -52,6 +52,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "log_likelihood_mean", "log_lik", "loglik", "train_loglik", "train_log_lik", "marginal_log_likelihood", "log_marginal_likelihood",
         "avg_loglik", "mean_loglik", "logprob_mean", "mean_log_prob", "mll", "train_mll", "train_ll", "llh", "train_llh",
     ),
+    # The loss is its logarithm, where the log has none.
+    "perplexity": ("ppl", "perplexity", "train_ppl", "train_perplexity", "training_perplexity"),
     "grad_norm": (
         "grad_norm", "train_grad_norm", "gnorm", "gradient_norm", "total_grad_norm", "optim_total_grad_norm",
         "train_gnorm", "train_gradient_norm", "training_grad_norm", "global_grad_norm", "train_global_grad_norm",

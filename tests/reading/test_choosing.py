@@ -80,9 +80,9 @@ def test_lengths_of_epochs_are_no_steps(tmp_path):
     assert read(tmp_path, rows).columns.step == "epoch"
 
 
-@pytest.mark.parametrize("count", [lambda i: 6275, lambda i: 784 if i % 2 else 6275])
+@pytest.mark.parametrize("count", [(6275, 6275), (784, 6275)])
 def test_a_counter_that_never_gets_on_leaves_the_order_of_the_file(tmp_path, count):
-    run = read(tmp_path, [{"step": count(i), "loss": 3 - i / 50} for i in range(60)])
+    run = read(tmp_path, [{"step": count[i % 2], "loss": 3 - i / 50} for i in range(60)])
     assert run.loss.step.tolist() == list(range(60))
     assert "step-not-counting" in codes(run)
 
@@ -100,6 +100,39 @@ def test_a_part_stands_for_the_total(tmp_path):
     assert run.columns.loss == "train/cls_loss"
     (notice,) = [n for n in run.notices if n.code == "component-loss"]
     assert "train/box_loss" in notice.message
+
+
+def test_what_is_called_the_whole_before_the_largest(tmp_path):
+    rows = [{"step": i, "aux_loss": 9.0, "combined_loss": math.nan, "kl_loss": 2 - i / 20} for i in range(20)]
+    run = read(tmp_path, rows)
+    assert run.columns.loss == "combined_loss"
+    (notice,) = [n for n in run.notices if n.code == "component-loss"]
+    assert "the whole" in notice.message
+    assert notice.count == 2
+
+
+@pytest.mark.parametrize("entropy", ["average_loss_entropy", "entropy_loss", "loss/ent"])
+def test_the_entropy_of_a_policy_is_no_loss_beside_others(tmp_path, entropy):
+    rows = [{"step": i, entropy: -9.0 - i, "mean": i, "average_loss_value": 2 - i / 20} for i in range(20)]
+    assert read(tmp_path, rows).columns.loss == "average_loss_value"
+    rows = [{"step": i, "cross_entropy_part_loss": 9.0 - i / 20, "kl_div_loss": 0.5} for i in range(20)]
+    assert read(tmp_path, rows).columns.loss == "cross_entropy_part_loss"
+
+
+@pytest.mark.parametrize(
+    "form", ["Epoch  1, {step:5d}/9000; acc: 2.5; ppl: {ppl:.3f}; 3432 tok/s", "step {step} | perplexity {ppl}"]
+)
+def test_a_perplexity_alone_is_a_loss(tmp_path, form):
+    (tmp_path / "a.log").write_text(
+        "".join(form.format(step=i * 50, ppl=math.exp(9 - i / 8)) + "\n" for i in range(1, 41))
+    )
+    (run,) = gradlens.read(tmp_path / "a.log")
+    np.testing.assert_allclose(run.loss.value, [9 - i / 8 for i in range(1, 41)], atol=1e-3)
+    assert run.loss.step.tolist() == [i * 50 for i in range(1, 41)]
+    assert "loss-from-perplexity" in codes(run)
+    run = read(tmp_path, [{"step": i, "ppl": 9.0, "loss": 3 - i / 20} for i in range(20)])
+    assert run.columns.loss == "loss"
+    assert "loss-from-perplexity" not in codes(run)
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,12 @@ class GeneralParser:
         core = {name for name, n in by_name.items() if n >= MIN_TIMES - (name in sure) and vocabulary.is_core(name)}
         if not core:
             core = {
+                n
+                for n, times in by_name.items()
+                if times >= MIN_TIMES and vocabulary.rank_of("perplexity", n) is not None
+            }
+        if not core:
+            core = {
                 name for name, n in by_name.items() if n >= MIN_TIMES and vocabulary.is_core(name.removeprefix("val/"))
             }
         self._assemble(kinds, self._lines_of_records(kinds, core), core)
