@@ -52,6 +52,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         "log_likelihood_mean", "log_lik", "loglik", "train_loglik", "train_log_lik", "marginal_log_likelihood", "log_marginal_likelihood",
         "avg_loglik", "mean_loglik", "logprob_mean", "mean_log_prob", "mll", "train_mll", "train_ll", "llh", "train_llh",
     ),
+    # The loss is its logarithm, where the log has none.
+    "perplexity": ("ppl", "perplexity", "train_ppl", "train_perplexity", "training_perplexity"),
     "grad_norm": (
         "grad_norm", "train_grad_norm", "gnorm", "gradient_norm", "total_grad_norm", "optim_total_grad_norm",
         "train_gnorm", "train_gradient_norm", "training_grad_norm", "global_grad_norm", "train_global_grad_norm",
@@ -100,7 +102,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "val_loss": (
         "val_loss", "eval_loss", "valid_loss", "validation_loss", "test_loss", "loss_val", "loss_eval",
         "val_loss_epoch",
-        "dev_loss", "loss_valid", "loss_validation", "lm_loss_validation", "eval_train_loss", "validation_lm_loss",
+        "dev_loss", "loss_valid", "loss_validation", "lm_loss_validation", "eval_train_loss", "validation_lm_loss", "cv_loss",
     ),
     "skipped": (
         "number_of_skipped_iterations", "skipped", "optim_step_skipped", "number_of_nan_iterations", "skipped_steps",
@@ -163,9 +165,11 @@ _TELLING: dict[str, tuple[str, ...]] = {
     "loss_scale": ("loss_scale",),
 }
 _OTHER_PHASES = frozenset({
-    "val", "valid", "validation", "eval", "evaluation", "test", "dev", "final", "holdout", "best", "summary", "timing",
+    "val", "valid", "validation", "eval", "evaluation", "test", "dev", "cv", "final", "holdout", "best", "summary", "timing",
     "time", "perf",
 })  # fmt: skip
+#: What stands in front of a name that an evaluation measured, the most usual first.
+_EVALUATED = ("val", "valid", "validation", "eval", "evaluation", "dev", "cv", "test")
 _TRAIN = re.compile(r"^(?:train(?:ing|er)?)[_/ .\-]+", re.IGNORECASE)
 #: More norms than this that differ only by a name or number are those of layers, not of optimizers.
 _MAX_OPTIMIZERS = 4
@@ -288,6 +292,15 @@ def choose(role: str, names: Iterable[str]) -> str | None:
     """The name that stands for `role`, the first of equals, or None."""
     ranked = [(rank, place, name) for place, name in enumerate(names) if (rank := rank_of(role, name)) is not None]
     return min(ranked)[2] if ranked else None
+
+
+def evaluated(loss: str, names: Iterable[str]) -> str | None:
+    """The column that an evaluation measured as training measured `loss`: `val/cls_loss` beside `train/cls_loss`, or None."""
+    shapes: dict[str, str] = {}
+    for name in names:
+        shapes.setdefault(plain(name), name)
+    own = plain(_TRAIN.sub("", loss))
+    return next((shapes[shape] for phase in _EVALUATED if (shape := f"{phase}_{own}") in shapes), None)
 
 
 def facts_of(norm: str | None) -> frozenset[str]:

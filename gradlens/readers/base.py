@@ -189,8 +189,14 @@ class NoticeBook:
 
 #: How C prints what is not a number: `nan(0x7)`, `-nan(ind)` of glibc and of Windows, and `1.#QNAN`, `-1.#IND`, `1.#INF` of old
 #: Windows (https://en.wikipedia.org/wiki/NaN, "Display"). None of them may pass for a value that was not logged.
-_C_NAN = re.compile(r"[-+]?nan\((?:\w{0,40})\)|[-+]?1\.#(?:QNAN|SNAN|NAN|IND)\d{0,9}", re.IGNORECASE)
-_C_INFINITY = re.compile(r"([-+]?)1\.#(?:INF|J)\d{0,9}", re.IGNORECASE)
+_C_NAN = r"nan\(\w{0,40}\)|1\.#(?:QNAN|SNAN|NAN|IND)\d{0,9}"
+_C_INFINITY = r"1\.#(?:INF|J)\d{0,9}"
+#: A format with a width fills up what is shorter than its numbers are: `{:x<6f}` prints `nanxxx`, `{:08.4f}` prints `00000nan`.
+_FILL = r"(?:x{1,20}|0{1,20}|_{1,20}|\*{1,20}|\#{1,20})?"
+#: NaN and infinities without their sign, in all these spellings; the case is ignored by those who use it.
+NONFINITE = rf"(?:{_C_NAN}|{_C_INFINITY}|0{{0,40}}(?:nan|inf(?:inity)?){_FILL})"
+_NAN = re.compile(rf"[-+]?(?:{_C_NAN}|0{{0,40}}nan{_FILL})", re.IGNORECASE)
+_INFINITY = re.compile(rf"([-+]?)(?:{_C_INFINITY}|0{{0,40}}inf(?:inity)?{_FILL})", re.IGNORECASE)
 
 _GROUPED = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 #: A number may be wrapped so many times: `tensor(np.float64(0.5))`.
@@ -200,8 +206,8 @@ _MAX_WRAPPERS = 4
 def parse_number(text: str) -> float | None:
     """A number as logs spell it: `1.2`, `1e-3`, `NaN`, `-Infinity`, `1,125`, `1/438`, `np.float64(0.72)`, `tensor(3.)`.
 
-    Also the NaN and infinities of C: `nan(0x7)`, `-nan(ind)`, `1.#QNAN`, `1.#INF`. None where the text is not a number. `1,5` is
-    not taken for 1.5: only groups of three digits are thousands.
+    Also the NaN and infinities of C (`nan(0x7)`, `-nan(ind)`, `1.#QNAN`, `1.#INF`) and those that a width filled up (`nanxxx`). None
+    where the text is not a number. `1,5` is not taken for 1.5: only groups of three digits are thousands.
     """
     text = text.strip()
     try:
@@ -209,7 +215,7 @@ def parse_number(text: str) -> float | None:
         return float(text) if "_" not in text else None
     except ValueError:
         pass
-    if (spelled := _spelled_by_c(text)) is not None:
+    if (spelled := _nonfinite(text)) is not None:
         return spelled
     for prefix in ("np.float64(", "np.float32(", "numpy.float64(", "np.int64(", "tensor("):
         if text.startswith(prefix):
@@ -221,10 +227,11 @@ def parse_number(text: str) -> float | None:
     return float(text.replace(",", "")) if "," in text and _GROUPED.fullmatch(text) else None
 
 
-def _spelled_by_c(text: str) -> float | None:
-    if _C_NAN.fullmatch(text):
+def _nonfinite(text: str) -> float | None:
+    """The NaN or infinity that is spelt in a way that Python does not read."""
+    if _NAN.fullmatch(text):
         return math.nan
-    infinity = _C_INFINITY.fullmatch(text)
+    infinity = _INFINITY.fullmatch(text)
     if infinity is None:
         return None
     return -math.inf if infinity[1] == "-" else math.inf

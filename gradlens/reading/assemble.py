@@ -39,6 +39,9 @@ _EVALUATION = ("DetectionBoxes_", "DetectionMasks_")
 #: A name that ranks better but has fewer points than this share of the longest candidate is a summary, not the series.
 _ENOUGH = 0.2
 
+#: Words of a loss that is made of the others.
+_WHOLE = frozenset({"combined", "overall", "whole", "sum", "summed", "full"})
+
 #: What a format can say about its norms; the codes `norm-...` are what the provenance of a report looks for.
 FACTS: Mapping[str, str] = {
     "pre_clip": "this format logs the norm before clipping",
@@ -220,6 +223,8 @@ def _roles(
             taken = vocabulary.choose(role, _worth(role, [n for n in shared if n in telling], table))
             if taken is None and role == "loss":
                 taken = _component(shared, table, book)
+            if taken is None and role == "val_loss" and "loss" in chosen and mark is None:
+                taken = vocabulary.evaluated(chosen["loss"], names)
         if taken is not None and taken in table:
             chosen[role] = taken
     return Columns(**chosen)
@@ -230,6 +235,8 @@ def _component(names: list[str], table: Mapping[str, Series], book: NoticeBook) 
     parts = [n for n in names if vocabulary.is_loss_like(n)]
     # `Loss/scores/fake/mean` is of a group called Loss, `Loss/G/loss/mean` a loss.
     parts = [n for n in parts if vocabulary.is_loss_like("/".join(n.split("/")[-2:]))] or parts
+    # An entropy among losses (`average_loss_entropy`) is what keeps a policy exploring: no loss that comes down.
+    parts = [n for n in parts if not _is_entropy(n)] or parts
     longest = max((len(table[n]) for n in parts), default=0)
     parts = [n for n in parts if len(table[n]) >= _ENOUGH * longest]
     if not parts:
@@ -239,16 +246,28 @@ def _component(names: list[str], table: Mapping[str, Series], book: NoticeBook) 
         finite = np.abs(table[name].value[np.isfinite(table[name].value)])
         return float(np.median(finite)) if len(finite) else 0.0
 
-    taken = max(parts, key=lambda n: ("total" in n.lower(), size(n)))
+    taken = max(parts, key=lambda n: (_is_whole(n), size(n)))
     others = [n for n in parts if n != taken]
     if others:
         shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+        what = "whose name says that it is the whole" if _is_whole(taken) else "the largest of its parts"
         book.add(
             "component-loss",
-            f"no total loss under a known name: {taken} was taken, the largest of its parts, beside {shown} (--loss takes another)",
+            f"no total loss under a known name: {taken} was taken, {what}, beside {shown} (--loss takes another)",
             count=len(others),
         )
     return taken
+
+
+def _is_entropy(name: str) -> bool:
+    """Whether a name among losses is that of a policy's entropy; cross-entropy is a loss."""
+    words = vocabulary.plain(name).split("_")
+    return not {"entropy", "ent"}.isdisjoint(words) and "cross" not in words
+
+
+def _is_whole(name: str) -> bool:
+    """Whether a name says that its loss is made of the others: `combined_loss`."""
+    return "total" in name.lower() or not _WHOLE.isdisjoint(vocabulary.plain(name).split("_"))
 
 
 def _worth(role: str, names: list[str], table: Mapping[str, Series]) -> list[str]:

@@ -62,6 +62,14 @@ def derive(table: Mapping[str, Series], layers: Mapping[str, Series], book: Noti
             f"no loss in the log: {likelihood} with its sign changed is used, what training brings down",
             count=len(made["loss"]),
         )
+    perplexity = vocabulary.choose("perplexity", plain)
+    if perplexity is not None and "loss" not in made and not any(map(vocabulary.is_loss, plain)):
+        made["loss"] = _mapped(table[perplexity], f"ln({perplexity})", _logarithm)
+        book.add(
+            "loss-from-perplexity",
+            f"no loss in the log: the natural logarithm of {perplexity} is used, which is the loss of a token",
+            count=len(made["loss"]),
+        )
     if len(layers) > 1:
         whole = _recombined(layers)
         if whole is not None and total is None and "grad_norm" not in made:
@@ -77,8 +85,13 @@ def derive(table: Mapping[str, Series], layers: Mapping[str, Series], book: Noti
 
 
 def _mapped(source: Series, name: str, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Series:
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return Series(name=name, step=source.step, value=change(source.value), wall_time_s=source.wall_time_s)
+
+
+def _logarithm(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    logarithm: NDArray[np.float64] = np.log(value)
+    return logarithm
 
 
 def _root(value: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -134,6 +134,8 @@ def _read_target(target: Target, options: ReadOptions, input_format: str | None)
     ranked = [(1.0, detect.load(input_format))] if input_format else detect.require(source)
     runs, reader = _read_first(ranked, source, options, target, every=not input_format)
     if not any(map(_useful, runs)):
+        runs = [_of_validation(run) for run in runs]
+    if not any(map(_useful, runs)):
         if options.columns != "all":
             # The names for the message: columns without a role were not decoded.
             runs = _read_group(reader, [source], replace(options, columns="all"), target)
@@ -314,6 +316,17 @@ def _inventory(sources: Sequence[Source]) -> str:
 
 def _useful(run: Run) -> bool:
     return run.loss is not None or run.grad_norm is not None
+
+
+def _of_validation(run: Run) -> Run:
+    """A run without a loss and a norm of the training, judged by the loss of its evaluations where it has one."""
+    name = run.columns.val_loss
+    if name is None or not len(run.series[name]):
+        return run
+    message = f"no loss of the training in the log: {name}, which evaluations measured, is judged in its place"
+    notice = Notice(code="validation-as-loss", message=message, count=len(run.series[name]))
+    columns = replace(run.columns, loss=name, val_loss=None)
+    return replace(run, columns=columns, notices=(*run.notices, notice))
 
 
 def _read_group(reader: Reader, bundle: Sequence[Source], options: ReadOptions, target: Target) -> list[Run]:

@@ -63,9 +63,19 @@ def choose_step(columns: Mapping[str, Column], n_rows: int, book: NoticeBook) ->
     if not names:
         return max(covered, key=lambda n: covered[n], default=None)
     counting = [name for name in names if _counts(dense[name]) and (_is_known(name) or _rises(dense[name]))]
-    if not counting:
-        return names[0] if _is_known(names[0]) else None
     changes = _changes(columns, n_rows, wanted)
+    epoch = vocabulary.choose("epoch", columns)
+    epochs = None if epoch is None else spread(columns[epoch], n_rows)[wanted]
+    turning = [name for name in counting if name != epoch and _goes_round(dense[name], epochs)]
+    counting = [name for name in counting if name not in turning]
+    if not counting:
+        still = [name for name in names if name in turning or _repeats(dense[name], changes) == 1.0]
+        if names[0] in still and len(changes) >= MIN_ROUNDS and np.mean(changes) > MOSTLY:
+            what = "goes round the same few numbers" if turning else "is the same in all records"
+            book.add("step-not-counting", f"{names[0]!r} {what}: records are numbered from 0 in the order written",
+                     count=len(dense[names[0]]))  # fmt: skip
+            return None
+        return names[0] if _is_known(names[0]) else None
     repeats = {name: _repeats(dense[name], changes) for name in counting}
     moving = [name for name in counting if repeats[name] <= MOSTLY]
     best = moving[0] if moving else counting[0]
@@ -78,6 +88,7 @@ def choose_step(columns: Mapping[str, Column], n_rows: int, book: NoticeBook) ->
         return None
     if best != names[0]:
         why = "repeats in most records" if names[0] in repeats else "does not count"
+        why = "goes round the same few numbers" if names[0] in turning else why
         book.add("step-chosen", f"{best!r} was taken as the step: {names[0]!r} {why}", count=len(dense[best]))
     twins = [name for name in counting if np.array_equal(dense[name], dense[best], equal_nan=True)]
     return min(twins, key=lambda n: _falls(columns[n].value))
@@ -254,12 +265,15 @@ def training_rows(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.bool
 
 
 def _changes(columns: Mapping[str, Column], n_rows: int, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of the wanted rows, from the second on, differ from the row before in a loss or a norm: bool[m - 1]."""
+    """Which of the wanted rows, from the second on, differ from the row before in a loss or a norm: bool[m - 1].
+
+    In a log of evaluations alone their loss counts.
+    """
     changes = np.zeros(max(int(np.count_nonzero(wanted)) - 1, 0), np.bool_)
-    for name, column in columns.items():
-        if vocabulary.is_core(name):
-            values = spread(column, n_rows)[wanted]
-            changes |= (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    core = [name for name in columns if vocabulary.is_core(name)]
+    for name in core or [name for name in columns if vocabulary.rank_of("val_loss", name) is not None]:
+        values = spread(columns[name], n_rows)[wanted]
+        changes |= (values[1:] != values[:-1]) & ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
     return changes
 
 
@@ -295,6 +309,17 @@ def _counts(values: NDArray[np.float64]) -> bool:
     """Whether the values can be a counter: whole numbers that change."""
     finite = values[np.isfinite(values)]
     return bool(np.array_equal(finite, np.floor(finite)) and (len(finite) < 3 or finite.min() < finite.max()))
+
+
+def _goes_round(values: NDArray[np.float64], epochs: NDArray[np.float64] | None) -> bool:
+    """Whether the values repeat the same few numbers in turn, as lengths of epochs do: 6275, 784, 6275, 784, ...
+
+    A counter that restarts with each epoch falls only where the epoch rises.
+    """
+    falls = np.flatnonzero(np.diff(values) < 0) + 1
+    if len(falls) < MIN_ROUNDS or len(falls) < FEW * len(values) or len(np.unique(values)) > len(falls) // 2:
+        return False
+    return epochs is None or not bool(np.all(np.diff(epochs)[falls - 1] > 0))
 
 
 def _is_known(name: str) -> bool:

@@ -205,6 +205,18 @@ MORE: dict[str, list[Example]] = {
             step=[0, 1, 2], loss=LOSS, grad_norm=[0.5] * 3,
         )
     ],
+    "waveglow": [
+        Example(
+            text="Epoch: 0\n" + "".join(f"{i}:\t{2 - i / 8:.9f}\n" for i in range(12)) + "Saving model\n",
+            step=list(range(12)), loss=[2 - i / 8 for i in range(12)],
+        )
+    ],
+    "speechbrain": [
+        Example(
+            text=each("epoch: {n}, lr: 1.50e-04 - train si-snr: {loss} - valid si-snr: -3.86e+00\n"),
+            step=[0, 1, 2], loss=LOSS, lr=[1.5e-4] * 3,
+        )
+    ],
     "rsl_rl": [
         Example(
             text=each(

@@ -53,6 +53,7 @@ def test_example_is_detected(name, place, example, tmp_path):
     [
         ("1.5", 1.5), ("1.5,", 1.5), ("160.86GiB(90.19%)", 160.86), ("1,125", 1125.0), ("np.float64(0.72)", 0.72),
         ("[9.6e-06", 9.6e-6), ("'2.5'", 2.5), ("4.7329(4.7)", 4.7329), ("tensor(0.5,", 0.5), ("43%", 43.0), ("-inf", -np.inf),
+        ("infxxx,", np.inf), ("[-inf000", -np.inf), ("1.#INF", np.inf), ("1,234.5e2", 123450.0),
     ],
 )  # fmt: skip
 def test_numbers_with_something_around_them(token, value):

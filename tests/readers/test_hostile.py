@@ -273,12 +273,33 @@ class TestNumbers:
         assert codes(run)["step-too-large"] == 1
 
     @pytest.mark.parametrize(
-        "text", ["nan(0x7)", "-nan(ind)", "NaN(snan)", "1.#QNAN", "-1.#IND", "1.#IND00", "+1.#SNAN"]
+        "text",
+        [
+            "nan(0x7)",
+            "-nan(ind)",
+            "NaN(snan)",
+            "1.#QNAN",
+            "-1.#IND",
+            "1.#IND00",
+            "+1.#SNAN",
+            "nanxxx",
+            "-nan***",
+            "000nan",
+        ],
     )
     def test_nan_of_c(self, text):
         assert math.isnan(parse_number(text))
 
-    @pytest.mark.parametrize(("text", "value"), [("1.#INF", math.inf), ("-1.#INF00", -math.inf), ("1.#J", math.inf)])
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("1.#INF", math.inf),
+            ("-1.#INF00", -math.inf),
+            ("1.#J", math.inf),
+            ("-infxx", -math.inf),
+            ("00inf", math.inf),
+        ],
+    )
     def test_infinities_of_c(self, text, value):
         assert parse_number(text) == value
 
@@ -293,7 +314,9 @@ class TestNumbers:
         text = "".join(f"step {i} {name}: 1.5, 2.5\n" for name in names for i in range(9))
         assert gradlens.read(write(tmp_path / "a.log", text))
 
-    @pytest.mark.parametrize("text", ["nan(", "nano", "1.#", "1.#INFO", "2.#INF", "#INF", "nan()x", "banana"])
+    @pytest.mark.parametrize(
+        "text", ["nan(", "nano", "1.#", "1.#INFO", "2.#INF", "#INF", "nan()x", "banana", "nanxyz", "infos", "nan_x"]
+    )
     def test_what_only_looks_like_them(self, text):
         assert parse_number(text) is None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
+import pytest
 
 import gradlens
 
@@ -71,6 +73,25 @@ def test_steps_that_are_round_by_themselves_stay(tmp_path):
     assert "rounded-steps" not in codes(run)
 
 
+def test_lengths_of_epochs_are_no_steps(tmp_path):
+    rows = [{"epoch": i // 2, "steps": 784 if i % 2 else 6275, "loss": 3 - i / 50} for i in range(60)]
+    assert read(tmp_path, rows).loss.step.tolist() == list(range(60))
+    rows = [{"steps": 6275, "epoch": i, "loss": 3 - i / 50} for i in range(60)]
+    assert read(tmp_path, rows).columns.step == "epoch"
+
+
+@pytest.mark.parametrize("count", [(6275, 6275), (784, 6275)])
+def test_a_counter_that_never_gets_on_leaves_the_order_of_the_file(tmp_path, count):
+    run = read(tmp_path, [{"step": count[i % 2], "loss": 3 - i / 50} for i in range(60)])
+    assert run.loss.step.tolist() == list(range(60))
+    assert "step-not-counting" in codes(run)
+
+
+def test_two_rows_an_epoch_are_counted_on(tmp_path):
+    run = read(tmp_path, [{"epoch": i // 2, "step": 100 + i % 2 * 100, "loss": 3 - i / 50} for i in range(60)])
+    assert run.loss.step.tolist() == [100 + i * 100 for i in range(60)]
+
+
 def test_a_part_stands_for_the_total(tmp_path):
     run = read(
         tmp_path,
@@ -79,6 +100,66 @@ def test_a_part_stands_for_the_total(tmp_path):
     assert run.columns.loss == "train/cls_loss"
     (notice,) = [n for n in run.notices if n.code == "component-loss"]
     assert "train/box_loss" in notice.message
+
+
+def test_what_is_called_the_whole_before_the_largest(tmp_path):
+    rows = [{"step": i, "aux_loss": 9.0, "combined_loss": math.nan, "kl_loss": 2 - i / 20} for i in range(20)]
+    run = read(tmp_path, rows)
+    assert run.columns.loss == "combined_loss"
+    (notice,) = [n for n in run.notices if n.code == "component-loss"]
+    assert "the whole" in notice.message
+    assert notice.count == 2
+
+
+@pytest.mark.parametrize("entropy", ["average_loss_entropy", "entropy_loss", "loss/ent"])
+def test_the_entropy_of_a_policy_is_no_loss_beside_others(tmp_path, entropy):
+    rows = [{"step": i, entropy: -9.0 - i, "mean": i, "average_loss_value": 2 - i / 20} for i in range(20)]
+    assert read(tmp_path, rows).columns.loss == "average_loss_value"
+    rows = [{"step": i, "cross_entropy_part_loss": 9.0 - i / 20, "kl_div_loss": 0.5} for i in range(20)]
+    assert read(tmp_path, rows).columns.loss == "cross_entropy_part_loss"
+
+
+@pytest.mark.parametrize(
+    "form", ["Epoch  1, {step:5d}/9000; acc: 2.5; ppl: {ppl:.3f}; 3432 tok/s", "step {step} | perplexity {ppl}"]
+)
+def test_a_perplexity_alone_is_a_loss(tmp_path, form):
+    (tmp_path / "a.log").write_text(
+        "".join(form.format(step=i * 50, ppl=math.exp(9 - i / 8)) + "\n" for i in range(1, 41))
+    )
+    (run,) = gradlens.read(tmp_path / "a.log")
+    np.testing.assert_allclose(run.loss.value, [9 - i / 8 for i in range(1, 41)], atol=1e-3)
+    assert run.loss.step.tolist() == [i * 50 for i in range(1, 41)]
+    assert "loss-from-perplexity" in codes(run)
+    run = read(tmp_path, [{"step": i, "ppl": 9.0, "loss": 3 - i / 20} for i in range(20)])
+    assert run.columns.loss == "loss"
+    assert "loss-from-perplexity" not in codes(run)
+
+
+@pytest.mark.parametrize(
+    ("loss", "validation"),
+    [
+        ("train/cls_loss", "val/cls_loss"),
+        ("train nll", "valid nll"),
+        ("train_mse", "test_mse"),
+        ("cls_loss", "eval/cls_loss"),
+    ],
+)
+def test_what_an_evaluation_measured_like_the_loss_is_the_validation_loss(tmp_path, loss, validation):
+    rows = [{"epoch": i, loss: 3 - i / 20, validation: math.nan, "val/other_loss": 9.0} for i in range(20)]
+    run = read(tmp_path, rows)
+    assert (run.columns.loss, run.columns.val_loss) == (loss, validation)
+    assert np.isnan(run.val_loss.value).all()
+
+
+@pytest.mark.parametrize("name", ["cv_loss", "val_loss"])
+def test_a_loss_of_evaluations_alone_is_judged_and_said_to_be_one(tmp_path, name):
+    run = read(tmp_path, [{"epoch": i, name: 3 - i / 20, "lr": 0.5} for i in range(20)])
+    assert (run.columns.loss, run.columns.val_loss) == (name, None)
+    assert "validation-as-loss" in codes(run)
+    twice = [{"epoch": i // 2, name: 3 - i // 2 / 20} for i in range(40)]
+    assert read(tmp_path, twice).columns.step == "epoch"
+    run = read(tmp_path, [{"epoch": i, name: 3 - i / 20, "train_loss": 2 - i / 20} for i in range(20)])
+    assert (run.columns.loss, run.columns.val_loss) == ("train_loss", name)
 
 
 def test_a_total_of_training_before_parts_and_validation(tmp_path):

@@ -9,6 +9,7 @@ found is a guess, and a notice says so.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from array import array
 from collections import Counter
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gradlens import vocabulary
-from gradlens.readers.base import NoticeBook
+from gradlens.readers.base import NoticeBook, parse_number
 from gradlens.readers.console.grammar import Grammar
 from gradlens.readers.console.labels import NUMBER, cells_of, header_of, is_counter, slots_of
 from gradlens.readers.console.table import Records
@@ -155,6 +156,12 @@ class GeneralParser:
             by_name.update(dict.fromkeys(kinds[kind], n))
         sure = {name for names in kinds if len(names) > MIN_TIMES and any(map(is_counter, names)) for name in names}
         core = {name for name, n in by_name.items() if n >= MIN_TIMES - (name in sure) and vocabulary.is_core(name)}
+        if not core:
+            core = {
+                n
+                for n, times in by_name.items()
+                if times >= MIN_TIMES and vocabulary.rank_of("perplexity", n) is not None
+            }
         if not core:
             core = {
                 name for name, n in by_name.items() if n >= MIN_TIMES and vocabulary.is_core(name.removeprefix("val/"))
@@ -327,7 +334,11 @@ def _plan(line: str) -> _Plan | None:
 
 
 def _number(token: str) -> float:
-    return float(token.replace(",", ""))
+    try:
+        return float(token)
+    except ValueError:
+        number = parse_number(token.replace(",", ""))
+        return math.nan if number is None else number
 
 
 def _is_bare(name: str) -> bool:

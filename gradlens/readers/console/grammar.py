@@ -6,9 +6,14 @@ import re
 from enum import Enum, auto
 
 from gradlens.frozen import frozen
+from gradlens.readers.base import NONFINITE
 
 #: A number as trainers print it. Possessive, so that `1.5¦2.5` (two numbers glued by colours) is not a number at all.
-NUMBER = r"(?>[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?i:nan|inf(?:inity)?)\b)"
+#: What begins like one and is a NaN (`1.#QNAN`, `000nan`) is left to the second half.
+NUMBER = (
+    r"(?>[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d++)(?:\.\d*)?|\.\d+)(?!\.?#[A-Z]|(?i:nan|inf)\b)(?:[eE][-+]?\d+)?"
+    rf"|[-+]?(?i:{NONFINITE})(?!\w))"
+)
 #: What stands where a number is expected: a number with brackets, a wrapper or a unit around it.
 VALUE = r"[\[('\"]*(?:[a-z]\w*(?:\.\w*)?\()?[-+]?(?:[.\d]|(?i:nan|inf))[^\s,;|]*"
 

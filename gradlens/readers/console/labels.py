@@ -10,10 +10,12 @@ import bisect
 import re
 from typing import NamedTuple
 
+from gradlens.readers.base import NONFINITE
+
 #: A number that stands for itself: none in the middle of a word (`fp16`, `conv1`, `3f2a`), signs only where no number ends.
 NUMBER = re.compile(
-    r"(?<![\w.¦])(?:(?<![\w)\]%])[-+])?(?>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z_]*\d|¦)"
-    r"|(?<![\w.])[-+]?(?i:nan|inf(?:inity)?)(?!\w)"
+    r"(?<![\w.¦])(?:(?<![\w)\]%])[-+])?(?>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![A-Za-z_]*\d|¦|\.?#[A-Z]|(?i:nan|inf)\b)"
+    rf"|(?<![\w.])[-+]?(?i:{NONFINITE})(?!\w)"
 )
 #: Stretches whose numbers are none of the training's: clocks, dates, source lines, process numbers, addresses.
 _CLOCKS = re.compile(
@@ -46,9 +48,11 @@ _STOP = frozenset(
      "than", "we", "got", "new", "this", "my", "its", "from", "then"}
 )  # fmt: skip
 _PHASE = re.compile(
-    r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|eval|evaluation|test|testing|dev)(?![A-Za-z])",
+    r"(?<![A-Za-z])(?P<train>train(?:ing)?)(?![A-Za-z])|(?<![A-Za-z])(?:val|valid|validation|validating|eval|evaluation|evaluating|test|testing|dev|(?-i:CV))(?![A-Za-z])",
     re.IGNORECASE,
 )
+#: A name that says itself that an evaluation measured it.
+_EVALUATED = re.compile(r"(?:val|valid|validation|eval|test|dev|cv)[_/ .-]", re.IGNORECASE)
 _MAX_WORDS = 4
 
 
@@ -87,7 +91,7 @@ def slots_of(line: str) -> tuple[Slot, ...]:
         at = match.end()
         clock = bisect.bisect_right(ends, match.start())
         if clock < len(ends) and begins[clock] < match.end():
-            walk.last_name = ""
+            walk.go_past(before)
         else:
             head = _STUCK.sub("", before) if place else before
             walk.take(_Spot(place, match[0], before, head, line[at:end], line[at : end + 20], end == len(line)))
@@ -147,6 +151,11 @@ class _Walk:
         self._phase, self._token = "", ""
         self._taken: dict[str, int] = {}
 
+    def go_past(self, text: str) -> None:
+        """Pass over a number of a clock: `Epoch 3 | Validation | Elapsed Time: 0:15:19 | Loss: 0.5`."""
+        self.last_name = ""
+        self._phase = _phase(text, "", self._phase)
+
     def take(self, spot: _Spot) -> None:
         """Take the next number that is no part of a clock."""
         follows = bool(self.slots) and self.slots[-1].place == spot.place - 1
@@ -154,13 +163,14 @@ class _Walk:
             self._total(spot)
             return
         name = _name_in(spot.head)
-        self._phase = _phase(spot.head, name, self._phase)
+        # A counter in front says of what the line is: `Val Batch 3/40 loss 0.5`.
+        self._phase = _phase(spot.head, name if self.slots or not is_counter(name) else "", self._phase)
         if not name and follows and self.slots[-1].name == self.last_name:
             name = self._in_a_row(spot)
         if not name:
             name = _behind(spot.before, spot.after, is_last=spot.is_last)
         if name and not self._is_done(name):
-            name = name if is_counter(name) else self._phase + name
+            name = name if is_counter(name) or _EVALUATED.match(name) else self._phase + name
         self.last_name = name
         name = name or self._bare(spot)
         self._token = spot.token
@@ -180,6 +190,8 @@ class _Walk:
     def _in_a_row(self, spot: _Spot) -> str:
         """The name of a number that follows another with hardly anything between: an item of a list, or what was counted."""
         name = self.last_name
+        if spot.before.strip() == "," and spot.after.strip() == "/" and spot.token.isdigit() and is_counter(name):
+            return "batch"  # `Epoch  1,    50/37527`, padded or not
         if spot.before.isspace() and self._token.isdigit() and "." in spot.token:
             # `Train loss 200 0.5`: the count stands between the name and its number.
             self.slots[-1] = self.slots[-1]._replace(name="#1")
@@ -262,8 +274,10 @@ def _phrase(words: list[str], *, has_sign: bool) -> str:
         words.pop(0)
     if not words or (not has_sign and words[0].lower() in _STOP):
         return ""
-    if ":" in words[-1]:
-        words = [words[-1].rpartition(":")[2]]  # `INFO:tensorflow:loss`
+    stuck = max((place for place, word in enumerate(words) if ":" in word), default=-1)
+    if stuck >= 0:
+        # What a logger put in front: `INFO:tensorflow:loss`, `INFO:base:Train Epoch`.
+        words = [words[stuck].rpartition(":")[2], *words[stuck + 1 :]]
     name = " ".join(words).strip("-.*#>|/\\")
     return name if name and (name[0].isalpha() or name[0] in "_#") else ""
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
+from gradlens import vocabulary
 from gradlens.errors import NoTrainingSeriesError
 from gradlens.readers.base import Column, NoticeBook, RawRun, Reader, ReadOptions
 from gradlens.readers.console.fields import pattern_of
@@ -20,6 +21,7 @@ from gradlens.readers.console.settings import MAX_CHARS, settings_in
 from gradlens.readers.console.table import Records
 from gradlens.readers.console.text import clean
 from gradlens.readers.console.words import Words
+from gradlens.run import Notice
 from gradlens.sources.files import HEAD_BYTES, Source
 
 _PROBE_BYTES = 1 << 22
@@ -131,16 +133,17 @@ def _runs(text: ConsoleText, parsed: Parser) -> Iterator[RawRun]:
         _go_on_counting(parsed.records, first, after, parsed.book)
         steps = parsed.records.steps(first, after)
         columns = parsed.records.columns(first, after, steps)
+        roles = _fixed_roles(parsed.grammar, columns)
         yield RawRun(
             name=name if len(parts) > 1 else "",
             columns=columns,
             n_rows=after - first,
             config=_horizon(text, parsed.records, first, after - 1)
             | _settings(text, begin, parsed.records.starts[first]),
-            notices=parsed.book.notices(),
+            notices=(*parsed.book.notices(), *_beside(parsed.grammar, columns, roles)),
             step_column="step" if len(steps.value) else None,
             norm_facts=parsed.grammar.facts,
-            roles=_fixed_roles(parsed.grammar, columns),
+            roles=roles,
         )
 
 
@@ -152,6 +155,17 @@ def _fixed_roles(grammar: Grammar, columns: Iterable[Column]) -> dict[str, str]:
         if name in names:
             roles.setdefault(role, name)
     return roles
+
+
+def _beside(grammar: Grammar, columns: Iterable[Column], roles: dict[str, str]) -> Iterator[Notice]:
+    """The notice about other losses that a trainer prints beside the one that is taken."""
+    known = {name for role, name in grammar.roles if role == "loss"}
+    taken = roles.get("loss")
+    others = [c.name for c in columns if c.name != taken and (c.name in known or vocabulary.is_loss(c.name))]
+    if taken is not None and others:
+        shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+        message = f"of the losses that {grammar.name} prints {taken} was taken, beside {shown} (--loss takes another)"
+        yield Notice(code="component-loss", message=message, count=len(others))
 
 
 def _settings(text: ConsoleText, begin: int, end: int) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlens.readers.console.grammar import NUMBER, SOME, Fields, Grammar, Line
+from gradlens.readers.console.grammar import BLANKS, NUMBER, SOME, Fields, Grammar, Line
 
 #: VITS prints its losses without names, in the order of its train.py: discriminator, generator, features, mel, ...
 _FLOAT = r"(?:-?\d+\.\d+(?:e[-+]?\d+)?|-?inf|nan)"
@@ -45,6 +45,26 @@ SPEECH: tuple[Grammar, ...] = (
         # Kaldi maximises it: a log-likelihood, which rises towards 0.
         negated=(("objective", "-objective"),),
         roles=(("loss", "-objective"),),
+    ),
+    Grammar(
+        name="waveglow",  # Flowtron prints the same
+        lines=(Line(pattern=rf"^(?P<step>\d+):\t(?P<loss>{NUMBER})[^\S\n]*$", fields=Fields.NAMED),),
+        # Nothing names the number: any trainer's own lines go before, and a few such lines say nothing.
+        tier=1,
+        least=10,
+    ),
+    Grammar(
+        name="speechbrain",  # its recipes of separation; others name a loss
+        lines=(
+            Line(
+                pattern=rf"^{BLANKS}epoch: (?P<step>\d+), lr: (?P<lr>{NUMBER}) - train si-snr: (?P<train_si_snr>{NUMBER})"
+                rf"(?: - valid si-snr: (?P<valid_si_snr>{NUMBER}))?",
+                fields=Fields.NAMED,
+            ),
+        ),
+        # The negative of the ratio is what they minimise, and print under its name.
+        rename=(("train_si_snr", "train si-snr"), ("valid_si_snr", "valid si-snr")),
+        roles=(("loss", "train si-snr"), ("val_loss", "valid si-snr")),
     ),
     Grammar(
         name="demucs",

@@ -69,7 +69,7 @@ def number_of(token: str) -> float | None:
             return counted  # "17/438"
         match = _NUMBER.match(token)
         if match is not None:
-            return float(match[0].replace(",", "")) if _UNIT.match(token, match.end()) else None
+            return parse_number(match[0].replace(",", "")) if _UNIT.match(token, match.end()) else None
         # np.float64(0.72), tensor(0.72, device=...): the wrapper's name says nothing.
         head, _, token = token.partition("(")
         if not token or not head.replace(".", "").replace("_", "").isalnum():

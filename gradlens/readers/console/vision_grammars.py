@@ -41,7 +41,26 @@ VISION: tuple[Grammar, ...] = (
         lines=(
             Line(pattern=r"\(epoch: (?P<epoch>\d+), iters: (?P<iter>\d+), time: [^)\n]{0,200}\),? ", first_epoch=1),
         ),
-        roles=(("loss", "G_L1"), ("loss", "cycle_A"), ("loss", "G_GAN"), ("loss", "G_A"), ("loss", "G")),
+        # The first of them that is there; all it prints are losses.
+        roles=tuple(
+            ("loss", name)
+            for name in (
+                "G_L1",
+                "cycle_A",
+                "G_GAN",
+                "G_A",
+                "G",
+                "cycle_B",
+                "G_B",
+                "idt_A",
+                "idt_B",
+                "D_real",
+                "D_fake",
+                "D_A",
+                "D_B",
+                "D",
+            )
+        ),
     ),
     Grammar(
         name="basicsr",
