@@ -113,6 +113,8 @@ class Ranks:
         blocks = {place: (key, ranks_of(key)) for place, key in enumerate(keys) if key is not None}
         others = set(self._members).union(*(ranks for _, ranks in blocks.values())) - {0} - self._gone
         is_deaf = False
+        if all_of_them:
+            self._late = set()
         try:
             self._listen(others, wait_s)
         except RuntimeError:
@@ -147,7 +149,7 @@ class Ranks:
 
     def _listen(self, others: set[int], wait_s: float) -> None:
         """Take from the store what is there, and wait for what is not."""
-        until = time.monotonic() + wait_s
+        until, before = time.monotonic() + wait_s, dict(self._n_read)
         while awaited := self._behind(others) - self._late:
             # One question for all of them: there may be thousands.
             if self._store.check([self._key(rank) for rank in awaited]):
@@ -160,7 +162,7 @@ class Ranks:
         for rank in self._behind(others):
             while self._store.check([self._key(rank)]):
                 self._read(rank)
-        self._late = self._behind(others)
+        self._late = {rank for rank in self._behind(others) if self._n_read.get(rank) == before.get(rank)}
 
     def _key(self, rank: int) -> str:
         return f"{self._prefix}/{rank}/{self._n_read.get(rank, 0)}"
