@@ -50,7 +50,7 @@ class Recorder:
     max_norm
         The threshold that the training clips by, `math.inf` where it does not clip; None where nobody knows.
     clip
-        Clip by `max_norm` just before the optimizer steps, in place of `torch.nn.utils.clip_grad_norm_` in the loop.
+        Clip by `max_norm` just before the optimizer steps, or after its closure, in place of `torch.nn.utils.clip_grad_norm_` in the loop.
     scaler
         The `torch.amp.GradScaler` of the loop, if it has one: norms are those of the unscaled gradients.
     scheduler
@@ -185,6 +185,9 @@ class Recorder:
     ) -> None:
         """One batch; call it after `backward()` and before clipping and `optimizer.step()`.
 
+        When the next batch is logged and no step was made, this one is a row of its own, marked as skipped. A further call
+        without a loss adds to the row.
+
         Parameters
         ----------
         loss
@@ -194,13 +197,14 @@ class Recorder:
         batch_size, tokens
             Of this rank and micro-batch; added up.
         grad_norm
-            The norm before clipping where the loop knows it already, in place of measuring it.
+            The norm before clipping where the loop knows it already, in place of measuring it. The gradients may be clipped
+            by then; what is derived from them is scaled to this norm.
         step
             The number of this step, in place of counting.
         probe
             Gives the loss of this batch when called; see `probe_every`. It is called twice on those rows, without gradients.
         more
-            Further scalars, written as they are.
+            Further scalars, written as they are, unless the recorder measures a column of that name.
         """
         if self._is_over:
             return
