@@ -5,7 +5,7 @@
 >>> rec.log(loss=loss, batch_id=ids, tokens=n)  # after backward, before optimizer.step()
 
 `recorder.py` follows the loop and `measuring.py` takes the norms; `rows.py` holds what was measured until it is fetched in
-bulk, `shards.py` adds up what ranks hold apart, `writing.py` writes. PyTorch is imported by the first recorder, not by this
+bulk, `ranks.py` adds up what ranks hold apart, `writing.py` writes. PyTorch is imported by the first recorder, not by this
 package.
 """
 

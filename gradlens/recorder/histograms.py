@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gradlens.recorder.parameters import Parameters
-from gradlens.recorder.shards import Ranks
 
 #: Exponents of the edges of the buckets; smaller elements count into the middle one, larger ones into the last.
 LOWEST, HIGHEST = -40, 40
@@ -21,9 +21,8 @@ class Counts:
 
     counts: Tensor
 
-    def record(self, step: int, ranks: Ranks) -> dict[str, Any]:
-        """The record for the log, without empty buckets at the ends. Each rank's shard is counted by the first rank alone."""
-        del ranks
+    def record(self, step: int) -> dict[str, Any]:
+        """The record for the log, without empty buckets at the ends. Of shards, those of the first rank."""
         counts = [int(c) for c in self.counts.tolist()]
         limits = edges()
         used = [place for place, count in enumerate(counts) if count]
@@ -42,13 +41,14 @@ def edges() -> list[float]:
 
 
 @torch.no_grad()
-def count_elements(parameters: Parameters, scale: Any) -> Counts:
+def count_elements(parameters: Parameters, scales: Mapping[int, Any]) -> Counts:
     """Count the finite elements of all gradients."""
     from gradlens.recorder.measuring import gradients_of
 
     n_buckets = len(edges()) - 1
     total: Tensor | None = None
-    for _, gradient in gradients_of(parameters):
+    for watched, gradient in gradients_of(parameters):
+        scale = scales.get(id(watched.optimizer))
         counts = _count(gradient if scale is None else gradient / scale, n_buckets)
         total = counts if total is None else total + counts.to(total.device)
     return Counts(torch.zeros(n_buckets, dtype=torch.int64) if total is None else total)

@@ -6,7 +6,7 @@ have two digits. In float32 the total is computed as `torch.nn.utils.clip_grad_n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from gradlens.recorder.parameters import Parameters, Watched
 from gradlens.recorder.rows import Row
 from gradlens.recorder.shards import local_part
 
+#: By what loss scaling has multiplied the gradients, by the `id` of their optimizer; nothing for those that it has not.
+Scales = Mapping[int, Any]
 #: Below the square of Adam's epsilon a second moment does not count: v is at least this in g²/v. Wortsman et al., Stable
 #: and low-precision training for large-scale vision-language models (2023), section 3.4, do the same.
 MIN_MOMENT = 1e-16
@@ -46,11 +48,16 @@ def total_of(norms: Sequence[Tensor]) -> Tensor:
     return torch.linalg.vector_norm(torch.stack([n.to(device) for n in norms]))
 
 
+def real_part_of(tensor: Any) -> Tensor:
+    """The part of a tensor that lies here; a complex one as pairs of real numbers, whose norms and products are the same."""
+    part: Tensor = local_part(tensor)
+    return torch.view_as_real(part.resolve_conj()) if part.is_complex() else part
+
+
 def dense(gradient: Any) -> Tensor:
     """A gradient as a dense tensor of this rank's part; of a sparse one the rows that it has."""
     part = local_part(gradient)
-    found: Tensor = part.coalesce().values() if part.is_sparse else part
-    return found
+    return real_part_of(part.coalesce().values() if part.is_sparse else part)
 
 
 def gradients_of(parameters: Parameters) -> list[tuple[Watched, Tensor]]:
@@ -67,44 +74,58 @@ def by_key(pairs: Sequence[tuple[Watched, Tensor]]) -> dict[Any, list[tuple[Watc
 
 
 @torch.no_grad()
-def measure_gradients(row: Row, parameters: Parameters, scale: Any, *, with_layers: bool) -> None:
-    """The norm of the gradients, divided by `scale` unless that is None; also by layer if asked."""
+def measure_gradients(row: Row, parameters: Parameters, scales: Scales, *, with_layers: bool) -> None:
+    """The norm of the gradients, without what loss scaling has multiplied them by; also by layer if asked."""
     pairs = gradients_of(parameters)
     for key, group in by_key(pairs).items():
         norms = norms_of([gradient for _, gradient in group])
-        total = total_of(norms)
-        row.norms.setdefault(key, {})["grad_norm"] = total if scale is None else total / scale
+        device = norms[0].device
+        stack = torch.stack([n.to(device) for n in norms])
+        if scales:
+            carried = [scales.get(id(w.optimizer)) for w, _ in group]
+            alike = all(c is carried[0] for c in carried)
+            stack = stack / (carried[0] if alike and carried[0] is not None else _stacked(carried, stack))
+        row.norms.setdefault(key, {})["grad_norm"] = torch.linalg.vector_norm(stack)
         if with_layers and parameters.by:
-            stack = torch.stack([n.to(total.device) for n in norms])
-            row.layers[key] = (stack if scale is None else stack / scale, [w.layer for w, _ in group])
+            row.layers[key] = (stack, [w.layer for w, _ in group])
+
+
+def _stacked(scales: Sequence[Any], like: Tensor) -> Tensor:
+    one = torch.ones((), device=like.device)
+    return torch.stack([one if s is None else s.to(like.device).reshape(()).float() for s in scales])
+
+
+def _unscaled(watched: Watched, gradient: Tensor, scales: Scales) -> Tensor:
+    scale = scales.get(id(watched.optimizer))
+    return gradient if scale is None else gradient / scale.to(gradient.device)
 
 
 @torch.no_grad()
-def copy_weights(parameters: Parameters) -> list[Tensor]:
-    """Copies of the trained weights, of this rank's part."""
-    return [local_part(w.parameter).detach().clone() for w in parameters.watched]
+def copy_weights(parameters: Parameters) -> list[tuple[Watched, Tensor]]:
+    """The trained parameters with copies of this rank's part of them."""
+    return [(w, real_part_of(w.parameter).detach().clone()) for w in parameters.watched]
 
 
 @torch.no_grad()
 def measure_weights(row: Row, parameters: Parameters) -> None:
     """The norm of the weights before the update."""
-    for key, group in by_key([(w, local_part(w.parameter).detach()) for w in parameters.watched]).items():
+    for key, group in by_key([(w, real_part_of(w.parameter).detach()) for w in parameters.watched]).items():
         row.norms.setdefault(key, {})["weight_norm"] = total_of(norms_of([weights for _, weights in group]))
 
 
 @torch.no_grad()
-def measure_moments(row: Row, parameters: Parameters, scale: Any) -> None:
+def measure_moments(row: Row, parameters: Parameters, scales: Scales) -> None:
     """The sum of g²/v over all elements with a second moment, and their number; nothing before the second update.
 
-    `v` is the bias-corrected second moment before this update and g the gradient before clipping.
+    `v` is the bias-corrected second moment before this update and g the gradient as it is when this is called.
     """
     totals: dict[Any, list[Tensor]] = {}
     counts: dict[Any, int] = {}
     for watched, gradient in gradients_of(parameters):
-        moment = _moment_of(watched)
+        moment = _moment_of(watched, parameters.group_of(watched))
         if moment is None or watched.parameter.grad.is_sparse:
             continue
-        g = gradient if scale is None else gradient / scale
+        g = _unscaled(watched, gradient, scales)
         v, correction = moment
         total = _sum_of_ratios(g, v, MIN_MOMENT * _plain(correction))
         totals.setdefault(watched.key, []).append(total * correction)
@@ -128,7 +149,7 @@ def _plain(correction: Any) -> Any:
     return correction if isinstance(correction, float) else 1.0
 
 
-def _moment_of(watched: Watched) -> tuple[Tensor, Any] | None:
+def _moment_of(watched: Watched, group: dict[str, Any]) -> tuple[Tensor, Any] | None:
     """The running mean of g² of one parameter and the factor 1 - beta2**t that it lacks, or None."""
     state = watched.optimizer.state.get(watched.parameter)
     if not state:
@@ -137,51 +158,52 @@ def _moment_of(watched: Watched) -> tuple[Tensor, Any] | None:
         moment = state.get(name)
         if isinstance(moment, Tensor) and moment.shape == watched.parameter.shape:
             if not is_corrected:
-                return local_part(moment), 1.0
-            betas, step = watched.group.get("betas"), state.get("step")
+                return real_part_of(moment), 1.0
+            betas, step = group.get("betas"), state.get("step")
             if betas is None or step is None:
                 return None
             if isinstance(step, Tensor) and step.device.type != "cpu":
-                return local_part(moment), 1.0 - betas[1] ** local_part(step)
+                return real_part_of(moment), 1.0 - betas[1] ** local_part(step)
             done = float(step)
-            return (local_part(moment), 1.0 - float(betas[1]) ** done) if done > 0 else None
+            return (real_part_of(moment), 1.0 - float(betas[1]) ** done) if done > 0 else None
     return None
 
 
 @torch.no_grad()
-def measure_penalty(row: Row, parameters: Parameters, decay_of: Any, scale: Any) -> None:
+def measure_penalty(row: Row, parameters: Parameters, decay_of: Any, scales: Scales) -> None:
     """By how much a penalty that the optimizer adds to the gradient changes the square of its norm.
 
-    With a decay of w that is 2w·g·p + w²·p², summed over the parameters p.
+    With a decay of w that is 2w·g·p, linear in the gradient, and w²·p², each summed over the parameters p.
     """
-    terms: dict[Any, list[Tensor]] = {}
+    terms: dict[Any, list[tuple[Tensor, Tensor]]] = {}
     for watched, gradient in gradients_of(parameters):
-        decay = decay_of(watched)
+        decay = decay_of(watched.optimizer, parameters.group_of(watched))
         if not decay or watched.parameter.grad.is_sparse:
             continue
-        weights = local_part(watched.parameter).detach()
-        g = gradient if scale is None else gradient / scale
-        inner = 2 * decay * dot(g, weights) + decay * decay * dot(weights, weights)
-        terms.setdefault(watched.key, []).append(inner)
+        weights = real_part_of(watched.parameter).detach()
+        g = _unscaled(watched, gradient, scales)
+        terms.setdefault(watched.key, []).append((2 * decay * dot(g, weights), decay * decay * dot(weights, weights)))
     for key, found in terms.items():
-        row.products.setdefault(key, {})["penalty_excess"] = torch.stack([t.to(found[0].device) for t in found]).sum()
+        device = found[0][0].device
+        table = row.products.setdefault(key, {})
+        table["penalty_inner"] = torch.stack([inner.to(device) for inner, _ in found]).sum()
+        table["penalty_square"] = torch.stack([square.to(device) for _, square in found]).sum()
 
 
 @torch.no_grad()
-def measure_update(row: Row, parameters: Parameters, before: list[Tensor]) -> None:
+def measure_update(row: Row, parameters: Parameters, before: list[tuple[Watched, Tensor]]) -> None:
     """The norm of the change of the weights, its product with the gradients, and the norm of these as the optimizer saw them.
 
     `before` is what `copy_weights` gave before the step; it is overwritten.
     """
-    after = [local_part(w.parameter).detach() for w in parameters.watched]
-    for old, new in zip(before, after, strict=True):
-        torch.sub(new, old, out=old)
-    change = dict(zip((id(w) for w in parameters.watched), before, strict=True))
-    for key, group in by_key(list(zip(parameters.watched, before, strict=True))).items():
+    for watched, old in before:
+        torch.sub(real_part_of(watched.parameter).detach(), old, out=old)
+    change = {id(w.parameter): delta for w, delta in before}
+    for key, group in by_key(before).items():
         row.norms.setdefault(key, {})["update_norm"] = total_of(norms_of([delta for _, delta in group]))
-    for key, group in by_key(gradients_of(parameters)).items():
+    for key, group in by_key([(w, g) for w, g in gradients_of(parameters) if id(w.parameter) in change]).items():
         seen = norms_of([gradient for _, gradient in group])
-        products = [_product(w, gradient, change[id(w)]) for w, gradient in group]
+        products = [_product(w, gradient, change[id(w.parameter)]) for w, gradient in group]
         row.norms.setdefault(key, {})["seen_norm"] = total_of(seen)
         table = row.products.setdefault(key, {})
         table["grad_dot_update"] = torch.stack([p.to(products[0].device) for p in products]).sum()

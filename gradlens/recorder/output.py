@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradlens.recorder.histograms import count_elements
 from gradlens.recorder.parameters import Parameters
+from gradlens.recorder.ranks import Ranks
 from gradlens.recorder.rows import Row, fetch
-from gradlens.recorder.shards import NORMS, PRODUCTS, Ranks
+from gradlens.recorder.shards import NORMS, PRODUCTS
 from gradlens.recorder.sinks import Sink, sinks_for
 from gradlens.recorder.writing import Earlier, LogFile, batch_number, shorten
 
 if TYPE_CHECKING:
     from gradlens.recorder.live import Live
 
+#: Seconds that the first rank waits for rows of the others: in the loop, where it should not be held up; and when asked to.
+MOMENT_SECONDS, WAIT_SECONDS = 1.0, 5.0
 #: The order of the columns in a row; further ones follow.
 ORDER = (
     "step", "loss", "grad_norm", "lr", "loss_scale", "skipped", "batch_size", "tokens", "batch_id", "weight_norm",
@@ -38,12 +42,12 @@ class Output:
         What the log held before.
     loggers
         See `gradlens.recorder.sinks`.
-    n_rows
-        Rows of one flush at most.
     group
         The process group whose ranks have different parts of a batch.
     live
         The verdict while the training runs.
+    notice
+        Told in one line, with its kind, what the loop should hear of.
 
     Attributes
     ----------
@@ -53,10 +57,10 @@ class Output:
 
     def __init__(
         self, file: LogFile, parameters: Parameters, *, settings: Mapping[str, Any], earlier: Earlier | None,
-        loggers: Sequence[Any], n_rows: int, group: Any, live: Live | None,
+        loggers: Sequence[Any], group: Any, live: Live | None, notice: Callable[[str, str], None] | None = None,
     ) -> None:  # fmt: skip
-        self._file, self._parameters, self._n_rows = file, parameters, n_rows
-        self._ranks = Ranks(group)
+        self._file, self._parameters = file, parameters
+        self._ranks = Ranks(group, notice)
         self._sinks: tuple[Sink, ...] = sinks_for(loggers) if self._ranks.is_first else ()
         self._live = live if self._ranks.is_first else None
         self._histograms: list[tuple[int, Any]] = []
@@ -65,11 +69,6 @@ class Output:
         if earlier is not None:
             self.tell({"event": "started-again", "after": earlier.last_step})
         self._first: list[dict[str, Any]] = [{"config": dict(settings)}]
-
-    @property
-    def are_many(self) -> bool:
-        """Whether several ranks record together."""
-        return bool(self._ranks.are_many)
 
     @property
     def wants_to_stop(self) -> bool:
@@ -84,16 +83,26 @@ class Output:
         """Count the elements of all gradients by size."""
         self._histograms.append((step, count_elements(parameters, scale)))
 
-    def flush(self, rows: Sequence[Row]) -> None:
-        """Write rows; with several ranks each must call it after the same steps."""
-        fetched = fetch(rows)
+    def flush(self, rows: Sequence[Row], *, wait: bool = False) -> None:
+        """Write rows, with several ranks those that all have told theirs of; `wait` for those that are behind."""
+        self._pass_on(rows, WAIT_SECONDS if wait else MOMENT_SECONDS)
+
+    def finish(self, rows: Sequence[Row]) -> None:
+        """Write the last rows, whether or not all ranks have told theirs."""
+        is_failing = sys.exc_info()[0] is not None or getattr(sys, "last_value", None) is not None
+        # Other ranks hang or have gone where an exception ends this one.
+        self._pass_on(rows, MOMENT_SECONDS if is_failing else WAIT_SECONDS, all_of_them=True)
+
+    def _pass_on(self, rows: Sequence[Row], wait_s: float, *, all_of_them: bool = False) -> None:
+        keys = self._parameters.keys
         names = [*NORMS, *PRODUCTS, *(f"grad_norm/{layer}" for layer in self._parameters.layers)]
-        columns = self._ranks.add_up(fetched, self._n_rows, self._parameters.keys, names)
-        histograms = [histogram.record(step, self._ranks) for step, histogram in self._histograms]
+        self._ranks.add(fetch(rows), keys)
+        ready = self._ranks.ready(keys, names, wait_s=wait_s, all_of_them=all_of_them)
+        histograms = [histogram.record(step) for step, histogram in self._histograms]
         self._histograms = []
         if not self._ranks.is_first:
             return
-        written = [_finished(row.step, found, row.ids) for row, found in zip(fetched, columns, strict=True)]
+        written = [_finished(row.step, found, row.ids) for row, found in ready]
         self._write(written, histograms)
         for row in written:
             self.latest.update(row)
@@ -128,19 +137,35 @@ class Output:
         self._file.write([*first, *({"recorder": event} for event in events), *rows, *histograms])
 
 
+def _take_given(row: dict[str, Any]) -> float:
+    """The norm that the loop gave is that of the row; by how much the measured gradients fall short of it, being clipped."""
+    given, measured = row.pop("given_norm", None), row.get("grad_norm")
+    if given is None:
+        return 1.0
+    row["grad_norm"] = given
+    is_scale = measured is not None and math.isfinite(given) and math.isfinite(measured) and measured > 0 and given > 0
+    return given / measured if is_scale and measured is not None else 1.0
+
+
 def _finished(step: int, found: Mapping[str, float], ids: Sequence[Any]) -> dict[str, Any]:
     """A row as it is written: in order, with what follows from several measurements."""
     row: dict[str, Any] = {"step": step, **found}
     squares, count = row.pop("rms_squares", None), row.pop("rms_count", None)
     if squares is not None and count:
         row["rms_ratio"] = math.sqrt(squares / count) if squares >= 0 else math.nan
-    norm, seen, excess = row.get("grad_norm"), row.pop("seen_norm", None), row.pop("penalty_excess", None)
+    inner, square, seen = row.pop("penalty_inner", None), row.pop("penalty_square", None), row.pop("seen_norm", None)
+    factor = _take_given(row)
+    if factor != 1:
+        for name in (n for n in row if n == "rms_ratio" or n.startswith("grad_norm/")):
+            row[name] *= factor
+    norm = row.get("grad_norm")
     if seen and norm is not None and "grad_dot_update" in row:
         # The optimizer saw clipped gradients: to first order the loss changes by the product with the whole ones.
         row["grad_dot_update"] *= norm / seen
-    if excess is not None and norm is not None:
+    if inner is not None and square is not None and norm is not None:
         row["data_norm"] = norm
-        row["penalized_norm"] = math.sqrt(max(norm * norm + excess, 0.0)) if not math.isnan(excess) else math.nan
+        total = norm * norm + factor * inner + square
+        row["penalized_norm"] = math.sqrt(max(total, 0.0)) if not math.isnan(total) else math.nan
     if row.get("skipped") == 0:
         del row["skipped"]
     number = batch_number(ids)

@@ -1,8 +1,9 @@
 """The loss of one batch just before and just after its own update, with nothing of the training moved by asking.
 
 Both are computed without gradients by the caller's closure, from the same random states, so that dropout draws the same
-masks; then random states and buffers (running statistics of batch normalisation among them) are put back. What else a
-model's forward pass changes, a counter in Python say, cannot be known here.
+masks; then random states and buffers (running statistics of batch normalisation among them) are put back, those that the
+forward pass has assigned anew as well. What else it changes, a counter in Python or a `torch.Generator` of the loop's own,
+cannot be known here.
 """
 
 from __future__ import annotations
@@ -79,12 +80,16 @@ def _device_state(device: torch.device) -> Any:
 
 @contextmanager
 def kept_buffers(model: Any) -> Iterator[None]:
-    """Whatever happens inside, the buffers hold afterwards what they held before."""
-    buffers = [] if model is None else [b for b in model.buffers() if b is not None]
+    """Whatever happens inside, the modules have their buffers afterwards, and these hold what they held before."""
+    tables = [] if model is None else [(module._buffers, dict(module._buffers)) for module in model.modules()]  # noqa: SLF001 - assigning is not seen elsewhere
+    buffers = list({id(b): b for _, table in tables for b in table.values() if b is not None}.values())
     saved = [b.detach().clone() for b in buffers]
     try:
         yield
     finally:
+        for now, before in tables:
+            now.clear()
+            now.update(before)
         with torch.no_grad():
             for buffer, value in zip(buffers, saved, strict=True):
                 buffer.copy_(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import time
 import weakref
@@ -13,23 +12,26 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from gradlens.recorder import measuring
-from gradlens.recorder.clipping import Clipper
+from gradlens.recorder.clipping import Changed, Clipper, closure_of
 from gradlens.recorder.demands import require_supported, unwrap_optimizers
+from gradlens.recorder.guarding import Guard
+from gradlens.recorder.hooks import exit_hook, step_hook
+from gradlens.recorder.output import ORDER, Output
 from gradlens.recorder.parameters import Parameters
-from gradlens.recorder.probing import Probe
-from gradlens.recorder.rows import Row, held
+from gradlens.recorder.rows import Row, held, held_ids
 from gradlens.recorder.scaling import LossScaling
-from gradlens.recorder.settings import coupled_decay, settings_of
+from gradlens.recorder.settings import settings_of
+from gradlens.recorder.stages import Intervals, Stages
 from gradlens.recorder.writing import LogFile
 
 if TYPE_CHECKING:
     from gradlens.recorder.acting import Skip
     from gradlens.recorder.live import Live
 
-_log = logging.getLogger("gradlens.recorder")
 #: Seconds after which rows are written even if there are few: a slow training shall be seen, too.
 FLUSH_SECONDS = 10.0
+#: Batches in a row that a loop may leave out; with more, it steps by another optimizer.
+MAX_UNSTEPPED = 20
 
 
 class Recorder:
@@ -48,7 +50,7 @@ class Recorder:
     max_norm
         The threshold that the training clips by, `math.inf` where it does not clip; None where nobody knows.
     clip
-        Clip by `max_norm` just before the optimizer steps, in place of `torch.nn.utils.clip_grad_norm_` in the loop.
+        Clip by `max_norm` just before the optimizer steps, or after its closure, in place of `torch.nn.utils.clip_grad_norm_` in the loop.
     scaler
         The `torch.amp.GradScaler` of the loop, if it has one: norms are those of the unscaled gradients.
     scheduler
@@ -92,7 +94,8 @@ class Recorder:
     Notes
     -----
     Whatever fails while recording is logged once under `gradlens.recorder` and switched off; the training goes on. With
-    several ranks, all must build the recorder; the first writes.
+    several ranks each makes the recorder and logs, in the same order where there are several recorders; the first writes.
+    One that does not is left out after a while, which is said.
     """
 
     def __init__(
@@ -118,22 +121,19 @@ class Recorder:
         first_step: int | None = None,
         group: Any = None,
     ) -> None:
-        from gradlens.recorder.output import Output
-
         optimizers = unwrap_optimizers(optimizer)
         require_supported(
             model, optimizers, by=by, clip=clip, max_norm=max_norm, scaler=scaler, skip=skip,
             counts={"accumulate": accumulate, "update_every": update_every, "probe_every": probe_every,
                     "flush_every": flush_every},
         )  # fmt: skip
+        self._guard = Guard(self._tell)
         self._parameters = Parameters(model, optimizers, by)
         self._parameters.refresh()
-        self._model, self._optimizers = model, optimizers
+        self._optimizers = optimizers
         self._scaling = LossScaling(scaler, optimizers)
-        self._clipper = Clipper(self._parameters, max_norm if clip else None, skip)
-        self._accumulate, self._flush_every = accumulate, flush_every
-        self._update_every, self._probe_every, self._histogram_every = update_every, probe_every, histogram_every
-        self._threshold, self._clips = max_norm, clip
+        self._clipper = Clipper(self._parameters, self._scaling, max_norm if clip else None, skip)
+        self._accumulate, self._flush_every, self._clips = accumulate, flush_every, clip
         file = LogFile(Path(path))
         before = file.earlier()
         told = settings_of(optimizers, scheduler=scheduler, scaler=scaler, max_norm=max_norm)
@@ -141,27 +141,33 @@ class Recorder:
             told["gradient_accumulation_steps"] = accumulate
         self._output = Output(
             file, self._parameters, settings=told | dict(config or {}), earlier=before, loggers=tuple(loggers),
-            n_rows=flush_every, group=group, live=live,
+            group=group, live=live, notice=self._guard.notice,
         )  # fmt: skip
+        every = Intervals(update=update_every, probe=probe_every, histogram=histogram_every)
+        self._stages = Stages(model, self._parameters, self._scaling, every, self._guard, self._output)
         self._step = first_step if first_step is not None else 0
         if first_step is None and before is not None and before.last_step is not None:
             self._step = before.last_step + 1
         self.should_stop = False
         self._row: Row | None = None
         self._calls = 0
+        self._n_finished = 0
+        self._n_unstepped = 0
         self._rows: list[Row] = []
         self._stepped: set[int] = set()
         self._is_stepping = False
         self._is_closed = False
-        self._before: list[Any] | None = None
-        self._probe: Probe | None = None
-        self._off: set[str] = set()
+        self._process = os.getpid()
         self._flushed_at = time.monotonic()
-        self._handles = [o.register_step_pre_hook(_hook(self, "_before_step", keep=clip)) for o in optimizers]
-        self._handles += [o.register_step_post_hook(_hook(self, "_after_step", keep=clip)) for o in optimizers]
+        self._handles = [o.register_step_pre_hook(step_hook(self, "_before_step", keep=clip)) for o in optimizers]
+        self._handles += [o.register_step_post_hook(step_hook(self, "_after_step", keep=clip)) for o in optimizers]
         self._scaling.watch(weakref.WeakMethod(self._after_skip))
-        self._at_exit = _exit_hook(self)
+        self._at_exit = exit_hook(self)
         atexit.register(self._at_exit)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy of what holds a recorder (a module, say) gets one that is closed: one log has one writer."""
+        return _closed_recorder, ()
 
     # The loop
 
@@ -179,6 +185,9 @@ class Recorder:
     ) -> None:
         """One batch; call it after `backward()` and before clipping and `optimizer.step()`.
 
+        When the next batch is logged and no step was made, this one is a row of its own, marked as skipped. A further call
+        without a loss adds to the row.
+
         Parameters
         ----------
         loss
@@ -188,43 +197,47 @@ class Recorder:
         batch_size, tokens
             Of this rank and micro-batch; added up.
         grad_norm
-            The norm before clipping where the loop knows it already, in place of measuring it.
+            The norm before clipping where the loop knows it already, in place of measuring it. The gradients may be clipped
+            by then; what is derived from them is scaled to this norm.
         step
             The number of this step, in place of counting.
         probe
             Gives the loss of this batch when called; see `probe_every`. It is called twice on those rows, without gradients.
         more
-            Further scalars, written as they are.
+            Further scalars, written as they are, unless the recorder measures a column of that name.
         """
-        if self._is_closed:
+        if self._is_over:
             return
         try:
             self._take(loss, batch_id, batch_size, tokens, grad_norm, step, probe, more)
         except Exception as error:  # noqa: BLE001 - the training must go on
-            self._fail("log", error)
+            self._guard.fail("log", error)
 
     def log_evaluation(self, **values: float) -> None:
         """A row of its own for what an evaluation found: `val_loss` above all."""
-        self._try("evaluation", lambda: self._output.write_now({"step": max(self._step - 1, 0), **values}))
+        if not self._is_forgotten:
+            row = {"step": max(self._step - 1, 0), **values}
+            self._guard.attempt("evaluation", lambda: self._output.write_now(row))
 
     def flush(self) -> None:
-        """Fetch and write the rows so far; with several ranks, all must call it."""
-        if not self._is_closed:
-            self._flush()
+        """Fetch and write the rows so far; with several ranks, the first waits some seconds for those of the others."""
+        if not self._is_over:
+            self._flush(wait=True)
 
     @property
     def latest(self) -> Mapping[str, float]:
         """The last value written in each column, on the first rank; `flush` brings it up to date."""
-        return dict(self._output.latest)
+        return {} if self._is_forgotten else dict(self._output.latest)
 
     def close(self) -> None:
         """Write what is left. Clipping goes on as long as the optimizer steps; everything else ends."""
-        if self._is_closed:
+        if self._is_over:
             return
         self._finish_row()
-        self._flush()
+        rows, self._rows = self._rows, []
+        self._guard.attempt("writing", self._output.finish, rows)
         self._is_closed = True
-        self._try("close", self._output.close)
+        self._guard.attempt("close", self._output.close)
         atexit.unregister(self._at_exit)
         self._scaling.unwatch()
         if not self._clips:
@@ -237,6 +250,15 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def _is_forgotten(self) -> bool:
+        """Whether this is a copy, or that of a forked process: the log, and the rows not written, are another's."""
+        return self._process != os.getpid()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_closed or self._is_forgotten
+
     # What happens at each moment
 
     def _take(
@@ -245,184 +267,145 @@ class Recorder:
     ) -> None:  # fmt: skip
         if self._stepped:
             self._finish_row()  # not all of the optimizers stepped
-        if self._is_stepping and self._row is not None and "loss" in self._row.means:
-            self._row.add_sum("closure_calls", 1.0)
-            return
+        row = self._row
+        if row is not None and loss is not None and "loss" in row.means:
+            if self._is_stepping:
+                row.add_sum("closure_calls", 1.0)
+                return
+            if self._calls >= self._accumulate:
+                self._leave_out(row)
         row = self._row = self._row or Row()
         self._calls += 1
         row.step = step if step is not None else row.step
+        self._put(row, loss, batch_size, tokens, more)
+        if batch_id is not None:
+            row.ids.append(held_ids(batch_id))
+        if self._calls % self._accumulate == 0 or self._is_stepping:
+            self._stages.at_gradients(row, self._number, given_norm=grad_norm, probe=probe)
+
+    def _put(self, row: Row, loss: Any, batch_size: Any, tokens: Any, more: Mapping[str, Any]) -> None:
+        own = {name for name in more if name in ORDER or name.startswith("grad_norm/")}
+        if own:
+            self._guard.notice(
+                "own-column",
+                f"log was given {', '.join(sorted(own))}, which the recorder measures itself: its own count",
+            )
         for name, value in (("loss", loss), *more.items()):
-            if value is not None:
+            if value is not None and name not in own:
                 row.add_mean(name, value)
         for name, value in (("batch_size", batch_size), ("tokens", tokens)):
             if value is not None:
                 row.add_sum(name, value)
-        if batch_id is not None:
-            row.ids.append(held(batch_id))
-        if self._calls % self._accumulate == 0 or self._is_stepping:
-            self._measure(row, grad_norm, probe)
 
-    def _measure(self, row: Row, grad_norm: Any, probe: Callable[[], Any] | None) -> None:
-        """What is to be known before the gradients are clipped."""
-        self._try("parameters", self._parameters.refresh)
-        scale = self._scaling.now(row)
-        row.layers.clear()
-        if grad_norm is not None:
-            row.values["grad_norm"] = held(grad_norm)
-        with_layers = self._is_due(self._update_every) and self._parameters.by is not None
-        if grad_norm is None or with_layers:
-            self._try(
-                "gradient norm", measuring.measure_gradients, row, self._parameters, scale, with_layers=with_layers
-            )
-        if self._is_due(self._update_every) or (probe is not None and self._is_due(self._probe_every)):
-            row.is_due = True
-            self._try("second moment", measuring.measure_moments, row, self._parameters, scale)
-            self._try("penalty", measuring.measure_penalty, row, self._parameters, _decay_of, scale)
-        if self._histogram_every and self._is_due(self._histogram_every):
-            self._try("histogram", self._output.add_histogram, self._step, self._parameters, scale)
-        if probe is not None and self._is_due(self._probe_every):
-            self._try("probe", self._begin_probe, row, probe)
-        if self._is_stepping and self._clips:  # in the optimizer's own closure: after it, it is too late
-            self._clipper.clip()
-
-    def _begin_probe(self, row: Row, closure: Callable[[], Any]) -> None:
-        probe = Probe(closure, self._model)
-        row.means.pop("loss_before", None)
-        row.add_mean("loss_before", probe.before())
-        self._probe = probe
+    def _leave_out(self, row: Row) -> None:
+        """Another batch comes and no optimizer has stepped: the loop has left this one out, or steps by another optimizer."""
+        self._n_unstepped += 1
+        if self._n_unstepped <= MAX_UNSTEPPED:
+            row.values["skipped"] = 1.0
+            self._guard.notice(
+                "no-step", "a batch was logged and no optimizer step followed: its row is marked as skipped "
+                "(where gradients are accumulated, give the recorder accumulate=)",
+            )  # fmt: skip
+        else:
+            self._guard.notice(
+                "no-steps", f"{MAX_UNSTEPPED} batches were logged and the recorder's optimizer never stepped: updates "
+                "are not recorded (where the loop has a new optimizer, make a new recorder)",
+            )  # fmt: skip
+        self._stages.leave(row)
+        self._finish_row()
 
     @torch.compiler.disable
-    def _before_step(self, optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        has_closure = len(args) > 1 or kwargs.get("closure") is not None
-        first = not self._stepped
-        if self._clips and first and not has_closure:
-            self._clipper.clip()  # the training's own work: what it raises, the training raises
-        if self._is_closed:
-            return
-        self._is_stepping = True
-        if first:
-            self._try("step", self._prepare, optimizer, has_closure=has_closure)
+    def _before_step(self, optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Changed:
+        is_first = not self._stepped
+        if not self._is_over:
+            if is_first:
+                self._guard.attempt("step", self._prepare, optimizer, closure_of(args, kwargs))
+            self._is_stepping = True
+        # The training's own work: what it raises, the training raises.
+        return self._clipper.before_step(optimizer, args, kwargs, is_first=is_first)
 
-    def _prepare(self, optimizer: Any, *, has_closure: bool) -> None:
+    def _prepare(self, optimizer: Any, closure: Any) -> None:
         row = self._row
-        if row is None and not has_closure:
+        if row is None and closure is None:
             return
         if row is None:
             row = self._row = Row()
+        elif not row.is_measured:  # fewer micro-batches than `accumulate`
+            self._stages.at_gradients(row, self._number, given_norm=None, probe=None)
         rate = optimizer.param_groups[0].get("lr")
-        row.values["lr"] = held(rate) if rate is not None else float("nan")
+        if rate is not None:
+            row.values["lr"] = held(rate)
         if self._scaling.found_inf is not None:
             row.values["skipped"] = held(self._scaling.found_inf)
         if self._clipper.leaves_out(row, self._tell):
             row.values["skipped"] = 1.0
             self.should_stop = self.should_stop or self._clipper.wants_to_stop
-        elif row.is_due or (has_closure and self._is_due(self._update_every)):
-            self._try("weight norm", measuring.measure_weights, row, self._parameters)
-            self._before = self._try("update", measuring.copy_weights, self._parameters)
+        else:
+            self._stages.before_update(row, self._number, has_closure=closure is not None)
 
     @torch.compiler.disable
     def _after_step(self, optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         del args, kwargs
-        if self._is_closed:
-            return
         self._stepped.add(id(optimizer))
-        if len(self._stepped) < len(self._optimizers):
-            return
-        self._is_stepping = False
-        self._finish_row()
+        if len(self._stepped) == len(self._optimizers):
+            self._finish_row()
 
     def _after_skip(self) -> None:
-        """The scaler left the step out: the gradients are still there, and not finite."""
+        """The scaler left the step out."""
         row = self._row
-        if row is None or self._is_closed:
+        if row is None or self._is_over:
             return
-        self._try("gradient norm", measuring.measure_gradients, row, self._parameters, None, with_layers=False)
-        row.values |= {"skipped": 1.0, "lr": held(self._optimizers[0].param_groups[0].get("lr"))}
-        self._probe = None
-        row.means.pop("loss_before", None)
+        self._stages.after_skip(row)
+        row.values["skipped"] = 1.0
+        rate = self._optimizers[0].param_groups[0].get("lr")
+        if rate is not None:
+            row.values["lr"] = held(rate)
         self._finish_row()
 
     def _finish_row(self) -> None:
         """The step is over."""
-        row, before, probe = self._row, self._before, self._probe
-        stepped = bool(self._stepped)
-        self._row, self._before, self._probe, self._calls, self._is_stepping = None, None, None, 0, False
+        row, number, has_stepped = self._row, self._number, bool(self._stepped)
+        self._row, self._calls, self._is_stepping = None, 0, False
         self._stepped.clear()
-        number = self._step
-        if row is not None and row.step is not None:
-            number = row.step
-        self._step = number + 1
-        if row is None or not (row.means or row.norms or row.values.keys() - {"lr"}):
+        if self._is_over:
             return
-        row.step = number
-        if stepped and before is not None:
-            self._try("update", measuring.measure_update, row, self._parameters, before)
-        if stepped and probe is not None:
-            self._try("probe", lambda: row.add_mean("loss_after", probe.after()))
-        self._rows.append(row)
-        is_late = not self._output.are_many and time.monotonic() - self._flushed_at > FLUSH_SECONDS
-        if len(self._rows) >= self._flush_every or is_late:
+        is_told = row is not None and bool(row.means or row.norms or row.values.keys() - {"lr"})
+        if has_stepped:
+            self._n_unstepped = 0
+            if not is_told:
+                self._guard.notice(
+                    "step-without-log", "the optimizer stepped and no batch was logged, so that the step has no row: "
+                    "call log after backward() and before optimizer.step()",
+                )  # fmt: skip
+        if has_stepped or is_told:
+            self._step, self._n_finished = number + 1, self._n_finished + 1
+        if row is not None and is_told:
+            row.step, row.index = number, self._n_finished
+            if has_stepped:
+                self._stages.after_update(row)
+            self._rows.append(row)
+        self._stages.reset()
+        if len(self._rows) >= self._flush_every or (self._rows and time.monotonic() - self._flushed_at > FLUSH_SECONDS):
             self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self, *, wait: bool = False) -> None:
         rows, self._rows = self._rows, []
         self._flushed_at = time.monotonic()
-        self._try("writing", self._output.flush, rows)
+        self._guard.attempt("writing", self._output.flush, rows, wait=wait)
         self.should_stop = self.should_stop or self._output.wants_to_stop
 
-    # Help
-
-    def _is_due(self, every: int) -> bool:
-        step = self._row.step if self._row is not None and self._row.step is not None else self._step
-        return step % every == 0
+    @property
+    def _number(self) -> int:
+        """The number of the step under way."""
+        return self._row.step if self._row is not None and self._row.step is not None else self._step
 
     def _tell(self, event: str, **facts: Any) -> None:
         self._output.tell({"event": event, "at": self._step, **facts})
 
-    def _try(self, what: str, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Do something that may fail without harm; after the first time it is left."""
-        if what in self._off:
-            return None
-        try:
-            return work(*args, **options)
-        except Exception as error:  # noqa: BLE001 - the training must go on
-            self._fail(what, error)
-        return None
 
-    def _fail(self, what: str, error: Exception) -> None:
-        if what in self._off:
-            return
-        self._off.add(what)
-        _log.warning("%s is no longer recorded: %s: %s", what, type(error).__name__, error)
-        try:
-            self._tell("failed", what=what, error=f"{type(error).__name__}: {error}"[:200])
-        except Exception:  # noqa: BLE001 - nothing is left to do
-            _log.debug("could not note the failure", exc_info=True)
-
-
-def _decay_of(watched: Any) -> float:
-    return coupled_decay(watched.optimizer, watched.group)
-
-
-def _hook(recorder: Recorder, name: str, *, keep: bool) -> Callable[..., None]:
-    """A hook; the optimizer keeps the recorder alive by it only where the recorder has the clipping to do."""
-    weak = weakref.ref(recorder)
-    strong = recorder if keep else None
-
-    def call(optimizer: Any, args: Any, kwargs: Any) -> None:
-        found = strong or weak()
-        if found is not None:
-            getattr(found, name)(optimizer, args, kwargs)
-
-    return call
-
-
-def _exit_hook(recorder: Recorder) -> Callable[[], None]:
-    weak = weakref.ref(recorder)
-
-    def close() -> None:
-        found = weak()
-        if found is not None:
-            found.close()
-
-    return close
+def _closed_recorder() -> Recorder:
+    copy = Recorder.__new__(Recorder)
+    copy.should_stop = False
+    copy._process = -1  # noqa: SLF001 - its own class
+    copy._is_closed = True  # noqa: SLF001 - likewise
+    return copy

@@ -6,13 +6,15 @@ all rows of one device with one copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+#: Whole numbers up to this one are exact in float64.
+MAX_EXACT = 2**53
 #: A number, or a tensor of any shape that will be fetched later.
 Value = Any
 
@@ -38,6 +40,8 @@ class Row:
     ----------
     step
         Its number, None until it is known.
+    index
+        Its place among all steps of this recorder, the same on every rank.
     values
         What every rank has alike: rates, scales, norms of whole gradients.
     means, sums
@@ -50,11 +54,15 @@ class Row:
         By shard group: the norms of single tensors and the layer that each belongs to.
     ids
         The identifiers of the batch as given.
+    is_measured
+        Whether its gradients were measured.
     is_due
         Whether this is one of the rows that hold more than loss and norm.
     """
 
     step: int | None = None
+    index: int = 0
+    is_measured: bool = False
     is_due: bool = False
     values: dict[str, Value] = field(default_factory=dict)
     means: dict[str, Sum] = field(default_factory=dict)
@@ -78,6 +86,24 @@ def held(value: Value) -> Value:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
+def held_ids(value: Any) -> Any:
+    """Identifiers of a batch that later changes of the caller's list, array or tensor do not reach, and in a fixed order."""
+    if isinstance(value, Tensor):
+        return held(value)
+    if isinstance(value, Mapping):
+        value = [part for pair in value.items() for part in pair]
+    if isinstance(value, (set, frozenset)):  # its order is another in every process where it holds text
+        value = sorted(value, key=lambda one: (type(one).__name__, repr(one)))
+    if isinstance(value, (list, tuple, range)):
+        kinds = set(map(type, value))
+        is_plain = kinds <= {str, float} or (kinds == {int} and min(value) >= -MAX_EXACT and max(value) <= MAX_EXACT)
+        return list(value) if is_plain else [held_ids(one) for one in value]
+    if hasattr(value, "tolist"):
+        return held_ids(value.tolist())
+    # Readers of logs have float64 for numbers: a larger one counts by its digits.
+    return str(value) if isinstance(value, int) and abs(value) > MAX_EXACT else value
+
+
 def scalar(value: Value) -> Value:
     """A tensor of one element, or a number.
 
@@ -98,6 +124,7 @@ class Fetched:
     """A row with numbers in place of tensors; `values`, `means` and so on as in `Row`."""
 
     step: int
+    index: int
     values: dict[str, float]
     means: dict[str, float]
     sums: dict[str, float]
@@ -110,6 +137,13 @@ def fetch(rows: Sequence[Row]) -> list[Fetched]:
     """The numbers of rows, with one copy for each device that holds some."""
     tensors = [value for row in rows for value in _tensors(row)]
     number = dict(zip(map(id, tensors), _numbers(tensors), strict=True))
+    names = [tensor for row in rows for one in row.ids for tensor in _tensors_in(one)]
+    number |= dict(zip(map(id, names), _numbers(names, torch.int64), strict=True))
+
+    def plain(ids: Any) -> Any:
+        if isinstance(ids, Tensor):
+            return held_ids(number[id(ids)])
+        return [plain(one) for one in ids] if isinstance(ids, list) else ids
 
     def one(value: Value) -> float:
         return number[id(value)][0] if isinstance(value, Tensor) else float(value)
@@ -128,12 +162,13 @@ def fetch(rows: Sequence[Row]) -> list[Fetched]:
         fetched.append(
             Fetched(
                 step=row.step or 0,
+                index=row.index,
                 values=many(row.values),
                 means={name: one(s.total) / s.count for name, s in row.means.items()},
                 sums={name: one(s.total) for name, s in row.sums.items()},
                 norms=norms,
                 products={key: many(table) for key, table in row.products.items()},
-                ids=[number[id(v)] if isinstance(v, Tensor) else v for v in row.ids],
+                ids=[plain(one) for one in row.ids],
             )
         )
     return fetched
@@ -144,19 +179,27 @@ def _tensors(row: Row) -> Iterable[Tensor]:
     yield from (v for group in groups for v in group.values() if isinstance(v, Tensor))
     yield from (s.total for group in (row.means, row.sums) for s in group.values() if isinstance(s.total, Tensor))
     yield from (stack for stack, _ in row.layers.values())
-    yield from (v for v in row.ids if isinstance(v, Tensor))
 
 
-def _numbers(tensors: Sequence[Tensor]) -> list[list[float]]:
-    """The elements of tensors; whole numbers stay exact up to 2**53."""
-    by_device: dict[torch.device, list[int]] = {}
+def _tensors_in(ids: Any) -> Iterable[Tensor]:
+    if isinstance(ids, Tensor):
+        yield ids
+    elif isinstance(ids, list):
+        for one in ids:
+            yield from _tensors_in(one)
+
+
+def _numbers(tensors: Sequence[Tensor], whole: torch.dtype | None = None) -> list[list[Any]]:
+    """The elements of tensors, in float64 or, of tensors of whole numbers, in `whole`."""
+    kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
     for place, tensor in enumerate(tensors):
-        by_device.setdefault(tensor.device, []).append(place)
-    numbers: list[list[float]] = [[] for _ in tensors]
-    for device, places in by_device.items():
         # Apple's devices have no float64.
-        wide = torch.float32 if device.type == "mps" else torch.float64
-        flat = torch.cat([tensors[place].detach().reshape(-1).to(wide) for place in places]).tolist()
+        wide = torch.float32 if tensor.device.type == "mps" else torch.float64
+        is_whole = whole is not None and not tensor.is_floating_point() and not tensor.is_complex()
+        kinds.setdefault((tensor.device, whole if whole is not None and is_whole else wide), []).append(place)
+    numbers: list[list[Any]] = [[] for _ in tensors]
+    for (_, dtype), places in kinds.items():
+        flat = torch.cat([tensors[place].detach().reshape(-1).to(dtype) for place in places]).tolist()
         at = 0
         for place in places:
             size = tensors[place].numel()

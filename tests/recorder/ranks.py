@@ -11,7 +11,9 @@ from torch import nn
 
 import gradlens
 
-STEPS, SIZE = 24, 8
+STEPS, LONG, SIZE = 24, 130, 8
+#: Kinds whose ranks hold whole weights.
+DDP = frozenset({"ddp", "made-rank0", "logged-rank0", "flushed-rank0", "destroyed", "raise"})
 
 
 def build():
@@ -19,9 +21,9 @@ def build():
     return nn.Sequential(nn.Linear(8, 17), nn.Tanh(), nn.Linear(17, 16), nn.Tanh(), nn.Linear(16, 3))
 
 
-def batches():
+def batches(n):
     generator = torch.Generator().manual_seed(1)
-    for _ in range(STEPS):
+    for _ in range(n):
         x = torch.randn(SIZE, 8, generator=generator)
         yield x, x[:, :3].argmax(1)
 
@@ -34,44 +36,58 @@ def cannot(_):
     raise RuntimeError("this rank cannot measure")
 
 
-def train(kind, rank, world, folder):
-    """Each rank takes its part of every batch; rank 1 of kind `broken` cannot measure."""
-    model = build()
-    if kind in {"fsdp", "broken"}:
-        from torch.distributed.device_mesh import init_device_mesh
-        from torch.distributed.fsdp import fully_shard
+def wrapped(model, kind, world):
+    """The model as its ranks share it."""
+    if kind == "plain":
+        return model
+    if kind not in {"fsdp", "broken"}:
+        return nn.parallel.DistributedDataParallel(model)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
 
-        mesh = init_device_mesh("cpu", (world,))
-        for layer in model:
-            if isinstance(layer, nn.Linear):
-                fully_shard(layer, mesh=mesh)
-        fully_shard(model, mesh=mesh)
-        run = model
-    elif kind == "ddp":
-        run = nn.parallel.DistributedDataParallel(model)
-    else:
-        run = model
+    mesh = init_device_mesh("cpu", (world,))
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    return model
+
+
+def train(kind, rank, world, folder):
+    """Each rank takes its part of every batch; rank 1 of kind `broken` cannot measure.
+
+    On the kinds that end in `rank0` the first rank alone makes a recorder, or logs, or flushes; on `raise` rank 1 fails.
+    """
+    model = build()
+    run = wrapped(model, kind, world)
     opt = torch.optim.AdamW(run.parameters(), lr=0.01)
     name = "plain.jsonl" if kind == "plain" else f"{kind}.jsonl"
     rec = None
-    if kind != "off":
+    if kind != "made-rank0" or rank == 0:
         rec = gradlens.Recorder(
             folder / name, run, opt, max_norm=0.5, clip=kind != "broken", update_every=2, probe_every=4, flush_every=5
         )
     if kind == "broken" and rank == 1:
         gradlens.recorder.measuring.gradients_of = cannot
-    for x, y in batches():
+    for number, (x, y) in enumerate(batches(LONG if kind in {"made-rank0", "logged-rank0"} else STEPS)):
+        if kind == "raise" and rank == 1 and number == STEPS - 2:
+            raise RuntimeError("rank 1 fails")
         part = slice(rank * SIZE // world, (rank + 1) * SIZE // world)
         opt.zero_grad()
         loss = loss_of(run, x[part], y[part])
         loss.backward()
-        if rec is not None:
+        if rec is not None and (kind != "logged-rank0" or rank == 0):
             rec.log(
                 loss=loss, batch_size=len(x[part]), tokens=10, probe=lambda x=x[part], y=y[part]: loss_of(run, x, y)
             )
         opt.step()
+        if kind == "flushed-rank0" and rank == 0 and number == 6:
+            rec.flush()
+    if kind == "destroyed":
+        torch.distributed.destroy_process_group()
     if rec is not None:
         rec.close()
+    torch.save([p.detach() for p in model.parameters()] if kind in DDP else [], folder / f"{kind}-{rank}.pt")
 
 
 def main():
@@ -83,8 +99,9 @@ def main():
         )
     train(kind, rank, world, folder)
     if kind != "plain":
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+        if kind != "destroyed":
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
         # gloo's own threads sometimes abort the interpreter on its way out ("terminate called without an active
         # exception"), after everything that is tested here has been written.
         sys.stdout.flush()

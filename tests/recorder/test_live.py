@@ -186,8 +186,8 @@ def test_no_more_than_one_copy_of_the_weights_is_kept(tmp_path):
     opt = torch.optim.SGD(model.parameters(), lr=0.1)
     rec = gradlens.Recorder(tmp_path / "run.jsonl", model, opt, update_every=4)
     held = []
-    opt.register_step_post_hook(lambda *_: held.append(rec._before is not None))
-    opt.register_step_pre_hook(lambda *_: held.append(sum(t.numel() for t in rec._before or ())))
+    opt.register_step_post_hook(lambda *_: held.append(rec._stages._before is not None))
+    opt.register_step_pre_hook(lambda *_: held.append(sum(t.numel() for _, t in rec._stages._before or ())))
     for batch in make_batches(8):
         opt.zero_grad()
         loss = loss_of(model, batch)

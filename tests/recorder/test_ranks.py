@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from tests.recorder.conftest import read_rows
+from tests.recorder.conftest import read_marks, read_rows  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,16 +30,20 @@ def start(kind, world, folder):
     ]  # fmt: skip
 
 
-def finish(processes):
+def finish(processes, codes=(0, 0)):
+    """What the processes said; `codes` are those that they must end with."""
+    said = []
     try:
-        for process in processes:
+        for process, code in zip(processes, codes, strict=False):
             out, _ = process.communicate(timeout=240)
-            assert process.returncode == 0, out
+            assert process.returncode == code, out
+            said.append(out)
     finally:
         for process in processes:
             process.kill()
             process.wait()
             process.stdout.close()
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +74,32 @@ def test_a_rank_that_cannot_measure_holds_up_nobody(tmp_path):
     assert len(rows) == 24
     # Its shard is missing, so no norm of the whole can be known; the loss can.
     assert all("grad_norm" not in row and "loss" in row for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["flushed-rank0", "destroyed"])
+def test_ranks_that_flush_apart_or_have_left_their_group_record_the_same(tmp_path, alone, kind):
+    finish(start(kind, 2, tmp_path))
+    rows = read_rows(tmp_path / f"{kind}.jsonl")
+    assert [(r["step"], r["batch_size"]) for r in rows] == [(r["step"], r["batch_size"]) for r in alone]
+    assert [r["loss"] for r in rows] == pytest.approx([r["loss"] for r in alone], rel=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["made-rank0", "logged-rank0"])
+def test_a_rank_that_records_nothing_harms_nobody_and_is_said(tmp_path, kind):
+    """The weights of both ranks are those of a training that clips and has no recorder for the rest."""
+    said = finish(start(kind, 2, tmp_path))
+    one, two = (torch.load(tmp_path / f"{kind}-{rank}.pt") for rank in range(2))
+    if kind == "logged-rank0":  # where the second rank has no recorder, nothing clips there
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    rows = read_rows(tmp_path / f"{kind}.jsonl")
+    assert len(rows) == 130
+    assert all("loss" in row and "grad_norm" in row and "batch_size" not in row for row in rows)
+    assert said[0].count("make the recorder on every rank") == 1
+    assert len([m for m in read_marks(tmp_path / f"{kind}.jsonl") if m["event"] == "ranks-missing"]) == 1
+
+
+def test_a_rank_that_fails_holds_up_nobody_and_its_last_rows_count(tmp_path):
+    finish(start("raise", 2, tmp_path), codes=(1, 1))
+    rows = read_rows(tmp_path / "raise.jsonl")
+    assert [row["step"] for row in rows[:22]] == list(range(22))
+    assert {row["batch_size"] for row in rows[:22]} == {8}

@@ -533,7 +533,7 @@ def test_large_tensors_on_a_processor_are_measured_piece_by_piece_to_the_same_va
         monkeypatch.setattr(measuring, "CPU_PIECE", piece)
         row, parameters = Row(), Parameters(model, (opt,), None)
         parameters.refresh()
-        measuring.measure_moments(row, parameters, None)
+        measuring.measure_moments(row, parameters, {})
         found.append(fetch([row])[0].products[None])
     assert found[0]["rms_count"] == 150_500
     assert found[0] == pytest.approx(found[1], rel=1e-5)
