@@ -181,7 +181,7 @@ def stands_since_its_start(case: Case) -> bool:
 
 
 def _fell_after(case: Case, steps: int) -> float:
-    """By what share of its level then the loss came down after so many steps of training; 0 where the log is too short."""
+    """By what share of its level then the loss came down after `steps` steps of training; 0 where the log is too short."""
     known = np.isfinite(case.signals.loss)
     step, loss = case.signals.step[known], case.signals.loss[known]
     at = int(np.searchsorted(step, steps))

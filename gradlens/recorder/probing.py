@@ -2,7 +2,7 @@
 
 Both are computed without gradients by the caller's closure, from the same random states, so that dropout draws the same
 masks; then random states and buffers (running statistics of batch normalisation among them) are put back, those that the
-forward pass has assigned anew as well. What else it changes, a counter in Python or a `torch.Generator` of the loop's own,
+forward pass has assigned again as well. What else it changes, a counter in Python or a `torch.Generator` of the loop's own,
 cannot be known here.
 """
 

@@ -64,15 +64,21 @@ class Ranks:
             # Recorders are told apart by the order in which they are made, which is that of the program on every rank.
             self._prefix = f"gradlens/{next(_made)}"
             # Kept, so that rows reach the first rank when the process group is destroyed before the recorder closes.
-            self._store = dist.distributed_c10d._get_default_store()  # noqa: SLF001 - PyTorch has no public name for it
-            if self.is_first:
-                self._store.set(f"{self._prefix}/reads", "yes")
+            try:
+                self._store = dist.distributed_c10d._get_default_store()  # noqa: SLF001 - PyTorch has no public name for it
+                if self.is_first:
+                    self._store.set(f"{self._prefix}/reads", "yes")
+            except (AttributeError, RuntimeError, ValueError) as error:
+                self.are_many = False
+                self._notice(
+                    "ranks-apart", f"only what rank 0 sees is recorded, the ranks have no store in common: {error}"
+                )
 
     def add(self, rows: Sequence[Fetched], keys: Sequence[ShardKey | None]) -> None:
         """Rows of this rank: told to the first one, or kept there until the others' have come."""
         if self.is_first:
             self._waiting.extend(rows)
-        elif rows and self._is_read():
+        elif rows and self.are_many and self._is_read():
             data = json.dumps([_told(row, keys) for row in rows])
             try:
                 self._store.set(f"{self._prefix}/{self.rank}/{self._n_sent}", data)

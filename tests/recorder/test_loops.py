@@ -180,7 +180,7 @@ def test_settings_that_an_optimizer_has_loaded_count(tmp_path):
 
 
 class Centred(torch.nn.Module):
-    """Assigns its running mean anew in each forward pass."""
+    """Assigns its running mean again in each forward pass."""
 
     def __init__(self):
         super().__init__()

@@ -28,7 +28,7 @@ LAST_ROWS, LEVEL_ROWS = 10, 60
 MIN_NORM_GROWTH, MIN_LOSS_GROWTH = 3.0, 1.5
 #: Levels of a loss that are compared at most, the share of its descent that it has given back at least, and the deviations of its noise,
 #: for it to have risen long before. Our own choice.
-MOST_LEVELS, MIN_RETURN, ABOVE_NOISE = 40, 0.3, 4.0
+MAX_LEVELS, MIN_RETURN, ABOVE_NOISE = 40, 0.3, 4.0
 #: First-order change of the loss by one update, in losses, from which that update throws the weights out of any range (below 1 in
 #: training that works, above a million where weights start too large), and finite rows up to which nothing else can be seen.
 MAX_CHANGE, FEW_ROWS = 1e4, 8
@@ -234,7 +234,7 @@ def _risen(measured: Measured, row: int) -> str | None:
     loss = loss[np.isfinite(loss)]
     if len(loss) < 4 * LAST_ROWS or not measured.loss_descends or not loss.min() > 0:
         return None
-    level = block_medians(loss, max(min(len(loss) // LAST_ROWS, MOST_LEVELS), 4))
+    level = block_medians(loss, max(min(len(loss) // LAST_ROWS, MAX_LEVELS), 4))
     lowest = int(np.argmin(level))
     rise = float(level[-1] - level[lowest])
     fell = float(level[0] - level[lowest])
