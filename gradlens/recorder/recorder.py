@@ -7,21 +7,22 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
 from gradlens.recorder import measuring
 from gradlens.recorder.clipping import Clipper
-from gradlens.recorder.demands import require_supported, unwrap_optimizers
+from gradlens.recorder.demands import asked, require_supported, unwrap_optimizers
+from gradlens.recorder.given import Given
+from gradlens.recorder.logfile import LogFile
 from gradlens.recorder.parameters import Parameters
+from gradlens.recorder.plain import as_settings
 from gradlens.recorder.probing import Probe
 from gradlens.recorder.rows import Row, held
 from gradlens.recorder.scaling import LossScaling
 from gradlens.recorder.settings import coupled_decay, settings_of
-from gradlens.recorder.writing import LogFile
 
 if TYPE_CHECKING:
     from gradlens.recorder.acting import Skip
@@ -38,7 +39,8 @@ class Recorder:
     Parameters
     ----------
     path
-        The log, JSON lines. An existing one is continued, and the new start is marked in it.
+        The log, JSON lines. An existing one is continued, and the new start is marked in it; a file that holds anything else
+        is refused, and so is one that another recorder is writing.
     model
         Gives layers their names and probes their buffers; None where neither is wanted.
     optimizer
@@ -66,13 +68,14 @@ class Recorder:
     histogram_every
         Steps between histograms of all gradient elements, 0 for none: clipping by value is judged by them.
     config
-        What else is known of the set-up (`batch_size`, `precision`, ...), in any spelling that `--config` takes.
+        What else is known of the set-up (`batch_size`, `precision`, ...), in any spelling that `--config` takes; a mapping
+        or what `argparse` gives.
     loggers
-        Where rows go as well: see `gradlens.recorder.sinks`.
+        Where rows go as well, one or several: see `gradlens.recorder.sinks`.
     flush_every
         Steps after which rows are fetched from the device and written; what a killed process loses at most.
     live, skip
-        The verdict while the training runs, and steps to leave out: see `Live` and `Skip`. Off unless given.
+        The verdict while the training runs, and steps to leave out: see `Live` and `Skip`. Off unless given; True is one with its defaults.
     first_step
         The number of the first step; by default the one after the last in the log.
     group
@@ -87,7 +90,7 @@ class Recorder:
     ------
     UsageError
         What cannot be recorded: an optimizer that is none of PyTorch's kind, FSDP of the first kind, clipping with L-BFGS or
-        of sparse gradients, and others; the message says what to do instead.
+        of sparse gradients, a path that cannot be written, and others; the message says what to do instead.
 
     Notes
     -----
@@ -111,20 +114,24 @@ class Recorder:
         probe_every: int = 10,
         histogram_every: int = 0,
         config: Mapping[str, Any] | None = None,
-        loggers: Iterable[Any] = (),
+        loggers: Any = (),
         flush_every: int = 20,
-        live: Live | None = None,
-        skip: Skip | None = None,
+        live: Live | bool | None = None,
+        skip: Skip | bool | None = None,
         first_step: int | None = None,
         group: Any = None,
     ) -> None:
-        from gradlens.recorder.output import Output
+        from gradlens.recorder.acting import Skip
+        from gradlens.recorder.live import Live
+        from gradlens.recorder.output import Output, write_pending
 
+        live, skip = asked("live", live, Live), asked("skip", skip, Skip)
         optimizers = unwrap_optimizers(optimizer)
         require_supported(
             model, optimizers, by=by, clip=clip, max_norm=max_norm, scaler=scaler, skip=skip,
             counts={"accumulate": accumulate, "update_every": update_every, "probe_every": probe_every,
                     "flush_every": flush_every},
+            from_zero={"histogram_every": histogram_every, "first_step": 0 if first_step is None else first_step},
         )  # fmt: skip
         self._parameters = Parameters(model, optimizers, by)
         self._parameters.refresh()
@@ -134,16 +141,17 @@ class Recorder:
         self._accumulate, self._flush_every = accumulate, flush_every
         self._update_every, self._probe_every, self._histogram_every = update_every, probe_every, histogram_every
         self._threshold, self._clips = max_norm, clip
-        file = LogFile(Path(path))
+        file = LogFile(path)
         before = file.earlier()
         told = settings_of(optimizers, scheduler=scheduler, scaler=scaler, max_norm=max_norm)
         if accumulate > 1:
             told["gradient_accumulation_steps"] = accumulate
         self._output = Output(
-            file, self._parameters, settings=told | dict(config or {}), earlier=before, loggers=tuple(loggers),
+            file, self._parameters, settings=as_settings(told | as_settings(config)), earlier=before, loggers=loggers,
             n_rows=flush_every, group=group, live=live,
         )  # fmt: skip
-        self._step = first_step if first_step is not None else 0
+        self._given = Given(self._output.tell)
+        self._step = int(first_step) if first_step is not None else 0
         if first_step is None and before is not None and before.last_step is not None:
             self._step = before.last_step + 1
         self.should_stop = False
@@ -162,6 +170,8 @@ class Recorder:
         self._scaling.watch(weakref.WeakMethod(self._after_skip))
         self._at_exit = _exit_hook(self)
         atexit.register(self._at_exit)
+        self._at_end = weakref.finalize(self, write_pending, self._rows, self._output)
+        self._at_end.atexit = False
 
     # The loop
 
@@ -173,7 +183,7 @@ class Recorder:
         batch_size: Any = None,
         tokens: Any = None,
         grad_norm: Any = None,
-        step: int | None = None,
+        step: Any = None,
         probe: Callable[[], Any] | None = None,
         **more: Any,
     ) -> None:
@@ -190,11 +200,11 @@ class Recorder:
         grad_norm
             The norm before clipping where the loop knows it already, in place of measuring it.
         step
-            The number of this step, in place of counting.
+            The number of this step, in place of counting: a whole number, or its digits.
         probe
             Gives the loss of this batch when called; see `probe_every`. It is called twice on those rows, without gradients.
         more
-            Further scalars, written as they are.
+            Further scalars, written as they are. One that is none is left out, and named once.
         """
         if self._is_closed:
             return
@@ -203,9 +213,13 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - the training must go on
             self._fail("log", error)
 
-    def log_evaluation(self, **values: float) -> None:
-        """A row of its own for what an evaluation found: `val_loss` above all."""
-        self._try("evaluation", lambda: self._output.write_now({"step": max(self._step - 1, 0), **values}))
+    def log_evaluation(self, **values: Any) -> None:
+        """A row of its own for what an evaluation found: `val_loss` above all. None is no value."""
+        row = self._try("evaluation", self._given.numbers, values)
+        if row and not self._is_closed:
+            self._try("evaluation", self._output.add_evaluation, {"step": max(self._step - 1, 0), **row})
+            if not self._output.are_many:  # several ranks flush together only
+                self._flush()
 
     def flush(self) -> None:
         """Fetch and write the rows so far; with several ranks, all must call it."""
@@ -224,6 +238,7 @@ class Recorder:
         self._finish_row()
         self._flush()
         self._is_closed = True
+        self._at_end.detach()
         self._try("close", self._output.close)
         atexit.unregister(self._at_exit)
         self._scaling.unwatch()
@@ -240,7 +255,7 @@ class Recorder:
     # What happens at each moment
 
     def _take(
-        self, loss: Any, batch_id: Any, batch_size: Any, tokens: Any, grad_norm: Any, step: int | None,
+        self, loss: Any, batch_id: Any, batch_size: Any, tokens: Any, grad_norm: Any, step: Any,
         probe: Callable[[], Any] | None, more: Mapping[str, Any],
     ) -> None:  # fmt: skip
         if self._stepped:
@@ -250,13 +265,9 @@ class Recorder:
             return
         row = self._row = self._row or Row()
         self._calls += 1
-        row.step = step if step is not None else row.step
-        for name, value in (("loss", loss), *more.items()):
-            if value is not None:
-                row.add_mean(name, value)
-        for name, value in (("batch_size", batch_size), ("tokens", tokens)):
-            if value is not None:
-                row.add_sum(name, value)
+        row.step = row.step if step is None else self._given.step(step)
+        self._given.add(row, {"loss": loss, **more}, {"batch_size": batch_size, "tokens": tokens})
+        grad_norm = self._given.scalars({"grad_norm": grad_norm}).get("grad_norm")
         if batch_id is not None:
             row.ids.append(held(batch_id))
         if self._calls % self._accumulate == 0 or self._is_stepping:
@@ -268,7 +279,7 @@ class Recorder:
         scale = self._scaling.now(row)
         row.layers.clear()
         if grad_norm is not None:
-            row.values["grad_norm"] = held(grad_norm)
+            row.values["grad_norm"] = grad_norm
         with_layers = self._is_due(self._update_every) and self._parameters.by is not None
         if grad_norm is None or with_layers:
             self._try(
@@ -365,7 +376,8 @@ class Recorder:
             self._flush()
 
     def _flush(self) -> None:
-        rows, self._rows = self._rows, []
+        rows = self._rows[:]
+        self._rows.clear()  # the list stays: should the recorder vanish, `write_pending` writes what is in it
         self._flushed_at = time.monotonic()
         self._try("writing", self._output.flush, rows)
         self.should_stop = self.should_stop or self._output.wants_to_stop
@@ -418,11 +430,11 @@ def _hook(recorder: Recorder, name: str, *, keep: bool) -> Callable[..., None]:
 
 
 def _exit_hook(recorder: Recorder) -> Callable[[], None]:
-    weak = weakref.ref(recorder)
+    weak, process = weakref.ref(recorder), os.getpid()
 
     def close() -> None:
         found = weak()
-        if found is not None:
+        if found is not None and os.getpid() == process:  # the log of a forked process is that of its parent
             found.close()
 
     return close
