@@ -29,7 +29,9 @@ class GradlensError(Exception):
         super().__init__(" ".join(message.split()))
         self.hint = " ".join(hint.split())
         if self.hint:
-            self.add_note(f"({self.hint})")  # a traceback of Python shows notes: the remedy is not for the command line alone
+            self.add_note(
+                f"({self.hint})"
+            )  # a traceback of Python shows notes: the remedy is not for the command line alone
 
 
 class UsageError(GradlensError):
