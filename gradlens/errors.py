@@ -28,6 +28,10 @@ class GradlensError(Exception):
         # Names from logs may hold line breaks; a message is one line whatever the log holds.
         super().__init__(" ".join(message.split()))
         self.hint = " ".join(hint.split())
+        if self.hint:
+            self.add_note(
+                f"({self.hint})"
+            )  # a traceback of Python shows notes: the remedy is not for the command line alone
 
 
 class UsageError(GradlensError):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from gradlens.errors import UsageError
 
 _BY = ("layer", "group", None)
+T = TypeVar("T")
 
 
 class Adapter:
@@ -45,11 +47,45 @@ def unwrap_optimizers(optimizer: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def is_number(value: Any, *, at_least: float) -> bool:
+    """Whether a value is a number of a size, and not NaN."""
+    return type(value) is not bool and isinstance(value, numbers.Real) and float(value) >= at_least
+
+
+def require_whole(name: str, value: Any, *, at_least: int, hint: str) -> None:
+    """Refuse what is no whole number of that size.
+
+    Raises
+    ------
+    UsageError
+        With the remedy.
+    """
+    if not isinstance(value, numbers.Integral) or not is_number(value, at_least=at_least):
+        raise UsageError(f"{name}={value!r} is not a count of steps", hint=hint)
+
+
+def asked(name: str, value: Any, kind: type[T]) -> T | None:
+    """What was asked for: an object of its kind, one with its defaults for True, None for nothing.
+
+    Raises
+    ------
+    UsageError
+        Something else.
+    """
+    if value is None or isinstance(value, kind):
+        return value
+    if isinstance(value, bool):
+        return kind() if value else None
+    raise UsageError(f"{name}={value!r:.60} is no {kind.__name__}", hint=f"{name}={kind.__name__}() or {name}=True")
+
+
 def require_supported(
     model: Any, optimizers: Sequence[Any], *, by: str | None, clip: bool, max_norm: float | None, scaler: Any, skip: Any,
-    counts: Mapping[str, Any],
+    counts: Mapping[str, Any], from_zero: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Refuse what would record nonsense or change the training.
+
+    `counts` are at least 1, `from_zero` at least 0.
 
     Raises
     ------
@@ -59,8 +95,10 @@ def require_supported(
     if by not in _BY:
         raise UsageError(f"by={by!r}: norms can be had by layer, by group, or for the whole alone", hint='by="layer"')
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise UsageError(f"{name}={count!r} is not a count of steps", hint=f"{name}=1 is every step")
+        require_whole(name, count, at_least=1, hint=f"{name}=1 is every step")
+    for name, count in from_zero.items():
+        require_whole(name, count, at_least=0, hint=f"{name}=0 or more")
+    _require_kinds(model, max_norm=max_norm, scaler=scaler)
     if clip and (max_norm is None or not math.isfinite(max_norm) or max_norm <= 0):
         raise UsageError(f"clip=True with max_norm={max_norm}", hint="give the threshold: max_norm=1.0")
     for module in () if model is None else model.modules():
@@ -79,6 +117,21 @@ def require_supported(
         raise UsageError(
             "a fused optimizer under a GradScaler unscales within its kernel: too late for the recorder to clip or skip",
             hint="call scaler.unscale_ and clip in the loop, or fused=False",
+        )
+
+
+def _require_kinds(model: Any, *, max_norm: Any, scaler: Any) -> None:
+    if max_norm is not None and not is_number(max_norm, at_least=0):
+        raise UsageError(
+            f"max_norm={max_norm!r} is no threshold", hint="a number: 1.0, or math.inf where nothing is clipped"
+        )
+    if model is not None and not isinstance(model, torch.nn.Module):
+        raise UsageError(
+            f"model={model!r:.60} is no torch.nn.Module", hint="pass the model, or None to go without its names"
+        )
+    if scaler is not None and not callable(getattr(scaler, "is_enabled", None)):
+        raise UsageError(
+            f"scaler={scaler!r:.60} is no torch.amp.GradScaler", hint="leave it out where nothing is scaled"
         )
 
 

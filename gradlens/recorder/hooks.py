@@ -29,3 +29,14 @@ def exit_hook(recorder: Any) -> Callable[[], None]:
             found.close()
 
     return close
+
+
+def weak_call(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of the recorder for what it holds itself, which would otherwise hold it; nothing once the recorder has gone."""
+    weak = weakref.WeakMethod(method)
+
+    def call(*args: Any, **options: Any) -> Any:
+        found = weak()
+        return None if found is None else found(*args, **options)
+
+    return call

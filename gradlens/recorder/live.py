@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from gradlens.errors import GradlensError
-from gradlens.recorder.sinks import Sink
+from gradlens.errors import GradlensError, UsageError
+from gradlens.recorder.demands import is_number, require_whole
+from gradlens.recorder.sinks import Sinks
+from gradlens.reports.base import Cause
 from gradlens.watching.standing import Standing
 from gradlens.watching.telling import ALERT_SECONDS, deliver
 
@@ -46,6 +48,11 @@ class Live:
         Whether the recorder then asks the training to stop (`recorder.should_stop`; the callbacks of the frameworks obey).
     causes
         The causes that count; all but `healthy` and `undetermined` where None.
+
+    Raises
+    ------
+    UsageError
+        A value that makes no sense; the message says which would.
     """
 
     every: int = 200
@@ -54,19 +61,41 @@ class Live:
     patience: int = 2
     confidence: float = 0.7
     stop: bool = False
-    causes: Iterable[str] | None = None
+    causes: Collection[str] | None = None
     wants_to_stop: bool = False
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     _next: int = 0
     _thread: threading.Thread | None = None
     _standing: Standing | None = None
 
-    def saw(self, path: Path, step: int, *, tell: Tell, sinks: Sequence[Sink] = ()) -> None:
+    def __post_init__(self) -> None:
+        """Refuse what would never speak, or speak always."""
+        require_whole("every", self.every, at_least=1, hint="Live(every=200)")
+        require_whole("first", self.first, at_least=0, hint="Live(first=100)")
+        require_whole("patience", self.patience, at_least=1, hint="Live(patience=2)")
+        if not is_number(self.confidence, at_least=0) or self.confidence > 1:
+            raise UsageError(f"Live(confidence={self.confidence!r}) is no share between 0 and 1", hint="confidence=0.7")
+        for alert in self._alerts():
+            if not (callable(alert) or isinstance(alert, (str, list))):
+                raise UsageError(
+                    f"Live(alert={alert!r:.60}) is nobody to tell",
+                    hint="a callable, a command, a URL, or a tuple of them",
+                )
+        if self.causes is not None:
+            self.causes = frozenset([self.causes] if isinstance(self.causes, str) else self.causes)
+            unknown = sorted(str(cause) for cause in self.causes - set(get_args(Cause)))
+            if unknown:
+                raise UsageError(
+                    f"Live(causes=...): {', '.join(unknown)} is no cause",
+                    hint="`gradlens explain` lists them: lr_too_high, say",
+                )
+
+    def saw(self, path: Path, step: int, *, tell: Tell, sinks: Sinks | None = None) -> None:
         """Rows up to `step` are in the log: judge them if it is time."""
         if step < max(self._next, self.first - 1) or (self._thread is not None and self._thread.is_alive()):
             return
         self._next = step + self.every
-        self._thread = threading.Thread(target=self._work, args=(path, step, tell, tuple(sinks)), daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(path, step, tell, sinks), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -74,7 +103,7 @@ class Live:
         if self._thread is not None:
             self._thread.join(ALERT_SECONDS)
 
-    def _work(self, path: Path, step: int, tell: Tell, sinks: Sequence[Sink]) -> None:
+    def _work(self, path: Path, step: int, tell: Tell, sinks: Sinks | None) -> None:
         try:
             verdict = judge(path, step)
         except GradlensError as error:
@@ -85,10 +114,8 @@ class Live:
             return
         self.verdicts.append(verdict)
         tell({"event": "verdict", **verdict})
-        for sink in sinks:
-            note = getattr(sink, "note", None)
-            if note is not None:
-                note(verdict)
+        if sinks is not None:
+            sinks.note(verdict)
         if self.stands(verdict):
             self._act(verdict, tell)
 
@@ -97,23 +124,27 @@ class Live:
         from gradlens.watching.judging import FACTS
 
         cause = str(verdict["cause"])
-        counts = cause in set(self.causes) if self.causes is not None else verdict["status"] == "problem"
+        counts = cause in self.causes if self.causes is not None else verdict["status"] == "problem"
         # Early in a run only facts count, whatever the curve looks like; later also causes that are sure.
         sure = verdict["confidence"] >= self.confidence or verdict.get("outcome") in FACTS | {"ended_worse"}
         counts = counts and sure and not verdict.get("early", False)
         self._standing = self._standing or Standing(self.patience)
         return bool(self._standing.saw({cause} if counts else ()))
 
+    def _alerts(self) -> tuple[Any, ...]:
+        return self.alert if isinstance(self.alert, tuple) else () if self.alert in (None, "", []) else (self.alert,)
+
     def _act(self, verdict: Mapping[str, Any], tell: Tell) -> None:
-        alerts = self.alert if isinstance(self.alert, tuple) else (self.alert,) if self.alert else ()
-        for alert in alerts:
-            delivery = deliver(alert, verdict)
-            if not delivery.arrived:
-                _log.warning("alert %s", delivery.result)
-            tell({"event": "alert", "at": verdict["at"], "cause": verdict["cause"], "result": delivery.result})
-        if self.stop:
+        about = {"at": verdict["at"], "cause": verdict["cause"]}
+        if self.stop:  # first: whoever is told may be slow to listen, or end this thread
             self.wants_to_stop = True
-            tell({"event": "stop-asked", "at": verdict["at"], "cause": verdict["cause"]})
+            tell({"event": "stop-asked", **about})
+        for alert in self._alerts():
+            delivery = deliver(alert, verdict)
+            result = " ".join(delivery.result.split())
+            if not delivery.arrived:
+                _log.warning("alert %s", result)
+            tell({"event": "alert", **about, "result": result})
 
 
 def judge(path: Path, step: int) -> dict[str, Any]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradlens.recorder.histograms import count_elements
+from gradlens.recorder.logfile import Earlier, LogFile
 from gradlens.recorder.parameters import Parameters
 from gradlens.recorder.ranks import Ranks
 from gradlens.recorder.rows import Row, fetch
 from gradlens.recorder.shards import NORMS, PRODUCTS
-from gradlens.recorder.sinks import Sink, sinks_for
-from gradlens.recorder.writing import Earlier, LogFile, batch_number, shorten
+from gradlens.recorder.sinks import Sinks
+from gradlens.recorder.writing import batch_number, shorten
 
 if TYPE_CHECKING:
     from gradlens.recorder.live import Live
 
+_log = logging.getLogger("gradlens.recorder")
 #: Seconds that the first rank waits for rows of the others: in the loop, where it should not be held up; and when asked to.
 MOMENT_SECONDS, WAIT_SECONDS = 1.0, 5.0
 #: The order of the columns in a row; further ones follow.
@@ -37,7 +40,7 @@ class Output:
     parameters
         What is watched; tells which columns there can be.
     settings
-        For the first record.
+        For the first record, as JSON knows them.
     earlier
         What the log held before.
     loggers
@@ -57,18 +60,21 @@ class Output:
 
     def __init__(
         self, file: LogFile, parameters: Parameters, *, settings: Mapping[str, Any], earlier: Earlier | None,
-        loggers: Sequence[Any], group: Any, live: Live | None, notice: Callable[[str, str], None] | None = None,
+        loggers: Any, group: Any, live: Live | None, notice: Callable[[str, str], None] | None = None,
     ) -> None:  # fmt: skip
         self._file, self._parameters = file, parameters
+        self._events: list[dict[str, Any]] = []
         self._ranks = Ranks(group, notice)
-        self._sinks: tuple[Sink, ...] = sinks_for(loggers) if self._ranks.is_first else ()
+        self._sinks = Sinks(loggers if self._ranks.is_first else (), self.tell)
         self._live = live if self._ranks.is_first else None
         self._histograms: list[tuple[int, Any]] = []
+        self._evaluations: list[dict[str, Any]] = []
         self.latest: dict[str, float] = {}
-        self._events: list[dict[str, Any]] = []
         if earlier is not None:
             self.tell({"event": "started-again", "after": earlier.last_step})
         self._first: list[dict[str, Any]] = [{"config": dict(settings)}]
+        if self._ranks.is_first:
+            file.claim()  # last: a recorder that cannot be made leaves no file
 
     @property
     def wants_to_stop(self) -> bool:
@@ -103,31 +109,28 @@ class Output:
         if not self._ranks.is_first:
             return
         written = [_finished(row.step, found, row.ids) for row, found in ready]
-        self._write(written, histograms)
+        evaluations, self._evaluations = self._evaluations, []
+        everything = _in_order(written, evaluations)
+        self._write(everything, histograms)
         for row in written:
             self.latest.update(row)
-        for sink in self._sinks:
-            for row in written:
-                sink.write(row)
+        self._sinks.write(everything)
         if self._live is not None and written:
             self._live.saw(self._file.path, int(written[-1]["step"]), tell=self.tell, sinks=self._sinks)
 
-    def write_now(self, row: Mapping[str, Any]) -> None:
-        """One row that came with its numbers."""
+    def add_evaluation(self, row: Mapping[str, float]) -> None:
+        """A row of its own, which the next flush writes behind those of the steps that were before it."""
         if self._ranks.is_first:
-            self._write([{name: shorten(float(value)) for name, value in row.items()}], [])
-            for sink in self._sinks:
-                sink.write({name: float(value) for name, value in row.items()})
+            self._evaluations.append({name: shorten(value) for name, value in row.items()})
 
     def close(self) -> None:
-        """Wait for the verdict that is being made, write what happened and close everything."""
+        """Wait for the verdict that is being made, close the loggers, write what happened and close the log."""
         if self._live is not None:
             self._live.close()
         try:
+            self._sinks.close()
             if self._ranks.is_first:
                 self._write([], [])
-            for sink in self._sinks:
-                sink.close()
         finally:
             self._file.close()
 
@@ -145,6 +148,25 @@ def _take_given(row: dict[str, Any]) -> float:
     row["grad_norm"] = given
     is_scale = measured is not None and math.isfinite(given) and math.isfinite(measured) and measured > 0 and given > 0
     return given / measured if is_scale and measured is not None else 1.0
+
+
+def write_pending(rows: list[Row], output: Output) -> None:
+    """What is left of a recorder that is gone without having been closed: a local name of a function that ended."""
+    try:
+        output.finish(rows)
+        output.close()
+    except Exception as error:  # noqa: BLE001 - this runs anywhere in the program
+        _log.warning("the last rows could not be written: %s: %s", type(error).__name__, error)
+
+
+def _in_order(rows: Sequence[dict[str, Any]], evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows in the order in which they came, each evaluation behind the rows up to its step."""
+    ordered, left = [], list(evaluations)
+    for row in rows:
+        while left and left[0]["step"] < row["step"]:
+            ordered.append(left.pop(0))
+        ordered.append(row)
+    return ordered + left
 
 
 def _finished(step: int, found: Mapping[str, float], ids: Sequence[Any]) -> dict[str, Any]:

@@ -6,23 +6,24 @@ import atexit
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
 from gradlens.recorder.clipping import Changed, Clipper, closure_of
-from gradlens.recorder.demands import require_supported, unwrap_optimizers
+from gradlens.recorder.demands import asked, require_supported, unwrap_optimizers
+from gradlens.recorder.given import Given
 from gradlens.recorder.guarding import Guard
-from gradlens.recorder.hooks import exit_hook, step_hook
-from gradlens.recorder.output import ORDER, Output
+from gradlens.recorder.hooks import exit_hook, step_hook, weak_call
+from gradlens.recorder.logfile import LogFile
+from gradlens.recorder.output import ORDER, Output, write_pending
 from gradlens.recorder.parameters import Parameters
+from gradlens.recorder.plain import as_settings
 from gradlens.recorder.rows import Row, held, held_ids
 from gradlens.recorder.scaling import LossScaling
 from gradlens.recorder.settings import settings_of
 from gradlens.recorder.stages import Intervals, Stages
-from gradlens.recorder.writing import LogFile
 
 if TYPE_CHECKING:
     from gradlens.recorder.acting import Skip
@@ -40,7 +41,8 @@ class Recorder:
     Parameters
     ----------
     path
-        The log, JSON lines. An existing one is continued, and the new start is marked in it.
+        The log, JSON lines. An existing one is continued, and the new start is marked in it; a file that holds anything else
+        is refused, and so is one that another recorder is writing.
     model
         Gives layers their names and probes their buffers; None where neither is wanted.
     optimizer
@@ -68,13 +70,14 @@ class Recorder:
     histogram_every
         Steps between histograms of all gradient elements, 0 for none: clipping by value is judged by them.
     config
-        What else is known of the set-up (`batch_size`, `precision`, ...), in any spelling that `--config` takes.
+        What else is known of the set-up (`batch_size`, `precision`, ...), in any spelling that `--config` takes; a mapping
+        or what `argparse` gives.
     loggers
-        Where rows go as well: see `gradlens.recorder.sinks`.
+        Where rows go as well, one or several: see `gradlens.recorder.sinks`.
     flush_every
         Steps after which rows are fetched from the device and written; what a killed process loses at most.
     live, skip
-        The verdict while the training runs, and steps to leave out: see `Live` and `Skip`. Off unless given.
+        The verdict while the training runs, and steps to leave out: see `Live` and `Skip`. Off unless given; True is one with its defaults.
     first_step
         The number of the first step; by default the one after the last in the log.
     group
@@ -89,7 +92,7 @@ class Recorder:
     ------
     UsageError
         What cannot be recorded: an optimizer that is none of PyTorch's kind, FSDP of the first kind, clipping with L-BFGS or
-        of sparse gradients, and others; the message says what to do instead.
+        of sparse gradients, a path that cannot be written, and others; the message says what to do instead.
 
     Notes
     -----
@@ -114,38 +117,44 @@ class Recorder:
         probe_every: int = 10,
         histogram_every: int = 0,
         config: Mapping[str, Any] | None = None,
-        loggers: Iterable[Any] = (),
+        loggers: Any = (),
         flush_every: int = 20,
-        live: Live | None = None,
-        skip: Skip | None = None,
+        live: Live | bool | None = None,
+        skip: Skip | bool | None = None,
         first_step: int | None = None,
         group: Any = None,
     ) -> None:
+        from gradlens.recorder.acting import Skip
+        from gradlens.recorder.live import Live
+
+        live, skip = asked("live", live, Live), asked("skip", skip, Skip)
         optimizers = unwrap_optimizers(optimizer)
         require_supported(
             model, optimizers, by=by, clip=clip, max_norm=max_norm, scaler=scaler, skip=skip,
             counts={"accumulate": accumulate, "update_every": update_every, "probe_every": probe_every,
                     "flush_every": flush_every},
+            from_zero={"histogram_every": histogram_every, "first_step": 0 if first_step is None else first_step},
         )  # fmt: skip
-        self._guard = Guard(self._tell)
+        self._guard = Guard(weak_call(self._tell))
         self._parameters = Parameters(model, optimizers, by)
         self._parameters.refresh()
         self._optimizers = optimizers
         self._scaling = LossScaling(scaler, optimizers)
         self._clipper = Clipper(self._parameters, self._scaling, max_norm if clip else None, skip)
         self._accumulate, self._flush_every, self._clips = accumulate, flush_every, clip
-        file = LogFile(Path(path))
+        file = LogFile(path)
         before = file.earlier()
         told = settings_of(optimizers, scheduler=scheduler, scaler=scaler, max_norm=max_norm)
         if accumulate > 1:
             told["gradient_accumulation_steps"] = accumulate
         self._output = Output(
-            file, self._parameters, settings=told | dict(config or {}), earlier=before, loggers=tuple(loggers),
+            file, self._parameters, settings=as_settings(told | as_settings(config)), earlier=before, loggers=loggers,
             group=group, live=live, notice=self._guard.notice,
         )  # fmt: skip
+        self._given = Given(self._output.tell)
         every = Intervals(update=update_every, probe=probe_every, histogram=histogram_every)
         self._stages = Stages(model, self._parameters, self._scaling, every, self._guard, self._output)
-        self._step = first_step if first_step is not None else 0
+        self._step = int(first_step) if first_step is not None else 0
         if first_step is None and before is not None and before.last_step is not None:
             self._step = before.last_step + 1
         self.should_stop = False
@@ -164,6 +173,8 @@ class Recorder:
         self._scaling.watch(weakref.WeakMethod(self._after_skip))
         self._at_exit = exit_hook(self)
         atexit.register(self._at_exit)
+        self._at_end = weakref.finalize(self, write_pending, self._rows, self._output)
+        self._at_end.atexit = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy of what holds a recorder (a module, say) gets one that is closed: one log has one writer."""
@@ -179,7 +190,7 @@ class Recorder:
         batch_size: Any = None,
         tokens: Any = None,
         grad_norm: Any = None,
-        step: int | None = None,
+        step: Any = None,
         probe: Callable[[], Any] | None = None,
         **more: Any,
     ) -> None:
@@ -200,11 +211,12 @@ class Recorder:
             The norm before clipping where the loop knows it already, in place of measuring it. The gradients may be clipped
             by then; what is derived from them is scaled to this norm.
         step
-            The number of this step, in place of counting.
+            The number of this step, in place of counting: a whole number, or its digits.
         probe
             Gives the loss of this batch when called; see `probe_every`. It is called twice on those rows, without gradients.
         more
-            Further scalars, written as they are, unless the recorder measures a column of that name.
+            Further scalars, written as they are, unless the recorder measures a column of that name. One that is none is left
+            out, and named once.
         """
         if self._is_over:
             return
@@ -213,11 +225,12 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - the training must go on
             self._guard.fail("log", error)
 
-    def log_evaluation(self, **values: float) -> None:
-        """A row of its own for what an evaluation found: `val_loss` above all."""
-        if not self._is_forgotten:
-            row = {"step": max(self._step - 1, 0), **values}
-            self._guard.attempt("evaluation", lambda: self._output.write_now(row))
+    def log_evaluation(self, **values: Any) -> None:
+        """A row of its own for what an evaluation found: `val_loss` above all. None is no value."""
+        row = None if self._is_over else self._guard.attempt("evaluation", self._given.numbers, values)
+        if row:
+            self._guard.attempt("evaluation", self._output.add_evaluation, {"step": max(self._step - 1, 0), **row})
+            self._flush()
 
     def flush(self) -> None:
         """Fetch and write the rows so far; with several ranks, the first waits some seconds for those of the others."""
@@ -234,9 +247,10 @@ class Recorder:
         if self._is_over:
             return
         self._finish_row()
-        rows, self._rows = self._rows, []
-        self._guard.attempt("writing", self._output.finish, rows)
+        self._guard.attempt("writing", self._output.finish, self._rows[:])
+        self._rows.clear()
         self._is_closed = True
+        self._at_end.detach()
         self._guard.attempt("close", self._output.close)
         atexit.unregister(self._at_exit)
         self._scaling.unwatch()
@@ -262,7 +276,7 @@ class Recorder:
     # What happens at each moment
 
     def _take(
-        self, loss: Any, batch_id: Any, batch_size: Any, tokens: Any, grad_norm: Any, step: int | None,
+        self, loss: Any, batch_id: Any, batch_size: Any, tokens: Any, grad_norm: Any, step: Any,
         probe: Callable[[], Any] | None, more: Mapping[str, Any],
     ) -> None:  # fmt: skip
         if self._stepped:
@@ -276,8 +290,9 @@ class Recorder:
                 self._leave_out(row)
         row = self._row = self._row or Row()
         self._calls += 1
-        row.step = step if step is not None else row.step
+        row.step = row.step if step is None else self._given.step(step)
         self._put(row, loss, batch_size, tokens, more)
+        grad_norm = self._given.scalars({"grad_norm": grad_norm}).get("grad_norm")
         if batch_id is not None:
             row.ids.append(held_ids(batch_id))
         if self._calls % self._accumulate == 0 or self._is_stepping:
@@ -290,12 +305,8 @@ class Recorder:
                 "own-column",
                 f"log was given {', '.join(sorted(own))}, which the recorder measures itself: its own count",
             )
-        for name, value in (("loss", loss), *more.items()):
-            if value is not None and name not in own:
-                row.add_mean(name, value)
-        for name, value in (("batch_size", batch_size), ("tokens", tokens)):
-            if value is not None:
-                row.add_sum(name, value)
+        means = {"loss": loss, **{name: value for name, value in more.items() if name not in own}}
+        self._given.add(row, means, {"batch_size": batch_size, "tokens": tokens})
 
     def _leave_out(self, row: Row) -> None:
         """Another batch comes and no optimizer has stepped: the loop has left this one out, or steps by another optimizer."""
@@ -389,7 +400,8 @@ class Recorder:
             self._flush()
 
     def _flush(self, *, wait: bool = False) -> None:
-        rows, self._rows = self._rows, []
+        rows = self._rows[:]
+        self._rows.clear()  # the list stays: should the recorder vanish, `write_pending` writes what is in it
         self._flushed_at = time.monotonic()
         self._guard.attempt("writing", self._output.flush, rows, wait=wait)
         self.should_stop = self.should_stop or self._output.wants_to_stop

@@ -74,11 +74,13 @@ class Row:
 
     def add_mean(self, name: str, value: Value) -> None:
         """One more micro-batch's value of a mean."""
-        self.means.setdefault(name, Sum()).add(scalar(value))
+        number = scalar(value)  # first: what is refused leaves no mean without terms
+        self.means.setdefault(name, Sum()).add(number)
 
     def add_sum(self, name: str, value: Value) -> None:
         """One more micro-batch's value of a sum."""
-        self.sums.setdefault(name, Sum()).add(scalar(value))
+        number = scalar(value)
+        self.sums.setdefault(name, Sum()).add(number)
 
 
 def held(value: Value) -> Value:
@@ -113,10 +115,24 @@ def scalar(value: Value) -> Value:
         Neither.
     """
     if not isinstance(value, Tensor):
-        return float(value)
+        return float(value.item() if hasattr(value, "item") else value)  # NumPy's arrays of one element as well
     if value.numel() != 1:
         raise ValueError(f"a tensor of shape {tuple(value.shape)} where one number belongs")
     return held(value).reshape(())
+
+
+def whole(value: Any) -> int:
+    """The number of a step, as a whole number of any kind or text of digits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        None.
+    """
+    number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, bool) or (isinstance(number, float) and not number.is_integer()):
+        raise ValueError("it is not a whole number")
+    return int(number)
 
 
 @dataclass(frozen=True, slots=True)

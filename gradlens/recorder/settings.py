@@ -39,7 +39,7 @@ def settings_of(
     settings: dict[str, Any] = {
         "optimizer": "+".join(dict.fromkeys(type(o).__name__ for o in optimizers)),
         "learning_rate": _number(group.get("initial_lr", group.get("lr"))),
-        "betas": [_number(b) for b in group["betas"]] if "betas" in group else None,
+        "betas": [_number(b) for b in group["betas"]] if isinstance(group.get("betas"), (tuple, list)) else None,
         "momentum": _number(group.get("momentum")),
         "weight_decay": _number(group.get("weight_decay")),
         "decoupled_weight_decay": is_decoupled(first, group),
@@ -49,8 +49,9 @@ def settings_of(
     }
     if settings["betas"] is None and isinstance(group.get("alpha"), float):
         settings["beta2"] = group["alpha"]  # RMSprop's name for it
-    if scheduler is not None:
-        settings |= _schedule(scheduler)
+    schedule = _one_schedule(scheduler)
+    if schedule is not None:
+        settings |= _schedule(schedule)
     return {name: value for name, value in settings.items() if value is not None}
 
 
@@ -74,9 +75,15 @@ def _world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def _one_schedule(given: Any) -> Any:
+    """The schedule itself: of several the first, and without what Lightning's settings or accelerate wrap it in."""
+    if isinstance(given, (list, tuple)):
+        return _one_schedule(given[0]) if given else None
+    return given.get("scheduler") if isinstance(given, Mapping) else getattr(given, "scheduler", given)
+
+
 def _schedule(scheduler: Any) -> dict[str, Any]:
     """The name of a schedule and the steps of its warm-up, where its kind has one."""
-    scheduler = getattr(scheduler, "scheduler", scheduler)  # accelerate wraps it
     kind = type(scheduler).__name__
     found: dict[str, Any] = {"lr_schedule": kind}
     parts = getattr(scheduler, "_schedulers", None)

@@ -45,7 +45,7 @@ def deliver(hook: Any, message: Mapping[str, Any]) -> Delivery:
     """
     try:
         return _deliver(hook, message)
-    except Exception as error:  # noqa: BLE001 - whoever cannot be told must not stop anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whoever cannot be told must not stop anything
         return Delivery(arrived=False, result=f"failed: {type(error).__name__}: {error}"[:200])
 
 

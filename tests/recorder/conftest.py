@@ -57,3 +57,19 @@ def read_marks(path, key="recorder"):
     """The records under one key."""
     records = [json.loads(line) for line in path.read_text().splitlines()]
     return [r[key] for r in records if key in r]
+
+
+def train(recorder, model, opt, n=10, log=None):
+    """A plain loop, recorded; `log` gives what else is logged at a step."""
+    for number, batch in enumerate(make_batches(n)):
+        opt.zero_grad()
+        loss = loss_of(model, batch)
+        loss.backward()
+        recorder.log(**{"loss": loss} | (log(number) if log else {}))
+        opt.step()
+
+
+def parts(seed=0):
+    """A model and its optimizer."""
+    model = make_net(seed)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1)

@@ -144,6 +144,34 @@ def test_a_live_verdict_stops_a_trainer_that_is_told_to(tmp_path):
     assert {"alert", "stop-asked"} <= set(events)
 
 
+@needs("transformers", "accelerate")
+def test_a_trainer_that_is_interrupted_and_trains_again_is_heard_once(tmp_path):
+    code = (
+        HF
+        + """
+    class Stop(TrainerCallback):
+        steps = 0
+        def on_step_end(self, args, state, control, **given):
+            self.steps += 1
+            if self.steps == 15: raise KeyboardInterrupt
+    torch.manual_seed(0)
+    args = TrainingArguments("out", max_steps=20, per_device_train_batch_size=4, use_cpu=True, report_to=[],
+        save_strategy="no", disable_tqdm=True, logging_steps=1, max_grad_norm=-1)
+    trainer = Trainer(Net(), args, train_dataset=Data())
+    trainer.add_callback(RecorderCallback("run.jsonl", trainer))
+    trainer.add_callback(Stop())
+    try: trainer.train()
+    except KeyboardInterrupt: trainer.train()
+    print(json.dumps([log["loss"] for log in trainer.state.log_history if "loss" in log]))
+    """
+    )
+    losses = run(tmp_path, code)
+    rows = read_rows(tmp_path / "run.jsonl")
+    assert [r["step"] for r in rows] == [*range(1, 16), *range(1, 21)]
+    assert {r["batch_size"] for r in rows} == {4}
+    assert [r["loss"] for r in rows[15:]] == pytest.approx(losses, abs=1e-3)
+
+
 @needs("trl", "datasets")
 def test_a_trainer_of_trl(tmp_path):
     code = """

@@ -71,7 +71,7 @@ def test_patience_and_a_record_of_everything(tmp_path, monkeypatch):
     assert not alarmed
     assert not live.wants_to_stop
     told = run_live(live, path, (30, 40, 50))
-    assert [t["event"] for t in told] == ["verdict", "alert", "stop-asked", "verdict", "verdict"]
+    assert [t["event"] for t in told] == ["verdict", "stop-asked", "alert", "verdict", "verdict"]
     assert len(alarmed) == 1
     assert live.wants_to_stop
 
@@ -91,6 +91,40 @@ def test_an_alarm_that_fails_harms_nobody(tmp_path):
     live = Live(every=10, first=0, patience=1, alert=(["/no/such/program"], "http://127.0.0.1:9/"))
     told = run_live(live, path, (10,))
     assert [t["result"].split(":")[0] for t in told if t["event"] == "alert"] == ["failed", "failed"]
+
+
+def test_the_stop_does_not_wait_for_whoever_is_told(tmp_path):
+    path = tmp_path / "run.jsonl"
+    write_sick(path)
+    heard, go_on = threading.Event(), threading.Event()
+
+    def slow(_verdict):
+        heard.set()
+        go_on.wait(60)
+
+    live = Live(every=10, first=0, patience=1, alert=slow, stop=True)
+    live.saw(path, 10, tell=lambda _event: None)
+    assert heard.wait(60)
+    assert live.wants_to_stop
+    go_on.set()
+    live.close()
+
+
+def test_an_alarm_that_ends_its_program_or_speaks_in_lines_is_told_in_one(tmp_path, caplog):
+    path = tmp_path / "run.jsonl"
+    write_sick(path)
+
+    def leaves(_verdict):
+        sys.exit("over\nand out")
+
+    def fails(_verdict):
+        raise RuntimeError("first\nsecond")
+
+    live = Live(every=10, first=0, patience=1, alert=(leaves, fails), stop=True)
+    told = run_live(live, path, (10,))
+    assert [t["event"] for t in told] == ["verdict", "stop-asked", "alert", "alert"]
+    assert [t["result"] for t in told[2:]] == ["failed: SystemExit: over and out", "failed: RuntimeError: first second"]
+    assert not any("\n" in r.getMessage() for r in caplog.records)
 
 
 def test_a_command_gets_the_verdict_on_its_standard_input(tmp_path):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import warnings
 
 import pytest
 
 import gradlens
+from gradlens.errors import UsageError
 
 torch = pytest.importorskip("torch")
 
-from tests.recorder.conftest import loss_of, make_batches, make_net, read_rows  # noqa: E402
+from gradlens.recorder.sinks import CsvSink  # noqa: E402
+from tests.recorder.conftest import loss_of, make_batches, make_net, read_marks, read_rows  # noqa: E402
 
 
 def record(folder, *loggers, n=24):
@@ -46,6 +49,64 @@ def test_csv_with_columns_that_come_later(tmp_path):
 def test_a_callable(tmp_path):
     seen = []
     assert record(tmp_path, seen.append) == seen
+
+
+def test_one_logger_alone(tmp_path):
+    seen = []
+    model = make_net()
+    opt = torch.optim.SGD(model.parameters(), lr=0.01)
+    for number, logger in enumerate((seen.append, str(tmp_path / "one.csv"), tmp_path / "two.csv")):
+        with gradlens.Recorder(tmp_path / f"{number}.jsonl", model, opt, loggers=logger) as rec:
+            rec.log_evaluation(val_loss=2.0)
+    assert seen == [{"step": 0, "val_loss": 2}]
+    assert (tmp_path / "one.csv").read_text() == (tmp_path / "two.csv").read_text() == "step,val_loss\n0,2\n"
+
+
+def test_a_logger_that_fails_is_switched_off_alone(tmp_path, caplog):
+    seen, others = [], []
+
+    def reports(row):
+        seen.append(row)
+        if len(seen) == 9:
+            raise ConnectionError("timed out\nonce")
+
+    rows = record(tmp_path, reports, others.append, tmp_path / "table.csv")
+    assert [row["step"] for row in rows] == list(range(24))
+    assert others == rows
+    check(tmp_path / "table.csv", rows)
+    assert len(seen) == 9
+    (message,) = [r.getMessage() for r in caplog.records]
+    assert message.endswith("reports is switched off: ConnectionError: timed out once")
+    (mark,) = [m for m in read_marks(tmp_path / "run.jsonl") if m["event"] == "failed"]
+    assert mark["what"].endswith("reports")
+
+
+def test_a_table_is_continued_as_the_log_is(tmp_path):
+    record(tmp_path, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open("a") as table:
+        table.write("24,0.")  # killed while it wrote
+    rows = record(tmp_path, tmp_path / "table.csv", n=9)
+    with (tmp_path / "table.csv").open(newline="") as table:
+        found = list(csv.DictReader(table))
+    assert [int(row["step"]) for row in found] == [*range(24), 24, *range(24, 33)]
+    assert float(found[-1]["loss"]) == rows[-1]["loss"]
+
+
+def test_no_row_stays_in_memory(tmp_path):
+    sink = CsvSink(tmp_path / "table.csv")
+    for step in range(100):
+        sink.write({"step": step, "loss": 1.0} | ({"late": 2.0} if step == 50 else {}))
+    assert not [value for value in vars(sink).values() if isinstance(value, list) and len(value) > 3]
+    with (tmp_path / "table.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert [(int(r["step"]), r["late"]) for r in rows] == [(n, "2.0" if n == 50 else "") for n in range(100)]
+
+
+def test_a_table_of_something_else_is_not_touched(tmp_path):
+    (tmp_path / "mine.csv").write_text("name,age\nx,3\n")
+    with pytest.raises(UsageError, match="no table of a recorder"):
+        record(tmp_path, tmp_path / "mine.csv")
+    assert (tmp_path / "mine.csv").read_text() == "name,age\nx,3\n"
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import keras
 
 from gradlens.errors import UsageError
 from gradlens.recorder.demands import Adapter
+from gradlens.recorder.plain import as_settings
 from gradlens.recorder.recorder import Recorder
 
 _ITS_OWN = frozenset({"step", "loss", "val_loss"})
@@ -47,10 +48,11 @@ class RecorderCallback(keras.callbacks.Callback):
         del logs
         optimizer = self.model.optimizer
         _require_supported(optimizer)
+        self.on_train_end()  # of a fit that was interrupted, which tells no callback
         self._adapter = KerasOptimizer(optimizer, self.model.trainable_variables, self._step)
         options = dict(self._options)
         clip = getattr(optimizer, "global_clipnorm", None)
-        config = self._adapter.settings() | dict(options.pop("config", {}))
+        config = self._adapter.settings() | as_settings(options.pop("config", None))
         self.recorder = Recorder(
             self._path, self.model, self._adapter, max_norm=clip or math.inf, config=config, **options
         )

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback
 
 from gradlens.errors import UsageError
 from gradlens.recorder.batches import fingerprint, size_of, tokens_of
+from gradlens.recorder.plain import as_settings
 from gradlens.recorder.recorder import Recorder
 
 
@@ -58,7 +59,7 @@ class RecorderCallback(Callback):
             max_norm=math.inf if by_value else trainer.gradient_clip_val or math.inf,
             scaler=getattr(trainer.precision_plugin, "scaler", None),
             scheduler=schedules[0].scheduler if schedules else None,
-            first_step=trainer.global_step, config=config | dict(options.pop("config", {})), **options,
+            first_step=trainer.global_step, config=config | as_settings(options.pop("config", None)), **options,
         )  # fmt: skip
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:

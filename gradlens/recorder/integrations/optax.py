@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gradlens.recorder.writing import LogFile, shorten
+from gradlens.recorder.logfile import LogFile
+from gradlens.recorder.writing import shorten
 
 #: As in `gradlens.recorder.measuring`.
 _MIN_MOMENT = 1e-16

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 
 from gradlens.errors import UsageError
 from gradlens.recorder.batches import fingerprint, size_of, tokens_of
+from gradlens.recorder.plain import as_settings
 from gradlens.recorder.recorder import Recorder
 
 #: Columns that the trainer logs itself, of its own moments.
@@ -60,15 +61,17 @@ class RecorderCallback(TrainerCallback):
         del state, control
         if getattr(self._trainer, "is_deepspeed_enabled", False):
             raise UsageError("DeepSpeed's engine cannot be recorded", hint="train with FSDP2 or DDP, or without it")
+        self._let_go()  # of a training that was interrupted, which tells no callback
         accelerator = self._trainer.accelerator
         self._listen(self._trainer, "training_step", self._heard_step)
         self._listen(accelerator, "clip_grad_norm_", self._heard_norm)
         self._put_first()
         options = dict(self._options)
+        clips = (args.max_grad_norm or 0) > 0
         self.recorder = Recorder(
-            self._path, given.get("model"), given["optimizer"], max_norm=args.max_grad_norm or math.inf,
+            self._path, given.get("model"), given["optimizer"], max_norm=args.max_grad_norm if clips else math.inf,
             scaler=getattr(accelerator, "scaler", None), scheduler=given.get("lr_scheduler"),
-            config=_settings(args) | dict(options.pop("config", {})), **options,
+            config=_settings(args) | as_settings(options.pop("config", None)), **options,
         )  # fmt: skip
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -116,9 +119,12 @@ class RecorderCallback(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Write what is left and leave the trainer as it was."""
         del args, state, control, given
-        for undo in self._undo:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for undo in reversed(self._undo):
             undo()
-        self._undo = []
+        self._undo, self._losses, self._inputs, self._norm = [], [], [], None
         if self.recorder is not None:
             self.recorder.close()
 
