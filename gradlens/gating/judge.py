@@ -17,7 +17,7 @@ from gradlens.frozen import frozen
 from gradlens.gating.logged import column_notices
 from gradlens.gating.measures import Measured, Sides, Unmeasured
 from gradlens.gating.metrics import METRICS, Metric
-from gradlens.gating.overlap import coverage, no_overlap, only, same_schedule, short
+from gradlens.gating.overlap import coverage, no_overlap, only, same_schedule, short, short_baseline, short_baselines
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.reports.gate import MetricResult, Outcome
@@ -65,7 +65,11 @@ def judge_against(
     )
     notices += column_notices(candidates, baselines)
     metrics = _compare(sides, settings)
-    if covered < settings.min_overlap:
+    shorter = short_baselines(baselines)
+    worst = min(shorter, key=lambda found: found[1], default=None)
+    if worst is not None and worst[1] < settings.min_overlap:
+        metrics.insert(0, short_baseline(candidates, baselines, *worst, settings))
+    elif covered < settings.min_overlap:
         metrics.insert(0, short(candidates, baselines, covered, settings, other_phase=other_phase))
     elif covered < 1.0:
         notices.append(
@@ -73,6 +77,12 @@ def judge_against(
                 code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1
             )
         )
+    notices += [
+        Notice(
+            code="short-baseline", message=f"the baseline {run.id} has {share:.0%} of the steps of the longest", count=1
+        )
+        for run, share in shorter
+    ]
     return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=sides.steps(0, -1))
 
 

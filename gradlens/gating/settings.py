@@ -59,7 +59,7 @@ class GateSettings:
     alpha
         Chance of a false alarm over all metrics together.
     min_overlap
-        Share of the baselines' steps that the candidates must reach.
+        Share of the baselines' steps that the candidates must reach, and each baseline of those of the longest.
     min_effective
         Effective steps below which a clip rate is inconclusive.
     max_clip_rate, max_spikes, max_nonfinite, max_loss, max_grad_norm
