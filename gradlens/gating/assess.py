@@ -93,7 +93,8 @@ def assess(
 
     `named` are the roles whose column the user named. Raises `UsageError` where there are neither limits nor baselines.
     """
-    limits = judge_limits(candidates, settings)
+    known = {run.threshold for run in baselines if run.threshold_source != "assumed"}
+    limits = judge_limits(candidates, settings, known)
     if not limits and not baselines:
         raise UsageError(
             "nothing to judge by",

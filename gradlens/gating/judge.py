@@ -155,11 +155,11 @@ def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:
     ]
 
 
-def _result(metric: Metric, outcome: Outcome, reason: str) -> MetricResult:
+def _result(metric: Metric, outcome: Outcome, reason: str, advice: str = "") -> MetricResult:
+    """A result without numbers. The metric's advice is for a change for the worse, of which nothing is known here."""
     return MetricResult(
-        name=metric.name, title=metric.title, outcome=outcome, reason=reason, unit=metric.unit,
-        advice=metric.advice if outcome in {"fail", "inconclusive"} else "",
-    )  # fmt: skip
+        name=metric.name, title=metric.title, outcome=outcome, reason=reason, unit=metric.unit, advice=advice
+    )
 
 
 def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResult | None:
@@ -171,7 +171,10 @@ def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResul
     if not all(counts):
         split = len(sides.candidates)
         side = "candidate" if not all(counts[:split]) else "baseline"
-        return _result(metric, "inconclusive", f"cannot judge: no {what} in the {side}")
+        return _result(
+            metric, "inconclusive", f"cannot judge: no {what} in the {side}",
+            "Log it on both sides; --loss and --grad-norm name a column that was not recognised.",
+        )  # fmt: skip
     if refused := _refuse_ended(metric, sides) or _refuse_norm(metric, sides):
         return refused
     if metric.name in CLIPPING:
@@ -218,7 +221,10 @@ def _refuse_clipping(metric: Metric, sides: Sides, settings: GateSettings) -> Me
     if rows < settings.min_effective and sides.paired:
         return _result(metric, "skipped", f"{rows} steps are too few for a rate; the norms are compared step by step")
     if rows < settings.min_effective:
-        return _result(metric, "inconclusive", f"cannot judge: only {rows} norms, {settings.min_effective:g} needed")
+        return _result(
+            metric, "inconclusive", f"cannot judge: only {rows} norms, {settings.min_effective:g} needed",
+            "Compare longer runs, or log more often.",
+        )  # fmt: skip
     return None
 
 
@@ -268,7 +274,7 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
         n_effective=d.n_effective,
         method=m.method,
         worst_steps=m.worst_steps if effect > 0.5 * m.tolerance else None,
-        advice=metric.advice if outcome in {"fail", "inconclusive"} else "",
+        advice=metric.advice if outcome == "fail" or (outcome == "inconclusive" and effect > m.tolerance) else "",
     )
 
 

@@ -91,7 +91,7 @@ def test_a_short_seed_is_told_and_judges_nothing(tmp_path, write_log, capsys):
     assert gradlens("baseline", *logs, "-o", path, "--threshold", 1.3) == 0
     assert "b.jsonl: has" in capsys.readouterr().err
     assert gradlens("gate", write_log("good.jsonl", 2), "--baseline", path, "--threshold", 1.3) == 2
-    assert "b.jsonl ends at step 59" in " ".join(capsys.readouterr().out.split())
+    assert "b.jsonl ends at step 59" in "".join(capsys.readouterr().out.split()).replace("endsatstep", " ends at step ")
 
 
 def test_update_prints_what_changed(baseline, write_log, capsys):
