@@ -125,9 +125,13 @@ def gate(
     if report.outcome != "pass":
         report = _explained(report, candidates, threshold_given, training)
     writer.write(report)
-    if target is not None and not _unfit_as_baseline(report):
-        _write_baseline(target, summaries, judged)
-        return
+    if target is not None:
+        if not _unfit_as_baseline(report):
+            _write_baseline(target, summaries, judged)
+            return
+        import sys
+
+        print(f"{target}: not updated: runs with a NaN or beyond a limit are no baseline", file=sys.stderr)
     code = {"pass": 0, "fail": 1, "inconclusive": 0 if chosen.allow_inconclusive else 2}[report.outcome]
     if code:
         raise typer.Exit(code)
