@@ -79,7 +79,7 @@ def _counts(counts: Sequence[Count], *, intervals: bool = True) -> Table:
 def _worst(fleet: FleetOverview, screen: Screen) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("run", "what happened", "cause", "loss"):
-        table.add_column(title, overflow="fold", no_wrap=title == "loss")
+        table.add_column(title, overflow="fold", no_wrap=title in {"cause", "loss"})
     for run in fleet.worst:
         happened = (run.outcome or "").replace("_", " ")
         since = f" from {run.since_step:,}" if run.since_step is not None else ""
