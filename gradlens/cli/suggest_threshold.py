@@ -55,6 +55,8 @@ def suggest_threshold(
 
     if mode is not None and target_clip_rate is not None:
         raise UsageError("--mode and --target-clip-rate: each says how much to clip", hint="give one of them")
+    if target_clip_rate is not None and not 0.0 < target_clip_rate < 1.0:
+        raise UsageError(f"--target-clip-rate {target_clip_rate:g}: not between 0 and 1", hint="such as 0.02")
     mode = mode or "safety-net"
     if mode.replace("_", "-") not in MODES:
         raise UsageError(f"--mode {mode}: unknown mode", hint="safety-net or step-limiter")

@@ -80,3 +80,18 @@ def test_an_update_that_does_not_write_says_so(capsys, tmp_path):
 def test_words_of_reports_have_a_page(capsys, word, page):
     assert run(["explain", word]) == 0
     assert capsys.readouterr().out.startswith(f"Method {page}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gate", "--max-clip-rate", "2"],
+        ["gate", "--max-spikes", "-1"],
+        ["gate", "--max-loss", "nan"],
+        ["suggest-threshold", "--target-clip-rate", "2"],
+        ["suggest-threshold", "--target-clip-rate", "nan"],
+    ],
+)
+def test_an_error_names_the_option(capsys, tmp_path, arguments):
+    assert run([*arguments, write(tmp_path / "run.jsonl")]) == 2
+    assert arguments[1] in capsys.readouterr().err.splitlines()[0]
