@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: browser demo install dev test fast coverage lint types docs site bench gate-example clean
+.PHONY: browser clean coverage demo dev docs fast gate-example install lint lock locked mutants site size-of-test test
 
 demo: $(VENV)/.installed  ## install and diagnose a sample log
 	$(BIN)/gradlens analyze sample_logs/bad_data.jsonl --threshold 1
@@ -11,7 +11,6 @@ demo: $(VENV)/.installed  ## install and diagnose a sample log
 test: size-of-test $(VENV)/.dev  ## install what the tests need and run all of them
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: size-of-test
 size-of-test:
 	@test -e $(VENV)/.dev || echo 'make test: first installs about 2.4 GB of packages into $(VENV), PyTorch and the clients that write logs among them'
 	@echo 'make test: all tests take 5 to 20 minutes; `make fast` leaves out the slow ones and needs 1 GB of packages'

@@ -20,6 +20,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gradlens
+
 STEPS, BAD = 800, (310, 420, 555, 690)
 
 
@@ -97,10 +99,10 @@ def printed(folder: Path, tool: str, module: str, *words: str) -> None:
 
 
 def given(folder: Path) -> None:
-    """How many healthy and faulty runs trainspotter warns of, among those that came with the project."""
+    """How many healthy and faulty runs trainspotter and gradlens as shipped warn of, among those that came with the project."""
     from benchmarks.diagnosis.examples import load
 
-    counts = {True: [0, 0], False: [0, 0]}
+    counts = {(program, healthy): [0, 0] for program in ("trainspotter", "gradlens") for healthy in (True, False)}
     log = folder / "given.jsonl"
     for one in load("given"):
         accepted = one.accepted
@@ -117,13 +119,14 @@ def given(folder: Path) -> None:
         if not done.stdout.strip():
             raise RuntimeError(f"trainspotter: {done.stderr.strip().splitlines()[-1:]}")
         warned = any(finding["severity"].lower() != "info" for finding in json.loads(done.stdout)["findings"])
-        count = counts["healthy" in accepted]
-        count[0] += warned
-        count[1] += 1
-    for healthy, (many, total) in counts.items():
-        print(
-            f"trainspotter: warns of {many} of {total} {'healthy' if healthy else 'faulty'} runs ({many / total:.0%})"
-        )
+        report = gradlens.analyze(one.run, threshold=one.label["clip"]).runs[0]
+        alarmed = any(finding.severity.rank for finding in report.findings)
+        for program, told in (("trainspotter", warned), ("gradlens", alarmed)):
+            count = counts[program, "healthy" in accepted]
+            count[0] += told
+            count[1] += 1
+    for (program, healthy), (many, total) in counts.items():
+        print(f"{program}: warns of {many} of {total} {'healthy' if healthy else 'faulty'} runs ({many / total:.0%})")
 
 
 def main() -> int:

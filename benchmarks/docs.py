@@ -126,7 +126,7 @@ def commands_page() -> str:
     names = []
     for name in COMMANDS:
         inner = getattr(load(name), "commands", None)
-        names += [name] if inner is None else [f"{name} {one}" for one in inner]
+        names += [name, *(f"{name} {one}" for one in inner or ())]
     parts = ["# Commands", "", "Written by `python -m benchmarks.docs`: what `gradlens COMMAND --help` prints."]
     for name in names:
         parts += ["", f"## {name}", "", "```text", output_of(f"gradlens {name} --help").strip(), "```"]

@@ -104,12 +104,19 @@ def _edited(change: Callable[[Row], object]) -> Callable[[str], str]:
     return edit
 
 
+def _with_a_short_seed(_: str) -> str:
+    """The text of a baseline of two seeds, of which one crashed long before the fault."""
+    columns = [{name: [row[name] for row in rows] for name in rows[0]} for rows in (run(1), run(4)[:60])]
+    return dump_baseline(summarize_runs([r for c in columns for r in gradlens.read(c)], threshold=1.0))
+
+
 #: What is done to the text of the baseline file.
 BASELINES: dict[str, Callable[[str], str]] = {
     "edited: a higher loss": _edited(lambda d: d["runs"][0]["columns"].update(loss=9.0)),
     "edited: more clipped": _edited(lambda d: d["runs"][0].update(threshold=0.1)),
     "edited: counts that are not numbers": _edited(lambda d: d["runs"][0]["columns"].update(clipped=None)),
     "without its checksum": _edited(lambda d: d.pop("digest")),
+    "one seed of two that ends at step 60": _with_a_short_seed,
     "without a run": _edited(lambda d: d.update(runs=[])),
     "of a future version": _edited(lambda d: d.update(schema_version=2)),
     "of something else": lambda _: '{"schema": "other"}',

@@ -30,7 +30,6 @@ from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
 from gradlens.reports.analysis import Provenance
 from gradlens.run import Columns, Run, Series
-from gradlens.stats.comparison import two_proportion_p
 
 SIGMA, DRIFT, RATE = 0.4, 0.5, 0.05
 #: Deviation of the level between seeds: what the healthy runs of `benchmarks.gate.seeds` show.
@@ -45,6 +44,21 @@ class Process:
 
     level: float = 0.0
     widening: float = 1.0
+
+
+def two_proportion_p(
+    candidate: int, n_candidate: int, baseline: int, n_baseline: int, design_effect: float = 1.0
+) -> float:
+    """Return the two-sided p of the pooled two-proportion z test, with a design effect n / n_eff.
+
+    With a design effect of 1 this is the naive test that takes every step for independent.
+    """
+    pooled = (candidate + baseline) / (n_candidate + n_baseline)
+    variance = pooled * (1.0 - pooled) * (1.0 / n_candidate + 1.0 / n_baseline) * design_effect
+    change = candidate / n_candidate - baseline / n_baseline
+    if not variance > 0.0:
+        return 1.0
+    return math.erfc(abs(change) / math.sqrt(2.0 * variance))
 
 
 def autoregression(n: int, phi: float, rng: np.random.Generator) -> np.ndarray:

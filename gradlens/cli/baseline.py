@@ -35,8 +35,9 @@ def baseline(
     from gradlens.cli.output import keep_sources, say
     from gradlens.cli.settings import find_settings
     from gradlens.files import write_whole
-    from gradlens.gating.assess import summarize_runs
+    from gradlens.gating.assess import summarize_runs, unequal_baselines
     from gradlens.gating.baseline import dump_baseline
+    from gradlens.gating.settings import gate_settings
     from gradlens.reporters.escape import for_terminal
 
     if output.suffix.lower() != ".json":
@@ -67,6 +68,9 @@ def baseline(
     for run in found:
         for text in run.ends_early.values():
             print(for_terminal(f"gradlens: {run.id}: {text}"), file=sys.stderr)
+    chosen = gate_settings(settings.get("gate"), origin=f"{settings.path or ''} [gate]")
+    for text in unequal_baselines(found, chosen):
+        print(for_terminal(f"gradlens: {text}"), file=sys.stderr)
     if any(run.threshold_source == "assumed" for run in found):
         print("gradlens: the clipping threshold is assumed; give --threshold, or none", file=sys.stderr)
 

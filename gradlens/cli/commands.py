@@ -81,8 +81,11 @@ class Commands(TyperGroup):
         """The command that the first word names; for an unknown word the error says what is spelled like it."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from difflib import get_close_matches
+            from pathlib import Path
 
             near = get_close_matches(args[0], COMMANDS, n=1)
+            if Path(args[0]).exists() or "://" in args[0]:
+                raise UsageError(f"no command {args[0]}", hint=f"to judge that log: gradlens analyze {args[0]}")
             hint = f"did you mean {near[0]}?" if near else "`gradlens --help` lists the commands"
             raise UsageError(f"no command {args[0]}", hint=hint)
         return super().resolve_command(ctx, args)

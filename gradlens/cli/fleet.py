@@ -47,12 +47,13 @@ fleet = typer.Typer(
     cls=_Group,
     help="Thousands of runs as one table, a row per run; `show` says what ails them.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@fleet.command(cls=Command)
+@fleet.command(cls=Command, short_help="Judge many runs into one table; the default.")
 def build(
     sources: options.Sources,
     output: Annotated[
@@ -186,7 +187,7 @@ def _report(output: Path, made: Fleet) -> None:
     print(f"look at it with: gradlens fleet show {output}")
 
 
-@fleet.command(cls=Command)
+@fleet.command(cls=Command, short_help="Say what ails the runs of a table.")
 def show(
     table: Annotated[Path, typer.Argument(metavar="FILE", help="A table that `gradlens fleet` wrote.")],
     by: Annotated[

@@ -74,7 +74,7 @@ def gate(
     from gradlens.cli.settings import find_settings
     from gradlens.gating.assess import gate_runs
     from gradlens.gating.baseline import load_sides
-    from gradlens.gating.settings import gate_settings
+    from gradlens.gating.settings import OPTIONS, gate_settings
 
     settings = find_settings()
     writer = Writer(output_format, save or [], [*sources, *(baseline or [])], kind="gate")
@@ -84,7 +84,7 @@ def gate(
         "max_grad_norm": max_grad_norm,
     }  # fmt: skip
     stated = {name: value for name, value in given.items() if value is not None}
-    gate_settings(stated, origin="gate")
+    gate_settings(stated, origin=OPTIONS)
     chosen = gate_settings(table, origin=f"{settings.path or ''} [gate]").updated(
         **stated, allow_inconclusive=True if allow_inconclusive else None
     )
@@ -125,9 +125,13 @@ def gate(
     if report.outcome != "pass":
         report = _explained(report, candidates, threshold_given, training)
     writer.write(report)
-    if target is not None and not _unfit_as_baseline(report):
-        _write_baseline(target, summaries, judged)
-        return
+    if target is not None:
+        if not _unfit_as_baseline(report):
+            _write_baseline(target, summaries, judged)
+            return
+        import sys
+
+        print(f"{target}: not updated: runs with a NaN or beyond a limit are no baseline", file=sys.stderr)
     code = {"pass": 0, "fail": 1, "inconclusive": 0 if chosen.allow_inconclusive else 2}[report.outcome]
     if code:
         raise typer.Exit(code)

@@ -19,14 +19,21 @@ MODES = {"safety-net": "safety_net", "step-limiter": "step_limiter"}
 def suggest_threshold(
     sources: options.Sources,
     mode: Annotated[
-        str,
-        typer.Option(metavar="MODE", help="safety-net (clips about 1 % of the latest steps) or step-limiter (10 %)."),
-    ] = "safety-net",
+        str | None,
+        typer.Option(
+            metavar="MODE", help="safety-net (the default: clips about 1 % of the latest steps) or step-limiter (10 %)."
+        ),
+    ] = None,
     target_clip_rate: Annotated[
         float | None, typer.Option(metavar="RATE", help="The share of the latest steps to clip, such as 0.02.")
     ] = None,
     output_format: Annotated[str, typer.Option("--format", metavar="NAME", help="text or json.")] = "text",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the number alone, for shell scripts.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Print the number alone, for shell scripts; of several runs each after its name."
+        ),
+    ] = False,
     framework: Annotated[
         str | None, typer.Option(metavar="NAME", help="Show the snippet of this framework only.")
     ] = None,
@@ -46,6 +53,11 @@ def suggest_threshold(
     from gradlens.cli.settings import find_settings
     from gradlens.reporters.base import Screen
 
+    if mode is not None and target_clip_rate is not None:
+        raise UsageError("--mode and --target-clip-rate: each says how much to clip", hint="give one of them")
+    if target_clip_rate is not None and not 0.0 < target_clip_rate < 1.0:
+        raise UsageError(f"--target-clip-rate {target_clip_rate:g}: not between 0 and 1", hint="such as 0.02")
+    mode = mode or "safety-net"
     if mode.replace("_", "-") not in MODES:
         raise UsageError(f"--mode {mode}: unknown mode", hint="safety-net or step-limiter")
     if output_format not in {"text", "json"}:
@@ -95,4 +107,4 @@ def _print_numbers(advices: list[Advice]) -> None:
         if advice.threshold is None:
             print(f"gradlens: {for_terminal(advice.run)}: no advice: {advice.abstained}", file=sys.stderr)
         else:
-            say(f"{advice.threshold:g}")
+            say(f"{f'{for_terminal(advice.run)}: ' if len(advices) > 1 else ''}{advice.threshold:g}")

@@ -97,7 +97,10 @@ ACTIONS: Mapping[Cause, Callable[[Numbers], tuple[str, ...]]] = {
         ),
     ),
     "nan_sudden": lambda n: (
-        f"rerun the batch of {n.worst} from the checkpoint before it with torch.autograd.set_detect_anomaly(True)",
+        # No checkpoint lies before the first row.
+        "rerun the first batch from the start with torch.autograd.set_detect_anomaly(True)"
+        if n.steps and n.steps[0] == n.first_step
+        else f"rerun the batch of {n.worst} from the checkpoint before it with torch.autograd.set_detect_anomaly(True)",
         "look for empty batches, log(0) or division by zero in the loss, and inputs that are not finite",
     ),
     "fp16_overflow": lambda _: (

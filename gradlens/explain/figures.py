@@ -44,6 +44,15 @@ METHODS: dict[str, str] = {
     "verdict": "gradlens.diagnosis.status",
 }
 
+#: Words of reports and papers for parts of a method.
+ALIASES: dict[str, str] = {
+    "zclip": "policies",
+    "autoclip": "policies",
+    "adagc": "policies",
+    "safety-net": "suggestion",
+    "step-limiter": "suggestion",
+}
+
 #: Which method a figure comes from: keys of the JSON documents with everything below them, and labels of the text.
 FIGURES: dict[str, str] = {
     "courses": "course",

@@ -12,7 +12,7 @@ from gradlens.checks.base import Check
 from gradlens.diagnosis.signs import PARTS, SIGNS
 from gradlens.errors import UsageError
 from gradlens.explain.causes import CAUSES, cause_sections
-from gradlens.explain.figures import METHODS, method_of
+from gradlens.explain.figures import ALIASES, METHODS, method_of
 from gradlens.explain.lessons import LESSONS, lesson, title
 from gradlens.explain.prose import Section, laid_out, plain, sections_of, table
 from gradlens.explain.signs import sign_sections
@@ -39,7 +39,7 @@ def page(word: str, numbers: Mapping[str, Any] | None = None) -> str:
     if numbers:
         return laid_out(_worked(wanted, [name for kind, name in found if kind == "lesson"], numbers))
     if not found:
-        method = method_of(wanted)
+        method = method_of(wanted) or ALIASES.get(_key(wanted))
         if method is None:
             raise UsageError(f"no check, cause, sign, lesson or method is named {wanted!r}", hint=_suggestion(wanted))
         found = [("method", method)]

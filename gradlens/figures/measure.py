@@ -17,6 +17,7 @@ from gradlens.stats import coincidence as coincidence_stats
 from gradlens.stats import spikes as spike_stats
 from gradlens.stats import tails as tail_stats
 from gradlens.stats import thresholds as threshold_stats
+from gradlens.stats.clipping import WORTH_A_LOOK
 from gradlens.stats.histograms import share_beyond
 from gradlens.stats.powerlaw import REJECTED_AT
 from gradlens.stats.warmup import find_phases, find_warmup_end
@@ -31,8 +32,6 @@ FP16_MAX = 65504.0
 MAX_SPIKES = 50
 #: Clipped norms per burst from which on they come in clusters. Our own choice.
 CLUSTERED = 3.0
-#: The share of clipped steps that deserves attention, by the common rule of thumb.
-WORTH_A_LOOK = 0.1
 
 
 def warmup_end(signals: Signals) -> int:

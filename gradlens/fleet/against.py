@@ -88,7 +88,7 @@ def gate_rows(
         _rank(row, summary, population, shared, several=len(summaries) > 1)
         for row, summary in zip(rows, summaries, strict=True)
     ]
-    limits = judge_limits(summaries, settings)
+    limits = judge_limits(summaries, settings, known=thresholds_of(population.members))
     always = () if settings.max_nonfinite is not None else (judge_nonfinite(summaries, ()),)
     metrics = (*always, *judge_log(summaries, (), named), *(m for one in ranked for m in one.metrics))
     report = GateReport(

@@ -15,6 +15,7 @@ from gradlens.gating.curves import gate_picture
 from gradlens.gating.judge import Judgement, judge_against, judge_nonfinite
 from gradlens.gating.limits import judge_limits
 from gradlens.gating.logged import judge_log, with_columns_of
+from gradlens.gating.overlap import short_baselines
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, summarize
 from gradlens.reporters.gate_words import headline
@@ -92,7 +93,8 @@ def assess(
 
     `named` are the roles whose column the user named. Raises `UsageError` where there are neither limits nor baselines.
     """
-    limits = judge_limits(candidates, settings)
+    known = {run.threshold for run in baselines if run.threshold_source != "assumed"}
+    limits = judge_limits(candidates, settings, known)
     if not limits and not baselines:
         raise UsageError(
             "nothing to judge by",
@@ -152,6 +154,19 @@ def _judge_streams(
         metrics += [replace(m, name=f"{name}/{m.name}", title=f"{name}: {m.title}") for m in judgement.metrics]
     notices = list(dict.fromkeys(n for j in judged for n in j.notices))
     return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=judged[0].compared_steps)
+
+
+def unequal_baselines(runs: Sequence[RunSummary], settings: GateSettings) -> Iterator[str]:
+    """The runs that end too early for the gate to judge what comes after, a sentence each."""
+    names = _streams(runs)
+    for name in dict.fromkeys(names):
+        of_one_kind = [run for run, n in zip(runs, names, strict=True) if n == name]
+        for run, share in short_baselines(of_one_kind):
+            if share < settings.min_overlap:
+                yield (
+                    f"{run.id}: has {share:.0%} of the steps of the longest run (steps {run.first_step:,} to "
+                    f"{run.last_step:,}); the gate will not judge by these runs together"
+                )
 
 
 def _streams(runs: Sequence[RunSummary]) -> list[str]:

@@ -17,7 +17,7 @@ from gradlens.frozen import frozen
 from gradlens.gating.logged import column_notices
 from gradlens.gating.measures import Measured, Sides, Unmeasured
 from gradlens.gating.metrics import METRICS, Metric
-from gradlens.gating.overlap import coverage, no_overlap, only, same_schedule, short
+from gradlens.gating.overlap import coverage, no_overlap, only, same_schedule, short, short_baseline, short_baselines
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import RunSummary, bring_together
 from gradlens.reports.gate import MetricResult, Outcome
@@ -65,7 +65,11 @@ def judge_against(
     )
     notices += column_notices(candidates, baselines)
     metrics = _compare(sides, settings)
-    if covered < settings.min_overlap:
+    shorter = short_baselines(baselines)
+    worst = min(shorter, key=lambda found: found[1], default=None)
+    if worst is not None and worst[1] < settings.min_overlap:
+        metrics.insert(0, short_baseline(candidates, baselines, *worst, settings))
+    elif covered < settings.min_overlap:
         metrics.insert(0, short(candidates, baselines, covered, settings, other_phase=other_phase))
     elif covered < 1.0:
         notices.append(
@@ -73,6 +77,12 @@ def judge_against(
                 code="partial-overlap", message=f"the candidate covers {covered:.0%} of the baseline's steps", count=1
             )
         )
+    notices += [
+        Notice(
+            code="short-baseline", message=f"the baseline {run.id} has {share:.0%} of the steps of the longest", count=1
+        )
+        for run, share in shorter
+    ]
     return Judgement(metrics=tuple(metrics), notices=tuple(notices), compared_steps=sides.steps(0, -1))
 
 
@@ -145,11 +155,11 @@ def _compare(sides: Sides, settings: GateSettings) -> list[MetricResult]:
     ]
 
 
-def _result(metric: Metric, outcome: Outcome, reason: str) -> MetricResult:
+def _result(metric: Metric, outcome: Outcome, reason: str, advice: str = "") -> MetricResult:
+    """A result without numbers. The metric's advice is for a change for the worse, of which nothing is known here."""
     return MetricResult(
-        name=metric.name, title=metric.title, outcome=outcome, reason=reason, unit=metric.unit,
-        advice=metric.advice if outcome in {"fail", "inconclusive"} else "",
-    )  # fmt: skip
+        name=metric.name, title=metric.title, outcome=outcome, reason=reason, unit=metric.unit, advice=advice
+    )
 
 
 def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResult | None:
@@ -161,7 +171,10 @@ def _refuse(metric: Metric, sides: Sides, settings: GateSettings) -> MetricResul
     if not all(counts):
         split = len(sides.candidates)
         side = "candidate" if not all(counts[:split]) else "baseline"
-        return _result(metric, "inconclusive", f"cannot judge: no {what} in the {side}")
+        return _result(
+            metric, "inconclusive", f"cannot judge: no {what} in the {side}",
+            "Log it on both sides; --loss and --grad-norm name a column that was not recognised.",
+        )  # fmt: skip
     if refused := _refuse_ended(metric, sides) or _refuse_norm(metric, sides):
         return refused
     if metric.name in CLIPPING:
@@ -208,7 +221,10 @@ def _refuse_clipping(metric: Metric, sides: Sides, settings: GateSettings) -> Me
     if rows < settings.min_effective and sides.paired:
         return _result(metric, "skipped", f"{rows} steps are too few for a rate; the norms are compared step by step")
     if rows < settings.min_effective:
-        return _result(metric, "inconclusive", f"cannot judge: only {rows} norms, {settings.min_effective:g} needed")
+        return _result(
+            metric, "inconclusive", f"cannot judge: only {rows} norms, {settings.min_effective:g} needed",
+            "Compare longer runs, or log more often.",
+        )  # fmt: skip
     return None
 
 
@@ -258,7 +274,7 @@ def _decide(metric: Metric, m: Measured, p_adjusted: float | None, settings: Gat
         n_effective=d.n_effective,
         method=m.method,
         worst_steps=m.worst_steps if effect > 0.5 * m.tolerance else None,
-        advice=metric.advice if outcome in {"fail", "inconclusive"} else "",
+        advice=metric.advice if outcome == "fail" or (outcome == "inconclusive" and effect > m.tolerance) else "",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -28,14 +28,16 @@ LIMIT_WORDS = {
 }
 
 
-def judge_limits(candidates: Sequence[RunSummary], settings: GateSettings) -> tuple[LimitResult, ...]:
-    """The absolute limits, each candidate on its own."""
-    return tuple(result for run in candidates for result in _limits_of(run, settings))
+def judge_limits(
+    candidates: Sequence[RunSummary], settings: GateSettings, known: Collection[float | None] = ()
+) -> tuple[LimitResult, ...]:
+    """The absolute limits, each candidate on its own; `known` are the thresholds that the other side tells."""
+    return tuple(result for run in candidates for result in _limits_of(run, settings, known))
 
 
-def _limits_of(run: RunSummary, settings: GateSettings) -> Iterator[LimitResult]:
+def _limits_of(run: RunSummary, settings: GateSettings, known: Collection[float | None]) -> Iterator[LimitResult]:
     if settings.max_clip_rate is not None:
-        yield _limit(run, "max_clip_rate", run.clip_rate, settings.max_clip_rate, why_not=_no_rate(run))
+        yield _limit(run, "max_clip_rate", run.clip_rate, settings.max_clip_rate, why_not=_no_rate(run, known))
     if settings.max_spikes is not None:
         spikes = run.total("loss_spikes") + run.total("norm_spikes") if run.spikes_judged else None
         why_not = None if run.spikes_judged else "too few rows to tell spikes from noise"
@@ -62,9 +64,11 @@ def _ends_badly(run: RunSummary) -> str | None:
     return run.ends_early.get("loss") or ("not finite at the end" if final_loss(run) is None else None)
 
 
-def _no_rate(run: RunSummary) -> str | None:
+def _no_rate(run: RunSummary, known: Collection[float | None]) -> str | None:
     if run.threshold is None:
         return "the run does not clip"
+    if run.clip_rate is not None and run.threshold_source == "assumed" and run.threshold not in known:
+        return "the threshold is not known: give --threshold, or none"
     return None if run.clip_trusted else run.provenance_reason or run.provenance
 
 

@@ -68,9 +68,8 @@ class Sides:
         )
 
     def steps(self, first: int, last: int) -> tuple[int, int]:
-        """The first and last step of a stretch of windows; the last window ends where the runs do."""
-        end = min(max(run.last_step for run in side) for side in (self.candidates, self.baselines))
-        return steps_of(self.window, self.width, first, last, end)
+        """The first and last step of a stretch of windows, none of them beyond the end of a run."""
+        return steps_of(self.window, self.width, first, last, min(run.last_step for run in self.runs))
 
     def least(self, name: str, part: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The smallest count of any run in each window, 0 outside `part`."""

@@ -65,7 +65,9 @@ def _mean_rate(runs: Sequence[RunSummary]) -> NDArray[np.float64]:
 def coverage(baselines: Sequence[RunSummary], cut: Sequence[RunSummary], window: NDArray[np.int64]) -> float:
     """Share of the baselines' steps that is compared; candidates that go further are fine.
 
-    A last window that one run filled and another did not is no difference in length.
+    The baseline with the fewest windows counts, since one that logs less often has fewer of them over the same steps; that all
+    of them go equally far is for `short_baselines` to say. A last window that one run filled and another did not is no
+    difference in length.
     """
     if len(window) == 0:
         return 0.0
@@ -73,6 +75,25 @@ def coverage(baselines: Sequence[RunSummary], cut: Sequence[RunSummary], window:
     shortest = min(full, key=len)
     spare = 1 if len(shortest) > len(window) > 0 and shortest[-1] == window[-1] + 1 else 0
     return min(1.0, (len(window) + spare) / max(len(shortest), 1))
+
+
+def short_baselines(baselines: Sequence[RunSummary]) -> list[tuple[RunSummary, float]]:
+    """The baselines that lack steps which the longest of them has, each with the share that it has.
+
+    Only steps that all runs have are compared: one seed that crashed early would leave the rest of every candidate unjudged.
+    """
+    longest = max(baselines, key=lambda run: run.last_step - run.first_step)
+    width = max(run.width for run in baselines)
+    shares = [_share(run, longest, width) for run in baselines]
+    # Relative to the best, since irregular logging leaves windows empty in all of them.
+    return [(run, found / max(shares)) for run, found in zip(baselines, shares, strict=True) if found < max(shares)]
+
+
+def _share(run: RunSummary, longest: RunSummary, width: int) -> float:
+    """How many windows a run has of those that its logging interval would fill over the steps of the longest."""
+    due = (longest.last_step - longest.first_step + 1) / max(run.log_interval or 1.0, width)
+    # A window more or less at either end is no difference in length.
+    return min(1.0, (len(run.at_width(width).window) + 1) / due)
 
 
 def _spans(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]) -> str:
@@ -85,6 +106,24 @@ def no_overlap(candidates: Sequence[RunSummary], baselines: Sequence[RunSummary]
         name="overlap", title="shared steps", outcome="inconclusive", unit="count",
         reason=f"cannot judge: {why} ({_spans(candidates, baselines)})",
         advice="Compare runs of the same steps, or make a new baseline.",
+    )  # fmt: skip
+
+
+def short_baseline(
+    candidates: Sequence[RunSummary],
+    baselines: Sequence[RunSummary],
+    run: RunSummary,
+    share: float,
+    settings: GateSettings,
+) -> MetricResult:
+    """Why a baseline that ends before the others leaves too little to compare."""
+    end = max(r.last_step for r in baselines)
+    what = f"ends at step {run.last_step:,} of {end:,}" if run.last_step < end else "lacks steps that others have"
+    return MetricResult(
+        name="overlap", title="shared steps", outcome="inconclusive", unit="share",
+        advice="Leave that run out of the baselines or let it finish, or set min_overlap in [gate].",
+        reason=f"the baseline {run.id} {what}, and only the steps that all runs have are compared: {share:.0%} of those "
+        f"of the longest baseline; {settings.min_overlap:.0%} needed ({_spans(candidates, [run])})",
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class GateSettings:
     alpha
         Chance of a false alarm over all metrics together.
     min_overlap
-        Share of the baselines' steps that the candidates must reach.
+        Share of the baselines' steps that the candidates must reach, and each baseline of those of the longest.
     min_effective
         Effective steps below which a clip rate is inconclusive.
     max_clip_rate, max_spikes, max_nonfinite, max_loss, max_grad_norm
@@ -96,6 +96,10 @@ class GateSettings:
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
+#: The origin of settings that are options of a command.
+OPTIONS = "options"
+
+
 def gate_settings(table: Mapping[str, Any] | None, *, origin: str = "[gate]") -> GateSettings:
     """The settings of a `[gate]` table; names may use dashes.
 
@@ -109,17 +113,18 @@ def gate_settings(table: Mapping[str, Any] | None, *, origin: str = "[gate]") ->
     values: dict[str, Any] = {}
     for raw, value in (table or {}).items():
         name = raw.replace("-", "_")
+        where = f"--{name.replace('_', '-')}" if origin == OPTIONS else f"{origin} {raw}"
         if name == "metrics":
             values[name] = _metrics(value, origin)
         elif name == "tolerances":
             values[name] = _tolerances(value, origin)
         elif name in {"alpha", "min_overlap", "max_clip_rate"}:
-            values[name] = _number(value, f"{origin} {raw}", low=0.0, high=1.0)
+            values[name] = _number(value, where, low=0.0, high=1.0)
         elif name in {"min_effective", "max_spikes", "max_nonfinite", "max_grad_norm"}:
-            number = _number(value, f"{origin} {raw}", low=0.0)
+            number = _number(value, where, low=0.0)
             values[name] = int(number) if name in {"max_spikes", "max_nonfinite"} else number
         elif name == "max_loss":
-            values[name] = _number(value, f"{origin} {raw}")
+            values[name] = _number(value, where)
         elif name == "allow_inconclusive":
             if not isinstance(value, bool):
                 raise ConfigError(f"{origin} {raw}: must be true or false")

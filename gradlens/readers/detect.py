@@ -33,7 +33,13 @@ def load(name: str) -> Reader:
         No such format.
     """
     if name not in table():
-        raise UsageError(f"no format named {name!r}", hint="one of " + ", ".join(table()))
+        if name in SERVICES:
+            address = f"{SERVICES[name].schemes[0]}://..."
+            raise UsageError(f"--input-format {name}: a service, which its address names", hint=f"such as {address}")
+        served = ", ".join(f"{scheme}://" for scheme in services())
+        raise UsageError(
+            f"no format named {name!r}", hint=f"one of {', '.join(table())}; services go by their address: {served}"
+        )
     reader: Reader = table()[name].load()()
     return reader
 

@@ -25,7 +25,9 @@ _MODEL_KEYS = frozenset({"architectures", "model_type", "hidden_size", "vocab_si
 def config_beside(source: Source) -> TrainingConfig | None:
     """The training's settings in files of the log's folder, or None. A file that cannot be read counts as absent."""
     found: TrainingConfig | None = None
-    for path in _candidates(source):
+    for path in settings_files(source.folder):
+        if path == source.path:
+            continue
         settings = _load(path)
         if settings is None or (path.name == "config.json" and _MODEL_KEYS & settings.keys()):
             continue
@@ -35,15 +37,15 @@ def config_beside(source: Source) -> TrainingConfig | None:
     return found
 
 
-def _candidates(source: Source) -> Iterator[Path]:
-    folder = source.folder
+def settings_files(folder: Path | None) -> Iterator[Path]:
+    """The files of a folder that hold settings of the logs in it, by their names; links may lead anywhere."""
     if folder is None:
         return
     # W&B keeps what the run printed in `files/`, its settings as well.
     for name in _NAMES:
         path = folder / name
         try:
-            if path.is_file() and path.stat().st_size <= _MAX_BYTES and path != source.path:
+            if path.is_file() and path.stat().st_size <= _MAX_BYTES:
                 yield path
         except OSError:
             continue

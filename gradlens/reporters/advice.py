@@ -16,7 +16,8 @@ from gradlens.reporters.palette import DOUBTFUL, GOOD
 from gradlens.reporters.wording import expected, interval, number, percent
 from gradlens.reports.advice import Advice, WhatIf
 
-MODES = {"safety_net": "safety net, for spikes", "step_limiter": "step limiter"}
+#: What each mode is called, and the quantile that it takes.
+MODES = {"safety_net": ("safety net, for spikes", 0.99), "step_limiter": ("step limiter", 0.9)}
 
 
 def render(advices: Iterable[Advice], screen: Screen, *, framework: str | None = None) -> str:
@@ -31,7 +32,7 @@ def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
         head.append(f"   95 % interval {interval(advice.interval)}")
         yield head
         yield Text(f"clips {expected(advice.expected)}")
-        yield Text(f"{MODES[advice.mode]}: the {advice.quantile * 100:.4g} % quantile of {_basis(advice)}")
+        yield Text(f"{_aim(advice)}: the {advice.quantile * 100:.4g} % quantile of {_basis(advice)}")
     else:
         yield Text(f"No advice: {for_terminal(advice.abstained or '')}", style=DOUBTFUL)
         if advice.policy:
@@ -48,6 +49,12 @@ def _parts(advice: Advice, framework: str | None) -> Iterator[RenderableType]:
         for name, text in chosen.items():
             yield Padding(Group(Text(name, style="dim"), Padding(Text(text), (0, 0, 0, 2))), (0, 0, 0, 2))
         yield Text()
+
+
+def _aim(advice: Advice) -> str:
+    """What the number is meant for: a mode, or the share that somebody asked for."""
+    words, quantile = MODES[advice.mode]
+    return words if advice.quantile == quantile else f"target {100 * (1 - advice.quantile):.4g} %"
 
 
 def _basis(advice: Advice) -> str:

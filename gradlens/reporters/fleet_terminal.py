@@ -12,6 +12,7 @@ from rich.text import Text
 from gradlens.reporters.base import Screen
 from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.palette import STATUS
+from gradlens.reporters.wording import sureness
 from gradlens.reports.fleet import Count, FleetOverview, Onset, SeedAdvice
 
 MAX_CHANGES, MAX_GROUPS = 10, 40
@@ -78,11 +79,11 @@ def _counts(counts: Sequence[Count], *, intervals: bool = True) -> Table:
 def _worst(fleet: FleetOverview, screen: Screen) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("run", "what happened", "cause", "loss"):
-        table.add_column(title, overflow="fold", no_wrap=title == "loss")
+        table.add_column(title, overflow="fold", no_wrap=title in {"cause", "loss"})
     for run in fleet.worst:
         happened = (run.outcome or "").replace("_", " ")
         since = f" from {run.since_step:,}" if run.since_step is not None else ""
-        sure = f" {run.confidence:.0%}" if run.confidence is not None else ""
+        sure = f" {sureness(run.confidence)}" if run.confidence is not None else ""
         spark = _spark(run.loss_curve, 16) if screen.unicode else ""
         table.add_row(for_terminal(run.name), f"{happened}{since}", f"{run.cause}{sure}", spark)
     return table

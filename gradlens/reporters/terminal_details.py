@@ -15,7 +15,7 @@ from gradlens.reporters.escape import for_terminal
 from gradlens.reporters.page import hanging, section
 from gradlens.reporters.report_words import columns_used, facts, number_rows, tail_lines
 from gradlens.reporters.weighing_words import opinion_lines, scores_line, sums_shown, weighing_rows
-from gradlens.reporters.wording import number, percent
+from gradlens.reporters.wording import number
 from gradlens.reports.analysis import CoincidenceTest, Diagnosis, Finding, RunReport
 
 
@@ -62,7 +62,7 @@ def _ranking(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     """Each cause with the sum behind its confidence."""
     lines: list[RenderableType] = []
     for ranked, written_out in sums_shown(diagnosis):
-        lines.append(Text(f"{percent(ranked.confidence):>7}  {wording.TITLES[ranked.cause]}", style="bold"))
+        lines.append(Text(f"{wording.sureness(ranked.confidence):>7}  {wording.TITLES[ranked.cause]}", style="bold"))
         if not written_out:
             continue
         rows = Table.grid(padding=(0, 2))

@@ -30,7 +30,7 @@ def weighing_rows(ranked: Ranked) -> Iterator[tuple[str, str]]:
     for shift in ranked.shifts:
         yield f"{'+' if shift.by > 0 else '-'}{percent(abs(shift.by))}", shift.why
     if ranked.shifts:
-        yield f"= {percent(ranked.confidence)}", "confidence"
+        yield f"= {wording.sureness(ranked.confidence)}", "confidence"
     if ranked.ceiling is not None and ranked.ceiling < 1:
         yield percent(ranked.ceiling), "the most that this log allows for this cause"
 
@@ -45,5 +45,5 @@ def scores_line(diagnosis: Diagnosis) -> str:
 def opinion_lines(diagnosis: Diagnosis) -> Iterator[str]:
     """What each judge says, a line each."""
     for opinion in diagnosis.opinions:
-        named = ", ".join(f"{wording.TITLES[r.cause]} {percent(r.confidence)}" for r in opinion.ranking)
+        named = ", ".join(f"{wording.TITLES[r.cause]} {wording.sureness(r.confidence)}" for r in opinion.ranking)
         yield f"{opinion.source}: {named}"

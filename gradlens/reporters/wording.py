@@ -73,6 +73,8 @@ def percent(value: float | None) -> str:
 
 def sureness(confidence: float) -> str:
     """A confidence as percent: `89 %`, and never more than `99 %`, since nothing that is weighed is certain."""
+    if 0.0 < confidence < 0.01:
+        return percent(confidence)
     return f"{100 * min(confidence, 0.99):.0f} %"
 
 

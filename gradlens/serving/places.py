@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradlens.errors import SourceError, UsageError
+from gradlens.reading.beside import settings_files
 from gradlens.sources.files import walk
 
 #: The beginning of an address; a single letter is a drive.
@@ -60,7 +61,11 @@ class Places:
         if self.root is None:
             return
         root = self.root.resolve()
-        # A folder may hold links to anywhere.
-        for one in (path, *(walk(path) if path.is_dir() else ())):
+        # A folder may hold links to anywhere, and settings are read from beside a log without being named.
+        files = list(walk(path)) if path.is_dir() else [path]
+        beside = [settings for folder in {file.parent for file in files} for settings in settings_files(folder)]
+        for one in (path, *files, *beside):
             if not one.resolve().is_relative_to(root):
-                raise UsageError(f"{source}: outside of {self.root}", hint="the server was started with --root")
+                raise UsageError(
+                    f"{source}: outside of {self.root}", hint=f"{one.name} leads out of the --root of the server"
+                )

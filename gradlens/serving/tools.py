@@ -22,7 +22,7 @@ from gradlens.reports.base import ThresholdOption, plain_data
 from gradlens.reports.since import since as only_since
 from gradlens.serving.places import Places
 from gradlens.watching.following import Follower
-from gradlens.watching.watcher import State, Watcher
+from gradlens.watching.watcher import Poll, State, Watcher
 
 #: Seconds that a call of `watch` may wait, between two looks, and how many logs are followed at once.
 MAX_WAIT, LOOK_SECONDS, MAX_WATCHED = 60.0, 1.0, 16
@@ -81,12 +81,30 @@ def compare(places: Places, sources: Sequence[str], *, threshold: float | str | 
     return compare_runs(*runs, threshold=threshold_of(threshold)).to_dict()
 
 
+class _Watched:
+    """The watcher of some sources, and the lock of whoever looks at it."""
+
+    def __init__(self, sources: Sequence[str], threshold: ThresholdOption) -> None:
+        options = ReadOptions(columns="needed", split_starts=False)
+        self.watcher = Watcher([Follower(source, options) for source in sources], AnalysisOptions(threshold=threshold))
+        self.lock = threading.Lock()
+        self.is_new = True
+        #: Calls that look at it or wait for their turn.
+        self.calls = 0
+
+    def close(self) -> None:
+        """Let go of the logs once nobody looks at them."""
+        with self.lock:
+            self.watcher.close()
+
+
 class Watches:
     """The logs that clients follow: each call tells what is new since the one before."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._watchers: OrderedDict[tuple[str, ...], Watcher] = OrderedDict()
+        self._watched: OrderedDict[tuple[str, ...], _Watched] = OrderedDict()
+        # Of the table alone, held for an instant: a call that waits for its log must hold up no call for another.
         self._lock = threading.Lock()
 
     def look(
@@ -95,19 +113,16 @@ class Watches:
         """Where the runs stand and what happened since the last call for the same sources.
 
         Waits up to `wait` seconds for something to happen, and returns at once when it does. The first call begins to follow.
+        Calls for the same sources take turns; others do not wait for them.
         """
-        key = (*self._places.check(sources), repr(threshold))
-        with self._lock:
-            is_first = key not in self._watchers
-            watcher = self._watcher(key, sources, threshold)
-            end = time.monotonic() + min(max(wait, 0.0), MAX_WAIT)
-            while True:
-                polls = list(watcher.look())
-                events = [event.to_dict() for poll in polls for event in poll.events]
-                left = end - time.monotonic()
-                if events or left <= 0:
-                    break
-                time.sleep(min(LOOK_SECONDS, left))
+        watched = self._take((*self._places.check(sources), repr(threshold)), sources, threshold)
+        try:
+            with watched.lock:
+                is_first, watched.is_new = watched.is_new, False
+                polls, events = _wait(watched.watcher, wait)
+        finally:
+            with self._lock:
+                watched.calls -= 1
         return {
             "first_call": is_first,
             "runs": [_stand(state) for state in polls[-1].states],
@@ -115,23 +130,34 @@ class Watches:
             "problems": list(polls[-1].problems),
         }
 
-    def _watcher(self, key: tuple[str, ...], sources: Sequence[str], threshold: float | str | None) -> Watcher:
-        watcher = self._watchers.pop(key, None)
-        if watcher is None:
-            options = ReadOptions(columns="needed", split_starts=False)
-            watcher = Watcher(
-                [Follower(source, options) for source in sources], AnalysisOptions(threshold=threshold_of(threshold))
-            )
-        self._watchers[key] = watcher
-        while len(self._watchers) > MAX_WATCHED:
-            self._watchers.popitem(last=False)[1].close()
-        return watcher
+    def _take(self, key: tuple[str, ...], sources: Sequence[str], threshold: float | str | None) -> _Watched:
+        chosen = threshold_of(threshold)
+        with self._lock:
+            watched = self._watched.pop(key, None) or _Watched(sources, chosen)
+            watched.calls += 1
+            self._watched[key] = watched
+            idle = [k for k, other in self._watched.items() if not other.calls]
+            for old in idle[: max(0, len(self._watched) - MAX_WATCHED)]:
+                self._watched.pop(old).close()
+        return watched
 
     def close(self) -> None:
         """Let go of all logs."""
         with self._lock:
-            while self._watchers:
-                self._watchers.popitem()[1].close()
+            while self._watched:
+                self._watched.popitem()[1].close()
+
+
+def _wait(watcher: Watcher, seconds: float) -> tuple[list[Poll], list[dict[str, Any]]]:
+    """What the first look gives that tells of an event, or the last one in the time."""
+    end = time.monotonic() + min(max(seconds, 0.0), MAX_WAIT)
+    while True:
+        polls = list(watcher.look())
+        events = [event.to_dict() for poll in polls for event in poll.events]
+        left = end - time.monotonic()
+        if events or left <= 0:
+            return polls, events
+        time.sleep(min(LOOK_SECONDS, left))
 
 
 def _stand(state: State) -> dict[str, Any]:

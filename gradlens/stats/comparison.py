@@ -85,7 +85,7 @@ def block_difference(
     Returns
     -------
     Difference
-        NaN throughout for no block with weight. With fewer than 3 blocks the interval is infinite.
+        For no block with weight NaN, with p-values of 1 and no degrees of freedom. With fewer than 3 blocks the interval is infinite.
 
     Notes
     -----
@@ -267,21 +267,6 @@ def first_divergence(
         runs = np.flatnonzero(seen[in_a_row:] - seen[:-in_a_row] == in_a_row)
         found.extend(runs[:1].tolist())
     return min(found, default=None)
-
-
-def two_proportion_p(
-    candidate: int, n_candidate: int, baseline: int, n_baseline: int, design_effect: float = 1.0
-) -> float:
-    """Return the two-sided p of the pooled two-proportion z test, with a design effect n / n_eff.
-
-    With a design effect of 1 this is the naive test that takes every step for independent.
-    """
-    pooled = (candidate + baseline) / (n_candidate + n_baseline)
-    variance = pooled * (1.0 - pooled) * (1.0 / n_candidate + 1.0 / n_baseline) * design_effect
-    change = candidate / n_candidate - baseline / n_baseline
-    if not variance > 0.0:
-        return 1.0
-    return math.erfc(abs(change) / math.sqrt(2.0 * variance))
 
 
 def _by_t(change: float, error: float, df: float, confidence: float) -> Difference:

@@ -154,7 +154,9 @@ def suggest_level(
     log_norm = log_norm[position]
     if log_norm.size < MIN_NORMS:
         return _abstain(
-            f"only {log_norm.size} usable norms after the warm-up, {MIN_NORMS} needed",
+            f"only {log_norm.size} usable norms after the warm-up, {MIN_NORMS} needed"
+            if np.isfinite(series).any()
+            else "the log has no finite gradient norm",
             wanted,
             None,
             log_norm.size,

@@ -19,7 +19,8 @@ class Event:
     Attributes
     ----------
     kind
-        `finding` (a check speaks for the first time), `again` (it found more steps), `gone` (it takes that back), `spike`,
+        `finding` (a check speaks for the first time, or at a higher level than before),
+        `again` (it found more steps), `gone` (it takes that back), `spike`,
         `nonfinite`, `silent` (the log does not grow), `grows-again`, `rotated`, `restarted`, `done`.
     run
         The name of the run, from the log or its path: untrusted.

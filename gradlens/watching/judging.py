@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,11 +62,12 @@ def judge(run: Run, options: AnalysisOptions) -> RunReport:
 @dataclass(slots=True)
 class _Known:
     steps: frozenset[int]
+    level: Severity
     is_there: bool = True
 
 
 class Findings:
-    """The findings of one run over its verdicts: each is told once it stands, and then when it names further steps."""
+    """The findings of one run over its verdicts: each is told once it stands, and then when it gets worse or names further steps."""
 
     def __init__(self) -> None:
         self._standing = Standing(YOUNG_PATIENCE)
@@ -87,19 +88,22 @@ class Findings:
         """
         by_code: dict[str, Finding] = {}
         for finding in report.findings:
-            by_code.setdefault(finding.code, finding)
+            known = by_code.setdefault(finding.code, finding)
+            if finding.severity.rank > known.severity.rank:
+                by_code[finding.code] = finding
         standing = self._standing_of(by_code, report, total, at_rest=at_rest)
-        events = [self._first(report.id, by_code[code]) for code in by_code if code in standing]
-        for code in self._known.keys() & by_code.keys() - standing:
+        told = [code for code in by_code if code in standing and self._is_news(by_code[code])]
+        events = [self._tell(report.id, by_code[code]) for code in told]
+        for code in self._known.keys() & by_code.keys() - set(told):
             events += self._more(report.id, by_code[code])
         return [*events, *self._gone(report.id, by_code)]
 
     def _standing_of(
         self, by_code: Mapping[str, Finding], report: RunReport, total: float | None, *, at_rest: bool
     ) -> set[str]:
-        """The findings that are to be told now."""
+        """The findings that stand at their level from this verdict on, and did not before."""
         is_young = report.steps <= YOUNG_ROWS
-        sure = set(by_code)
+        every, sure = by_code, set(by_code)
         if is_early(report, total) and not at_rest:
             # A course may still turn; what happened at a step has happened, if there are rows enough to know it by.
             sure = set() if is_young else {code for code, finding in by_code.items() if finding.steps}
@@ -108,14 +112,21 @@ class Findings:
             # Numbers that are no longer finite do not come back by themselves: every step that the alert waits is wasted.
             is_lost = report.verdict.outcome == "nonfinite"
             sure = {code for code, finding in by_code.items() if is_lost and finding.severity is Severity.ERROR}
-        standing = self._standing.tell(sure)
+        standing = self._standing.tell(_levels(every[code] for code in sure))
         if report.steps >= YOUNG_GROWTH * self._rows:
             self._rows = report.steps
-            standing |= self._standing.saw(by_code)
-        return standing
+            standing |= self._standing.saw(_levels(by_code.values()))
+        return {code for code, finding in every.items() if _key(finding, finding.severity) in standing}
 
-    def _first(self, run: str, finding: Finding) -> Event:
-        self._known[finding.code] = _Known(frozenset(finding.steps))
+    def _is_news(self, finding: Finding) -> bool:
+        """Whether the finding was never told, or at a lower level only: who waits for errors has not heard of it yet."""
+        known = self._known.get(finding.code)
+        return known is None or finding.severity.rank > known.level.rank
+
+    def _tell(self, run: str, finding: Finding) -> Event:
+        known = self._known.get(finding.code)
+        steps = known.steps if known is not None else frozenset()
+        self._known[finding.code] = _Known(steps | frozenset(finding.steps), finding.severity)
         return _event("finding", run, finding, finding.steps)
 
     def _more(self, run: str, finding: Finding) -> Iterator[Event]:
@@ -125,13 +136,22 @@ class Findings:
         same = len(known.steps & steps) * 2 >= len(known.steps)
         if known.is_there and known.steps and later and same:
             yield _event("again", run, finding, later)
-        self._known[finding.code] = _Known(known.steps | steps if same else steps)
+        self._known[finding.code] = _Known(known.steps | steps if same else steps, known.level)
 
     def _gone(self, run: str, present: Collection[str]) -> Iterator[Event]:
         for code, known in self._known.items():
             if code not in present and known.is_there:
                 known.is_there = False
                 yield Event(kind="gone", run=run, level=Severity.NOTE, code=code, message="no longer found")
+
+
+def _key(finding: Finding, level: Severity) -> str:
+    return f"{finding.code} {level}"
+
+
+def _levels(findings: Iterable[Finding]) -> set[str]:
+    """Each finding at its level and those below: an error that is a warning for a while has been a warning all the time."""
+    return {_key(finding, level) for finding in findings for level in Severity if level.rank <= finding.severity.rank}
 
 
 def _event(kind: Any, run: str, finding: Finding, steps: Collection[int]) -> Event:

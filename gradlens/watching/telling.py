@@ -8,6 +8,7 @@ import queue
 import shlex
 import subprocess
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from gradlens.frozen import frozen
 
 #: Seconds that a command or a webhook may take.
 ALERT_SECONDS = 30.0
-#: Messages that may wait for a hook that is slow; what comes on top is not delivered to it.
+#: Messages that may wait for one hook; what comes on top is not delivered to it.
 _MAX_WAITING = 100
 #: What a command finds in its environment beside the JSON on its standard input.
 MESSAGE_VARIABLE = "GRADLENS_MESSAGE"
@@ -101,49 +102,65 @@ def require_url(text: str) -> str:
 
 
 class Messenger:
-    """Delivers messages one after the other, each to every hook once, in a thread of its own."""
+    """Delivers messages to hooks: to each in order and each once, and to none later because another is slow."""
 
     def __init__(self, hooks: Sequence[Any], failed: Callable[[str], None]) -> None:
-        """`failed` is told about each hook the first time that something does not arrive, in the messenger's thread."""
-        self._hooks = tuple(hooks)
-        self._failed = failed
-        self._known: set[int] = set()
-        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_MAX_WAITING)
-        self._thread: threading.Thread | None = None
+        """`failed` is told about each hook the first time that something does not arrive, in a thread of that hook's."""
+        self._lines = [_Line(hook, failed) for hook in hooks]
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Deliver a message soon; never waits."""
-        if not self._hooks:
-            return
+        for line in self._lines:
+            line.tell(message)
+
+    def close(self, seconds: float = ALERT_SECONDS) -> None:
+        """Wait for what is still to be delivered, to all hooks together at most so long."""
+        end = time.monotonic() + seconds
+        for line in self._lines:
+            line.end()
+        for line in self._lines:
+            line.wait(max(0.0, end - time.monotonic()))
+
+
+class _Line:
+    """The messages that wait for one hook, and the thread that takes them there."""
+
+    def __init__(self, hook: Any, failed: Callable[[str], None]) -> None:
+        self._hook = hook
+        self._failed = failed
+        self._has_failed = self._has_dropped = False
+        # One place more, so that the end can be said whatever waits.
+        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_MAX_WAITING + 1)
+        self._thread: threading.Thread | None = None
+
+    def tell(self, message: Mapping[str, Any]) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
-        try:
+        if self._waiting.qsize() < _MAX_WAITING:
             self._waiting.put_nowait(message)
-        except queue.Full:
-            self._report(-1, f"more than {_MAX_WAITING} messages wait: those that come now are not delivered")
+        elif not self._has_dropped:
+            self._has_dropped = True
+            self._failed(
+                f"{_name(self._hook)}: more than {_MAX_WAITING} messages wait: those that come now are not delivered"
+            )
 
-    def close(self, seconds: float = ALERT_SECONDS) -> None:
-        """Wait for what is still to be delivered."""
-        if self._thread is None:
-            return
-        try:
-            self._waiting.put(None, timeout=seconds)
-        except queue.Full:
-            return
-        self._thread.join(seconds)
+    def end(self) -> None:
+        """Say that nothing more comes."""
+        if self._thread is not None:
+            self._waiting.put_nowait(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all is delivered, at most so long."""
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _work(self) -> None:
         while (message := self._waiting.get()) is not None:
-            for number, hook in enumerate(self._hooks):
-                delivery = deliver(hook, message)
-                if not delivery.arrived:
-                    self._report(number, f"{_name(hook)}: {delivery.result}")
-
-    def _report(self, number: int, text: str) -> None:
-        if number not in self._known:
-            self._known.add(number)
-            self._failed(text)
+            delivery = deliver(self._hook, message)
+            if not delivery.arrived and not self._has_failed:
+                self._has_failed = True
+                self._failed(f"{_name(self._hook)}: {delivery.result}")
 
 
 def _name(hook: Any) -> str:

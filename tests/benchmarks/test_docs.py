@@ -36,7 +36,8 @@ def test_every_command_of_gradlens_is_on_the_page_of_commands():
     page = docs.commands_page()
     told = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert list(dict.fromkeys(line.split()[0] for line in told)) == list(docs.COMMANDS)
-    assert "fleet show" in told
+    assert {"fleet", "fleet build", "fleet show"} <= set(told)
+    assert "..." not in page[page.index("## fleet\n") : page.index("## fleet build")].partition("Commands:")[2]
     assert "Usage: gradlens analyze" in page
 
 

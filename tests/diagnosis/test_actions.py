@@ -33,3 +33,13 @@ def test_every_cause_but_the_two_that_are_none_has_actions():
 @pytest.mark.parametrize(("rate", "rounded"), [(1e-4, 1e-4), (3.333e-4, 3e-4), (0.0266, 0.03)])
 def test_rates_have_one_digit(rate, rounded):
     assert round_rate(rate) == rounded
+
+
+@pytest.mark.parametrize(
+    ("first", "told"), [(0, "the first batch from the start"), (150, "from the checkpoint before it")]
+)
+def test_no_checkpoint_lies_before_the_first_row(first, told):
+    value = [2.0 - i / 400 if i < first else float("nan") for i in range(300)]
+    (run,) = gradlens.analyze({"step": list(range(300)), "loss": value, "grad_norm": value}).runs
+    assert run.diagnosis.cause == "nan_sudden"
+    assert told in " / ".join(run.actions)

@@ -85,6 +85,15 @@ def test_several_candidates_and_baselines(write_log):
     assert gradlens("gate", *bad, *bases, "--threshold", 1.3) == 1
 
 
+def test_a_short_seed_is_told_and_judges_nothing(tmp_path, write_log, capsys):
+    logs = [write_log("a.jsonl", 0), write_log("b.jsonl", 1, n=60)]
+    path = tmp_path / "seeds.json"
+    assert gradlens("baseline", *logs, "-o", path, "--threshold", 1.3) == 0
+    assert "b.jsonl: has" in capsys.readouterr().err
+    assert gradlens("gate", write_log("good.jsonl", 2), "--baseline", path, "--threshold", 1.3) == 2
+    assert "b.jsonl ends at step 59" in "".join(capsys.readouterr().out.split()).replace("endsatstep", " ends at step ")
+
+
 def test_update_prints_what_changed(baseline, write_log, capsys):
     bad = write_log("bad.jsonl", 1, **BAD)
     before = baseline.read_text()

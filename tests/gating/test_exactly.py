@@ -88,10 +88,12 @@ def test_only_what_is_wrong_has_advice():
         found = judge_against([summary(**candidate)], [summary()], GateSettings(metrics=("final_loss", "overflow")))
         return {m.name: (m.outcome, m.advice) for m in found.metrics}
 
-    advice = METRICS["final_loss"].advice
     assert told()["final_loss"] == ("pass", "")
     assert told()["overflow"] == ("skipped", "")
-    assert told(losses=0)["final_loss"] == ("inconclusive", advice)
+    assert told(loss=9.0, loss_mean=9.0)["final_loss"] == ("fail", METRICS["final_loss"].advice)
+    outcome, advice = told(losses=0)["final_loss"]
+    assert outcome == "inconclusive"
+    assert advice.startswith("Log it on both sides")
 
 
 def test_a_baseline_of_one_dead_norm_is_dead_throughout():

@@ -455,8 +455,33 @@ def test_a_side_without_a_column_is_named(make_summary):
         assert metric.reason == f"cannot judge: no finite loss in the {side}"
 
 
-def test_advice_is_for_what_failed_or_could_not_be_judged(make_summary):
+def test_advice_is_for_what_got_worse(make_summary):
     report = gate(make_summary(1, level=1.6, threshold=None), make_summary(0, threshold=None))
     for metric in report.metrics:
-        assert bool(metric.advice) == (metric.outcome in {"fail", "inconclusive"}), metric.name
+        assert bool(metric.advice) == (metric.outcome == "fail"), metric.name
     assert {"pass", "fail", "skipped"} <= {metric.outcome for metric in report.metrics}
+
+
+def test_what_cannot_be_compared_is_not_said_to_have_got_worse(make_summary):
+    report = gate(make_summary(1, threshold=2.0), make_summary(0, threshold=1.3))
+    (rate,) = [m for m in report.metrics if m.name == "clip_rate"]
+    assert (rate.outcome, rate.advice) == ("inconclusive", "")
+    report = gate(make_summary(1, n=300, loss_factor=0.5), make_summary(0, n=30, loss_factor=1.0))
+    for metric in report.metrics:
+        worse = metric.change is not None and metric.tolerance is not None and metric.change > metric.tolerance
+        assert worse or not metric.advice or metric.name in {"overlap", "clip_rate"}, metric
+    report = gate(make_summary(1), make_summary(0, drop=("loss",)))
+    (loss,) = [m for m in report.metrics if m.name == "final_loss"]
+    assert loss.advice.startswith("Log it on both sides")
+
+
+def test_a_change_for_the_worse_that_chance_could_explain_has_advice(make_summary):
+    found = [
+        metric
+        for seed in range(6)
+        for metric in gate(make_summary(seed + 10, n=120, loss_factor=1.05), make_summary(seed, n=120)).metrics
+        if metric.outcome == "inconclusive" and metric.change is not None and metric.tolerance is not None
+    ]
+    assert found
+    for metric in found:
+        assert bool(metric.advice) == (metric.change > metric.tolerance or metric.unit == "ratio"), metric

@@ -26,6 +26,17 @@ def test_the_clip_rate(limit, expected):
     assert outcome(summary(norms=0), max_clip_rate=limit) == "inconclusive"
 
 
+def test_a_clip_rate_at_an_assumed_threshold_is_not_judged():
+    assumed = summary(clipped=9, threshold_source="assumed")
+    limits = GateSettings(max_clip_rate=0.1)
+    (result,) = judge_limits([assumed], limits)
+    assert result.outcome == "inconclusive"
+    assert "the threshold is not known: give --threshold" in result.reason
+    assert judge_limits([assumed], limits, {1.0})[0].outcome == "fail"
+    (result,) = judge_limits([assumed], limits, {7.0})
+    assert result.outcome == "inconclusive"
+
+
 @pytest.mark.parametrize(("limit", "expected"), [(24, "pass"), (23, "fail")])
 def test_spikes_of_loss_and_norm_together(limit, expected):
     assert outcome(summary(loss_spikes=1, norm_spikes=2), max_spikes=limit) == expected

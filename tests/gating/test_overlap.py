@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from gradlens.gating.overlap import coverage, no_overlap, only, same_schedule, short
+from gradlens.gating.judge import judge_against
+from gradlens.gating.overlap import coverage, no_overlap, only, same_schedule, short, short_baselines
 from gradlens.gating.settings import GateSettings
 from gradlens.gating.summary import bring_together
 from tests.gating.by_hand import summary
@@ -61,11 +62,44 @@ def test_the_share_of_the_baseline_that_is_compared(first, size, share):
     assert coverage([baseline], cut, window) == pytest.approx(share)
 
 
-def test_the_shortest_baseline_counts():
-    runs = [summary(size=40), summary(size=80)]
-    cut, window = bring_together([summary(size=40), *runs])
+def test_the_baseline_with_the_fewest_windows_counts():
+    runs = [summary(size=80, window=range(0, 80, 2)), summary(size=80)]
+    cut, window = bring_together([summary(size=80), *runs])
     assert coverage(runs, cut, window) == 1.0
     assert coverage(runs, cut, window[:0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("other", "share"),
+    [
+        (summary("other", size=100), None),
+        (summary("other", size=99), None),  # one window is no difference
+        (summary("other", size=98), 0.99),
+        (summary("other", size=49), 0.5),
+        (summary("other", first=51, size=49), 0.5),
+        (summary("other", window=[*range(25), *range(75, 99)]), 0.5),  # a hole
+        (summary("other", window=range(0, 100, 4), log_interval=40.0, last_step=999), None),  # logged less often
+    ],
+)
+def test_a_baseline_that_lacks_steps_of_the_longest_is_found(other, share):
+    longest = summary("longest", size=100)
+    found = short_baselines([longest, other])
+    assert [run.id for run, _ in found] == ([] if share is None else ["other"])
+    assert [s for _, s in found] == ([] if share is None else [pytest.approx(share, abs=1e-3)])
+    assert short_baselines([other]) == []
+
+
+def test_a_ruined_candidate_does_not_hide_behind_a_short_seed(make_columns, make_summary):
+    seeds = [make_summary(0), make_summary(1), make_summary(2, n=60)]
+    ruined = make_columns(3)
+    ruined["loss"][300:] += 2.0
+    result = judge_against([make_summary(3, replace=ruined)], seeds, GateSettings())
+    assert result.metrics[0].outcome == "inconclusive"
+    assert "run-2 ends at step 59 of 1,199" in result.metrics[0].reason
+    assert result.compared_steps == (0, 59)
+    assert "short-baseline" in {n.code for n in result.notices}
+    whole = judge_against([make_summary(3, replace=ruined)], seeds[:2], GateSettings())
+    assert "fail" in {m.outcome for m in whole.metrics}
 
 
 def test_only_the_kept_windows_stay():

@@ -6,6 +6,7 @@ import gradlens
 from gradlens.reporters import load
 from gradlens.reporters.base import Screen
 from gradlens.reporters.weighing_words import scores_line, sums_shown, weighing_rows
+from gradlens.reporters.wording import sureness
 
 
 def test_verbose_shows_bias_grades_weights_shifts_and_scores(samples):
@@ -27,3 +28,7 @@ def test_a_cause_without_signs_far_down_is_one_line(samples):
     shown = list(sums_shown(report.runs[0].diagnosis))
     assert all(written for ranked, written in shown if ranked.signs)
     assert next(iter(weighing_rows(shown[0][0])))[1] == "bias"
+
+
+def test_nothing_weighed_is_certain():
+    assert [sureness(c) for c in (1.0, 0.997, 0.89, 0.004, 0.0)] == ["99 %", "99 %", "89 %", "0.4 %", "0 %"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +17,37 @@ from mcp import Client, StdioServerParameters
 from gradlens.errors import GradlensError
 from gradlens.serving import tools
 from gradlens.serving.places import MAX_SOURCES, Places
+
+
+def test_a_call_that_waits_holds_no_other_up(tmp_path, samples):
+    logs = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for log in logs:
+        log.write_bytes((samples / "healthy.jsonl").read_bytes())
+    watches = tools.Watches(Places())
+    for log in logs:
+        watches.look([str(log)])
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(watches.look, [str(logs[0])], wait=8)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert not watches.look([str(logs[1])])["first_call"]
+        assert time.monotonic() - begun < 4
+        assert not waiting.done()
+        with logs[0].open("a") as file:
+            file.write('{"step": 5000, "loss": NaN, "grad_norm": NaN}\n')
+        assert waiting.result(20)["events"]
+    watches.close()
+
+
+def test_two_calls_for_the_same_logs_take_turns(tmp_path, samples):
+    log = tmp_path / "a.jsonl"
+    log.write_bytes((samples / "bad_data.jsonl").read_bytes())
+    watches = tools.Watches(Places())
+    with ThreadPoolExecutor(2) as pool:
+        found = [f.result(60) for f in [pool.submit(watches.look, [str(log)]) for _ in range(2)]]
+    assert sorted(call["first_call"] for call in found) == [False, True]
+    assert sum(e["kind"] == "finding" and e["code"] == "GL301" for call in found for e in call["events"]) == 1
+    watches.close()
 
 
 def ask(*calls, root=None):
@@ -138,6 +170,25 @@ def test_a_folder_with_a_link_out_of_the_root(tmp_path, samples):
     (inside / "run.jsonl").symlink_to(samples / "healthy.jsonl")
     with pytest.raises(GradlensError, match="outside"):
         tools.analyze(Places(inside), [str(inside)])
+
+
+@pytest.mark.parametrize("name", ["args.json", ".hydra/config.yaml", "files/config.yaml"])
+def test_settings_beside_a_log_that_are_a_link_out_of_the_root(tmp_path, samples, name):
+    inside, outside = tmp_path / "logs", tmp_path / "secret"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "run.jsonl").write_bytes((samples / "healthy.jsonl").read_bytes())
+    (outside / "settings").write_text('{"learning_rate": 0.1234, "max_grad_norm": 7}')
+    (inside / name).parent.mkdir(exist_ok=True)
+    (inside / name).symlink_to(outside / "settings")
+    for source in (inside, inside / "run.jsonl"):
+        with pytest.raises(GradlensError, match="outside"):
+            tools.analyze(Places(inside), [str(source)])
+        with pytest.raises(GradlensError, match="outside"):
+            tools.Watches(Places(inside)).look([str(source)])
+    (inside / name).unlink()
+    (inside / name).write_text("{}")
+    assert tools.analyze(Places(inside), [str(inside / "run.jsonl")])["runs"]
 
 
 def test_only_so_many_logs_are_followed_at_once(tmp_path, samples, monkeypatch):

@@ -15,16 +15,9 @@ from gradlens.stats.comparison import (
     permutation_p,
     run_difference,
     stationary_variance,
-    two_proportion_p,
 )
 from gradlens.stats.dependence import block_length, stationary_bootstrap
 from gradlens.stats.multiple import holm
-
-
-@pytest.mark.parametrize(("design_effect", "p"), [(1.0, 0.000316), (4.0, 0.072), (10.0, 0.255)])
-def test_two_proportions_with_design_effect(design_effect, p):
-    """120 of 2,000 against 180 of 2,000: z is 3.602 if steps were independent."""
-    assert two_proportion_p(180, 2000, 120, 2000, design_effect) == pytest.approx(p, abs=6e-4)
 
 
 @pytest.mark.parametrize(("size", "two_sided"), [(3, 0.10), (4, 0.029), (5, 0.008)])
@@ -253,13 +246,3 @@ def test_divergence_of_curves_that_are_just_long_enough():
     both = np.array([0.0, -9.0, -9.0, 9.0, 9.0, 9.0])
     assert first_divergence(both, np.ones(6), sigmas=2, in_a_row=2) == 1
     assert first_divergence(both, np.ones(6), sigmas=2, in_a_row=3) == 3
-
-
-@pytest.mark.parametrize(("candidate", "baseline"), [(0, 0), (100, 100)])
-def test_equal_rates_of_none_or_all_are_no_difference(candidate, baseline):
-    assert two_proportion_p(candidate, 100, baseline, 100) == 1.0
-
-
-def test_two_proportions_of_unequal_lengths():
-    z = (0.3 - 0.2) / math.sqrt(70 / 300 * 230 / 300 * (1 / 100 + 1 / 200))
-    assert two_proportion_p(30, 100, 40, 200) == pytest.approx(2 * stats.norm.sf(z))

@@ -213,3 +213,8 @@ def test_resampled_quantiles_are_those_of_numpy():
     found = thresholds._resampled_quantile(value, 0.9, 40, rng)
     np.testing.assert_allclose(found, np.quantile(drawn, 0.9, axis=1))
     assert thresholds._resampled_quantile(value[:1], 0.5, 3, rng).tolist() == [value[0]] * 3
+
+
+def test_a_log_without_a_norm_is_said_to_have_none():
+    assert thresholds.suggest_level(np.full(500, np.nan)).abstained == "the log has no finite gradient norm"
+    assert "usable norms" in thresholds.suggest_level(np.where(np.arange(500) < 50, 1.0, np.nan)).abstained

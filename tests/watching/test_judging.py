@@ -85,6 +85,40 @@ def test_an_onset_that_moves_is_no_further_event():
     assert not findings.news(Report(1100, finding(steps=(350,))))
 
 
+def test_what_gets_worse_is_told_again_at_its_new_level():
+    findings, told = Findings(), []
+    for n, level in ((400, "warning"), (500, "warning"), (600, "error"), (700, "warning"), (800, "error")):
+        told += [
+            (n, e.kind, e.level) for e in findings.news(Report(n, finding(severity=Severity(level), steps=(390,))))
+        ]
+    assert told == [(400, "finding", Severity.WARNING), (600, "finding", Severity.ERROR)]
+
+
+def test_what_gets_worse_in_a_young_run_must_stand_as_well():
+    findings = Findings()
+    levels = ((50, "warning"), (61, "error"), (74, "warning"), (90, "error"), (110, "error"), (140, "error"))
+    told = [[e.level for e in findings.news(Report(n, finding(severity=Severity(level))))] for n, level in levels]
+    assert told == [[], [], [Severity.WARNING], [], [], [Severity.ERROR]]
+
+
+def test_the_worst_of_several_findings_of_a_check_is_told():
+    both = finding(severity=Severity.WARNING), finding(severity=Severity.ERROR)
+    assert [e.level for e in Findings().news(Report(400, *both))] == [Severity.ERROR]
+
+
+def test_a_loss_that_turns_nan_is_told_as_a_warning_and_as_the_error_it_becomes():
+    rng = np.random.default_rng(3)
+    loss = 2 + 2 * np.exp(-np.arange(420) / 80) + rng.normal(0, 0.05, 420)
+    norm = rng.normal(1, 0.1, 420)
+    loss[380], norm[380] = np.nan, np.nan
+    loss[400:] = norm[400:] = np.nan
+    findings, told = Findings(), []
+    for n in (370, 390, 420):
+        (run,) = gradlens.read({"step": np.arange(n), "loss": loss[:n], "grad_norm": norm[:n]})
+        told += [(n, e.kind, e.level) for e in findings.news(judge(run, AnalysisOptions())) if e.code == "GL405"]
+    assert told == [(390, "finding", Severity.WARNING), (420, "finding", Severity.ERROR)]
+
+
 def test_what_is_taken_back_is_told_once_and_not_told_again():
     findings = Findings()
     findings.news(Report(1000, finding()))

@@ -38,6 +38,7 @@ def test_every_hook_is_told_once_and_a_failing_one_is_reported_once(tmp_path):
         assert [message["step"] for message in good.got] == [0, 1, 2]
     assert len((tmp_path / "got").read_text().splitlines()) == 3
     assert len(failed) == 2
+    failed.sort(reverse=True)  # each hook has a thread of its own
     assert failed[0].startswith("webhook 127.0.0.1:")
     assert "500" in failed[0]
     assert "secret" not in failed[0]
@@ -63,10 +64,37 @@ def test_a_slow_hook_holds_nobody_up():
     messenger.close()
 
 
+def test_a_slow_hook_delays_no_other(tmp_path):
+    gate, arrived, late = threading.Event(), threading.Event(), []
+
+    def slow(message):
+        gate.wait(30)
+        late.append(message["step"])
+
+    messenger = Messenger([slow, lambda m: m["step"] == 2 and arrived.set()], print)
+    for n in range(3):
+        messenger.tell({**MESSAGE, "step": n})
+    assert arrived.wait(10)
+    assert not late
+    gate.set()
+    messenger.close()
+    assert late == [0, 1, 2]
+
+
+def test_a_hook_that_hangs_is_not_waited_for_longer_than_said():
+    gate, begun = threading.Event(), time.monotonic()
+    messenger = Messenger([lambda _: gate.wait(60)] * 3, print)
+    messenger.tell(MESSAGE)
+    messenger.close(0.5)
+    assert time.monotonic() - begun < 5
+    gate.set()
+
+
 def test_without_hooks_nothing_is_started():
+    before = threading.active_count()
     messenger = Messenger([], print)
     messenger.tell(MESSAGE)
-    assert messenger._thread is None
+    assert threading.active_count() == before
     messenger.close()
 
 

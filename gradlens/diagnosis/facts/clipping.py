@@ -17,9 +17,10 @@ from gradlens.diagnosis.signs.events import is_adaptive
 from gradlens.diagnosis.words import percent
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
+from gradlens.stats.clipping import WORTH_A_LOOK
 
-#: Clip rates that deserve a look, by the common rule of thumb, and one of nearly all steps.
-RATES, ALWAYS = (0.05, 0.10, 0.20), 0.5
+#: The clip rates whose passing is told, about the one that deserves a look, and one of nearly all steps. Our own choice.
+RATES, ALWAYS = (0.5 * WORTH_A_LOOK, WORTH_A_LOOK, 2.0 * WORTH_A_LOOK), 0.5
 #: Norms that a share of one in twenty is told from.
 MIN_NORMS = 20
 #: Times the descent that clipped steps of SGD can make, from which an optimizer must have lengthened them.

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from gradlens.reporters.escape import for_html
 from gradlens.reporters.fleet_terminal import advice_sentence, beside, onset_sentence
 from gradlens.reporters.html.small import small
+from gradlens.reporters.wording import sureness
 from gradlens.reports.fleet import Count, FleetOverview, FleetRun
 
 #: Rows of the table; a browser sorts this many at once without a pause.
@@ -122,7 +123,7 @@ def _row(run: FleetRun) -> str:
     status = "not read" if run.error is not None else (run.status or "")
     found = run.error or run.headline
     text = " ".join((run.name, status, run.outcome or "", run.cause or "", found, *map(_told, run.settings))).lower()
-    sure = "" if run.confidence is None else f"{run.confidence:.0%}"
+    sure = "" if run.confidence is None else sureness(run.confidence)
     since = "" if run.since_step is None else f" from step {run.since_step:,}"
     name = for_html(run.name)
     link = name if run.page is None else f'<a href="{escape(quote(run.page))}">{name}</a>'

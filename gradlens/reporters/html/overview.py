@@ -97,7 +97,7 @@ def _row(place: int, run: RunReport, short: str, *, linked: bool) -> str:
     course = run.courses.get("loss")
     last = course.last if course else None
     figures = (
-        (run.diagnosis.confidence, percent(run.diagnosis.confidence)),
+        (run.diagnosis.confidence, wording.sureness(run.diagnosis.confidence)),
         (run.clipping.clip_rate, percent(run.clipping.clip_rate)),
         (run.spikes.counts.get("loss"), number(run.spikes.counts.get("loss"))),
         (run.spikes.counts.get("grad_norm"), number(run.spikes.counts.get("grad_norm"))),

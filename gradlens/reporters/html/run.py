@@ -18,7 +18,7 @@ from gradlens.reporters.report_words import (
     number_rows,
     tail_lines,
 )
-from gradlens.reporters.wording import number, percent
+from gradlens.reporters.wording import number
 from gradlens.reports.analysis import Finding, RunReport
 from gradlens.reports.base import Severity
 
@@ -112,7 +112,7 @@ def _ranking(run: RunReport) -> str:
     if not ranked:
         return ""
     rows = "".join(
-        f'<tr><td class="n">{percent(r.confidence)}</td><th scope="row">{escape(wording.TITLES[r.cause])}</th>'
+        f'<tr><td class="n">{wording.sureness(r.confidence)}</td><th scope="row">{escape(wording.TITLES[r.cause])}</th>'
         f"<td>{for_html('; '.join(r.because))}</td></tr>"
         for r in ranked
     )
