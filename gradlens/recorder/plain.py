@@ -10,8 +10,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from gradlens.errors import UsageError
 
 _log = logging.getLogger("gradlens.recorder")
@@ -64,7 +62,9 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {str(name): plain(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset, range)):
         return [plain(inner, depth + 1) for inner in value]
-    if isinstance(value, (os.PathLike, torch.dtype, torch.device)):
+    # By name: loops of JAX and Keras do without PyTorch.
+    is_of_torch = type(value).__module__ == "torch" and type(value).__name__ in {"dtype", "device"}
+    if is_of_torch or isinstance(value, os.PathLike):
         return str(value).removeprefix("torch.")
     return plain(_plainer(value), depth + 1)
 

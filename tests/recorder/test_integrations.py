@@ -373,3 +373,70 @@ def test_an_optax_transformation(tmp_path):
     assert all(r["grad_dot_update"] <= 0 for r in rows[:3])
     assert 0.3 < rows[10]["rms_ratio"] < 5
     assert gradlens.read(tmp_path / "run.jsonl")[0].config.max_grad_norm == 0.5
+
+
+OPTAX = """
+    import os, sys, json, jax, jax.numpy as jnp, numpy as np, optax
+    from gradlens.recorder.integrations.optax import record
+    params = {"a": jnp.ones((8, 4)), "b": jnp.ones(4)}
+    def train(tx, n, params=params, state=None):
+        state = tx.init(params) if state is None else state
+        @jax.jit
+        def step(params, state, x):
+            loss, grads = jax.value_and_grad(lambda p: ((x @ p["a"] + p["b"] - 1.0) ** 2).mean())(params)
+            updates, state = tx.update(grads, state, params, value=loss)
+            return optax.apply_updates(params, updates), state, loss
+        for k in range(n):
+            params, state, loss = step(params, state, jnp.asarray(np.random.default_rng(k).standard_normal((16, 8))))
+            float(loss)
+        return params, state
+"""
+
+
+@needs("optax")
+def test_an_optax_training_goes_on_counting_from_its_own_state_or_behind_the_log(tmp_path):
+    code = (
+        OPTAX
+        + """
+    tx = record(optax.adamw(1e-2), "run.jsonl", config={"out": __import__("pathlib").Path("x")})
+    params, state = train(tx, 30)
+    tx.writer.close()
+    tx = record(optax.adamw(1e-2), "run.jsonl")
+    train(tx, 10, params, state)
+    tx.writer.close()
+    tx = record(optax.adamw(1e-2), "run.jsonl")
+    train(tx, 10)
+    tx.writer.close()
+    print(json.dumps({"done": True}))
+    """
+    )
+    assert run(tmp_path, code, JAX_PLATFORMS="cpu") == {"done": True}
+    assert [r["step"] for r in read_rows(tmp_path / "run.jsonl")] == list(range(50))
+
+
+@needs("optax")
+def test_optax_is_recorded_without_pytorch():
+    code = "import sys, gradlens.recorder.integrations.optax; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@needs("optax")
+def test_nothing_about_the_log_ends_an_optax_training(tmp_path):
+    code = (
+        OPTAX
+        + """
+    tx = record(optax.adamw(1e-2), "/dev/full")
+    train(tx, 50)
+    tx.writer.close()
+    tx = record(optax.masked(optax.adamw(1e-2), {"a": True, "b": False}), "masked.jsonl", beta2=0.999)
+    train(tx, 30)
+    tx.writer.close()
+    tx = record(optax.adamw(1e-2), "open.jsonl")
+    train(tx, 15)
+    print(json.dumps({"done": True}))
+    """
+    )
+    assert run(tmp_path, code, JAX_PLATFORMS="cpu") == {"done": True}
+    assert all(r["rms_ratio"] > 0 for r in read_rows(tmp_path / "masked.jsonl")[1:])
+    assert len(read_rows(tmp_path / "open.jsonl")) == 15  # written when the program ended
