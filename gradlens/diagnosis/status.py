@@ -38,8 +38,6 @@ HALF, STILL_FALLS, ERRORS, LEVELS = 0.5, 0.005, 3.0, 8
 #: Share of its start by which a loss must have come down to have learned more than frequencies (of letters: a tenth to a seventh), and the
 #: growth of the norm from which on it takes an explanation. Our own choice.
 LITTLE, GROWN = 0.12, 300.0
-#: Steps within which frequencies are learned, the fall after them that shows that more was, and rows of a level. Our own choice.
-FREQUENCIES, MUCH, FEW = 1000, 0.25, 3
 #: Median norm over the level of the loss from which on nobody vouches for a run: twice the largest of 190 logs (facts/proportion.py).
 DOUBTFUL_TIMES = 150.0
 #: How far below and above ln 2 the levels of guesses between two classes lie, and the last one. Our own choice.
@@ -169,8 +167,6 @@ def stands_since_its_start(case: Case) -> bool:
     ):
         return False
     late = loss[len(loss) // 10 :]
-    if _fell_after(case, FREQUENCIES) > MUCH:
-        return False
     level = block_medians(late, LEVELS)
     half = LEVELS // 2
     fall = float(level[:half].mean() - level[half:].mean())
@@ -178,17 +174,6 @@ def stands_since_its_start(case: Case) -> bool:
     wander = MAD_TO_SIGMA * float(np.median(np.abs(change - np.median(change)))) / float(np.sqrt(2.0))
     scatter = max(neighbour_noise(late) * 1.2533 / float(np.sqrt(len(late) / LEVELS)), wander)
     return abs(fall) < max(STILL_FALLS * float(level[-1]), ERRORS * scatter / float(np.sqrt(half / 2)))
-
-
-def _fell_after(case: Case, steps: int) -> float:
-    """By what share of its level then the loss came down after `steps` steps of training; 0 where the log is too short."""
-    known = np.isfinite(case.signals.loss)
-    step, loss = case.signals.step[known], case.signals.loss[known]
-    at = int(np.searchsorted(step, steps))
-    if at + 2 * FEW > len(loss):
-        return 0.0
-    then, end = float(np.median(loss[at : at + FEW])), float(np.median(loss[-max(len(loss) // 10, FEW) :]))
-    return 1.0 - end / then if then > 0 else 0.0
 
 
 def _norms_are_no_measure(case: Case) -> str:
