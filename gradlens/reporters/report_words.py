@@ -173,11 +173,15 @@ BROKEN = frozenset({"diverged", "nonfinite", "not_learning", "ended_worse"})
 def course_sentence(run: RunReport) -> str:
     """What became of the run, from where to where its losses went."""
     v = run.verdict
-    since = f" from step {v.since_step:,} on" if v.since_step is not None else ""
+    from_the_start = v.since_step is not None and v.since_step == run.first_step
+    since = f" from step {v.since_step:,} on" if v.since_step is not None and not from_the_start else ""
     text = f"{OUTCOMES[v.outcome]}{since}"
+    if from_the_start and v.outcome == "nonfinite":
+        text = "Loss or norm is NaN or infinite from the first row on"
     loss, val = run.courses.get("loss"), run.courses.get("val_loss")
     if loss is not None:
-        text += f": loss {number(loss.first)} → {number(loss.last)}"
+        stays = v.outcome == "not_learning" and loss.first == loss.last == loss.lowest
+        text += f": loss {number(loss.first)}" + (" throughout" if stays else f" → {number(loss.last)}")
         if loss.lowest < loss.last and v.outcome in {"ended_worse", "diverged", "nonfinite"}:
             text += f", lowest {number(loss.lowest)} at step {loss.lowest_step:,}"
     if val is not None:
