@@ -105,21 +105,15 @@ def _loss_turns_zero(measured: Measured) -> Fact | None:
     ):
         return None
     since = int(s.step[rows[at]])
-    return Fact(
-        code="GL514",
-        severity=Severity.ERROR,
-        cause="not_learning",
+    return stopped(
+        since,
         confidence=0.85,
-        outcome="not_learning",
-        since_step=since,
         message=f"the loss falls from {np.median(before):.3g} to exactly 0 from one row to the next, from step "
         f"{since:,} to the end "
         f"({counted(len(rows) - at, 'row')}): a hidden NaN written as 0, or labels that are all masked",
         advice="print loss, labels and mask of one batch after this step; a loss of exactly 0 has no gradient, so "
         "nothing is learned",
-        rules_out=NOTHING_MOVES,
-        steps=(since,),
-        evidence=(Evidence(label="losses of exactly 0 at the end", value=len(rows) - at, n=len(rows)),),
+        evidence=Evidence(label="losses of exactly 0 at the end", value=len(rows) - at, n=len(rows)),
     )
 
 
@@ -145,13 +139,9 @@ def _norm_turns_zero(measured: Measured) -> Fact | None:
         if agent
         else "no gradient reaches the weights"
     )
-    return Fact(
-        code="GL514",
-        severity=Severity.ERROR,
-        cause="not_learning",
+    return stopped(
+        since,
         confidence=0.9,
-        outcome="not_learning",
-        since_step=since,
         message=f"the gradient norm is exactly 0 from step {since:,} to the end ({counted(len(rows) - at, 'row')}): "
         f"{why}",
         advice="look at reward_std and frac_reward_zero_std: where every answer to a prompt earns the same, all "
@@ -161,8 +151,7 @@ def _norm_turns_zero(measured: Measured) -> Fact | None:
         else "print the loss and the norm of each layer for one batch; look for a detached loss, frozen weights, "
         "masked labels or dead units",
         rules_out=NOTHING_MOVES - {"lr_too_high"} if _lost_before(measured) else NOTHING_MOVES,
-        steps=(since,),
-        evidence=(Evidence(label="norms of exactly 0 at the end", value=len(rows) - at, n=len(rows)),),
+        evidence=Evidence(label="norms of exactly 0 at the end", value=len(rows) - at, n=len(rows)),
     )
 
 
@@ -240,21 +229,15 @@ def _norm_is_zero(measured: Measured) -> Fact | None:
         if constant
         else f"does not come down ({p.start if p else 0:.4g} to {p.end if p else 0:.4g})"
     )
-    return Fact(
-        code="GL514",
-        severity=Severity.ERROR,
-        cause="not_learning",
+    return stopped(
+        first,
         confidence=0.95 if constant else 0.7,
-        outcome="not_learning",
-        since_step=first,
         message=f"the gradient norm is exactly 0 in all {len(norm):,} rows and the loss {what}: not learning, no "
         "gradient reaches the weights",
         advice="check that the loss is not detached, that the parameters require gradients and are those of the "
         "optimizer, and that the labels "
         "are not all masked",
-        rules_out=NOTHING_MOVES,
-        steps=(first,),
-        evidence=(Evidence(label="norms of exactly 0", value=len(norm), n=len(norm)),),
+        evidence=Evidence(label="norms of exactly 0", value=len(norm), n=len(norm)),
     )
 
 
@@ -268,20 +251,33 @@ def _loss_constant(measured: Measured) -> Fact | None:
     norm = s.norm[np.isfinite(s.norm)]
     fades = len(norm) >= MIN_ROWS and 0.0 < float(np.median(norm)) < TINY * abs(float(loss[0]))
     small = f", with norms of about {float(np.median(norm)):.1g}: gradients are there, but vanish" if fades else ""
-    return Fact(
-        code="GL514",
-        severity=Severity.ERROR,
+    return stopped(
+        first,
         cause="vanishing" if fades else "not_learning",
         confidence=0.85,
-        outcome="not_learning",
-        since_step=first,
         message=f"the loss is {'exactly 0' if zero else f'the constant {loss[0]:.6g}'} in all {len(loss):,} rows: "
         f"not learning{small}",
         advice="print loss, labels and the norm of each layer for one batch before and after an update",
         rules_out=NOTHING_MOVES - {"vanishing"} if fades else NOTHING_MOVES,
-        steps=(first,),
-        evidence=(Evidence(label="different losses", value=1, n=len(loss)),),
+        evidence=Evidence(label="different losses", value=1, n=len(loss)),
     )
+
+
+def stopped(
+    since: int, *, message: str, advice: str, confidence: float, evidence: Evidence, cause: Cause = "not_learning",
+    rules_out: frozenset[Cause] = NOTHING_MOVES,
+) -> Fact:  # fmt: skip
+    """The fact that nothing is learned from a step on."""
+    return Fact(
+        code="GL514", severity=Severity.ERROR, cause=cause, confidence=confidence, outcome="not_learning", since_step=since,
+        message=message, advice=advice, rules_out=rules_out, steps=(since,), evidence=(evidence,),
+    )  # fmt: skip
+
+
+def constant_from(value: NDArray[np.float64]) -> int:
+    """The first row from which on float64[n], not empty, is one number to the end."""
+    others = np.flatnonzero(value != value[-1])
+    return int(others[-1]) + 1 if len(others) else 0
 
 
 def last_digit(value: NDArray[np.float64]) -> float:
@@ -300,8 +296,7 @@ def _loss_turns_constant(measured: Measured) -> Fact | None:
     loss = s.loss[rows]
     if len(loss) < 2 * MIN_TAIL or not np.isfinite(loss).all() or not measured.loss_descends or loss[-1] == 0:
         return None
-    others = np.flatnonzero(loss != loss[-1])
-    at = int(others[-1]) + 1 if len(others) else 0
+    at = constant_from(loss)
     if at < MIN_TAIL or len(loss) - at < max(MIN_TAIL, MIN_CONSTANT * len(loss)):
         return None
     change = np.abs(np.diff(loss[:at]))
@@ -311,18 +306,13 @@ def _loss_turns_constant(measured: Measured) -> Fact | None:
     since = int(s.step[rows[at]])
     classes = guessed_classes(float(loss[-1]), NEAR_CHANCE)
     guesses = f", which is ln {classes:,}, what guessing gives" if classes else ""
-    return Fact(
-        code="GL514",
-        severity=Severity.ERROR,
-        cause="not_learning",
+    return stopped(
+        since,
         confidence=0.8,
-        outcome="not_learning",
-        since_step=since,
         message=f"the loss is exactly {loss[-1]:.6g} from step {since:,} to the end ({counted(len(loss) - at, 'row')}){guesses}, where it "
         f"changed by about {float(np.median(change[-20:])):.2g} from row to row before: whatever the batch, the output is the same",
         advice="print the outputs for two different batches: dead or saturated units give the same for both; go back to a checkpoint "
         f"from before step {since:,}",
         rules_out=NOTHING_MOVES - {"lr_too_high", "vanishing"},
-        steps=(since,),
-        evidence=(Evidence(label="equal losses at the end", value=len(loss) - at, n=len(loss)),),
+        evidence=Evidence(label="equal losses at the end", value=len(loss) - at, n=len(loss)),
     )

@@ -20,6 +20,7 @@ from gradlens.diagnosis.signs.numerics import scale_collapses, zeros_after_nan
 from gradlens.diagnosis.words import counted, figure, in_words, percent
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Cause, Severity
+from gradlens.stats.spikes import stretches_of
 
 #: Rows before the end in which growth would show, the level they are compared with, and the growth that counts:
 #: three times the
@@ -301,8 +302,7 @@ def _last(measured: Measured) -> tuple[Fact, ...]:
     rows = np.flatnonzero(s.has_loss)
     if not s.bad_loss[rows[-1:]].any():
         return ()
-    good = rows[~s.bad_loss[rows]]
-    row = int(rows[np.searchsorted(rows, good[-1]) + 1])
+    row = int(rows[stretches_of(s.bad_loss[rows])[-1, 0]])
     since = int(s.step[row])
     growth = growth_before(measured, row)
     seen = int(np.isfinite(s.loss[:row]).sum()) >= FEW_ROWS

@@ -8,6 +8,7 @@ from gradlens.diagnosis.facts.base import Fact
 from gradlens.diagnosis.measured import Measured
 from gradlens.reports.analysis import Evidence
 from gradlens.reports.base import Severity
+from gradlens.stats.spikes import stretches_of
 
 #: Evaluations at the end that are not finite, and times the longest such stretch before, from which they count. Our own choice.
 MIN_LOST, MANY = 3, 3
@@ -21,11 +22,12 @@ def find(measured: Measured) -> tuple[Fact, ...]:
     series = measured.run.val_loss
     if series is None or measured.numerics.dead_from is not None:
         return ()  # where the training itself ends so, that says it all
-    good = np.flatnonzero(np.isfinite(series.value))
     n = len(series.value)
-    bad = n - 1 - int(good[-1]) if len(good) else n
-    before = int(np.max(np.diff(np.concatenate([[-1], good])), initial=1)) - 1
-    if bad < max(MIN_LOST, MANY * before):
+    stretches = stretches_of(~np.isfinite(series.value))
+    if not len(stretches) or stretches[-1, 1] != n:
+        return ()
+    *before, bad = (stretches[:, 1] - stretches[:, 0]).tolist()
+    if bad < max(MIN_LOST, MANY * max(before, default=0)):
         return ()
     since = int(series.step[n - bad])
     which = f"all {n:,} evaluations" if bad == n else f"the last {bad:,} of {n:,} evaluations, from step {since:,} on"

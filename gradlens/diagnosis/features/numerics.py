@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlens.frozen import frozen
 from gradlens.signals.axis import Signals
+from gradlens.stats.spikes import stretches_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def numerics_of(signals: Signals) -> Numerics:
     return Numerics(
         overflow_share=float((overflow & late).sum()) / max(int((late & signals.has_norm).sum()), 1),
         overflow_count=int((overflow & late).sum()),
-        longest_streak=_longest(loss_bad | norm_bad),
+        longest_streak=int(np.diff(stretches_of(loss_bad | norm_bad)).max(initial=0)),
         dead_from=dead_from,
         zero_tail=len(last_norms) > 0 and bool((last_norms == 0).all()),
         scale_fall=float(np.log2(scale[known].max() / scale[known][-1])) if known.any() else 0.0,
@@ -76,8 +77,3 @@ def _dead_from(signals: Signals, loss_bad: NDArray[np.bool_], norm_bad: NDArray[
             good = np.flatnonzero(has & ~bad)
             found.append(int(good[-1]) + 1 if len(good) else int(rows[0]))
     return min(found, default=None)
-
-
-def _longest(flags: NDArray[np.bool_]) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
-    return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0

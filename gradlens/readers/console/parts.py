@@ -20,6 +20,8 @@ PART = 1 << 20
 #: Of words and numbers that no grammar knows each character takes two microseconds and more.
 MAX_LINE = 4 << 20
 _NEAR = 64
+#: Parts of a text that are kept when they are read again.
+_KEPT = 2
 #: What is unpacked or fetched stays in memory up to this size.
 _MAX_IN_MEMORY = 4 << 20
 _UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
@@ -37,6 +39,8 @@ class ConsoleText:
         self._begin = handle.tell()
         #: Where the parts that were gone over begin and the last one ends: characters, and bytes of the file.
         self._edges: list[tuple[int, int]] = []
+        #: Parts that were read again, by the bytes where they begin and end, the last one last.
+        self._recent: dict[tuple[int, int], str] = {}
 
     @property
     def n_bytes(self) -> int:
@@ -61,8 +65,18 @@ class ConsoleText:
     def around(self, begin: int, end: int) -> tuple[str, int]:
         """The text of the parts that hold the places from `begin` to `end`, all having been gone over; its own place."""
         parts = [(a, b) for a, b in itertools.pairwise(self._edges) if a[0] < end and b[0] > begin]
-        text = "".join(_text(self._bytes(first, after - first)) for (_, first), (_, after) in parts)
+        text = "".join(self._part(first, after) for (_, first), (_, after) in parts)
         return text, parts[0][0][0] if parts else begin
+
+    def _part(self, first: int, after: int) -> str:
+        """One part again: the last ones are kept, as hundreds of starts may stand in one."""
+        text = self._recent.pop((first, after), None)
+        if text is None:
+            text = _text(self._bytes(first, after - first))
+        self._recent[first, after] = text
+        if len(self._recent) > _KEPT:
+            del self._recent[next(iter(self._recent))]
+        return text
 
     def _bytes(self, at: int, size: int) -> bytes:
         self._handle.seek(at)
